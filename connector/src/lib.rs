@@ -1,0 +1,2 @@
+//! cprflow connector
+pub mod layout;
