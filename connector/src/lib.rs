@@ -1,2 +1,44 @@
-//! cprflow connector
+//! The parser of CPR extracts: bytes in, Arrow out.
+//!
+//! The same code is the WASI component that cprflow runs in its sandbox (see `wit/`) and this plain library,
+//! for tests, fuzzing and benchmarks. It does no input or output of its own and knows no clock.
+//!
+//! The way of a byte: [`Scan::push`] → `split` (blocks to records, in every physical shape) → `tally` (what the
+//! record is, and the books) → `table` (fields to columns, by `value` and `builder`) → [`Scan::next`].
+//!
+//! ```
+//! use cprflow_connector::{Scan, ScanOptions};
+//!
+//! let extract = b"00000000000001109012001111720011116\n\
+//!     0010101965058          01000000000000 K1896-01-01 1997-09-09\n\
+//!     999999999999900000001\n";
+//! let mut scan = Scan::open(&ScanOptions::default(), None)?;
+//! scan.push(extract.to_vec())?;
+//! scan.finish()?;
+//! while let Some(rows) = scan.next()? {
+//!     println!("{}: {} rows", rows.table.name(), rows.batch.num_rows());
+//! }
+//! assert!(scan.summary().findings.is_empty());
+//! # Ok::<(), cprflow_connector::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod builder;
+mod error;
+mod finding;
+mod grammar;
 pub mod layout;
+mod packed;
+mod scan;
+pub mod schema;
+mod selection;
+mod split;
+mod table;
+mod tally;
+mod value;
+
+pub use error::{Error, Position};
+pub use finding::{Code, Finding, Level, Place};
+pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
+pub use selection::{PersonFilter, Selection};
+pub use split::Shape;

@@ -105,7 +105,7 @@ impl Sensitivity {
 }
 
 /// A field of a record type and the column it becomes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// CPR's name of the field, as in the product description.
     pub cpr_name: &'static str,
@@ -146,7 +146,7 @@ impl Column {
 }
 
 /// A record type and the table it becomes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     /// The three digits at the start of the record.
     pub record_type: &'static str,

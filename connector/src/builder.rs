@@ -1,0 +1,330 @@
+//! The columns of a batch while it is being filled.
+//!
+//! One growing buffer per column and no allocation per field; a finished batch takes the buffers with it.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int64Array, MapArray, StringArray, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::error::ArrowError;
+
+use crate::schema;
+use crate::value::{Cell, trimmed_len};
+
+/// One bit per row, for validity and booleans.
+#[derive(Debug, Default)]
+pub(crate) struct Bits {
+    words: Vec<u64>,
+    last: u64,
+    len: usize,
+    ones: usize,
+}
+
+impl Bits {
+    #[inline]
+    pub(crate) fn push(&mut self, bit: bool) {
+        let at = self.len % 64;
+        self.last |= u64::from(bit) << at;
+        self.len += 1;
+        self.ones += usize::from(bit);
+        if at == 63 {
+            self.words.push(self.last);
+            self.last = 0;
+        }
+    }
+
+    fn take(&mut self) -> BooleanBuffer {
+        let taken = std::mem::take(self);
+        let mut words = taken.words;
+        if taken.len % 64 != 0 {
+            words.push(taken.last);
+        }
+        BooleanBuffer::new(Buffer::from_vec(words), 0, taken.len)
+    }
+
+    fn take_nulls(&mut self) -> Option<NullBuffer> {
+        if self.ones == self.len {
+            *self = Self::default();
+            None
+        } else {
+            Some(NullBuffer::new(self.take()))
+        }
+    }
+}
+
+/// A `Utf8` column.
+#[derive(Debug)]
+pub(crate) struct Text {
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+    valid: Bits,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+            valid: Bits::default(),
+        }
+    }
+}
+
+impl Text {
+    /// Appends a field of a record in ISO-8859-1 without its trailing spaces; nothing left is a null.
+    #[inline]
+    pub(crate) fn push_field(&mut self, raw: &[u8], ascii: bool) {
+        let text = raw.get(..trimmed_len(raw)).unwrap_or_default();
+        if text.is_empty() {
+            self.push_null();
+        } else {
+            self.push(text, ascii);
+        }
+    }
+
+    /// Appends a text in ISO-8859-1 as it stands.
+    #[inline]
+    pub(crate) fn push(&mut self, text: &[u8], ascii: bool) {
+        if ascii {
+            self.bytes.extend_from_slice(text);
+        } else {
+            push_latin1(&mut self.bytes, text);
+        }
+        self.offsets.push(self.bytes.len() as i32);
+        self.valid.push(true);
+    }
+
+    #[inline]
+    pub(crate) fn push_null(&mut self) {
+        self.offsets.push(self.bytes.len() as i32);
+        self.valid.push(false);
+    }
+
+    /// Bytes of text held.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn take(&mut self) -> Result<StringArray, ArrowError> {
+        let taken = std::mem::take(self);
+        let mut valid = taken.valid;
+        StringArray::try_new(
+            OffsetBuffer::new(ScalarBuffer::from(taken.offsets)),
+            Buffer::from_vec(taken.bytes),
+            valid.take_nulls(),
+        )
+    }
+}
+
+/// A column of numbers: counts, dates, timestamps.
+#[derive(Debug)]
+pub(crate) struct Numbers<T> {
+    values: Vec<T>,
+    valid: Bits,
+}
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self {
+            values: Vec::new(),
+            valid: Bits::default(),
+        }
+    }
+}
+
+impl<T: Default + Copy> Numbers<T> {
+    /// Appends what a field holds; true if its raw text must be kept beside it.
+    #[inline]
+    pub(crate) fn push(&mut self, cell: Cell<T>) -> bool {
+        let (value, irregular) = match cell {
+            Cell::Value(value) => (Some(value), false),
+            Cell::Null => (None, false),
+            Cell::Irregular(value) => (value, true),
+        };
+        self.values.push(value.unwrap_or_default());
+        self.valid.push(value.is_some());
+        irregular
+    }
+
+    fn take(&mut self) -> (ScalarBuffer<T>, Option<NullBuffer>)
+    where
+        T: arrow::datatypes::ArrowNativeType,
+    {
+        (
+            ScalarBuffer::from(std::mem::take(&mut self.values)),
+            self.valid.take_nulls(),
+        )
+    }
+}
+
+/// A `Boolean` column.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    values: Bits,
+    valid: Bits,
+}
+
+impl Flags {
+    /// Appends what a field holds; true if its raw text must be kept beside it.
+    #[inline]
+    pub(crate) fn push(&mut self, cell: Cell<bool>) -> bool {
+        let value = match cell {
+            Cell::Value(value) => Some(value),
+            Cell::Null | Cell::Irregular(_) => None,
+        };
+        self.values.push(value.unwrap_or_default());
+        self.valid.push(value.is_some());
+        matches!(cell, Cell::Irregular(_))
+    }
+}
+
+/// The `irregular` column: column to raw text, null where a row has nothing to say.
+#[derive(Debug)]
+pub(crate) struct Irregular {
+    keys: Text,
+    values: Text,
+    offsets: Vec<i32>,
+    valid: Bits,
+}
+
+impl Default for Irregular {
+    fn default() -> Self {
+        Self {
+            keys: Text::default(),
+            values: Text::default(),
+            offsets: vec![0],
+            valid: Bits::default(),
+        }
+    }
+}
+
+impl Irregular {
+    /// Adds an entry to the row that is being read: the raw text without its trailing spaces.
+    pub(crate) fn add(&mut self, key: &str, raw: &[u8]) {
+        self.keys.push(key.as_bytes(), true);
+        let text = raw.get(..trimmed_len(raw)).unwrap_or_default();
+        self.values.push(text, text.is_ascii());
+    }
+
+    /// Ends the row.
+    #[inline]
+    pub(crate) fn end_row(&mut self) {
+        let end = self.keys.offsets.len() as i32 - 1;
+        let begin = self.offsets.last().copied().unwrap_or_default();
+        self.offsets.push(end);
+        self.valid.push(end > begin);
+    }
+
+    fn take(&mut self) -> Result<MapArray, ArrowError> {
+        let mut taken = std::mem::take(self);
+        let entries = StructArray::try_new(
+            schema::map_fields(),
+            vec![
+                Arc::new(taken.keys.take()?) as ArrayRef,
+                Arc::new(taken.values.take()?) as ArrayRef,
+            ],
+            None,
+        )?;
+        MapArray::try_new(
+            schema::map_entries(),
+            OffsetBuffer::new(ScalarBuffer::from(taken.offsets)),
+            entries,
+            taken.valid.take_nulls(),
+            false,
+        )
+    }
+}
+
+/// Any column.
+#[derive(Debug)]
+pub(crate) enum Builder {
+    Text(Text),
+    Dates(Numbers<i32>),
+    Timestamps(Numbers<i64>),
+    Counts(Numbers<i64>),
+    Flags(Flags),
+    Irregular(Irregular),
+}
+
+impl Builder {
+    /// The finished array; the builder is empty afterwards.
+    pub(crate) fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Text(text) => Arc::new(text.take()?),
+            Self::Dates(numbers) => {
+                let (values, nulls) = numbers.take();
+                Arc::new(Date32Array::try_new(values, nulls)?)
+            }
+            Self::Timestamps(numbers) => {
+                let (values, nulls) = numbers.take();
+                Arc::new(TimestampMicrosecondArray::try_new(values, nulls)?)
+            }
+            Self::Counts(numbers) => {
+                let (values, nulls) = numbers.take();
+                Arc::new(Int64Array::try_new(values, nulls)?)
+            }
+            Self::Flags(flags) => Arc::new(BooleanArray::new(
+                flags.values.take(),
+                flags.valid.take_nulls(),
+            )),
+            Self::Irregular(irregular) => Arc::new(irregular.take()?),
+        })
+    }
+}
+
+/// Appends ISO-8859-1 as UTF-8: the code points are the bytes.
+fn push_latin1(out: &mut Vec<u8>, latin1: &[u8]) {
+    for &byte in latin1 {
+        if byte < 0x80 {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Array;
+
+    #[test]
+    fn latin1_becomes_the_same_code_points() {
+        let latin1: Vec<u8> = (0..=255).collect();
+        let mut utf8 = Vec::new();
+        push_latin1(&mut utf8, &latin1);
+        let text = String::from_utf8(utf8).unwrap();
+        assert!(text.chars().map(u32::from).eq(0..=255));
+    }
+
+    #[test]
+    fn bits_over_word_boundaries() {
+        for len in [0_usize, 1, 63, 64, 65, 200] {
+            let mut bits = Bits::default();
+            for i in 0..len {
+                bits.push(i % 3 == 0);
+            }
+            let taken = bits.take();
+            assert_eq!(taken.len(), len);
+            assert!(taken.iter().enumerate().all(|(i, bit)| bit == (i % 3 == 0)));
+        }
+    }
+
+    #[test]
+    fn an_irregular_row_between_two_regular_ones() {
+        let mut irregular = Irregular::default();
+        irregular.end_row();
+        irregular.add("birth_date", b"1961-00-00");
+        irregular.add("+", b"X\xe6  ");
+        irregular.end_row();
+        irregular.end_row();
+        let map = irregular.take().unwrap();
+        assert!(map.is_null(0) && map.is_valid(1) && map.is_null(2));
+        assert_eq!(map.value_length(1), 2);
+        let values = map.values().as_any().downcast_ref::<StringArray>().unwrap();
+        assert_eq!(values.value(1), "Xæ");
+    }
+}

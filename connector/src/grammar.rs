@@ -1,0 +1,160 @@
+//! The small grammars of the format as nom parsers: what stands where in control records and dates.
+//!
+//! The fields of person records are cut by position in the hot loop and need no grammar; see `value`.
+
+use nom::bytes::complete::{tag, take, take_while_m_n};
+use nom::character::complete::char;
+use nom::combinator::{all_consuming, map_opt, rest};
+use nom::sequence::{preceded, separated_pair};
+use nom::{IResult, Parser};
+
+use crate::layout;
+use crate::value::days_from_civil;
+
+/// The start record (000), as far as the reader needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StartRecord {
+    /// OPGAVENR, trimmed.
+    pub(crate) task_number: String,
+    /// PRODDTO as a day number, if it is a date.
+    pub(crate) production_date: Option<i32>,
+    /// PRODDTOFORRIG as a day number, if it is a date.
+    pub(crate) previous_production_date: Option<i32>,
+}
+
+/// Reads a start record; none if it is not the start of an extract of persons.
+///
+/// `000`, ten zeros, task number, production date, previous production date. The dates may be missing from the
+/// right where trailing spaces were cut off.
+pub(crate) fn start_record(record: &[u8]) -> Option<StartRecord> {
+    let mut parser = preceded(
+        (tag("000"), tag("0000000000")),
+        (field(6), field(8), field(8)),
+    );
+    let (_, (task, produced, previous)) = parser.parse(record).ok()?;
+    // A task number is ASCII in every extract; anything else is masked rather than repeated in a report.
+    let task_number = match std::str::from_utf8(task) {
+        Ok(text) => text.trim_end().to_owned(),
+        Err(_) => "?".to_owned(),
+    };
+    Some(StartRecord {
+        task_number,
+        production_date: date8(produced),
+        previous_production_date: date8(previous),
+    })
+}
+
+/// Reads the end record's (999) number of records, if it is one.
+pub(crate) fn end_record(record: &[u8]) -> Option<u64> {
+    let mut parser = preceded((tag("999"), take(10_usize)), digits(8));
+    let (_, count) = parser.parse(record).ok()?;
+    Some(count)
+}
+
+/// Whether this can be the beginning of a record: a known type, and a PNR where the type has one.
+pub(crate) fn begins_record(input: &[u8]) -> bool {
+    known_type(input).is_ok_and(|(rest, table)| !table.is_keyed() || pnr(rest).is_ok())
+}
+
+/// Whether this begins with any three digits followed by ten more: a record of some product of CPR's.
+pub(crate) fn begins_any_record(input: &[u8]) -> bool {
+    (digits(3), digits(10)).parse(input).is_ok()
+}
+
+/// `YYYY-MM-DD` as a day number, and nothing after it.
+pub(crate) fn date(input: &[u8]) -> Option<i32> {
+    let day = separated_pair(
+        digits(4),
+        char('-'),
+        separated_pair(digits(2), char('-'), digits(2)),
+    );
+    all_consuming(map_opt(day, |(year, (month, day))| {
+        days_from_civil(year as u32, month as u32, day as u32)
+    }))
+    .parse(input)
+    .ok()
+    .map(|(_, days)| days)
+}
+
+/// `YYYYMMDD` as a day number, and nothing after it.
+pub(crate) fn date8(input: &[u8]) -> Option<i32> {
+    let day = (digits(4), digits(2), digits(2));
+    all_consuming(map_opt(day, |(year, month, day)| {
+        days_from_civil(year as u32, month as u32, day as u32)
+    }))
+    .parse(input)
+    .ok()
+    .map(|(_, days)| days)
+}
+
+/// A code of exactly that many digits, and nothing after it.
+pub(crate) fn is_code(input: &str, length: usize) -> bool {
+    all_consuming(digits(length))
+        .parse(input.as_bytes())
+        .is_ok()
+}
+
+fn known_type(input: &[u8]) -> IResult<&[u8], &'static layout::Table> {
+    map_opt(take(3_usize), |record_type: &[u8]| {
+        let index = layout::index_of(record_type.try_into().ok()?)?;
+        layout::tables().get(index)
+    })
+    .parse(input)
+}
+
+fn pnr(input: &[u8]) -> IResult<&[u8], u64> {
+    digits(10).parse(input)
+}
+
+/// Exactly that many digits as a number.
+fn digits<'a>(
+    length: usize,
+) -> impl Parser<&'a [u8], Output = u64, Error = nom::error::Error<&'a [u8]>> {
+    take_while_m_n(length, length, |byte: u8| byte.is_ascii_digit()).map(|digits: &[u8]| {
+        digits
+            .iter()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))
+    })
+}
+
+/// A field of that length, or what is left of it where the record was cut short.
+fn field<'a>(
+    length: usize,
+) -> impl Parser<&'a [u8], Output = &'a [u8], Error = nom::error::Error<&'a [u8]>> {
+    nom::branch::alt((take(length), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_record() {
+        let record = b"00000000000001109012001111720011116";
+        let start = start_record(record).unwrap();
+        assert_eq!(start.task_number, "110901");
+        assert_eq!(start.production_date, date(b"2001-11-17"));
+        assert_eq!(start.previous_production_date, date(b"2001-11-16"));
+        let first_run = start_record(b"000000000000011090120011117").unwrap();
+        assert_eq!(first_run.previous_production_date, None);
+        assert_eq!(first_run.production_date, date(b"2001-11-17"));
+        assert!(start_record(b"0000101000119910923120").is_none());
+        assert!(start_record(b"").is_none());
+    }
+
+    #[test]
+    fn an_end_record() {
+        assert_eq!(end_record(b"999999999999900001098"), Some(1098));
+        assert_eq!(end_record(b"9999999999999"), None);
+        assert_eq!(end_record(b"9999999999999 0001098"), None);
+    }
+
+    #[test]
+    fn beginnings() {
+        assert!(begins_record(b"0010101965058"));
+        assert!(!begins_record(b"001010196505"));
+        assert!(!begins_record(b"0360101965058"));
+        assert!(begins_any_record(b"0360101965058"));
+        assert!(begins_record(b"910whatever"));
+    }
+}

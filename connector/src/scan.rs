@@ -1,0 +1,348 @@
+//! One pass over an extract: blocks of bytes in, batches out.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use roaring::RoaringTreemap;
+
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::grammar;
+use crate::layout;
+use crate::schema::{ColumnId, TableId, all_tables};
+use crate::selection::Selection;
+use crate::split::{Shape, Splitter, Step};
+use crate::table::TableBuilder;
+use crate::tally::{Class, Tally, iso, pnr_number};
+
+/// Rows in a batch where the caller does not say. Enough to make the cost of a batch small beside that of its
+/// rows, few enough for its columns to stay in the processor's cache.
+pub const DEFAULT_BATCH_ROWS: usize = 8 * 1024;
+
+/// Rows in a batch at the most.
+const MAX_BATCH_ROWS: usize = 1024 * 1024;
+
+/// A batch is handed over when its records have this many bytes, however few rows it has: it keeps offsets
+/// within 32 bits and memory bounded.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// A table to scan.
+#[derive(Debug, Clone)]
+pub struct TableRequest {
+    /// The table's name.
+    pub name: String,
+    /// The columns wanted, in this order; none for all of them.
+    pub columns: Option<Vec<String>>,
+}
+
+/// What a scan is asked to do.
+#[derive(Debug, Clone, Default)]
+pub struct ScanOptions {
+    /// The tables wanted; none for all of them.
+    pub tables: Option<Vec<TableRequest>>,
+    /// Rows in a batch at the most; 0 for [`DEFAULT_BATCH_ROWS`].
+    pub batch_rows: usize,
+    /// Whether to keep the numbers seen, so that persons without 001 can be found.
+    pub check_persons: bool,
+    /// The production date of the extract before, `YYYY-MM-DD`.
+    pub expected_previous: Option<String>,
+}
+
+/// A batch of rows of one table.
+#[derive(Debug, Clone)]
+pub struct TableBatch {
+    /// The table.
+    pub table: TableId,
+    /// The rows.
+    pub batch: RecordBatch,
+}
+
+/// The start record (000).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// OPGAVENR, as it stands.
+    pub task_number: String,
+    /// PRODDTO as `YYYY-MM-DD`, if it is a date.
+    pub production_date: Option<String>,
+    /// PRODDTOFORRIG as `YYYY-MM-DD`, if it is a date.
+    pub previous_production_date: Option<String>,
+}
+
+/// What a scan has seen so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Records read; blank lines do not count.
+    pub records: u64,
+    /// How the records are laid out.
+    pub shape: Shape,
+    /// The start record, if there was one.
+    pub start: Option<Start>,
+    /// What the end record says is the number of records between start and end.
+    pub declared_records: Option<u64>,
+    /// Records per table, tables without any left out.
+    pub tables: Vec<(TableId, u64)>,
+    /// What a person should hear, gravest first.
+    pub findings: Vec<Finding>,
+}
+
+/// One pass over an extract.
+///
+/// Call [`next`](Scan::next) until it gives none, then [`push`](Scan::push) the next block or
+/// [`finish`](Scan::finish), and so on until it gives none after `finish`. The batches are the same whatever
+/// the sizes of the blocks.
+#[derive(Debug)]
+pub struct Scan {
+    splitter: Splitter,
+    tally: Tally,
+    /// By place in [`all_tables`]; none for tables that are not wanted.
+    builders: Vec<Option<TableBuilder>>,
+    batch_rows: usize,
+    persons: Option<Arc<RoaringTreemap>>,
+    bytes: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading,
+    /// All is read, or as much as can be; the builders from this place on are still to be emptied.
+    Emptying(usize, Option<Error>),
+    Over(Option<Error>),
+}
+
+impl Scan {
+    /// Begins a scan; with a selection it yields only the records of the persons in it.
+    pub fn open(options: &ScanOptions, persons: Option<&Selection>) -> Result<Self, Error> {
+        let expected_previous = match &options.expected_previous {
+            Some(text) => Some(grammar::date(text.as_bytes()).ok_or_else(|| {
+                Error::InvalidRequest(format!("{text:?} is not a date of the form YYYY-MM-DD"))
+            })?),
+            None => None,
+        };
+        let batch_rows = match options.batch_rows {
+            0 => DEFAULT_BATCH_ROWS,
+            rows => rows.min(MAX_BATCH_ROWS),
+        };
+        Ok(Self {
+            splitter: Splitter::default(),
+            tally: Tally::new(options.check_persons, expected_previous),
+            builders: builders(options.tables.as_deref())?,
+            batch_rows,
+            persons: persons.map(Selection::chosen).transpose()?,
+            bytes: 0,
+            state: State::Reading,
+        })
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, block: Vec<u8>) -> Result<(), Error> {
+        if self.splitter.has_ended() {
+            return Err(Error::Misuse("push after finish: open another scan"));
+        }
+        if matches!(self.state, State::Reading) {
+            self.bytes += block.len() as u64;
+            self.splitter.push(block);
+        }
+        Ok(())
+    }
+
+    /// Says that there are no more bytes.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if self.splitter.has_ended() {
+            return Err(Error::Misuse("finish was called before"));
+        }
+        self.splitter.finish();
+        Ok(())
+    }
+
+    /// The next batch; none when more bytes are needed, or after [`finish`](Scan::finish) when all is said.
+    ///
+    /// What was read before an error comes first, then the error, and then the error again.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "none means two things here, and an iterator's only one"
+    )]
+    pub fn next(&mut self) -> Result<Option<TableBatch>, Error> {
+        loop {
+            match &mut self.state {
+                State::Reading => match self.read() {
+                    Ok(Some(full)) => return self.take(full).map(Some),
+                    Ok(None) if self.splitter.has_ended() => {
+                        self.tally.complete();
+                        self.state = State::Emptying(0, None);
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(error) => {
+                        if let Error::LookAlike { position, product } = error {
+                            self.tally.found_look_alike(position, product);
+                        }
+                        self.state = State::Emptying(0, Some(error));
+                    }
+                },
+                State::Emptying(next, error) => {
+                    let rows_left = |builder: &Option<TableBuilder>| {
+                        builder.as_ref().is_some_and(|builder| builder.rows() > 0)
+                    };
+                    let rest = self.builders.iter().skip(*next).position(rows_left);
+                    match rest {
+                        Some(skipped) => {
+                            let place = *next + skipped;
+                            *next = place + 1;
+                            return self.take(place).map(Some);
+                        }
+                        None => self.state = State::Over(error.take()),
+                    }
+                }
+                State::Over(Some(error)) => return Err(error.clone()),
+                State::Over(None) => return Ok(None),
+            }
+        }
+    }
+
+    /// What the scan has seen so far. Whatever can only be told at the end is in it once all is read.
+    pub fn summary(&self) -> Summary {
+        let irregular = self.builders.iter().flatten().flat_map(|builder| {
+            let record_type = builder.id().record_type().unwrap_or_default();
+            builder
+                .irregular_values()
+                .map(move |(column, seen)| (record_type, column, seen))
+        });
+        Summary {
+            bytes: self.bytes,
+            records: self.tally.records,
+            shape: self.splitter.shape(),
+            start: self.tally.start.as_ref().map(|start| Start {
+                task_number: start.task_number.clone(),
+                production_date: start.production_date.map(iso),
+                previous_production_date: start.previous_production_date.map(iso),
+            }),
+            declared_records: self.tally.declared_records(),
+            tables: all_tables()
+                .zip(self.tally.by_table.iter().copied())
+                .filter(|(_, records)| *records > 0)
+                .collect(),
+            findings: self.tally.findings(irregular.collect()),
+        }
+    }
+
+    /// Reads on until a table's batch is full (its place) or more bytes are needed (none).
+    fn read(&mut self) -> Result<Option<usize>, Error> {
+        while self.splitter.next()? == Step::Record {
+            let position = self.splitter.position();
+            let record = self.splitter.record();
+            let class = self.tally.enter(record, position)?;
+            let place = match class {
+                Class::Known(index) => index,
+                Class::Unknown(_) => UNKNOWN,
+                Class::Rejected(_) => REJECTED,
+            };
+            let Some(Some(builder)) = self.builders.get_mut(place) else {
+                continue;
+            };
+            if let Some(persons) = &self.persons
+                && !is_of(class, record, persons)
+            {
+                continue;
+            }
+            match (class, builder.id()) {
+                (Class::Known(_), TableId::Layout(table)) => {
+                    builder.push_record(table, record, position.line);
+                }
+                (Class::Rejected(reason), _) => {
+                    builder.push_raw(reason.name().as_bytes(), record, position.line);
+                }
+                _ => {
+                    let record_type = record.get(..3).unwrap_or_default();
+                    builder.push_raw(record_type, record, position.line);
+                }
+            }
+            if builder.rows() >= self.batch_rows || builder.bytes() >= MAX_BATCH_BYTES {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, place: usize) -> Result<TableBatch, Error> {
+        let builder = self.builders.get_mut(place).and_then(Option::as_mut);
+        let builder = builder.ok_or(Error::Internal)?;
+        Ok(TableBatch {
+            table: builder.id(),
+            batch: builder.take().map_err(|_| Error::Internal)?,
+        })
+    }
+}
+
+/// Places in [`all_tables`] of the two tables that are no record type's.
+const UNKNOWN: usize = layout::tables().len();
+const REJECTED: usize = UNKNOWN + 1;
+
+/// Whether the record belongs to one of these persons.
+fn is_of(class: Class, record: &[u8], persons: &RoaringTreemap) -> bool {
+    let Class::Known(index) = class else {
+        return false;
+    };
+    let is_keyed = layout::tables()
+        .get(index)
+        .is_some_and(layout::Table::is_keyed);
+    is_keyed && persons.contains(pnr_number(record.get(3..13).unwrap_or_default()))
+}
+
+fn builders(requests: Option<&[TableRequest]>) -> Result<Vec<Option<TableBuilder>>, Error> {
+    let Some(requests) = requests else {
+        return Ok(all_tables()
+            .map(|id| Some(TableBuilder::new(id, id.columns())))
+            .collect());
+    };
+    let mut builders: Vec<Option<TableBuilder>> = all_tables().map(|_| None).collect();
+    for request in requests {
+        let found = all_tables()
+            .zip(&mut builders)
+            .find(|(id, _)| id.name() == request.name);
+        let Some((id, builder)) = found else {
+            return Err(Error::InvalidRequest(format!(
+                "there is no table {:?}; `cprflow tables` lists them",
+                request.name
+            )));
+        };
+        if builder.is_some() {
+            return Err(Error::InvalidRequest(format!(
+                "the table {:?} is asked for twice",
+                request.name
+            )));
+        }
+        *builder = Some(TableBuilder::new(id, columns(id, request)?));
+    }
+    Ok(builders)
+}
+
+fn columns(id: TableId, request: &TableRequest) -> Result<Vec<ColumnId>, Error> {
+    let all = id.columns();
+    let Some(names) = &request.columns else {
+        return Ok(all);
+    };
+    let mut columns: Vec<ColumnId> = Vec::with_capacity(names.len());
+    for name in names {
+        if columns.iter().any(|column| column.name() == name) {
+            return Err(Error::InvalidRequest(format!(
+                "the column {name:?} is asked for twice"
+            )));
+        }
+        let found = all.iter().find(|column| column.name() == name);
+        columns.push(*found.ok_or_else(|| {
+            Error::InvalidRequest(format!(
+                "the table {:?} has no column {name:?}; `cprflow schema {}` lists them",
+                request.name, request.name
+            ))
+        })?);
+    }
+    if columns.is_empty() {
+        return Err(Error::InvalidRequest(format!(
+            "no column of the table {:?} is asked for",
+            request.name
+        )));
+    }
+    Ok(columns)
+}

@@ -1,0 +1,206 @@
+//! The Arrow schema of every table.
+//!
+//! A table of a record type has a column per field, then `irregular` and `line`. Two tables hold what no
+//! layout covers: `unknown_record` and `rejected_record`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields, Schema, TimeUnit};
+
+use crate::layout::{self, Column, Kind, Table};
+
+/// The column with the raw text of whatever a typed column could not hold.
+pub const IRREGULAR: &str = "irregular";
+/// The column with the record's number in the delivery.
+pub const LINE: &str = "line";
+/// The key in `irregular` of what stands beyond the known layout.
+pub const TAIL: &str = "+";
+/// The table of records whose type no layout covers.
+pub const UNKNOWN_RECORD: &str = "unknown_record";
+/// The table of lines that are no records.
+pub const REJECTED_RECORD: &str = "rejected_record";
+
+/// A table that a scan can yield.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableId {
+    /// The table of a record type.
+    Layout(&'static Table),
+    /// [`UNKNOWN_RECORD`].
+    Unknown,
+    /// [`REJECTED_RECORD`].
+    Rejected,
+}
+
+/// A column that a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnId {
+    /// Cut from a field of the record.
+    Field(&'static Column),
+    /// [`IRREGULAR`].
+    Irregular,
+    /// [`LINE`].
+    Line,
+    /// The three digits of an unknown type.
+    RecordType,
+    /// Why a line was rejected.
+    Reason,
+    /// The whole line.
+    Raw,
+}
+
+/// Every table, in the order in which a scan knows them.
+pub fn all_tables() -> impl ExactSizeIterator<Item = TableId> {
+    (0..table_count()).map(|index| match layout::tables().get(index) {
+        Some(table) => TableId::Layout(table),
+        None if index == layout::tables().len() => TableId::Unknown,
+        None => TableId::Rejected,
+    })
+}
+
+/// How many tables there are.
+pub const fn table_count() -> usize {
+    layout::tables().len() + 2
+}
+
+impl TableId {
+    /// The table of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            UNKNOWN_RECORD => Some(Self::Unknown),
+            REJECTED_RECORD => Some(Self::Rejected),
+            _ => layout::by_name(name).map(Self::Layout),
+        }
+    }
+
+    /// The table's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Layout(table) => table.name,
+            Self::Unknown => UNKNOWN_RECORD,
+            Self::Rejected => REJECTED_RECORD,
+        }
+    }
+
+    /// The three digits of the record type, if the table is one type's.
+    pub const fn record_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Layout(table) => Some(table.record_type),
+            Self::Unknown | Self::Rejected => None,
+        }
+    }
+
+    /// CPR's title of the record type, in Danish.
+    pub const fn cpr_title(&self) -> &'static str {
+        match self {
+            Self::Layout(table) => table.cpr_title,
+            Self::Unknown | Self::Rejected => "",
+        }
+    }
+
+    /// What a row says.
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Layout(table) => table.description,
+            Self::Unknown => "A record whose type no layout covers, as it stands",
+            Self::Rejected => {
+                "A line without a 3-digit record type or without a complete key, as it stands"
+            }
+        }
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> Vec<ColumnId> {
+        match self {
+            Self::Layout(table) => table
+                .columns
+                .iter()
+                .map(ColumnId::Field)
+                .chain([ColumnId::Irregular, ColumnId::Line])
+                .collect(),
+            Self::Unknown => vec![ColumnId::Line, ColumnId::RecordType, ColumnId::Raw],
+            Self::Rejected => vec![ColumnId::Line, ColumnId::Reason, ColumnId::Raw],
+        }
+    }
+
+    /// The schema of these columns of the table.
+    pub fn schema(&self, columns: &[ColumnId]) -> Schema {
+        let fields: Fields = columns.iter().map(ColumnId::arrow_field).collect();
+        let mut metadata = HashMap::from([
+            ("cpr.table".to_owned(), self.name().to_owned()),
+            ("cpr.description".to_owned(), self.description().to_owned()),
+        ]);
+        if let Self::Layout(table) = self {
+            metadata.insert("cpr.record_type".to_owned(), table.record_type.to_owned());
+            metadata.insert("cpr.title".to_owned(), table.cpr_title.to_owned());
+        }
+        Schema::new_with_metadata(fields, metadata)
+    }
+}
+
+impl ColumnId {
+    /// The column's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Field(column) => column.name,
+            Self::Irregular => IRREGULAR,
+            Self::Line => LINE,
+            Self::RecordType => "record_type",
+            Self::Reason => "reason",
+            Self::Raw => "raw",
+        }
+    }
+
+    /// The column's Arrow type.
+    pub fn data_type(&self) -> DataType {
+        match self {
+            Self::Field(column) => match column.kind {
+                Kind::Code | Kind::Mark | Kind::Text | Kind::Uuid | Kind::Pnr => DataType::Utf8,
+                Kind::Date | Kind::Date8 => DataType::Date32,
+                Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
+                Kind::Flag => DataType::Boolean,
+                Kind::Count => DataType::Int64,
+            },
+            Self::Irregular => DataType::Map(map_entries(), false),
+            Self::Line => DataType::Int64,
+            Self::RecordType | Self::Reason | Self::Raw => DataType::Utf8,
+        }
+    }
+
+    /// Whether the column can hold nulls.
+    pub const fn is_nullable(&self) -> bool {
+        matches!(self, Self::Field(_) | Self::Irregular)
+    }
+
+    fn arrow_field(&self) -> Field {
+        let field = Field::new(self.name(), self.data_type(), self.is_nullable());
+        match self {
+            Self::Field(column) => {
+                let mut metadata = HashMap::from([
+                    ("cpr.name".to_owned(), column.cpr_name.to_owned()),
+                    ("cpr.position".to_owned(), column.position.to_string()),
+                    ("cpr.length".to_owned(), column.length.to_string()),
+                    ("cpr.kind".to_owned(), column.kind.name().to_owned()),
+                ]);
+                if let Some(class) = column.sensitivity {
+                    metadata.insert("cpr.sensitivity".to_owned(), class.name().to_owned());
+                }
+                field.with_metadata(metadata)
+            }
+            _ => field,
+        }
+    }
+}
+
+/// The two columns inside the map of irregular values: those of Arrow's specification.
+pub(crate) fn map_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, true),
+    ])
+}
+
+/// The entries field of the map of irregular values.
+pub(crate) fn map_entries() -> Arc<Field> {
+    Arc::new(Field::new("entries", DataType::Struct(map_fields()), false))
+}

@@ -1,0 +1,256 @@
+//! One table of a scan: records in, batches out.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+
+use crate::builder::{Builder, Flags, Irregular, Numbers, Text};
+use crate::layout::{Blank, Column, Kind, LONGEST_RECORD, Table};
+use crate::schema::{ColumnId, TAIL, TableId};
+use crate::value::{self, Cell};
+
+/// How often something was seen, and where first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sightings {
+    pub(crate) count: u64,
+    pub(crate) first_line: u64,
+}
+
+impl Sightings {
+    pub(crate) fn add(&mut self, line: u64) {
+        if self.count == 0 {
+            self.first_line = line;
+        }
+        self.count += 1;
+    }
+}
+
+/// The rows of one table since its last batch.
+#[derive(Debug)]
+pub(crate) struct TableBuilder {
+    id: TableId,
+    columns: Vec<ColumnId>,
+    /// Built when the table's first batch is due: most tables of most scans never need one.
+    schema: Option<SchemaRef>,
+    fields: Vec<FieldBuilder>,
+    irregular: Option<Irregular>,
+    line: Numbers<i64>,
+    /// `record_type` or `reason`.
+    label: Text,
+    raw: Text,
+    rows: usize,
+    bytes: usize,
+}
+
+/// A field that is read, and what has been read of it.
+#[derive(Debug)]
+struct FieldBuilder {
+    column: &'static Column,
+    values: Builder,
+    irregular: Sightings,
+}
+
+impl TableBuilder {
+    /// A builder of these columns of a table.
+    pub(crate) fn new(id: TableId, columns: Vec<ColumnId>) -> Self {
+        let has_irregular = columns
+            .iter()
+            .any(|column| matches!(column, ColumnId::Irregular));
+        let wanted = |field: &&'static Column| {
+            // `irregular` speaks of all columns, so that choosing it alone finds every oddity.
+            has_irregular
+                || columns
+                    .iter()
+                    .any(|column| matches!(column, ColumnId::Field(c) if c.name == field.name))
+        };
+        let fields = match id {
+            TableId::Layout(table) => table
+                .columns
+                .iter()
+                .filter(wanted)
+                .map(FieldBuilder::new)
+                .collect(),
+            TableId::Unknown | TableId::Rejected => Vec::new(),
+        };
+        Self {
+            id,
+            columns,
+            schema: None,
+            fields,
+            irregular: has_irregular.then(Irregular::default),
+            line: Numbers::default(),
+            label: Text::default(),
+            raw: Text::default(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(crate) fn id(&self) -> TableId {
+        self.id
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Bytes of the records that the rows came from: a measure of the memory held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Irregular values seen so far, by column.
+    pub(crate) fn irregular_values(&self) -> impl Iterator<Item = (&'static str, Sightings)> + '_ {
+        self.fields
+            .iter()
+            .filter(|field| field.irregular.count > 0)
+            .map(|field| (field.column.name, field.irregular))
+    }
+
+    /// Appends a record of the table's own type.
+    #[inline]
+    pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], line: u64) {
+        let mut padded = [b' '; LONGEST_RECORD];
+        let full = if record.len() >= table.record_length() {
+            record
+        } else {
+            if let Some(front) = padded.get_mut(..record.len()) {
+                front.copy_from_slice(record);
+            }
+            &padded[..]
+        };
+        let ascii = record.is_ascii();
+        for field in &mut self.fields {
+            let column = field.column;
+            let Some(raw) = full.get(column.start()..column.end()) else {
+                continue;
+            };
+            if field.push(raw, ascii) {
+                field.irregular.add(line);
+                if let Some(irregular) = &mut self.irregular {
+                    irregular.add(column.name, raw);
+                }
+            }
+        }
+        if let Some(irregular) = &mut self.irregular {
+            if let Some(tail) = record.get(table.record_length()..)
+                && !value::is_spaces(tail)
+            {
+                irregular.add(TAIL, tail);
+            }
+            irregular.end_row();
+        }
+        self.end_row(record, line);
+    }
+
+    /// Appends a line as it stands, with its unknown type or the reason for its rejection.
+    pub(crate) fn push_raw(&mut self, label: &[u8], record: &[u8], line: u64) {
+        self.label.push(label, true);
+        self.raw.push(record, record.is_ascii());
+        self.end_row(record, line);
+    }
+
+    fn end_row(&mut self, record: &[u8], line: u64) {
+        self.line.push(Cell::Value(line as i64));
+        self.rows += 1;
+        self.bytes += record.len();
+    }
+
+    /// The rows since the last batch as a batch.
+    pub(crate) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
+        let schema = match &self.schema {
+            Some(schema) => schema.clone(),
+            None => {
+                let schema = Arc::new(self.id.schema(&self.columns));
+                self.schema.insert(schema).clone()
+            }
+        };
+        let mut line = Builder::Counts(std::mem::take(&mut self.line));
+        let mut label = Builder::Text(std::mem::take(&mut self.label));
+        let mut raw = Builder::Text(std::mem::take(&mut self.raw));
+        let irregular = self.irregular.as_mut().map(std::mem::take);
+        let mut irregular = Builder::Irregular(irregular.unwrap_or_default());
+        // Fields that were read only for `irregular` are emptied too.
+        let mut fields = Vec::with_capacity(self.fields.len());
+        for field in &mut self.fields {
+            fields.push((field.column.name, field.values.take()?));
+        }
+        let arrays: Vec<ArrayRef> = self
+            .columns
+            .iter()
+            .map(|column| match column {
+                ColumnId::Field(column) => fields
+                    .iter()
+                    .find(|(name, _)| *name == column.name)
+                    .map(|(_, array)| array.clone())
+                    .ok_or_else(|| ArrowError::SchemaError("a column was not read".to_owned())),
+                ColumnId::Irregular => irregular.take(),
+                ColumnId::Line => line.take(),
+                ColumnId::RecordType | ColumnId::Reason => label.take(),
+                ColumnId::Raw => raw.take(),
+            })
+            .collect::<Result<_, _>>()?;
+        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.rows));
+        self.rows = 0;
+        self.bytes = 0;
+        RecordBatch::try_new_with_options(schema, arrays, &options)
+    }
+}
+
+impl FieldBuilder {
+    fn new(column: &'static Column) -> Self {
+        let values = match column.kind {
+            Kind::Code | Kind::Mark | Kind::Text | Kind::Uuid | Kind::Pnr => {
+                Builder::Text(Text::default())
+            }
+            Kind::Date | Kind::Date8 => Builder::Dates(Numbers::default()),
+            Kind::Timestamp => Builder::Timestamps(Numbers::default()),
+            Kind::Count => Builder::Counts(Numbers::default()),
+            Kind::Flag => Builder::Flags(Flags::default()),
+        };
+        Self {
+            column,
+            values,
+            irregular: Sightings::default(),
+        }
+    }
+
+    /// Appends a field; true if its raw text must be kept beside the value.
+    #[inline]
+    fn push(&mut self, raw: &[u8], ascii: bool) -> bool {
+        let blank = self.column.blank;
+        match &mut self.values {
+            Builder::Text(text) if self.column.kind == Kind::Pnr => {
+                push_pnr(text, raw, ascii, blank)
+            }
+            Builder::Text(text) => {
+                text.push_field(raw, ascii);
+                false
+            }
+            Builder::Dates(dates) if self.column.kind == Kind::Date8 => {
+                dates.push(value::date8(raw, blank))
+            }
+            Builder::Dates(dates) => dates.push(value::date(raw, blank)),
+            Builder::Timestamps(timestamps) => timestamps.push(value::timestamp(raw, blank)),
+            Builder::Counts(counts) => counts.push(value::count(raw, blank)),
+            Builder::Flags(flags) => flags.push(value::flag(raw)),
+            Builder::Irregular(_) => false,
+        }
+    }
+}
+
+/// A person number; ten zeros and blank both mean nobody, and the one that is unusual for the field is told.
+fn push_pnr(text: &mut Text, raw: &[u8], ascii: bool, blank: Blank) -> bool {
+    if value::is_zeros(raw) {
+        text.push_null();
+        return blank != Blank::Zeros;
+    }
+    if value::is_spaces(raw) {
+        text.push_null();
+        return blank != Blank::Spaces;
+    }
+    text.push_field(raw, ascii);
+    false
+}

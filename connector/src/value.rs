@@ -1,0 +1,330 @@
+//! How a field's bytes become a value.
+//!
+//! A value that its type cannot hold exactly is never guessed: [`Cell::Irregular`] says that the raw text must
+//! be kept beside whatever the type can hold of it. The functions here are the hot loop's; `grammar` has the
+//! same rules as nom parsers, and the tests hold the two against each other.
+
+use crate::layout::Blank;
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell<T> {
+    /// Nothing, in the filling that is usual for the field.
+    Null,
+    /// A value that says all there is.
+    Value(T),
+    /// The raw text says more than the value, or there is no value.
+    Irregular(Option<T>),
+}
+
+/// Microseconds of a day.
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
+
+/// `YYYY-MM-DD` as days since 1970-01-01.
+pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
+    let Ok(&[y0, y1, y2, y3, d0, m0, m1, d1, t0, t1]) = <&[u8; 10]>::try_from(raw) else {
+        return Cell::Irregular(None);
+    };
+    let digits = [y0, y1, y2, y3, m0, m1, t0, t1];
+    if d0 == b'-' && d1 == b'-' {
+        if let Some(days) = days_of(u64::from_le_bytes(digits)) {
+            return Cell::Value(days);
+        }
+    }
+    filling(raw, blank)
+}
+
+/// `YYYYMMDD` as days since 1970-01-01.
+pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
+    let Ok(digits) = <[u8; 8]>::try_from(raw) else {
+        return Cell::Irregular(None);
+    };
+    match days_of(u64::from_le_bytes(digits)) {
+        Some(days) => Cell::Value(days),
+        None => filling(raw, blank),
+    }
+}
+
+/// `YYYYMMDDHHMM` as microseconds since 1970-01-01T00:00 of the same wall clock.
+///
+/// Where the date is right and the time impossible (`…1299`) the value is the date at 00:00, and irregular.
+pub(crate) fn timestamp(raw: &[u8], blank: Blank) -> Cell<i64> {
+    let Ok(&[y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1]) = <&[u8; 12]>::try_from(raw) else {
+        return Cell::Irregular(None);
+    };
+    let Some(days) = days_of(u64::from_le_bytes([y0, y1, y2, y3, m0, m1, d0, d1])) else {
+        return filling(raw, blank);
+    };
+    let midnight = i64::from(days) * DAY_MICROS;
+    match (two_digits(h0, h1), two_digits(n0, n1)) {
+        (Some(hour @ 0..=23), Some(minute @ 0..=59)) => {
+            Cell::Value(midnight + (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000)
+        }
+        _ => Cell::Irregular(Some(midnight)),
+    }
+}
+
+/// `*` is true, blank is false.
+pub(crate) fn flag(raw: &[u8]) -> Cell<bool> {
+    match raw {
+        b"*" => Cell::Value(true),
+        b" " => Cell::Value(false),
+        _ => Cell::Irregular(None),
+    }
+}
+
+/// Digits only, at most 18 of them.
+pub(crate) fn count(raw: &[u8], blank: Blank) -> Cell<i64> {
+    if raw.is_empty() || raw.len() > 18 || !raw.iter().all(u8::is_ascii_digit) {
+        // Zeros are digits, and a count of nothing is 0: only spaces can be a blank here.
+        return match blank {
+            Blank::Spaces if is_spaces(raw) => Cell::Null,
+            _ => Cell::Irregular(None),
+        };
+    }
+    let value = raw
+        .iter()
+        .fold(0_i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+    Cell::Value(value)
+}
+
+/// The length of the text without the spaces that fill it up.
+pub(crate) fn trimmed_len(raw: &[u8]) -> usize {
+    const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+    let mut rest = raw;
+    while let Some((front, last)) = rest.split_last_chunk::<8>() {
+        let difference = u64::from_le_bytes(*last) ^ SPACES;
+        if difference != 0 {
+            return rest.len() - (difference.leading_zeros() / 8) as usize;
+        }
+        rest = front;
+    }
+    while let Some((&b' ', front)) = rest.split_last() {
+        rest = front;
+    }
+    rest.len()
+}
+
+/// Whether all of it is spaces (or nothing).
+pub(crate) fn is_spaces(raw: &[u8]) -> bool {
+    trimmed_len(raw) == 0
+}
+
+/// Whether all of it is the digit zero.
+pub(crate) fn is_zeros(raw: &[u8]) -> bool {
+    raw.iter().all(|byte| *byte == b'0')
+}
+
+/// Whether it is ten digits.
+pub(crate) fn is_pnr(raw: &[u8]) -> bool {
+    let Some((eight, two)) = raw.split_first_chunk::<8>() else {
+        return false;
+    };
+    two.len() == 2 && all_digits(u64::from_le_bytes(*eight)) && two.iter().all(u8::is_ascii_digit)
+}
+
+/// The civil date of a day number, as year, month and day.
+pub(crate) fn civil(days: i32) -> (i32, u32, u32) {
+    // Howard Hinnant's algorithm: years begin in March, so that a leap day is a year's last.
+    let z = i64::from(days) + 719_468;
+    let era = z.div_euclid(146_097);
+    let day_of_era = z.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year as i32, month as u32, day as u32)
+}
+
+/// The day number of a civil date, if it is one; years 1 to 9999.
+pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
+    const LENGTHS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    /// Days before the month, in a year that begins in March.
+    const BEFORE: [u16; 13] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275];
+    if year == 0 || month == 0 || month > 12 || day == 0 {
+        return None;
+    }
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = u32::from(LENGTHS[month as usize]) + u32::from(leap && month == 2);
+    if day > length {
+        return None;
+    }
+    let year = year - u32::from(month <= 2);
+    let days = year * 365 + year / 4 - year / 100 + year / 400;
+    Some((days + u32::from(BEFORE[month as usize]) + day) as i32 - 719_469)
+}
+
+/// What a field holds that is not a value of its type.
+fn filling<T>(raw: &[u8], blank: Blank) -> Cell<T> {
+    let usual = match blank {
+        Blank::Spaces => is_spaces(raw),
+        Blank::Zeros => is_zeros(raw),
+    };
+    if usual {
+        Cell::Null
+    } else {
+        Cell::Irregular(None)
+    }
+}
+
+/// Eight ASCII digits `YYYYMMDD` in a little-endian word, as days since 1970-01-01, if they are a date.
+fn days_of(word: u64) -> Option<i32> {
+    if !all_digits(word) {
+        return None;
+    }
+    let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
+    // Pairs of digits become numbers below 100, all four at once: 10 × the first byte + the second.
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let century = (pairs & 0xff) as u32;
+    let year = (pairs >> 16 & 0xff) as u32;
+    let month = (pairs >> 32 & 0xff) as u32;
+    let day = (pairs >> 48 & 0xff) as u32;
+    days_from_civil(century * 100 + year, month, day)
+}
+
+/// Whether all eight bytes are ASCII digits.
+const fn all_digits(word: u64) -> bool {
+    let high = word & 0xf0f0_f0f0_f0f0_f0f0;
+    // A low nibble above 9 carries into the high nibble when 6 is added.
+    let carried =
+        (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    high == 0x3030_3030_3030_3030 && carried == 0
+}
+
+fn two_digits(tens: u8, units: u8) -> Option<u8> {
+    (tens.is_ascii_digit() && units.is_ascii_digit()).then(|| (tens - b'0') * 10 + (units - b'0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar;
+    use proptest::prelude::*;
+
+    #[test]
+    fn dates() {
+        assert_eq!(date(b"1970-01-01", Blank::Spaces), Cell::Value(0));
+        assert_eq!(date(b"1961-09-07", Blank::Spaces), Cell::Value(-3038));
+        assert_eq!(date(b"2000-02-29", Blank::Spaces), Cell::Value(11_016));
+        assert_eq!(date(b"          ", Blank::Spaces), Cell::Null);
+        for irregular in [
+            b"1961-00-00",
+            b"1900-02-29",
+            b"1961-13-01",
+            b"1961-01-32",
+            b"0000000000",
+            b"0000-00-00",
+            b"0000-01-01",
+            b"1961/09/07",
+            b" 961-09-07",
+            b"1961-09-0\0",
+            b"1961-09-0:",
+        ] {
+            assert_eq!(date(irregular, Blank::Spaces), Cell::Irregular(None));
+        }
+        assert_eq!(date8(b"20011116", Blank::Spaces), Cell::Value(11_642));
+        assert_eq!(date8(b"00000000", Blank::Spaces), Cell::Irregular(None));
+        assert_eq!(date8(b"        ", Blank::Spaces), Cell::Null);
+    }
+
+    #[test]
+    fn timestamps() {
+        let at = |days: i64, minutes: i64| days * DAY_MICROS + minutes * 60_000_000;
+        assert_eq!(
+            timestamp(b"197001022359", Blank::Zeros),
+            Cell::Value(at(1, 23 * 60 + 59))
+        );
+        assert_eq!(
+            timestamp(b"197001021299", Blank::Zeros),
+            Cell::Irregular(Some(at(1, 0)))
+        );
+        assert_eq!(
+            timestamp(b"197001022400", Blank::Zeros),
+            Cell::Irregular(Some(at(1, 0)))
+        );
+        assert_eq!(
+            timestamp(b"19700102    ", Blank::Zeros),
+            Cell::Irregular(Some(at(1, 0)))
+        );
+        assert_eq!(timestamp(b"000000000000", Blank::Zeros), Cell::Null);
+        assert_eq!(
+            timestamp(b"000000000000", Blank::Spaces),
+            Cell::Irregular(None)
+        );
+        assert_eq!(timestamp(b"            ", Blank::Spaces), Cell::Null);
+        assert_eq!(
+            timestamp(b"            ", Blank::Zeros),
+            Cell::Irregular(None)
+        );
+        assert_eq!(
+            timestamp(b"196100001200", Blank::Zeros),
+            Cell::Irregular(None)
+        );
+    }
+
+    #[test]
+    fn flags_and_counts() {
+        assert_eq!(flag(b"*"), Cell::Value(true));
+        assert_eq!(flag(b" "), Cell::Value(false));
+        assert_eq!(flag(b"X"), Cell::Irregular(None));
+        assert_eq!(count(b"00087814", Blank::Spaces), Cell::Value(87_814));
+        assert_eq!(count(b"00000000", Blank::Spaces), Cell::Value(0));
+        assert_eq!(count(b"        ", Blank::Spaces), Cell::Null);
+        assert_eq!(count(b"   87814", Blank::Spaces), Cell::Irregular(None));
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_and_back() {
+        let mut expected = days_from_civil(1800, 1, 1).unwrap();
+        for year in 1800..2200 {
+            for month in 1..=12 {
+                for day in 1..=31 {
+                    if let Some(days) = days_from_civil(year, month, day) {
+                        assert_eq!(days, expected);
+                        assert_eq!(civil(days), (year as i32, month, day));
+                        expected += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(days_from_civil(2200, 1, 1), Some(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn trimmed_len_is_trim_end(text in "[ a]{0,40}") {
+            prop_assert_eq!(trimmed_len(text.as_bytes()), text.trim_end_matches(' ').len());
+        }
+
+        #[test]
+        fn pnr_is_ten_digits(text in "[0-9 :/]{8,12}") {
+            let ten_digits = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit());
+            prop_assert_eq!(is_pnr(text.as_bytes()), ten_digits);
+        }
+
+        #[test]
+        fn the_fast_date_is_the_grammar(text in "(19|20|00)[0-9]{2}[-/ ][0-9 ][0-9:]-[0-3][0-9]") {
+            let expected = match grammar::date(text.as_bytes()) {
+                Some(days) => Cell::Value(days),
+                None => Cell::Irregular(None),
+            };
+            prop_assert_eq!(date(text.as_bytes(), Blank::Spaces), expected);
+        }
+
+        #[test]
+        fn the_fast_date8_is_the_grammar(text in "(19|20|00)[0-9]{2}[0-1][0-9:][0-3][0-9]") {
+            let expected = match grammar::date8(text.as_bytes()) {
+                Some(days) => Cell::Value(days),
+                None => Cell::Irregular(None),
+            };
+            prop_assert_eq!(date8(text.as_bytes(), Blank::Spaces), expected);
+        }
+    }
+}
