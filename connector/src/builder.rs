@@ -12,6 +12,7 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::error::ArrowError;
 
 use crate::schema;
+use crate::scratch::PIECE;
 use crate::value::{Cell, trimmed_len};
 
 /// One bit per row, for validity and booleans.
@@ -59,7 +60,9 @@ impl Bits {
 #[derive(Debug)]
 pub(crate) struct Text {
     offsets: Vec<i32>,
+    /// The text, and room for more behind it.
     bytes: Vec<u8>,
+    len: usize,
     valid: Bits,
 }
 
@@ -68,53 +71,81 @@ impl Default for Text {
         Self {
             offsets: vec![0],
             bytes: Vec::new(),
+            len: 0,
             valid: Bits::default(),
         }
     }
 }
 
 impl Text {
-    /// Appends a field of a record in ISO-8859-1 without its trailing spaces; nothing left is a null.
+    /// Appends the first bytes of a field in ISO-8859-1; none of them is a null. `source` reaches a [`PIECE`]
+    /// further than the text.
     #[inline]
-    pub(crate) fn push_field(&mut self, raw: &[u8], ascii: bool) {
-        let text = raw.get(..trimmed_len(raw)).unwrap_or_default();
-        if text.is_empty() {
+    pub(crate) fn push_field(&mut self, source: &[u8], len: usize, ascii: bool) {
+        if len == 0 {
             self.push_null();
-        } else {
-            self.push(text, ascii);
+            return;
         }
+        if !ascii {
+            self.push(source.get(..len).unwrap_or_default(), false);
+            return;
+        }
+        let room = self.len + len + PIECE;
+        if room > self.bytes.len() {
+            self.grow(room);
+        }
+        let to = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let pieces = len.div_ceil(PIECE);
+        let to = to.as_chunks_mut::<PIECE>().0.iter_mut();
+        for (to, from) in to.zip(source.as_chunks::<PIECE>().0).take(pieces) {
+            *to = *from;
+        }
+        self.len += len;
+        self.end_value(true);
     }
 
     /// Appends a text in ISO-8859-1 as it stands.
-    #[inline]
     pub(crate) fn push(&mut self, text: &[u8], ascii: bool) {
-        if ascii {
-            self.bytes.extend_from_slice(text);
-        } else {
-            push_latin1(&mut self.bytes, text);
+        // A byte becomes two at the most.
+        let room = self.len + 2 * text.len();
+        if room > self.bytes.len() {
+            self.grow(room);
         }
-        self.offsets.push(self.bytes.len() as i32);
-        self.valid.push(true);
+        let to = self.bytes.get_mut(self.len..).unwrap_or_default();
+        if ascii {
+            if let Some(to) = to.get_mut(..text.len()) {
+                to.copy_from_slice(text);
+            }
+            self.len += text.len();
+        } else {
+            self.len += write_latin1(to, text);
+        }
+        self.end_value(true);
     }
 
     #[inline]
     pub(crate) fn push_null(&mut self) {
-        self.offsets.push(self.bytes.len() as i32);
-        self.valid.push(false);
+        self.end_value(false);
     }
 
-    /// Bytes of text held.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.bytes.len()
+    #[inline]
+    fn end_value(&mut self, valid: bool) {
+        self.offsets.push(self.len as i32);
+        self.valid.push(valid);
+    }
+
+    #[cold]
+    fn grow(&mut self, room: usize) {
+        self.bytes.resize((room * 2).max(1024), 0);
     }
 
     fn take(&mut self) -> Result<StringArray, ArrowError> {
-        let taken = std::mem::take(self);
-        let mut valid = taken.valid;
+        let mut taken = std::mem::take(self);
+        taken.bytes.truncate(taken.len);
         StringArray::try_new(
             OffsetBuffer::new(ScalarBuffer::from(taken.offsets)),
             Buffer::from_vec(taken.bytes),
-            valid.take_nulls(),
+            taken.valid.take_nulls(),
         )
     }
 }
@@ -275,15 +306,24 @@ impl Builder {
     }
 }
 
-/// Appends ISO-8859-1 as UTF-8: the code points are the bytes.
-fn push_latin1(out: &mut Vec<u8>, latin1: &[u8]) {
+/// Writes ISO-8859-1 as UTF-8, and says how many bytes that took: the code points are the bytes.
+fn write_latin1(to: &mut [u8], latin1: &[u8]) -> usize {
+    let mut len = 0;
+    let mut write = |byte| {
+        if let Some(to) = to.get_mut(len) {
+            *to = byte;
+        }
+        len += 1;
+    };
     for &byte in latin1 {
         if byte < 0x80 {
-            out.push(byte);
+            write(byte);
         } else {
-            out.extend_from_slice(&[0xc0 | byte >> 6, 0x80 | byte & 0x3f]);
+            write(0xc0 | byte >> 6);
+            write(0x80 | byte & 0x3f);
         }
     }
+    len
 }
 
 #[cfg(test)]
@@ -294,8 +334,9 @@ mod tests {
     #[test]
     fn latin1_becomes_the_same_code_points() {
         let latin1: Vec<u8> = (0..=255).collect();
-        let mut utf8 = Vec::new();
-        push_latin1(&mut utf8, &latin1);
+        let mut utf8 = vec![0; 2 * latin1.len()];
+        let len = write_latin1(&mut utf8, &latin1);
+        utf8.truncate(len);
         let text = String::from_utf8(utf8).unwrap();
         assert!(text.chars().map(u32::from).eq(0..=255));
     }

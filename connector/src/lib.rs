@@ -21,16 +21,21 @@
 //! assert!(scan.summary().findings.is_empty());
 //! # Ok::<(), cprflow_connector::Error>(())
 //! ```
-#![forbid(unsafe_code)]
+// The only unsafe code is what wit-bindgen generates for the component.
+#![deny(unsafe_code)]
 
 mod builder;
+#[cfg(target_family = "wasm")]
+mod component;
 mod error;
 mod finding;
 mod grammar;
+pub mod ipc;
 pub mod layout;
 mod packed;
 mod scan;
 pub mod schema;
+mod scratch;
 mod selection;
 mod split;
 mod table;

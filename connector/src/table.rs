@@ -7,8 +7,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use crate::builder::{Builder, Flags, Irregular, Numbers, Text};
-use crate::layout::{Blank, Column, Kind, LONGEST_RECORD, Table};
+use crate::layout::{Blank, Column, Kind, Table};
 use crate::schema::{ColumnId, TAIL, TableId};
+use crate::scratch::Scratch;
 use crate::value::{self, Cell};
 
 /// How often something was seen, and where first.
@@ -35,6 +36,7 @@ pub(crate) struct TableBuilder {
     /// Built when the table's first batch is due: most tables of most scans never need one.
     schema: Option<SchemaRef>,
     fields: Vec<FieldBuilder>,
+    scratch: Scratch,
     irregular: Option<Irregular>,
     line: Numbers<i64>,
     /// `record_type` or `reason`.
@@ -48,6 +50,9 @@ pub(crate) struct TableBuilder {
 #[derive(Debug)]
 struct FieldBuilder {
     column: &'static Column,
+    from: usize,
+    to: usize,
+    is_pnr: bool,
     values: Builder,
     irregular: Sightings,
 }
@@ -79,6 +84,7 @@ impl TableBuilder {
             columns,
             schema: None,
             fields,
+            scratch: Scratch::default(),
             irregular: has_irregular.then(Irregular::default),
             line: Numbers::default(),
             label: Text::default(),
@@ -112,24 +118,13 @@ impl TableBuilder {
     /// Appends a record of the table's own type.
     #[inline]
     pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], line: u64) {
-        let mut padded = [b' '; LONGEST_RECORD];
-        let full = if record.len() >= table.record_length() {
-            record
-        } else {
-            if let Some(front) = padded.get_mut(..record.len()) {
-                front.copy_from_slice(record);
-            }
-            &padded[..]
-        };
-        let ascii = record.is_ascii();
+        let ascii = self.scratch.load(record);
         for field in &mut self.fields {
-            let column = field.column;
-            let Some(raw) = full.get(column.start()..column.end()) else {
-                continue;
-            };
-            if field.push(raw, ascii) {
+            if field.push(&self.scratch, ascii) {
                 field.irregular.add(line);
                 if let Some(irregular) = &mut self.irregular {
+                    let column = field.column;
+                    let raw = self.scratch.field(column.start(), column.end());
                     irregular.add(column.name, raw);
                 }
             }
@@ -212,6 +207,9 @@ impl FieldBuilder {
         };
         Self {
             column,
+            from: column.start(),
+            to: column.end(),
+            is_pnr: column.kind == Kind::Pnr,
             values,
             irregular: Sightings::default(),
         }
@@ -219,15 +217,17 @@ impl FieldBuilder {
 
     /// Appends a field; true if its raw text must be kept beside the value.
     #[inline]
-    fn push(&mut self, raw: &[u8], ascii: bool) -> bool {
+    fn push(&mut self, record: &Scratch, ascii: bool) -> bool {
         let blank = self.column.blank;
+        let raw = record.field(self.from, self.to);
         match &mut self.values {
-            Builder::Text(text) if self.column.kind == Kind::Pnr => {
-                push_pnr(text, raw, ascii, blank)
+            Builder::Text(text) if !self.is_pnr || !value::is_nobody(raw) => {
+                text.push_field(record.onward(self.from), value::trimmed_len(raw), ascii);
+                false
             }
             Builder::Text(text) => {
-                text.push_field(raw, ascii);
-                false
+                text.push_null();
+                blank_differs(raw, blank)
             }
             Builder::Dates(dates) if self.column.kind == Kind::Date8 => {
                 dates.push(value::date8(raw, blank))
@@ -241,16 +241,7 @@ impl FieldBuilder {
     }
 }
 
-/// A person number; ten zeros and blank both mean nobody, and the one that is unusual for the field is told.
-fn push_pnr(text: &mut Text, raw: &[u8], ascii: bool, blank: Blank) -> bool {
-    if value::is_zeros(raw) {
-        text.push_null();
-        return blank != Blank::Zeros;
-    }
-    if value::is_spaces(raw) {
-        text.push_null();
-        return blank != Blank::Spaces;
-    }
-    text.push_field(raw, ascii);
-    false
+/// Whether a field of a person number is empty in the way that is not usual for it.
+fn blank_differs(raw: &[u8], blank: Blank) -> bool {
+    value::is_spaces(raw) != (blank == Blank::Spaces)
 }

@@ -110,6 +110,12 @@ pub(crate) fn is_spaces(raw: &[u8]) -> bool {
     trimmed_len(raw) == 0
 }
 
+/// Whether a field of a person number names nobody: it is blank, or zeros.
+#[inline]
+pub(crate) fn is_nobody(raw: &[u8]) -> bool {
+    matches!(raw.first(), Some(b' ' | b'0')) && (is_spaces(raw) || is_zeros(raw))
+}
+
 /// Whether all of it is the digit zero.
 pub(crate) fn is_zeros(raw: &[u8]) -> bool {
     raw.iter().all(|byte| *byte == b'0')

@@ -1,1 +1,16 @@
+//! cprflow: Denmark's civil register (CPR) in data pipelines.
+#![forbid(unsafe_code)]
 
+mod catalog;
+mod decode;
+mod error;
+mod report;
+mod sandbox;
+mod scan;
+
+pub use catalog::{Catalog, Column, CprField, Table, type_name};
+pub use decode::Decoder;
+pub use error::{ComponentError, DataError, DataErrorKind, Error};
+pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
+pub use sandbox::{Connector, Limits};
+pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};

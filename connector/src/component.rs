@@ -1,0 +1,242 @@
+//! The component: the library behind the interfaces of `wit/`.
+
+use std::cell::RefCell;
+
+use bindings::exports::cprflow::connector::{catalog, source};
+
+use crate::ipc::Encoder;
+use crate::schema::{ColumnId, TableId, all_tables, table_count};
+use crate::{Error, Level, PersonFilter, Scan, ScanOptions, Selection, Shape, TableRequest};
+
+#[expect(
+    unsafe_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "the bindings that wit-bindgen generates"
+)]
+mod bindings {
+    wit_bindgen::generate!({ path: "../wit", world: "connector" });
+    export!(Component with_types_in self);
+
+    use super::Component;
+}
+
+struct Component;
+
+impl catalog::Guest for Component {
+    fn tables() -> Vec<catalog::Table> {
+        all_tables().map(|table| catalog_table(&table)).collect()
+    }
+}
+
+impl source::Guest for Component {
+    type Selection = RefCell<Selection>;
+    type Scan = RefCell<Session>;
+}
+
+/// A scan and the encoders of its tables.
+struct Session {
+    scan: Scan,
+    encoders: Vec<(&'static str, Encoder)>,
+}
+
+impl source::GuestScan for RefCell<Session> {
+    fn open(
+        options: source::ScanOptions,
+        persons: Option<source::SelectionBorrow<'_>>,
+    ) -> Result<source::Scan, source::Error> {
+        let options = ScanOptions {
+            tables: options.tables.map(|tables| {
+                let requests = tables.into_iter().map(|request| TableRequest {
+                    name: request.name,
+                    columns: request.columns,
+                });
+                requests.collect()
+            }),
+            batch_rows: options.batch_rows as usize,
+            check_persons: options.check_persons,
+            expected_previous: options.expected_previous,
+        };
+        let scan = match &persons {
+            Some(persons) => {
+                let selection: &RefCell<Selection> = persons.get();
+                Scan::open(&options, Some(&selection.borrow()))
+            }
+            None => Scan::open(&options, None),
+        };
+        Ok(source::Scan::new(RefCell::new(Session {
+            scan: scan?,
+            encoders: Vec::with_capacity(table_count()),
+        })))
+    }
+
+    fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().scan.push(block)?)
+    }
+
+    fn finish(&self) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().scan.finish()?)
+    }
+
+    fn next(&self) -> Result<Option<source::Batch>, source::Error> {
+        let session = &mut *self.borrow_mut();
+        let Some(rows) = session.scan.next()? else {
+            return Ok(None);
+        };
+        let name = rows.table.name();
+        let place = match session
+            .encoders
+            .iter()
+            .position(|(table, _)| *table == name)
+        {
+            Some(place) => place,
+            None => {
+                session.encoders.push((name, Encoder::default()));
+                session.encoders.len() - 1
+            }
+        };
+        let (_, encoder) = session.encoders.get_mut(place).ok_or(Error::Internal)?;
+        Ok(Some(source::Batch {
+            table: name.to_owned(),
+            rows: rows.batch.num_rows() as u32,
+            ipc: encoder.encode(&rows.batch).map_err(|_| Error::Internal)?,
+        }))
+    }
+
+    fn summary(&self) -> source::Summary {
+        summary(self.borrow().scan.summary())
+    }
+}
+
+impl source::GuestSelection for RefCell<Selection> {
+    fn open(filter: source::PersonFilter) -> Result<source::Selection, source::Error> {
+        let selection = Selection::open(PersonFilter {
+            municipality_codes: filter.municipality_codes,
+            status_codes: filter.status_codes,
+            numbers: filter.numbers,
+        })?;
+        Ok(source::Selection::new(RefCell::new(selection)))
+    }
+
+    fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().push(block)?)
+    }
+
+    fn finish(&self) -> Result<u64, source::Error> {
+        Ok(self.borrow_mut().finish()?)
+    }
+
+    fn merge(&self, other: source::SelectionBorrow<'_>) -> Result<(), source::Error> {
+        let other: &RefCell<Selection> = other.get();
+        if std::ptr::eq(self, other) {
+            return Ok(());
+        }
+        Ok(self.borrow_mut().merge(&other.borrow())?)
+    }
+}
+
+impl From<Error> for source::Error {
+    fn from(error: Error) -> Self {
+        let position = error.position();
+        Self {
+            kind: match &error {
+                Error::InvalidRequest(_) => source::ErrorKind::InvalidRequest,
+                Error::Misuse(_) => source::ErrorKind::Misuse,
+                Error::RecordTooLong(_) => source::ErrorKind::RecordTooLong,
+                Error::LookAlike { .. } => source::ErrorKind::LookAlike,
+                Error::LostTrack(_) => source::ErrorKind::LostTrack,
+                Error::Internal => source::ErrorKind::Internal,
+            },
+            line: position.map(|position| position.line),
+            offset: position.map(|position| position.offset),
+            message: error.to_string(),
+        }
+    }
+}
+
+fn catalog_table(table: &TableId) -> catalog::Table {
+    catalog::Table {
+        name: table.name().to_owned(),
+        record_type: table.record_type().map(str::to_owned),
+        cpr_title: table.cpr_title().to_owned(),
+        description: table.description().to_owned(),
+        columns: table.columns().iter().map(catalog_column).collect(),
+    }
+}
+
+fn catalog_column(column: &ColumnId) -> catalog::Column {
+    use arrow::datatypes::DataType;
+    catalog::Column {
+        name: column.name().to_owned(),
+        data_type: match column.data_type() {
+            DataType::Date32 => catalog::DataType::Date,
+            DataType::Timestamp(..) => catalog::DataType::Timestamp,
+            DataType::Boolean => catalog::DataType::Boolean,
+            DataType::Int64 => catalog::DataType::Int64,
+            DataType::Map(..) => catalog::DataType::TextMap,
+            _ => catalog::DataType::Utf8,
+        },
+        nullable: column.is_nullable(),
+        field: match column {
+            ColumnId::Field(field) => Some(catalog::Field {
+                cpr_name: field.cpr_name.to_owned(),
+                position: field.position as u32,
+                length: field.length as u32,
+                kind: field.kind.name().to_owned(),
+                sensitivity: field.sensitivity.map(|class| class.name().to_owned()),
+            }),
+            _ => None,
+        },
+    }
+}
+
+fn summary(summary: crate::Summary) -> source::Summary {
+    source::Summary {
+        bytes: summary.bytes,
+        records: summary.records,
+        shape: match summary.shape {
+            Shape::Unknown => source::Shape::Unknown,
+            Shape::Lines => source::Shape::Lines,
+            Shape::Packed => source::Shape::Packed,
+            Shape::PackedUniform(_) => source::Shape::PackedUniform,
+        },
+        start: summary.start.map(|start| source::Start {
+            task_number: start.task_number,
+            production_date: start.production_date,
+            previous_production_date: start.previous_production_date,
+        }),
+        declared_records: summary.declared_records,
+        tables: summary
+            .tables
+            .into_iter()
+            .map(|(table, records)| source::TableCount {
+                table: table.name().to_owned(),
+                records,
+            })
+            .collect(),
+        findings: summary.findings.into_iter().map(finding).collect(),
+    }
+}
+
+fn finding(finding: crate::Finding) -> source::Finding {
+    source::Finding {
+        code: finding.code.name().to_owned(),
+        level: match finding.code.level() {
+            Level::Note => source::Level::Note,
+            Level::Warning => source::Level::Warning,
+            Level::Error => source::Level::Error,
+        },
+        count: finding.count,
+        message: finding.message,
+        places: finding
+            .places
+            .into_iter()
+            .map(|place| source::Place {
+                record_type: place.record_type,
+                column: place.column,
+                count: place.count,
+                first_line: place.first_line,
+            })
+            .collect(),
+    }
+}

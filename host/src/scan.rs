@@ -1,0 +1,404 @@
+//! Scans: any [`Read`] in, Arrow batches out, with the sandbox between.
+
+use std::io::{ErrorKind, Read};
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use wasmtime::component::ResourceAny;
+
+use crate::decode::Decoder;
+use crate::error::{ComponentError, DataError, DataErrorKind, Error};
+use crate::report::Summary;
+use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
+use crate::sandbox::{Connector, Limits, Session, tame};
+
+/// Bytes handed to the component at a time. Large enough to make the cost of a call small, small enough to stay
+/// in the processor's cache.
+const BLOCK: usize = 1024 * 1024;
+
+/// What to scan, and how.
+///
+/// ```
+/// use cprflow::{Connector, Scan};
+///
+/// let extract = "00000000000001109012001111720011116\n\
+///     0010101965058          01000000000000 K1896-01-01 1997-09-09\n\
+///     999999999999900000001\n";
+/// let connector = Connector::embedded()?;
+/// let rows = Scan::new(&connector)
+///     .table("person")
+///     .columns(["pnr", "birth_date"])
+///     .read(extract.as_bytes())?;
+/// for batch in rows {
+///     assert_eq!(batch?.num_rows(), 1);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Scan {
+    connector: Connector,
+    requests: Vec<wit::TableRequest>,
+    batch_rows: u32,
+    limit: Option<u64>,
+    check_persons: bool,
+    expected_previous: Option<String>,
+    limits: Limits,
+    block: usize,
+}
+
+impl Scan {
+    /// A scan of every table, until [`table`](Self::table) names one.
+    pub fn new(connector: &Connector) -> Self {
+        Self {
+            connector: connector.clone(),
+            requests: Vec::new(),
+            batch_rows: 0,
+            limit: None,
+            check_persons: false,
+            expected_previous: None,
+            limits: Limits::default(),
+            block: BLOCK,
+        }
+    }
+
+    /// Adds a table to those that are wanted.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.requests.push(wit::TableRequest {
+            name: name.into(),
+            columns: None,
+        });
+        self
+    }
+
+    /// The columns wanted of the table that was named last, in this order.
+    pub fn columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        if let Some(request) = self.requests.last_mut() {
+            request.columns = Some(columns.into_iter().map(Into::into).collect());
+        }
+        self
+    }
+
+    /// Rows at the most of a scan of one table; it stops reading when it has them.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Rows in a batch at the most. The component's own choice is 8,192.
+    pub fn batch_rows(mut self, rows: u32) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// Whether to find persons without 001, which costs memory by person.
+    pub fn check_persons(mut self, check: bool) -> Self {
+        self.check_persons = check;
+        self
+    }
+
+    /// The production date of the extract before, `YYYY-MM-DD`: a break in the chain becomes a finding.
+    pub fn expected_previous(mut self, date: impl Into<String>) -> Self {
+        self.expected_previous = Some(date.into());
+        self
+    }
+
+    /// What the component may use at the most.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Bytes handed to the component at a time (1 MiB). It changes no batch.
+    pub fn block_bytes(mut self, bytes: usize) -> Self {
+        self.block = bytes.max(1);
+        self
+    }
+
+    /// The rows of the one table that was named.
+    pub fn read<R: Read>(self, input: R) -> Result<TableReader<R>, Error> {
+        let [request] = self.requests.as_slice() else {
+            return Err(Error::Request(
+                "name one table: a stream of batches has one schema".to_owned(),
+            ));
+        };
+        let table = self.connector.catalog().table(&request.name);
+        let schema = table.and_then(|table| table.schema(request.columns.as_deref()));
+        let limit = self.limit;
+        // The component says what is wrong with the request, if anything is.
+        let batches = self.read_all(input)?;
+        let schema = schema.ok_or_else(|| {
+            ComponentError::Misbehaved("it scans columns that its catalog lacks".to_owned())
+        })?;
+        Ok(TableReader {
+            batches,
+            schema,
+            left: limit,
+        })
+    }
+
+    /// The rows of all tables that are wanted, in one pass.
+    pub fn read_all<R: Read>(self, input: R) -> Result<DeliveryReader<R>, Error> {
+        let mut session = self.connector.start(self.limits)?;
+        let batch_rows = match self.limit {
+            // No more is read than is needed for the rows that are wanted.
+            Some(limit) if self.batch_rows == 0 => limit.clamp(1, DEFAULT_BATCH_ROWS) as u32,
+            Some(limit) => limit.clamp(1, u64::from(self.batch_rows)) as u32,
+            None => self.batch_rows,
+        };
+        let options = wit::ScanOptions {
+            tables: (!self.requests.is_empty()).then(|| self.requests.clone()),
+            batch_rows,
+            check_persons: self.check_persons,
+            expected_previous: self.expected_previous,
+        };
+        let scan = session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.scan().call_open(store, &options, None)
+        })?;
+        Ok(DeliveryReader {
+            scan: scan.map_err(scan_error)?,
+            session,
+            connector: self.connector,
+            requests: self.requests,
+            input,
+            block: vec![0; self.block],
+            bytes: 0,
+            records: 0,
+            decoders: Vec::new(),
+            state: State::Reading,
+        })
+    }
+}
+
+/// The component's own choice of rows in a batch.
+const DEFAULT_BATCH_ROWS: u64 = 8 * 1024;
+
+/// A batch of rows of one table.
+#[derive(Debug, Clone)]
+pub struct TableBatch {
+    /// The table's name.
+    pub table: String,
+    /// The rows.
+    pub batch: RecordBatch,
+}
+
+/// The rows of all tables of an extract, in one pass over it.
+///
+/// What was read before an error comes first, then the error, and then nothing more.
+pub struct DeliveryReader<R> {
+    session: Session,
+    scan: ResourceAny,
+    connector: Connector,
+    requests: Vec<wit::TableRequest>,
+    input: R,
+    block: Vec<u8>,
+    bytes: u64,
+    records: u64,
+    decoders: Vec<(String, Decoder)>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Ended,
+    Over,
+}
+
+impl<R: Read> Iterator for DeliveryReader<R> {
+    type Item = Result<TableBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == State::Over {
+            return None;
+        }
+        let next = self.advance().transpose();
+        if !matches!(next, Some(Ok(_))) {
+            self.state = State::Over;
+        }
+        next
+    }
+}
+
+impl<R> DeliveryReader<R> {
+    /// What the scan has seen so far. Whatever can only be told at the end is in it after the last batch.
+    pub fn summary(&mut self) -> Result<Summary, Error> {
+        let scan = self.scan;
+        let summary = self.session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.scan().call_summary(store, scan)
+        })?;
+        Ok(summary.into())
+    }
+
+    /// Bytes read from the input so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Rows handed on so far, of all tables together.
+    pub fn rows_read(&self) -> u64 {
+        self.records
+    }
+}
+
+impl<R: Read> DeliveryReader<R> {
+    fn advance(&mut self) -> Result<Option<TableBatch>, Error> {
+        let scan = self.scan;
+        loop {
+            let next = self.session.call(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                source.scan().call_next(store, scan)
+            })?;
+            if let Some(batch) = next.map_err(scan_error)? {
+                return self.decode(batch).map(Some);
+            }
+            if self.state == State::Ended {
+                return Ok(None);
+            }
+            let count = self.fill()?;
+            let block = self.block.get(..count).unwrap_or_default();
+            let pushed = self.session.call(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                match count {
+                    0 => source.scan().call_finish(store, scan),
+                    _ => source.scan().call_push(store, scan, block),
+                }
+            })?;
+            pushed.map_err(scan_error)?;
+            if count == 0 {
+                self.state = State::Ended;
+            }
+            self.bytes += count as u64;
+        }
+    }
+
+    /// Reads the next block; 0 at the end of the input.
+    fn fill(&mut self) -> Result<usize, Error> {
+        loop {
+            match self.input.read(&mut self.block) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.map_err(Error::Input),
+            }
+        }
+    }
+
+    fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, Error> {
+        let found = self
+            .decoders
+            .iter()
+            .position(|(table, _)| *table == batch.table);
+        let place = match found {
+            Some(place) => place,
+            None => {
+                let schema = self.schema_of(&batch.table).ok_or_else(|| {
+                    ComponentError::Misbehaved(
+                        "it returns a table that was not asked for".to_owned(),
+                    )
+                })?;
+                self.decoders
+                    .push((batch.table.clone(), Decoder::new(schema)));
+                self.decoders.len() - 1
+            }
+        };
+        let Some((_, decoder)) = self.decoders.get_mut(place) else {
+            return Err(Error::Request("no decoder".to_owned()));
+        };
+        let decoded = decoder.decode(batch.ipc, batch.rows as usize)?;
+        self.records += decoded.num_rows() as u64;
+        Ok(TableBatch {
+            table: batch.table,
+            batch: decoded,
+        })
+    }
+
+    /// The schema of a table that was asked for.
+    fn schema_of(&self, name: &str) -> Option<SchemaRef> {
+        let table = self.connector.catalog().table(name)?;
+        match self.requests.iter().find(|request| request.name == name) {
+            Some(request) => table.schema(request.columns.as_deref()),
+            None if self.requests.is_empty() => table.schema(None),
+            None => None,
+        }
+    }
+}
+
+/// The rows of one table: an Arrow [`RecordBatchReader`].
+pub struct TableReader<R> {
+    batches: DeliveryReader<R>,
+    schema: SchemaRef,
+    /// Rows still to come at the most.
+    left: Option<u64>,
+}
+
+impl<R: Read> TableReader<R> {
+    /// The next batch, with cprflow's own error.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let Some(next) = self.batches.next().transpose()? else {
+            return Ok(None);
+        };
+        let mut batch = next.batch;
+        if let Some(left) = &mut self.left {
+            let rows = batch
+                .num_rows()
+                .min(usize::try_from(*left).unwrap_or(usize::MAX));
+            batch = batch.slice(0, rows);
+            *left -= rows as u64;
+        }
+        Ok(Some(batch))
+    }
+
+    /// What the scan has seen so far.
+    pub fn summary(&mut self) -> Result<Summary, Error> {
+        self.batches.summary()
+    }
+
+    /// Bytes read from the input so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.batches.bytes_read()
+    }
+
+    /// Rows handed on so far.
+    pub fn rows_read(&self) -> u64 {
+        self.batches.rows_read()
+    }
+}
+
+impl<R: Read> Iterator for TableReader<R> {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_batch().transpose()?;
+        Some(next.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+    }
+}
+
+impl<R: Read> RecordBatchReader for TableReader<R> {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+fn scan_error(error: wit::Error) -> Error {
+    let message = tame(&error.message);
+    let kind = match error.kind {
+        wit::ErrorKind::InvalidRequest => return Error::Request(message),
+        wit::ErrorKind::Misuse | wit::ErrorKind::Internal => {
+            return ComponentError::Misbehaved(message).into();
+        }
+        wit::ErrorKind::RecordTooLong => DataErrorKind::RecordTooLong,
+        wit::ErrorKind::LookAlike => DataErrorKind::LookAlike,
+        wit::ErrorKind::LostTrack => DataErrorKind::LostTrack,
+    };
+    DataError {
+        kind,
+        line: error.line,
+        offset: error.offset,
+        message,
+    }
+    .into()
+}
