@@ -8,12 +8,7 @@ use crate::ipc::Encoder;
 use crate::schema::{ColumnId, TableId, all_tables, table_count};
 use crate::{Error, Level, PersonFilter, Scan, ScanOptions, Selection, Shape, TableRequest};
 
-#[expect(
-    unsafe_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "the bindings that wit-bindgen generates"
-)]
+#[expect(unsafe_code, reason = "the bindings that wit-bindgen generates")]
 mod bindings {
     wit_bindgen::generate!({ path: "../wit", world: "connector" });
     export!(Component with_types_in self);

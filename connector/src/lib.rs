@@ -27,12 +27,18 @@
 mod builder;
 #[cfg(target_family = "wasm")]
 mod component;
+#[cfg(feature = "native")]
+pub mod emit;
 mod error;
 mod finding;
+#[cfg(feature = "native")]
+pub mod generate;
 mod grammar;
 pub mod ipc;
 pub mod layout;
 mod packed;
+#[cfg(feature = "native")]
+pub mod restore;
 mod scan;
 pub mod schema;
 mod scratch;

@@ -11,7 +11,6 @@ use crate::catalog::Catalog;
 use crate::error::{ComponentError, Error};
 
 /// The contract as Rust: generated from `wit/`.
-#[expect(missing_docs, reason = "documented in wit/connector.wit")]
 pub(crate) mod bindings {
     wasmtime::component::bindgen!({ path: "../wit", world: "connector" });
 }

@@ -1,0 +1,237 @@
+//! Days, moments with the oddities of real data, and the working days on which extracts are made.
+
+use std::fmt;
+
+use super::rng::Rng;
+
+/// A day of the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i32);
+
+impl Day {
+    /// The day of that year, month and day of the month, if there is one.
+    pub fn new(year: i32, month: u32, day: u32) -> Option<Self> {
+        if !(1..=12).contains(&month) || day == 0 {
+            return None;
+        }
+        // Howard Hinnant's days_from_civil: years start in March, so that the leap day is their last.
+        let shifted = year - i32::from(month <= 2);
+        let era = shifted.div_euclid(400);
+        let year_of_era = shifted.rem_euclid(400);
+        let day_of_year = (153 * ((month as i32 + 9) % 12) + 2) / 5 + day as i32 - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let candidate = Self(era * 146_097 + day_of_era - 719_468);
+        (candidate.parts() == (year, month, day)).then_some(candidate)
+    }
+
+    /// Year, month and day of the month.
+    pub const fn parts(self) -> (i32, u32, u32) {
+        let z = self.0 + 719_468;
+        let era = z.div_euclid(146_097);
+        let day_of_era = z.rem_euclid(146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted_month = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+        let month = if shifted_month < 10 {
+            shifted_month + 3
+        } else {
+            shifted_month - 9
+        };
+        let year = year_of_era + era * 400 + (month <= 2) as i32;
+        (year, month as u32, day as u32)
+    }
+
+    /// Days since 1970-01-01.
+    pub const fn days_since_1970(self) -> i32 {
+        self.0
+    }
+
+    /// 2026-03-02, a Monday.
+    pub(super) const DEFAULT: Self = Self(20_514);
+
+    pub(super) const fn plus(self, days: i32) -> Self {
+        Self(self.0 + days)
+    }
+
+    pub(super) const fn year(self) -> i32 {
+        self.parts().0
+    }
+
+    /// Whole years, near enough for rules of life.
+    pub(super) const fn years_until(self, later: Self) -> i32 {
+        ((later.0 - self.0) as i64 * 400 / 146_097) as i32
+    }
+
+    /// The form of record 000: `YYYYMMDD`.
+    pub(super) fn compact(self) -> String {
+        let (year, month, day) = self.parts();
+        format!("{year:04}{month:02}{day:02}")
+    }
+
+    /// The day of the `night`th run after a first run on this day: runs are made Monday to Friday.
+    pub(super) const fn working_day_after(self, night: u32) -> Self {
+        let mut day = self;
+        let mut left = night;
+        while left > 0 {
+            day = day.plus(1);
+            // 1970-01-01 was a Thursday.
+            if !matches!((day.0 + 3).rem_euclid(7), 5 | 6) {
+                left -= 1;
+            }
+        }
+        day
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = self.parts();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// A moment as the register knows it: a day, perhaps a time, perhaps not even the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) day: Day,
+    pub(super) uncertain: bool,
+    time: Time,
+}
+
+/// What is known below the year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Time {
+    Minute(u16),
+    /// Written `1299`.
+    HourUnknown,
+    /// Written with zeros for month and day.
+    MonthUnknown,
+    /// Written with zeros for the day.
+    DayUnknown,
+}
+
+impl Moment {
+    /// A moment that was registered when it happened.
+    pub(super) const fn exact(day: Day, rng: &mut Rng) -> Self {
+        let minute = 8 * 60 + rng.below(9 * 60) as u16;
+        Self {
+            day,
+            uncertain: false,
+            time: Time::Minute(minute),
+        }
+    }
+
+    /// A moment of the past, with the gaps that conversions of old registers left.
+    pub(super) const fn past(day: Day, rng: &mut Rng) -> Self {
+        let (time, uncertain) = match rng.below(1000) {
+            0..80 => (Time::HourUnknown, true),
+            80..97 => (Time::MonthUnknown, true),
+            97..105 => (Time::DayUnknown, true),
+            105..180 => (Time::Minute(0), false),
+            180..480 => (Time::Minute(20 * 60), false),
+            other => (Time::Minute(480 + other as u16 % 540), other < 500),
+        };
+        Self {
+            day,
+            uncertain,
+            time,
+        }
+    }
+
+    /// A date of the past: seldom is the day not known, or uncertain.
+    pub(super) const fn date(day: Day, rng: &mut Rng) -> Self {
+        let (time, uncertain) = match rng.below(1000) {
+            0..4 => (Time::MonthUnknown, true),
+            4..6 => (Time::DayUnknown, true),
+            other => (Time::Minute(0), other < 30),
+        };
+        Self {
+            day,
+            uncertain,
+            time,
+        }
+    }
+
+    /// A date about which nothing is in doubt.
+    pub(super) const fn certain(day: Day) -> Self {
+        Self {
+            day,
+            uncertain: false,
+            time: Time::Minute(0),
+        }
+    }
+
+    pub(super) const fn doubted(mut self, uncertain: bool) -> Self {
+        self.uncertain = uncertain;
+        self
+    }
+
+    /// Whether the day is a day of the calendar as it is written.
+    pub(super) const fn has_day(&self) -> bool {
+        !matches!(self.time, Time::MonthUnknown | Time::DayUnknown)
+    }
+
+    /// The form of timestamps, `YYYYMMDDHHMM`.
+    pub(super) fn timestamp(&self) -> String {
+        let (year, month, day) = self.parts();
+        let (hour, minute) = match self.time {
+            Time::Minute(minute) => (minute / 60, minute % 60),
+            Time::HourUnknown => (12, 99),
+            Time::MonthUnknown | Time::DayUnknown => (0, 0),
+        };
+        format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}")
+    }
+
+    /// The form of dates, `YYYY-MM-DD`.
+    pub(super) fn iso(&self) -> String {
+        let (year, month, day) = self.parts();
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+
+    fn parts(&self) -> (i32, u32, u32) {
+        let (year, month, day) = self.day.parts();
+        match self.time {
+            Time::Minute(_) | Time::HourUnknown => (year, month, day),
+            Time::MonthUnknown => (year, 0, 0),
+            Time::DayUnknown => (year, month, 0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_their_parts_agree() {
+        assert_eq!(Day::new(1970, 1, 1).unwrap().days_since_1970(), 0);
+        assert_eq!(Day::new(2026, 3, 2), Some(Day::DEFAULT));
+        assert_eq!(Day::new(2025, 2, 29), None);
+        for days in (-40_000..40_000).step_by(17) {
+            let (year, month, day) = Day(days).parts();
+            assert_eq!(Day::new(year, month, day), Some(Day(days)));
+        }
+    }
+
+    #[test]
+    fn runs_skip_the_weekend() {
+        assert_eq!(Day::DEFAULT.working_day_after(4).to_string(), "2026-03-06");
+        assert_eq!(Day::DEFAULT.working_day_after(5).to_string(), "2026-03-09");
+        assert_eq!(Day::DEFAULT.working_day_after(5).compact(), "20260309");
+    }
+
+    #[test]
+    fn unknown_parts_are_zeros_or_minute_99() {
+        let moment = |time| Moment {
+            day: Day::DEFAULT,
+            uncertain: true,
+            time,
+        };
+        assert_eq!(moment(Time::HourUnknown).timestamp(), "202603021299");
+        assert_eq!(moment(Time::MonthUnknown).timestamp(), "202600000000");
+        assert_eq!(moment(Time::MonthUnknown).iso(), "2026-00-00");
+        assert_eq!(moment(Time::DayUnknown).iso(), "2026-03-00");
+    }
+}

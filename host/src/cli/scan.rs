@@ -1,0 +1,245 @@
+//! `cprflow scan`.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use cprflow::{Connector, Error, ParquetDirectory, Summary};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::output::{RowFormat, RowWriter, Sink};
+use super::progress::{Input, Progress};
+use super::{Failure, Outcome, catalog, say};
+
+/// Turn an extract into typed tables
+///
+/// One table goes to standard output or to a file; all of them, in one pass, to a directory of Parquet files.
+/// Rows come out as they are read, and memory does not grow with the extract. Files that are made are readable
+/// by their owner only.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cprflow scan D100313.L431101 --table person
+  cprflow scan D100313.L431101 --table address --columns pnr,municipality_code --format csv
+  cprflow scan D100313.L431101 --all --format parquet -o tables/
+  cprflow scan D100313.L431101 --format summary
+  zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow")]
+pub(crate) struct Scan {
+    /// The extract; - for standard input
+    input: PathBuf,
+
+    /// The table wanted; `cprflow tables` lists them
+    #[arg(long, short, value_name = "TABLE")]
+    table: Option<String>,
+
+    /// Every table that has rows
+    #[arg(long, conflicts_with = "table")]
+    all: bool,
+
+    /// The columns wanted, in this order
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', requires = "table")]
+    columns: Option<Vec<String>>,
+
+    /// Stop after this many rows
+    #[arg(long, value_name = "ROWS", requires = "table")]
+    limit: Option<u64>,
+
+    /// How to write the rows
+    #[arg(long, short, value_enum, default_value_t)]
+    format: Format,
+
+    /// The file, or with --all the directory, to write
+    #[arg(long, short, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    /// Replace the Parquet files that are in the directory already
+    #[arg(long, requires = "all")]
+    force: bool,
+
+    /// Rows in a batch at the most
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
+    batch_rows: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A frame for people
+    #[default]
+    Table,
+    /// CSV with a header; the column irregular as JSON
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+    /// An Arrow IPC stream
+    Arrow,
+    /// Parquet
+    Parquet,
+    /// No rows, only how many there are of each table
+    Summary,
+}
+
+impl Scan {
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let rows = match self.format {
+            Format::Table => RowFormat::Table,
+            Format::Csv => RowFormat::Csv,
+            Format::Jsonl => RowFormat::Jsonl,
+            Format::Arrow => RowFormat::Arrow,
+            Format::Parquet => RowFormat::Parquet,
+            Format::Summary => return self.count(connector),
+        };
+        match &self.table {
+            Some(table) => self.one(connector, table, rows),
+            None if self.all && rows == RowFormat::Parquet => self.all(connector),
+            None if self.all => Err(Failure::Usage(
+                "all tables at once are written as Parquet: add --format parquet -o DIR, or name one \
+                 with --table"
+                    .to_owned(),
+            )),
+            None => Err(Failure::Usage(
+                "which table? Name one with --table (`cprflow tables` lists them), or ask for --all \
+                 --format parquet -o DIR, or --format summary"
+                    .to_owned(),
+            )),
+        }
+    }
+
+    fn one(
+        &self,
+        connector: &Connector,
+        table: &str,
+        format: RowFormat,
+    ) -> Result<Outcome, Failure> {
+        let input = Input::open(&self.input)?;
+        let progress = Progress::new(input.len);
+        let mut scan = self.scan(connector).table(table);
+        if let Some(columns) = &self.columns {
+            scan = scan.columns(columns);
+        }
+        if let Some(limit) = self.limit {
+            scan = scan.limit(limit);
+        }
+        let mut rows = scan.read(input)?;
+        let schema = arrow::array::RecordBatchReader::schema(&rows);
+        let sink = Sink::open(self.output.as_deref())?;
+        let is_file = matches!(sink, Sink::File(..));
+        // A bar and rows on one terminal would be drawn over each other.
+        if !is_file && io::stdout().is_terminal() {
+            progress.clear();
+        }
+        let mut writer = RowWriter::new(format, sink, schema)?;
+        let ended = loop {
+            match rows.next_batch() {
+                Ok(Some(batch)) => writer.write(&batch)?,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+            progress.at(rows.bytes_read(), rows.rows_read());
+        };
+        writer.finish()?;
+        progress.clear();
+        let summary = rows.summary();
+        self.end(ended, summary)
+    }
+
+    fn all(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let Some(directory) = &self.output else {
+            return Err(Failure::Usage(
+                "name the directory for the tables with -o".to_owned(),
+            ));
+        };
+        let input = Input::open(&self.input)?;
+        let progress = Progress::new(input.len);
+        let mut tables = ParquetDirectory::create(directory, self.force)?;
+        let mut batches = self.scan(connector).read_all(input)?;
+        let ended = loop {
+            match batches.next() {
+                Some(Ok(rows)) => tables.write(&rows.table, &rows.batch)?,
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
+            }
+            progress.at(batches.bytes_read(), batches.rows_read());
+        };
+        let count = tables.finish()?;
+        progress.clear();
+        let (bytes, rows) = (batches.bytes_read(), batches.rows_read());
+        let outcome = self.end(ended, batches.summary())?;
+        say::done(&format!(
+            "{} rows in {count} tables, from {}",
+            HumanCount(rows),
+            HumanBytes(bytes)
+        ));
+        Ok(outcome)
+    }
+
+    /// The whole path without a destination: rows are made, checked and dropped.
+    fn count(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let input = Input::open(&self.input)?;
+        let progress = Progress::new(input.len);
+        let mut scan = self.scan(connector);
+        if let Some(table) = &self.table {
+            scan = scan.table(table);
+            if let Some(columns) = &self.columns {
+                scan = scan.columns(columns);
+            }
+        }
+        let mut batches = scan.read_all(input)?;
+        let mut counts: Vec<(String, u64)> = Vec::new();
+        let ended = loop {
+            let rows = match batches.next() {
+                Some(Ok(rows)) => rows,
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
+            };
+            let more = rows.batch.num_rows() as u64;
+            match counts.iter_mut().find(|(table, _)| *table == rows.table) {
+                Some((_, count)) => *count += more,
+                None => counts.push((rows.table, more)),
+            }
+            progress.at(batches.bytes_read(), batches.rows_read());
+        };
+        progress.clear();
+        let place = |name: &String| {
+            let mut tables = connector.catalog().tables().iter();
+            tables.position(|table| table.name == *name)
+        };
+        counts.sort_by_key(|(table, _)| place(table));
+        let texts: Vec<(String, String)> = counts
+            .into_iter()
+            .map(|(table, count)| (table, count.to_string()))
+            .collect();
+        catalog::print(
+            ["TABLE", "ROWS"],
+            texts
+                .iter()
+                .map(|(table, count)| [table.as_str(), count.as_str()]),
+        )?;
+        self.end(ended, batches.summary())
+    }
+
+    fn scan(&self, connector: &Connector) -> cprflow::Scan {
+        let scan = cprflow::Scan::new(connector);
+        match self.batch_rows {
+            Some(rows) => scan.batch_rows(rows),
+            None => scan,
+        }
+    }
+
+    /// Says what was found, and how it ended: what was read before an error stands in the output by now.
+    fn end(
+        &self,
+        ended: Result<(), Error>,
+        summary: Result<Summary, Error>,
+    ) -> Result<Outcome, Failure> {
+        if let Err(error @ (Error::Component(_) | Error::Input(_))) = ended {
+            return Err(error.into());
+        }
+        let summary = summary?;
+        say::findings(&summary);
+        ended?;
+        Ok(match summary.needs_attention() {
+            true => Outcome::Findings,
+            false => Outcome::Clean,
+        })
+    }
+}

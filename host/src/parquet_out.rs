@@ -1,0 +1,195 @@
+//! Tables as Parquet files, many at once within one memory budget.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+use tempfile::NamedTempFile;
+
+use crate::error::Error;
+
+/// Bytes that all open row groups together may hold before the largest is written out.
+const BUDGET: usize = 48 * 1024 * 1024;
+
+/// Rows in a row group at the most.
+const MAX_GROUP_ROWS: usize = 1024 * 1024;
+
+/// Writes one table.
+pub struct ParquetFile<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    path: PathBuf,
+}
+
+impl<W: Write + Send> ParquetFile<W> {
+    /// Begins a file; `path` is for error messages.
+    pub fn new(sink: W, schema: SchemaRef, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let writer = ArrowWriter::try_new(sink, schema, Some(properties()))
+            .map_err(Error::parquet(&path))?;
+        Ok(Self { writer, path })
+    }
+
+    /// Appends rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.writer
+            .write(batch)
+            .map_err(Error::parquet(&self.path))?;
+        if self.writer.memory_size() > BUDGET {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the file, and gives back what it was written to.
+    pub fn finish(self) -> Result<W, Error> {
+        self.writer.into_inner().map_err(Error::parquet(self.path))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.writer.flush().map_err(Error::parquet(&self.path))
+    }
+
+    fn memory(&self) -> usize {
+        self.writer.memory_size()
+    }
+}
+
+/// Writes every table of an extract to `<directory>/<table>.parquet`, tables without rows not at all.
+///
+/// The files appear under their names when [`finish`](Self::finish) is called; before that, and if it never is,
+/// there is nothing to be mistaken for a result. They are readable by their owner only.
+pub struct ParquetDirectory {
+    directory: PathBuf,
+    tables: Vec<(String, ParquetFile<NamedTempFile>)>,
+}
+
+impl ParquetDirectory {
+    /// Prepares a directory, which is made if it is not there.
+    ///
+    /// One that holds Parquet files already is refused, for its tables would mix with the new ones, unless
+    /// `replace` says that they may go.
+    pub fn create(directory: &Path, replace: bool) -> Result<Self, Error> {
+        fs::create_dir_all(directory).map_err(Error::file(directory))?;
+        if !replace && !parquet_files(directory)?.is_empty() {
+            return Err(Error::Tables {
+                path: directory.to_owned(),
+                what: "there are Parquet files in it already, and tables of two extracts must not mix: \
+                       choose another directory, or replace them with --force"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
+            directory: directory.to_owned(),
+            tables: Vec::new(),
+        })
+    }
+
+    /// Appends rows to a table.
+    pub fn write(&mut self, table: &str, batch: &RecordBatch) -> Result<(), Error> {
+        let place = match self.tables.iter().position(|(name, _)| name == table) {
+            Some(place) => place,
+            None => {
+                self.tables
+                    .push((table.to_owned(), self.begin(table, batch.schema())?));
+                self.tables.len() - 1
+            }
+        };
+        if let Some((_, file)) = self.tables.get_mut(place) {
+            file.write(batch)?;
+        }
+        self.keep_within_budget()
+    }
+
+    /// Ends all files and gives them their names. Returns how many there are.
+    pub fn finish(self) -> Result<usize, Error> {
+        let mut finished = Vec::with_capacity(self.tables.len());
+        for (table, file) in self.tables {
+            let path = self.directory.join(format!("{table}.parquet"));
+            let file = file.finish()?;
+            file.as_file().sync_all().map_err(Error::file(&path))?;
+            finished.push((path, file));
+        }
+        for old in parquet_files(&self.directory)? {
+            fs::remove_file(&old).map_err(Error::file(old))?;
+        }
+        let count = finished.len();
+        for (path, file) in finished {
+            file.persist(&path)
+                .map_err(|error| Error::file(&path)(error.error))?;
+        }
+        Ok(count)
+    }
+
+    fn begin(&self, table: &str, schema: SchemaRef) -> Result<ParquetFile<NamedTempFile>, Error> {
+        let path = self.directory.join(format!("{table}.parquet"));
+        let file = tempfile::Builder::new()
+            .prefix(&format!(".{table}-"))
+            .suffix(".part")
+            .tempfile_in(&self.directory)
+            .map_err(Error::file(&path))?;
+        ParquetFile::new(file, schema, path)
+    }
+
+    fn keep_within_budget(&mut self) -> Result<(), Error> {
+        loop {
+            let memory = self.tables.iter().map(|(_, file)| file.memory());
+            if memory.sum::<usize>() <= BUDGET {
+                return Ok(());
+            }
+            let largest = self.tables.iter_mut().max_by_key(|(_, file)| file.memory());
+            let Some((_, file)) = largest else {
+                return Ok(());
+            };
+            let before = file.memory();
+            file.flush()?;
+            if file.memory() >= before {
+                // What is left is no row group's, and flushing on would not end.
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Finished Parquet files in a directory.
+fn parquet_files(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(Error::file(directory))? {
+        let path = entry.map_err(Error::file(directory))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+fn properties() -> WriterProperties {
+    let line = ColumnPath::from("line");
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(MAX_GROUP_ROWS))
+        // Ever-growing numbers: differences say more with less than a dictionary.
+        .set_column_dictionary_enabled(line.clone(), false)
+        .set_column_encoding(line, Encoding::DELTA_BINARY_PACKED)
+        .set_created_by(concat!("cprflow ", env!("CARGO_PKG_VERSION")).to_owned())
+        .build()
+}
+
+/// Opens a Parquet file's rows, in batches of that many.
+pub(crate) fn open(
+    path: &Path,
+    batch_rows: usize,
+) -> Result<parquet::arrow::arrow_reader::ParquetRecordBatchReader, Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
+        .and_then(|builder| builder.with_batch_size(batch_rows).build())
+        .map_err(Error::parquet(path))
+}
