@@ -1,6 +1,7 @@
 //! The columns of a batch while it is being filled.
 //!
-//! One growing buffer per column and no allocation per field; a finished batch takes the buffers with it.
+//! One growing buffer per column and no allocation per field; a finished batch takes the buffers with it. Nothing
+//! here can be printed: it holds persons' records.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::scratch::PIECE;
 use crate::value::{Cell, trimmed_len};
 
 /// One bit per row, for validity and booleans.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Bits {
     words: Vec<u64>,
     last: u64,
@@ -57,7 +58,6 @@ impl Bits {
 }
 
 /// A `Utf8` column.
-#[derive(Debug)]
 pub(crate) struct Text {
     offsets: Vec<i32>,
     /// The text, and room for more behind it.
@@ -151,7 +151,6 @@ impl Text {
 }
 
 /// A column of numbers: counts, dates, timestamps.
-#[derive(Debug)]
 pub(crate) struct Numbers<T> {
     values: Vec<T>,
     valid: Bits,
@@ -192,7 +191,7 @@ impl<T: Default + Copy> Numbers<T> {
 }
 
 /// A `Boolean` column.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Flags {
     values: Bits,
     valid: Bits,
@@ -213,7 +212,6 @@ impl Flags {
 }
 
 /// The `irregular` column: column to raw text, null where a row has nothing to say.
-#[derive(Debug)]
 pub(crate) struct Irregular {
     keys: Text,
     values: Text,
@@ -270,7 +268,6 @@ impl Irregular {
 }
 
 /// Any column.
-#[derive(Debug)]
 pub(crate) enum Builder {
     Text(Text),
     Dates(Numbers<i32>),

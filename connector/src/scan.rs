@@ -1,5 +1,6 @@
 //! One pass over an extract: blocks of bytes in, batches out.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -49,7 +50,7 @@ pub struct ScanOptions {
 }
 
 /// A batch of rows of one table.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TableBatch {
     /// The table.
     pub table: TableId,
@@ -92,7 +93,6 @@ pub struct Summary {
 /// Call [`next`](Scan::next) until it gives none, then [`push`](Scan::push) the next block or
 /// [`finish`](Scan::finish), and so on until it gives none after `finish`. The batches are the same whatever
 /// the sizes of the blocks.
-#[derive(Debug)]
 pub struct Scan {
     splitter: Splitter,
     tally: Tally,
@@ -110,6 +110,27 @@ enum State {
     /// All is read, or as much as can be; the builders from this place on are still to be emptied.
     Emptying(usize, Option<Error>),
     Over(Option<Error>),
+}
+
+impl fmt::Debug for TableBatch {
+    /// Says how many rows there are, not what is in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableBatch")
+            .field("table", &self.table.name())
+            .field("rows", &self.batch.num_rows())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Scan {
+    /// Says how far it is, not what it has read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan")
+            .field("bytes", &self.bytes)
+            .field("records", &self.tally.records)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scan {
@@ -223,7 +244,9 @@ impl Scan {
                 .zip(self.tally.by_table.iter().copied())
                 .filter(|(_, records)| *records > 0)
                 .collect(),
-            findings: self.tally.findings(irregular.collect()),
+            findings: self
+                .tally
+                .findings(self.splitter.has_mark(), irregular.collect()),
         }
     }
 

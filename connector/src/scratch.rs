@@ -13,7 +13,6 @@ pub(crate) const PIECE: usize = 16;
 const ROOM: usize = (LONGEST_RECORD + PIECE).next_multiple_of(PIECE) + PIECE;
 
 /// A record filled up with spaces to any record's length.
-#[derive(Debug)]
 pub(crate) struct Scratch {
     bytes: [u8; ROOM],
     /// From here on it is spaces.
@@ -34,30 +33,44 @@ impl Scratch {
     #[inline]
     pub(crate) fn load(&mut self, record: &[u8]) -> bool {
         let record = record.get(..LONGEST_RECORD).unwrap_or(record);
-        let mut high = 0_u128;
-        let mut to = self.bytes.chunks_exact_mut(PIECE);
-        let (pieces, rest) = record.as_chunks::<PIECE>();
-        for (piece, to) in pieces.iter().zip(to.by_ref()) {
+        let Some(last) = record.last_chunk::<PIECE>() else {
+            return self.load_short(record);
+        };
+        let mut high = u128::from_le_bytes(*last);
+        let (pieces, _) = record.as_chunks::<PIECE>();
+        for (piece, to) in pieces.iter().zip(self.bytes.as_chunks_mut::<PIECE>().0) {
             high |= u128::from_le_bytes(*piece);
-            to.copy_from_slice(piece);
+            *to = *piece;
         }
-        let mut last = [b' '; PIECE];
-        for (byte, to) in rest.iter().zip(&mut last) {
-            *to = *byte;
+        // The last piece overlaps the one before, and spaces follow it over what a longer record left behind.
+        let end = record.len();
+        self.put(end - PIECE, last);
+        let mut at = end;
+        while at < self.used.max(end + 1) {
+            self.put(at, &[b' '; PIECE]);
+            at += PIECE;
         }
-        high |= u128::from_le_bytes(last);
-        if let Some(to) = to.next() {
-            to.copy_from_slice(&last);
-        }
-        // What a longer record left behind.
-        let filled = (pieces.len() + 1) * PIECE;
-        if self.used > filled {
-            for to in to.take((self.used - filled).div_ceil(PIECE)) {
-                to.copy_from_slice(&[b' '; PIECE]);
-            }
+        self.used = end;
+        high & HIGH_BITS == 0
+    }
+
+    /// A record that is shorter than a piece.
+    #[cold]
+    fn load_short(&mut self, record: &[u8]) -> bool {
+        self.bytes = [b' '; ROOM];
+        if let Some(to) = self.bytes.get_mut(..record.len()) {
+            to.copy_from_slice(record);
         }
         self.used = record.len();
-        high & HIGH_BITS == 0
+        record.is_ascii()
+    }
+
+    #[inline]
+    fn put(&mut self, at: usize, piece: &[u8; PIECE]) {
+        let to = self.bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+        if let Some(to) = to {
+            *to = *piece;
+        }
     }
 
     /// The field at these places.

@@ -3,6 +3,7 @@
 //! A person's records do not stand together, and only one of them says where the person lives: so persons are
 //! chosen in a pass of their own, and the scan takes the result.
 
+use std::fmt;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
@@ -14,7 +15,7 @@ use crate::split::{Splitter, Step};
 use crate::tally::{Class, classify, pnr_number};
 
 /// Which persons to choose: everybody who meets every condition that is given.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct PersonFilter {
     /// Persons whose current address (002) is in one of these municipalities, four digits each.
     pub municipality_codes: Option<Vec<String>>,
@@ -25,7 +26,6 @@ pub struct PersonFilter {
 }
 
 /// The persons whom a filter chooses from an extract.
-#[derive(Debug)]
 pub struct Selection {
     splitter: Splitter,
     conditions: Vec<Condition>,
@@ -34,7 +34,6 @@ pub struct Selection {
 }
 
 /// A code that stands in a field of a record type.
-#[derive(Debug)]
 struct Condition {
     table: usize,
     from: usize,
@@ -42,6 +41,26 @@ struct Condition {
     /// None for any.
     codes: Option<Vec<Vec<u8>>>,
     meeting: RoaringTreemap,
+}
+
+impl fmt::Debug for PersonFilter {
+    /// Says which conditions there are, and of the numbers only how many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonFilter")
+            .field("municipality_codes", &self.municipality_codes)
+            .field("status_codes", &self.status_codes)
+            .field("numbers", &self.numbers.as_ref().map(Vec::len))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Selection {
+    /// Says how many persons are chosen, not who.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Selection")
+            .field("chosen", &self.chosen.as_ref().map(|chosen| chosen.len()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Selection {
@@ -184,4 +203,111 @@ fn numbers(numbers: Vec<String>) -> Result<RoaringTreemap, Error> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Scan, ScanOptions};
+
+    const EXTRACT: &str = "00000000000001109012001111720011116\n\
+        0010101965058          01000000000000 K1896-01-01\n\
+        002010196505808510000\n\
+        0010101965066          90000000000000 M1896-01-01\n\
+        002010196506608510000\n\
+        0010101965074          01000000000000 M1896-01-01\n\
+        002010196507407060000\n\
+        0030101965058Somebody\n\
+        999999999999900000007\n";
+
+    fn select(filter: PersonFilter) -> Selection {
+        let mut selection = Selection::open(filter).unwrap();
+        for piece in EXTRACT.as_bytes().chunks(10) {
+            selection.push(piece.to_vec()).unwrap();
+        }
+        selection.finish().unwrap();
+        selection
+    }
+
+    fn codes(codes: &[&str]) -> Option<Vec<String>> {
+        Some(codes.iter().map(|code| (*code).to_owned()).collect())
+    }
+
+    /// The lines that a scan of all tables yields for the selection.
+    fn lines(selection: &Selection) -> Vec<i64> {
+        use arrow::array::AsArray;
+        let mut scan = Scan::open(&ScanOptions::default(), Some(selection)).unwrap();
+        scan.push(EXTRACT.as_bytes().to_vec()).unwrap();
+        scan.finish().unwrap();
+        let mut lines = Vec::new();
+        while let Some(rows) = scan.next().unwrap() {
+            let line = rows.batch.column_by_name("line").unwrap();
+            lines.extend(line.as_primitive::<arrow::datatypes::Int64Type>().values());
+        }
+        lines.sort_unstable();
+        lines
+    }
+
+    #[test]
+    fn a_person_is_chosen_with_every_record_wherever_it_stands() {
+        let living_in_0851 = select(PersonFilter {
+            municipality_codes: codes(&["0851"]),
+            status_codes: codes(&["01", "03"]),
+            numbers: None,
+        });
+        assert_eq!(lines(&living_in_0851), [2, 3, 8]);
+        let by_number = select(PersonFilter {
+            numbers: codes(&["0101965074"]),
+            ..PersonFilter::default()
+        });
+        assert_eq!(lines(&by_number), [6, 7]);
+        let everybody = select(PersonFilter::default());
+        assert_eq!(lines(&everybody), [2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn selections_merge() {
+        let mut chosen = select(PersonFilter {
+            status_codes: codes(&["90"]),
+            ..PersonFilter::default()
+        });
+        let other = select(PersonFilter {
+            municipality_codes: codes(&["0706"]),
+            ..PersonFilter::default()
+        });
+        chosen.merge(&other).unwrap();
+        assert_eq!(lines(&chosen), [4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn misuse_and_misfits_are_typed() {
+        let mut open = Selection::open(PersonFilter::default()).unwrap();
+        assert!(matches!(
+            Scan::open(&ScanOptions::default(), Some(&open)),
+            Err(Error::Misuse(_))
+        ));
+        open.finish().unwrap();
+        assert!(matches!(open.push(Vec::new()), Err(Error::Misuse(_))));
+        for (municipality_codes, numbers) in
+            [(codes(&["851"]), None), (None, codes(&["010196505"]))]
+        {
+            let filter = PersonFilter {
+                municipality_codes,
+                numbers,
+                status_codes: None,
+            };
+            let refused = Selection::open(filter);
+            assert!(matches!(refused, Err(Error::InvalidRequest(_))));
+        }
+    }
+
+    #[test]
+    fn nobody_is_named_by_debug() {
+        let filter = PersonFilter {
+            numbers: codes(&["0101965074"]),
+            ..PersonFilter::default()
+        };
+        assert!(!format!("{filter:?}").contains("0101965074"));
+        assert!(!format!("{:?}", select(filter)).contains("0101965074"));
+    }
 }

@@ -5,9 +5,13 @@ use memchr::memchr;
 use crate::error::{Error, Position};
 
 use crate::packed::{self, Lengths};
+use crate::value::is_spaces;
 
 /// No record is longer; a line that is belongs to no extract.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How records are laid out in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,7 +43,7 @@ pub(crate) enum Step {
 ///
 /// A record that lies within one block is used where it lies. Only one that began in an earlier block is put
 /// together in `head`, which is also where the first bytes wait until the shape is known.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Splitter {
     head: Vec<u8>,
     /// How much of `head` is used up.
@@ -49,6 +53,7 @@ pub(crate) struct Splitter {
     block: Vec<u8>,
     block_at: usize,
     ended: bool,
+    has_mark: bool,
     shape: Shape,
     lengths: Lengths,
     /// Where the current record is.
@@ -89,6 +94,11 @@ impl Splitter {
         self.shape
     }
 
+    /// Whether the input begins with UTF-8's byte order mark, which is passed over.
+    pub(crate) fn has_mark(&self) -> bool {
+        self.has_mark
+    }
+
     /// The current record, without its line end.
     #[inline]
     pub(crate) fn record(&self) -> &[u8] {
@@ -111,6 +121,29 @@ impl Splitter {
     /// Goes on to the next record. Blank lines are passed over.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Step, Error> {
+        // Nearly always the next record is a line within the block.
+        if matches!(self.shape, Shape::Lines)
+            && self.head_at >= self.head.len()
+            && let Some(rest) = self.block.get(self.block_at..)
+            && let Some(length) = memchr(b'\n', rest)
+            && let Some(line) = rest.get(..length)
+            && let (Some(first), Some(last)) = (line.first(), line.last())
+            && !matches!(first, b' ' | b'\r')
+            && length <= MAX_RECORD
+        {
+            let from = self.block_at;
+            self.place = Place::Block(from, from + length - usize::from(*last == b'\r'));
+            self.block_at = from + length + 1;
+            self.offset = self.next_offset;
+            self.next_offset += length as u64 + 1;
+            self.line += 1;
+            return Ok(Step::Record);
+        }
+        self.next_anywhere()
+    }
+
+    /// The next record, wherever it is and in whatever shape.
+    fn next_anywhere(&mut self) -> Result<Step, Error> {
         self.place = Place::Nowhere;
         loop {
             let step = match self.shape {
@@ -131,16 +164,24 @@ impl Splitter {
         }
     }
 
-    #[inline]
     fn is_blank(&self) -> bool {
-        let record = self.record();
-        record.first().is_none_or(|byte| *byte == b' ') && crate::value::is_spaces(record)
+        is_spaces(self.record())
     }
 
     /// Finds out the shape from the first bytes, which gather in `head` meanwhile.
     fn detect(&mut self) -> Option<Step> {
         self.save_rest();
-        match packed::detect(&self.head, self.ended) {
+        if !self.has_mark {
+            if self.head.starts_with(MARK) {
+                self.has_mark = true;
+                self.head_at = MARK.len();
+                self.next_offset = MARK.len() as u64;
+            } else if MARK.starts_with(&self.head) && !self.ended {
+                return Some(Step::NeedMore);
+            }
+        }
+        let front = self.head.get(self.head_at..).unwrap_or_default();
+        match packed::detect(front, self.ended) {
             Some(shape) => self.shape = shape,
             None if self.ended => return Some(Step::End),
             None => return Some(Step::NeedMore),
@@ -148,7 +189,6 @@ impl Splitter {
         None
     }
 
-    #[inline]
     fn next_line(&mut self) -> Result<Option<Step>, Error> {
         if self.head_at < self.head.len() {
             return self.next_line_in_head();
@@ -264,8 +304,10 @@ impl Splitter {
     fn gather(&mut self, length: Option<usize>) -> Result<Option<Step>, Error> {
         let rest = self.block.len() - self.block_at;
         let have = self.head.len() - self.head_at;
-        let wanted =
-            length.map_or(packed::LOOK_AHEAD, |length| length) - have.min(length.unwrap_or(0));
+        let wanted = match length {
+            Some(length) => length.saturating_sub(have),
+            None => packed::LOOK_AHEAD,
+        };
         if rest > 0 {
             self.bring(wanted.min(rest));
         }
@@ -316,7 +358,6 @@ impl Splitter {
     }
 
     /// Makes a record of that many bytes, followed by a line end of that many, the current one.
-    #[inline]
     fn take(
         &mut self,
         place: Place,

@@ -29,7 +29,6 @@ impl Sightings {
 }
 
 /// The rows of one table since its last batch.
-#[derive(Debug)]
 pub(crate) struct TableBuilder {
     id: TableId,
     columns: Vec<ColumnId>,
@@ -47,7 +46,6 @@ pub(crate) struct TableBuilder {
 }
 
 /// A field that is read, and what has been read of it.
-#[derive(Debug)]
 struct FieldBuilder {
     column: &'static Column,
     from: usize,
@@ -120,7 +118,7 @@ impl TableBuilder {
     pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], line: u64) {
         let ascii = self.scratch.load(record);
         for field in &mut self.fields {
-            if field.push(&self.scratch, ascii) {
+            if field.push(&self.scratch, record.len(), ascii) {
                 field.irregular.add(line);
                 if let Some(irregular) = &mut self.irregular {
                     let column = field.column;
@@ -217,12 +215,19 @@ impl FieldBuilder {
 
     /// Appends a field; true if its raw text must be kept beside the value.
     #[inline]
-    fn push(&mut self, record: &Scratch, ascii: bool) -> bool {
+    fn push(&mut self, record: &Scratch, len: usize, ascii: bool) -> bool {
         let blank = self.column.blank;
         let raw = record.field(self.from, self.to);
         match &mut self.values {
+            // Beyond the end of a record whose trailing spaces were cut off.
+            Builder::Text(text) if self.from >= len => {
+                text.push_null();
+                blank != Blank::Spaces
+            }
             Builder::Text(text) if !self.is_pnr || !value::is_nobody(raw) => {
-                text.push_field(record.onward(self.from), value::trimmed_len(raw), ascii);
+                let len = value::trimmed_len(raw);
+                let ascii = ascii || raw.get(..len).is_none_or(<[u8]>::is_ascii);
+                text.push_field(record.onward(self.from), len, ascii);
                 false
             }
             Builder::Text(text) => {

@@ -51,13 +51,11 @@ impl Reason {
 /// What the line is.
 #[inline]
 pub(crate) fn classify(record: &[u8]) -> Class {
-    let number = record
-        .first_chunk::<3>()
-        .and_then(|digits| Some((layout::type_number(*digits)?, *digits)));
-    let Some((number, digits)) = number else {
+    let digits = record.first_chunk::<3>();
+    let Some(number) = digits.and_then(|digits| layout::type_number(*digits)) else {
         return Class::Rejected(Reason::NoRecordType);
     };
-    match layout::index_of(digits) {
+    match layout::index_of_number(number) {
         None => Class::Unknown(number),
         Some(index) if is_keyed(index) && !record.get(3..13).is_some_and(value::is_pnr) => {
             Class::Rejected(Reason::IncompleteKey)
@@ -67,7 +65,6 @@ pub(crate) fn classify(record: &[u8]) -> Class {
 }
 
 /// The books.
-#[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) records: u64,
     /// Records by place in [`crate::schema::all_tables`].
@@ -87,7 +84,6 @@ pub(crate) struct Tally {
     expected_previous: Option<i32>,
 }
 
-#[derive(Debug)]
 struct End {
     declared: Option<u64>,
     /// Records between start and end.
@@ -96,7 +92,7 @@ struct End {
 }
 
 /// The numbers seen, to find those without 001.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Persons {
     with_person_record: RoaringTreemap,
     seen: RoaringTreemap,
@@ -104,7 +100,7 @@ struct Persons {
 }
 
 /// Whether the file is UTF-8 by mistake. One record with a byte that is not clears it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Encoding {
     is_latin1: bool,
     utf8_only: Sightings,
@@ -266,13 +262,16 @@ impl Tally {
         self.look_alike = Some((position, product));
     }
 
-    /// What a person should hear, gravest first; `irregular` is what the tables' builders have seen.
+    /// What a person should hear, gravest first; `has_mark` is whether there is a byte order mark, `irregular` what
+    /// the tables' builders have seen.
     pub(crate) fn findings(
         &self,
+        has_mark: bool,
         irregular: Vec<(&'static str, &'static str, Sightings)>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.structure(&mut findings);
+        self.encoding(has_mark, &mut findings);
         self.contents(&mut findings);
         let places = irregular
             .into_iter()
@@ -298,7 +297,7 @@ impl Tally {
         findings
     }
 
-    /// Start, end, counter, chain, encoding.
+    /// Start, end, counter, chain.
     fn structure(&self, findings: &mut Vec<Finding>) {
         let mut once = |code, message: String, record_type: Option<&str>, first_line| {
             let seen = Sightings {
@@ -364,14 +363,22 @@ impl Tally {
                 1,
             );
         }
-        if self.is_complete && !self.encoding.is_latin1 && self.encoding.utf8_only.count > 0 {
+    }
+
+    /// UTF-8 where ISO-8859-1 belongs: nothing but valid UTF-8 where there is more than ASCII, or its mark.
+    fn encoding(&self, has_mark: bool, findings: &mut Vec<Finding>) {
+        let is_utf8 = !self.encoding.is_latin1 && self.encoding.utf8_only.count > 0;
+        if has_mark || (self.is_complete && is_utf8) {
             findings.push(Finding {
                 code: Code::DamagedEncoding,
-                count: self.encoding.utf8_only.count,
+                count: self.encoding.utf8_only.count.max(1),
                 message: "the file is UTF-8, and CPR delivers ISO-8859-1: in records with Danish letters every \
                           field after the first one is shifted. Ask for the file as CPR made it"
                     .to_owned(),
-                places: vec![place(None, None, self.encoding.utf8_only)],
+                places: match is_utf8 {
+                    true => vec![place(None, None, self.encoding.utf8_only)],
+                    false => Vec::new(),
+                },
             });
         }
     }

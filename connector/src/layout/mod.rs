@@ -194,14 +194,20 @@ pub fn by_name(name: &str) -> Option<&'static Table> {
 
 /// The table's place in [`tables`] for a record type given as three ASCII digits.
 pub fn index_of(record_type: [u8; 3]) -> Option<usize> {
-    let number = type_number(record_type)?;
-    match INDEX[number as usize] {
-        NO_TABLE => None,
-        index => Some(index as usize),
+    index_of_number(type_number(record_type)?)
+}
+
+/// The table's place in [`tables`] for a record type as a number below 1,000.
+#[inline]
+pub fn index_of_number(record_type: u16) -> Option<usize> {
+    match INDEX.get(usize::from(record_type)) {
+        Some(&index) if index != NO_TABLE => Some(usize::from(index)),
+        _ => None,
     }
 }
 
 /// The record type as a number, if it is three ASCII digits.
+#[inline]
 pub fn type_number(record_type: [u8; 3]) -> Option<u16> {
     let [a, b, c] = record_type.map(|byte| u16::from(byte.wrapping_sub(b'0')));
     (a <= 9 && b <= 9 && c <= 9).then_some(a * 100 + b * 10 + c)
