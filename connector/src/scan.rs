@@ -271,7 +271,7 @@ impl Scan {
             }
             match (class, builder.id()) {
                 (Class::Known(_), TableId::Layout(table)) => {
-                    builder.push_record(table, record, position.line);
+                    builder.push_record(table, record, self.splitter.onward(), position.line);
                 }
                 (Class::Rejected(reason), _) => {
                     builder.push_raw(reason.name().as_bytes(), record, position.line);

@@ -109,6 +109,16 @@ impl Splitter {
         }
     }
 
+    /// The bytes at hand from the current record's beginning on.
+    #[inline]
+    pub(crate) fn onward(&self) -> &[u8] {
+        match self.place {
+            Place::Nowhere => &[],
+            Place::Head(from, _) => self.head.get(from..).unwrap_or_default(),
+            Place::Block(from, _) => self.block.get(from..).unwrap_or_default(),
+        }
+    }
+
     /// Where the current record stands.
     #[inline]
     pub(crate) fn position(&self) -> Position {

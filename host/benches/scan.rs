@@ -1,7 +1,7 @@
 //! How fast an extract becomes Arrow: natively and in the sandbox, all tables and one of many.
 //!
 //! The extract is generated, about 200 MB of lines without trailing spaces, and lies in memory; it is handed over
-//! in blocks of 1 MiB. `native` is the parser as a library, up to Arrow batches. `sandboxed` is the whole path of
+//! in blocks of 256 KiB. `native` is the parser as a library, up to Arrow batches. `sandboxed` is the whole path of
 //! the product: bytes copied into the component, batches out as IPC messages, decoded and validated by the host,
 //! with a deadline on every call. All on one thread.
 //!
@@ -18,7 +18,7 @@ use criterion::{
 /// As many persons as make about 200 MB.
 const PERSONS: u64 = 117_000;
 
-const BLOCK: usize = 1024 * 1024;
+const BLOCK: usize = 256 * 1024;
 
 fn extract() -> Vec<u8> {
     let mut extract = Vec::new();

@@ -25,7 +25,8 @@ impl Decoder {
 
     /// The batch in these messages: exactly one, of that many rows, with the schema's columns.
     ///
-    /// Offsets, lengths, UTF-8 and null counts are all checked.
+    /// Offsets, lengths, UTF-8 and null counts are all checked: arrow's decoder does so unless it is told not to,
+    /// which takes `unsafe`, and the fuzz target `decode` holds it to that.
     pub fn decode(&mut self, ipc: Vec<u8>, rows: usize) -> Result<RecordBatch, ComponentError> {
         let mut buffer = Buffer::from_vec(ipc);
         let decoded = self.stream.decode(&mut buffer);
@@ -42,11 +43,6 @@ impl Decoder {
             return Err(misbehaved(
                 "a batch has another number of rows than it says",
             ));
-        }
-        for column in batch.columns() {
-            let data = column.to_data();
-            let checked = data.validate_full();
-            checked.map_err(|_| misbehaved("a column's buffers contradict each other"))?;
         }
         Ok(batch)
     }

@@ -1,4 +1,19 @@
 //! cprflow: Denmark's civil register (CPR) in data pipelines.
+//!
+//! An extract goes in as bytes and comes out as Arrow record batches. The code that reads the bytes is a
+//! WebAssembly component without powers; this crate is the native side around it, and interprets nothing.
+//!
+//! - [`Connector`] is a component that is loaded, checked and linked. The one of cprflow's own is built with this
+//!   crate and carried in it: [`Connector::embedded`].
+//! - [`Scan`] says what is wanted of an extract: a table, columns, a limit. [`Scan::read`] gives an Arrow
+//!   [`RecordBatchReader`](arrow::array::RecordBatchReader) of one table, [`Scan::read_all`] the batches of all
+//!   tables in one pass. Every scan is a fresh instance of the component, with [`Limits`] of its own.
+//! - [`Summary`] says what the extract was like: records per table, dates, and findings under stable codes. It holds
+//!   no value of a person's record. Whatever can only be told at the end is in it after the last batch.
+//! - [`ParquetDirectory`] writes the tables of an extract, and [`write_extract`] makes the extract again from them.
+//! - [`Error`] tells whose move it is: the data's, the caller's, the component's, the disk's.
+//!
+//! How batches come out of the sandbox and why they can be believed: `sandbox`, `scan`, `decode`, in this order.
 #![forbid(unsafe_code)]
 
 mod catalog;
