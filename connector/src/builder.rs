@@ -13,11 +13,8 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::error::ArrowError;
 
 use crate::schema;
+use crate::scratch::PIECE;
 use crate::value::{Cell, trimmed_len};
-
-/// Texts are copied in pieces of this length, a little further than they reach: in WebAssembly a copy of unknown
-/// length is a call out of the compiled code, which costs more than most texts do.
-pub(crate) const PIECE: usize = 16;
 
 /// One bit per row, for validity and booleans.
 #[derive(Default)]
@@ -44,7 +41,7 @@ impl Bits {
     fn take(&mut self) -> BooleanBuffer {
         let taken = std::mem::take(self);
         let mut words = taken.words;
-        if taken.len % 64 != 0 {
+        if !taken.len.is_multiple_of(64) {
             words.push(taken.last);
         }
         BooleanBuffer::new(Buffer::from_vec(words), 0, taken.len)
@@ -81,25 +78,26 @@ impl Default for Text {
 }
 
 impl Text {
-    /// Appends the first bytes of `source` in ISO-8859-1; none of them is a null.
+    /// Appends the first bytes of a field in ISO-8859-1; none of them is a null. `source` reaches a [`PIECE`]
+    /// further than the text.
     #[inline]
     pub(crate) fn push_field(&mut self, source: &[u8], len: usize, ascii: bool) {
         if len == 0 {
             self.push_null();
             return;
         }
-        let pieces = len.div_ceil(PIECE);
-        let Some(source) = source.get(..pieces * PIECE).filter(|_| ascii) else {
-            self.push(source.get(..len).unwrap_or_default(), ascii);
+        if !ascii {
+            self.push(source.get(..len).unwrap_or_default(), false);
             return;
-        };
-        let room = self.len + source.len();
+        }
+        let room = self.len + len + PIECE;
         if room > self.bytes.len() {
             self.grow(room);
         }
-        let to = self.bytes.get_mut(self.len..room).unwrap_or_default();
-        let pieces = to.as_chunks_mut::<PIECE>().0.iter_mut();
-        for (to, from) in pieces.zip(source.as_chunks::<PIECE>().0) {
+        let to = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let pieces = len.div_ceil(PIECE);
+        let to = to.as_chunks_mut::<PIECE>().0.iter_mut();
+        for (to, from) in to.zip(source.as_chunks::<PIECE>().0).take(pieces) {
             *to = *from;
         }
         self.len += len;

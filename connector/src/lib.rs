@@ -41,6 +41,7 @@ mod packed;
 pub mod restore;
 mod scan;
 pub mod schema;
+mod scratch;
 mod selection;
 mod split;
 mod table;

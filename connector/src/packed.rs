@@ -127,46 +127,65 @@ pub(crate) fn decide(input: &[u8], lengths: Lengths, ended: bool) -> Decision {
             Decision::LostTrack
         };
     };
-    let mut open = false;
+    // What is decided must not depend on how the input came in blocks: so it is always decided on the same
+    // stretch of it.
+    if input.len() < LOOK_AHEAD && !ended {
+        return Decision::NeedMore;
+    }
+    let is_whole = ended && input.len() <= LOOK_AHEAD;
+    let input = input.get(..LOOK_AHEAD).unwrap_or(input);
     let mut best = None;
     for &length in table.lengths {
-        let fit = fit(input, length, lengths.with(table, length), CHAIN, ended);
-        open |= fit == Fit::Open;
-        if fit != Fit::No && best.is_none_or(|(_, best_fit)| fit > best_fit) {
+        let fit = fit(input, length, lengths.with(table, length), CHAIN, is_whole);
+        if best.is_none_or(|(_, best_fit)| fit > best_fit) {
             best = Some((length, fit));
         }
     }
     match best {
-        Some(_) if open && !ended => {
-            // Both could still be: only what follows can tell. If just one is left, that is the answer.
-            let left = table.lengths.iter().filter(|length| {
-                fit(input, **length, lengths.with(table, **length), CHAIN, ended) != Fit::No
-            });
-            match left.collect::<Vec<_>>().as_slice() {
-                [only] => Decision::Lengths(lengths.with(table, **only)),
-                _ => Decision::NeedMore,
+        // Not even one record fits after any length.
+        None | Some((_, Fit::No(CHAIN))) => {
+            let begins_at = |at: usize| input.get(at..).is_some_and(grammar::begins_any_record);
+            if begins_at(GREENLAND_PERSON_LENGTH) {
+                Decision::LookAlike(GREENLAND)
+            } else {
+                Decision::LostTrack
             }
         }
         Some((length, _)) => Decision::Lengths(lengths.with(table, length)),
-        None if input
-            .get(GREENLAND_PERSON_LENGTH..)
-            .is_some_and(grammar::begins_any_record) =>
-        {
-            Decision::LookAlike(GREENLAND)
-        }
-        None => Decision::LostTrack,
     }
 }
 
 /// How well a chain of records fits, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fit {
-    /// A record would begin where none can.
-    No,
+    /// A record would begin where none can, when so many more were to be looked at: the fewer, the better.
+    No(usize),
     /// What is there fits, and ends in the middle of a record.
     Open,
     /// It fits to the end of the input, or for as many records as are looked at.
     Yes,
+}
+
+impl Fit {
+    fn rank(self) -> (u8, std::cmp::Reverse<usize>) {
+        match self {
+            Self::No(left) => (0, std::cmp::Reverse(left)),
+            Self::Open => (1, std::cmp::Reverse(0)),
+            Self::Yes => (2, std::cmp::Reverse(0)),
+        }
+    }
+}
+
+impl PartialOrd for Fit {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Fit {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
 }
 
 /// How well the records fit if the next one begins at `at`.
@@ -182,7 +201,7 @@ fn fit(input: &[u8], at: usize, lengths: Lengths, chain: usize, ended: bool) -> 
     // Key and type of the next record must be there before they can be wrong.
     if rest.len() < 13 {
         let digits = rest.iter().take(3).all(u8::is_ascii_digit);
-        return if digits { Fit::Open } else { Fit::No };
+        return if digits { Fit::Open } else { Fit::No(chain) };
     }
     match known_type(rest) {
         Some(table) if grammar::begins_record(rest) => {
@@ -199,9 +218,9 @@ fn fit(input: &[u8], at: usize, lengths: Lengths, chain: usize, ended: bool) -> 
                     ended,
                 )
             });
-            fits.max().unwrap_or(Fit::No)
+            fits.max().unwrap_or(Fit::No(chain))
         }
-        _ => Fit::No,
+        _ => Fit::No(chain),
     }
 }
 
@@ -256,10 +275,6 @@ mod tests {
         for length in [106, 121] {
             let chain = format!("{}{}", person(length), name());
             assert_eq!(
-                decide(chain.as_bytes(), Lengths::default(), false),
-                decided(length)
-            );
-            assert_eq!(
                 decide(chain.as_bytes(), Lengths::default(), true),
                 decided(length)
             );
@@ -283,7 +298,7 @@ mod tests {
         long.push_str("0080101965058  ");
         let chain = format!("{long}{}{}", name(), person(121));
         assert_eq!(
-            decide(chain.as_bytes(), Lengths::default(), false),
+            decide(chain.as_bytes(), Lengths::default(), true),
             decided(121)
         );
     }
@@ -292,7 +307,7 @@ mod tests {
     fn greenland_is_recognised() {
         let chain = format!("{}0400101965058", person(366));
         assert_eq!(
-            decide(chain.as_bytes(), Lengths::default(), false),
+            decide(chain.as_bytes(), Lengths::default(), true),
             Decision::LookAlike(GREENLAND)
         );
     }

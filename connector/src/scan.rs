@@ -244,9 +244,11 @@ impl Scan {
                 .zip(self.tally.by_table.iter().copied())
                 .filter(|(_, records)| *records > 0)
                 .collect(),
-            findings: self
-                .tally
-                .findings(self.splitter.has_mark(), irregular.collect()),
+            findings: self.tally.findings(
+                self.splitter.has_mark(),
+                self.splitter.is_cut_off(),
+                irregular.collect(),
+            ),
         }
     }
 
@@ -271,7 +273,7 @@ impl Scan {
             }
             match (class, builder.id()) {
                 (Class::Known(_), TableId::Layout(table)) => {
-                    builder.push_record(table, record, self.splitter.onward(), position.line);
+                    builder.push_record(table, record, position.line);
                 }
                 (Class::Rejected(reason), _) => {
                     builder.push_raw(reason.name().as_bytes(), record, position.line);

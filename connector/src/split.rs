@@ -54,6 +54,7 @@ pub(crate) struct Splitter {
     block_at: usize,
     ended: bool,
     has_mark: bool,
+    is_cut_off: bool,
     shape: Shape,
     lengths: Lengths,
     /// Where the current record is.
@@ -99,6 +100,11 @@ impl Splitter {
         self.has_mark
     }
 
+    /// Whether the input, which has no line ends, ends in the middle of a record.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
     /// The current record, without its line end.
     #[inline]
     pub(crate) fn record(&self) -> &[u8] {
@@ -106,16 +112,6 @@ impl Splitter {
             Place::Nowhere => &[],
             Place::Head(from, to) => self.head.get(from..to).unwrap_or_default(),
             Place::Block(from, to) => self.block.get(from..to).unwrap_or_default(),
-        }
-    }
-
-    /// The bytes at hand from the current record's beginning on.
-    #[inline]
-    pub(crate) fn onward(&self) -> &[u8] {
-        match self.place {
-            Place::Nowhere => &[],
-            Place::Head(from, _) => self.head.get(from..).unwrap_or_default(),
-            Place::Block(from, _) => self.block.get(from..).unwrap_or_default(),
         }
     }
 
@@ -326,6 +322,7 @@ impl Splitter {
             Some(length) if have >= length => Ok(None),
             Some(_) if self.ended => {
                 // Cut off in the middle of a record: what there is of it is read as it stands.
+                self.is_cut_off = true;
                 let from = self.head_at;
                 self.head_at = self.head.len();
                 self.take(Place::Head(from, self.head.len()), have, 0)
@@ -333,6 +330,10 @@ impl Splitter {
             Some(_) => Ok(Some(Step::NeedMore)),
             None => {
                 let front = self.head.get(self.head_at..).unwrap_or_default();
+                // The type's digits were all that was missing.
+                if packed::known_type(front).is_some_and(|table| self.lengths.of(table).is_some()) {
+                    return Ok(None);
+                }
                 match packed::decide(front, self.lengths, self.ended) {
                     packed::Decision::Lengths(lengths) => {
                         self.lengths = lengths;

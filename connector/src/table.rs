@@ -6,9 +6,10 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use crate::builder::{Builder, Flags, Irregular, Numbers, PIECE, Text};
+use crate::builder::{Builder, Flags, Irregular, Numbers, Text};
 use crate::layout::{Blank, Column, Kind, Table};
 use crate::schema::{ColumnId, TAIL, TableId};
+use crate::scratch::Scratch;
 use crate::value::{self, Cell};
 
 /// How often something was seen, and where first.
@@ -34,6 +35,7 @@ pub(crate) struct TableBuilder {
     /// Built when the table's first batch is due: most tables of most scans never need one.
     schema: Option<SchemaRef>,
     fields: Vec<FieldBuilder>,
+    scratch: Scratch,
     irregular: Option<Irregular>,
     line: Numbers<i64>,
     /// `record_type` or `reason`.
@@ -80,6 +82,7 @@ impl TableBuilder {
             columns,
             schema: None,
             fields,
+            scratch: Scratch::default(),
             irregular: has_irregular.then(Irregular::default),
             line: Numbers::default(),
             label: Text::default(),
@@ -110,17 +113,17 @@ impl TableBuilder {
             .map(|field| (field.column.name, field.irregular))
     }
 
-    /// Appends a record of the table's own type; `onward` is the input from the record's beginning on.
+    /// Appends a record of the table's own type.
     #[inline]
-    pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], onward: &[u8], line: u64) {
-        let ascii = is_ascii(record);
+    pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], line: u64) {
+        let ascii = self.scratch.load(record);
         for field in &mut self.fields {
-            if field.push(record, onward, ascii) {
+            if field.push(&self.scratch, record.len(), ascii) {
                 field.irregular.add(line);
                 if let Some(irregular) = &mut self.irregular {
-                    let to = field.to.min(record.len());
-                    let raw = record.get(field.from..to).unwrap_or_default();
-                    irregular.add(field.column.name, raw);
+                    let column = field.column;
+                    let raw = self.scratch.field(column.start(), column.end());
+                    irregular.add(column.name, raw);
                 }
             }
         }
@@ -210,52 +213,19 @@ impl FieldBuilder {
         }
     }
 
-    /// Appends a field; true if its raw text must be kept beside the value.
+    /// Appends a field of a record of that length; true if its raw text must be kept beside the value.
     #[inline]
-    fn push(&mut self, record: &[u8], onward: &[u8], ascii: bool) -> bool {
-        match record.get(self.from..self.to) {
-            Some(raw) => self.push_raw(raw, onward.get(self.from..).unwrap_or_default(), ascii),
-            None => self.push_beyond(record, ascii),
+    fn push(&mut self, record: &Scratch, len: usize, ascii: bool) -> bool {
+        if self.from >= len {
+            return self.push_absent();
         }
-    }
-
-    /// Appends a field that reaches beyond the end of a record whose trailing spaces were cut off.
-    fn push_beyond(&mut self, record: &[u8], ascii: bool) -> bool {
-        let blank_differs = self.column.blank != Blank::Spaces;
-        let part = record.get(self.from..).unwrap_or_default();
-        match &mut self.values {
-            Builder::Text(text) if part.is_empty() => text.push_null(),
-            Builder::Text(_) if !self.is_pnr => return self.push_raw(part, part, ascii),
-            Builder::Flags(flags) if part.is_empty() => {
-                return flags.push(Cell::Value(false));
-            }
-            Builder::Dates(dates) if part.is_empty() => {
-                return dates.push(absent(blank_differs));
-            }
-            Builder::Timestamps(timestamps) if part.is_empty() => {
-                return timestamps.push(absent(blank_differs));
-            }
-            Builder::Counts(counts) if part.is_empty() => {
-                return counts.push(absent(blank_differs));
-            }
-            _ => {
-                let mut full = part.to_vec();
-                full.resize(self.to - self.from, b' ');
-                return self.push_raw(&full, &full, ascii);
-            }
-        }
-        blank_differs
-    }
-
-    /// Appends the bytes of a field; `onward` begins with them and may go on with anything.
-    #[inline]
-    fn push_raw(&mut self, raw: &[u8], onward: &[u8], ascii: bool) -> bool {
         let blank = self.column.blank;
+        let raw = record.field(self.from, self.to);
         match &mut self.values {
             Builder::Text(text) if !self.is_pnr || !value::is_nobody(raw) => {
                 let len = value::trimmed_len(raw);
-                let ascii = ascii || raw.get(..len).is_none_or(is_ascii);
-                text.push_field(onward, len, ascii);
+                let ascii = ascii || raw.get(..len).is_none_or(<[u8]>::is_ascii);
+                text.push_field(record.onward(self.from), len, ascii);
                 false
             }
             Builder::Text(text) => {
@@ -272,25 +242,31 @@ impl FieldBuilder {
             Builder::Irregular(_) => false,
         }
     }
+
+    /// Appends a field that was cut off with the trailing spaces of its record: it is blank.
+    #[inline]
+    fn push_absent(&mut self) -> bool {
+        let is_unusual = self.column.blank != Blank::Spaces;
+        match &mut self.values {
+            Builder::Text(text) => {
+                text.push_null();
+                is_unusual
+            }
+            Builder::Flags(flags) => flags.push(Cell::Value(false)),
+            Builder::Dates(dates) => dates.push(absent(is_unusual)),
+            Builder::Timestamps(timestamps) => timestamps.push(absent(is_unusual)),
+            Builder::Counts(counts) => counts.push(absent(is_unusual)),
+            Builder::Irregular(_) => false,
+        }
+    }
 }
 
 /// A value that is not there.
-fn absent<T>(blank_differs: bool) -> Cell<T> {
-    match blank_differs {
+fn absent<T>(is_unusual: bool) -> Cell<T> {
+    match is_unusual {
         true => Cell::Irregular(None),
         false => Cell::Null,
     }
-}
-
-/// Whether all bytes are ASCII, looked at in pieces that compile to vector instructions on every target.
-#[inline]
-fn is_ascii(bytes: &[u8]) -> bool {
-    let (pieces, rest) = bytes.as_chunks::<PIECE>();
-    let mut high = rest.iter().fold(0, |high, byte| high | byte);
-    for piece in pieces {
-        high |= piece.iter().fold(0, |high, byte| high | byte);
-    }
-    high < 0x80
 }
 
 /// Whether a field of a person number is empty in the way that is not usual for it.

@@ -170,6 +170,10 @@ impl Tally {
     #[cold]
     fn begin(&mut self, record: &[u8], class: Class, position: Position) -> Result<(), Error> {
         if class == Class::Known(START) {
+            // So little of the start record is that of a file that was cut off.
+            if b"0000000000000".starts_with(record) && record.len() < 13 {
+                return Ok(());
+            }
             let start = grammar::start_record(record);
             let product = "the start record is not that of an extract of persons; CPR's registers of \
                            roads, postal codes and authorities begin like this";
@@ -262,15 +266,17 @@ impl Tally {
         self.look_alike = Some((position, product));
     }
 
-    /// What a person should hear, gravest first; `has_mark` is whether there is a byte order mark, `irregular` what
+    /// What a person should hear, gravest first; `has_mark` is whether there is a byte order mark, `is_cut_off`
+    /// whether the last record is known to be incomplete, `irregular` what
     /// the tables' builders have seen.
     pub(crate) fn findings(
         &self,
         has_mark: bool,
+        is_cut_off: bool,
         irregular: Vec<(&'static str, &'static str, Sightings)>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
-        self.structure(&mut findings);
+        self.structure(is_cut_off, &mut findings);
         self.encoding(has_mark, &mut findings);
         self.contents(&mut findings);
         let places = irregular
@@ -298,7 +304,7 @@ impl Tally {
     }
 
     /// Start, end, counter, chain.
-    fn structure(&self, findings: &mut Vec<Finding>) {
+    fn structure(&self, is_cut_off: bool, findings: &mut Vec<Finding>) {
         let mut once = |code, message: String, record_type: Option<&str>, first_line| {
             let seen = Sightings {
                 count: 1,
@@ -329,6 +335,13 @@ impl Tally {
             None if self.is_complete => once(
                 Code::MissingEnd,
                 "there is no end record (999): the file is cut off. Fetch it again, or ask for it again".to_owned(),
+                None,
+                self.records,
+            ),
+            Some(_) if self.is_complete && is_cut_off => once(
+                Code::MissingEnd,
+                "the last record is cut off: what follows the end record (999) is not all there. Fetch the file again"
+                    .to_owned(),
                 None,
                 self.records,
             ),

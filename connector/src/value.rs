@@ -26,10 +26,11 @@ pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
         return Cell::Irregular(None);
     };
     let digits = [y0, y1, y2, y3, m0, m1, t0, t1];
-    if d0 == b'-' && d1 == b'-' {
-        if let Some(days) = days_of(u64::from_le_bytes(digits)) {
-            return Cell::Value(days);
-        }
+    if d0 == b'-'
+        && d1 == b'-'
+        && let Some(days) = days_of(u64::from_le_bytes(digits))
+    {
+        return Cell::Value(days);
     }
     filling(raw, blank)
 }
@@ -157,7 +158,7 @@ pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
     if year == 0 || month == 0 || month > 12 || day == 0 {
         return None;
     }
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = u32::from(LENGTHS[month as usize]) + u32::from(leap && month == 2);
     if day > length {
         return None;

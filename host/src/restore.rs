@@ -151,19 +151,35 @@ impl Rows {
         }
     }
 
-    /// Without line ends, every record must have the length that its type says.
+    /// Without line ends, every record must have the length that its type says; with them, no record may hold one.
     fn check_shape(&self, record: &[u8], shape: Shape) -> Result<(), Error> {
+        if shape != Shape::Packed {
+            return self.check_line(record);
+        }
         let fits = match self.id {
             TableId::Layout(layout) => record.len() == layout.record_length(),
             TableId::Unknown | TableId::Rejected => false,
         };
-        if shape != Shape::Packed || fits {
+        if fits {
             return Ok(());
         }
         Err(Error::Tables {
             path: self.path.clone(),
             what: "records of unknown type, rejected lines and records longer than their layout cannot be \
                    written without line ends, for no reader could find what follows them: choose another shape"
+                .to_owned(),
+        })
+    }
+
+    fn check_line(&self, record: &[u8]) -> Result<(), Error> {
+        let end = record.iter().rposition(|byte| *byte != b' ');
+        if !record.contains(&b'\n') && end.and_then(|end| record.get(end)) != Some(&b'\r') {
+            return Ok(());
+        }
+        Err(Error::Tables {
+            path: self.path.clone(),
+            what: "a record with a line end within it cannot be written as a line: choose the shape without \
+                   line ends"
                 .to_owned(),
         })
     }

@@ -1,1 +1,40 @@
+//! Support of cprflow's end-to-end tests: what more than one of them needs.
+//!
+//! - [`extract`]: extracts in memory, public and generated, and damage done to them
+//! - [`cut`]: an extract cut and read by plain slicing, with no code of the parser's
+//! - [`rows`]: scans, sandboxed and native, gathered
+//! - [`command`]: the command `cprflow` as a process
+//! - [`python`]: a Python to read results with
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up must fail, loudly and at once"
+)]
 
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub mod command;
+pub mod cut;
+pub mod extract;
+pub mod python;
+pub mod rows;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests have the workspace around them")
+}
+
+/// The folder of facts and public samples beside the repository; none if it is not there.
+pub fn shared() -> Option<PathBuf> {
+    let shared = root().parent()?.join("shared");
+    shared.is_dir().then_some(shared)
+}
+
+/// Says that a part of the suite did not run, past the test harness, which swallows what is printed.
+pub fn skipped(why: impl Display) {
+    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error is open");
+}

@@ -182,6 +182,9 @@ impl Table {
 /// The longest record that any layout knows, in bytes.
 pub const LONGEST_RECORD: usize = longest(tables::TABLES);
 
+/// The longest field that any layout knows, in bytes.
+pub const LONGEST_FIELD: usize = longest_field(tables::TABLES);
+
 /// Every record type, ordered by number.
 pub const fn tables() -> &'static [Table] {
     tables::TABLES
@@ -240,6 +243,22 @@ const fn longest(tables: &[Table]) -> usize {
     while i < tables.len() {
         if tables[i].record_length() > longest {
             longest = tables[i].record_length();
+        }
+        i += 1;
+    }
+    longest
+}
+
+const fn longest_field(tables: &[Table]) -> usize {
+    let mut longest = 0;
+    let mut i = 0;
+    while i < tables.len() {
+        let mut k = 0;
+        while k < tables[i].columns.len() {
+            if tables[i].columns[k].length > longest {
+                longest = tables[i].columns[k].length;
+            }
+            k += 1;
         }
         i += 1;
     }

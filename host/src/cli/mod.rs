@@ -40,11 +40,16 @@ impl Failure {
     /// Whether whoever reads our output has closed it: no error of ours.
     fn is_closed_pipe(&self) -> bool {
         use arrow::error::ArrowError;
+        use parquet::errors::ParquetError;
         let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         match self {
             Self::Stdout(error) => is_closed(error),
             Self::Cprflow(Error::File { error, .. }) => is_closed(error),
             Self::Cprflow(Error::Output(ArrowError::IoError(_, error))) => is_closed(error),
+            Self::Cprflow(Error::Parquet { error, .. }) => match error {
+                ParquetError::External(error) => error.downcast_ref().is_some_and(is_closed),
+                _ => false,
+            },
             Self::Cprflow(Error::Output(ArrowError::CsvError(text))) => {
                 text.contains("Broken pipe")
             }

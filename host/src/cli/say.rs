@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 use cprflow::{Level, Summary};
+use indicatif::HumanCount;
 
 /// Why the command failed.
 pub(crate) fn error(message: &str) {
@@ -15,8 +16,10 @@ pub(crate) fn findings(summary: &Summary) {
     for finding in &summary.findings {
         let (color, word) = level(finding.level);
         let text = format!(
-            "{}: {} ({} times)",
-            finding.code, finding.message, finding.count
+            "{} ({}): {}",
+            finding.code,
+            HumanCount(finding.count),
+            finding.message
         );
         line(color, word, &text);
     }

@@ -136,10 +136,10 @@ impl Scan {
             }
             progress.at(rows.bytes_read(), rows.rows_read());
         };
+        let ended = unless_broken(ended)?;
         writer.finish()?;
         progress.clear();
-        let summary = rows.summary();
-        self.end(ended, summary)
+        end(ended, &rows.summary()?)
     }
 
     fn all(&self, connector: &Connector) -> Result<Outcome, Failure> {
@@ -160,10 +160,11 @@ impl Scan {
             }
             progress.at(batches.bytes_read(), batches.rows_read());
         };
+        let ended = unless_broken(ended)?;
         let count = tables.finish()?;
         progress.clear();
         let (bytes, rows) = (batches.bytes_read(), batches.rows_read());
-        let outcome = self.end(ended, batches.summary())?;
+        let outcome = end(ended, &batches.summary()?)?;
         say::done(&format!(
             "{} rows in {count} tables, from {}",
             HumanCount(rows),
@@ -199,6 +200,7 @@ impl Scan {
             progress.at(batches.bytes_read(), batches.rows_read());
         };
         progress.clear();
+        let ended = unless_broken(ended)?;
         let place = |name: &String| {
             let mut tables = connector.catalog().tables().iter();
             tables.position(|table| table.name == *name)
@@ -214,7 +216,7 @@ impl Scan {
                 .iter()
                 .map(|(table, count)| [table.as_str(), count.as_str()]),
         )?;
-        self.end(ended, batches.summary())
+        end(ended, &batches.summary()?)
     }
 
     fn scan(&self, connector: &Connector) -> cprflow::Scan {
@@ -224,22 +226,23 @@ impl Scan {
             None => scan,
         }
     }
+}
 
-    /// Says what was found, and how it ended: what was read before an error stands in the output by now.
-    fn end(
-        &self,
-        ended: Result<(), Error>,
-        summary: Result<Summary, Error>,
-    ) -> Result<Outcome, Failure> {
-        if let Err(error @ (Error::Component(_) | Error::Input(_))) = ended {
-            return Err(error.into());
-        }
-        let summary = summary?;
-        say::findings(&summary);
-        ended?;
-        Ok(match summary.needs_attention() {
-            true => Outcome::Findings,
-            false => Outcome::Clean,
-        })
+/// How reading ended as far as the data goes. An input or a component that fails is another matter: what was
+/// written until then is no result, and gets no name.
+fn unless_broken(ended: Result<(), Error>) -> Result<Result<(), Error>, Failure> {
+    match ended {
+        Err(error @ (Error::Component(_) | Error::Input(_))) => Err(error.into()),
+        ended => Ok(ended),
     }
+}
+
+/// Says what was found, and how it ended: what was read before an error in the data stands in the output by now.
+fn end(ended: Result<(), Error>, summary: &Summary) -> Result<Outcome, Failure> {
+    say::findings(summary);
+    ended?;
+    Ok(match summary.needs_attention() {
+        true => Outcome::Findings,
+        false => Outcome::Clean,
+    })
 }

@@ -1,0 +1,217 @@
+//! Extracts in memory.
+
+use std::fs;
+
+use cprflow_connector::emit::Shape;
+use cprflow_connector::generate::{self, LayoutAge, Order, Settings};
+
+/// An extract and what to call it.
+#[derive(Debug, Clone)]
+pub struct Extract {
+    /// Its name in a failure.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The public test extracts; none, and a word about it, where they are not at hand.
+pub fn public() -> Vec<Extract> {
+    let folder = crate::root().parent().expect("a folder above");
+    let folder = folder.join("shared").join("testdata");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        crate::skipped(format!(
+            "the public samples are not here (looked in {})",
+            folder.display()
+        ));
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{} is empty", folder.display());
+    let extract = |path: &std::path::PathBuf| Extract {
+        name: path.file_name().unwrap().to_string_lossy().into_owned(),
+        bytes: fs::read(path).unwrap(),
+    };
+    paths.iter().map(extract).collect()
+}
+
+/// The status file of a generated population.
+pub fn status(settings: &Settings) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    generate::status(settings, &mut bytes).unwrap();
+    bytes
+}
+
+/// The change file of a generated population's first night.
+pub fn changes(settings: &Settings) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    generate::changes(settings, 1, &mut bytes).unwrap();
+    bytes
+}
+
+/// A status file in the default shape.
+pub fn small(persons: u64, seed: u64) -> Vec<u8> {
+    status(&Settings::new(persons, seed))
+}
+
+/// A status file without line ends.
+pub fn packed(persons: u64, seed: u64) -> Vec<u8> {
+    let mut settings = Settings::new(persons, seed);
+    settings.shape = Shape::Packed;
+    status(&settings)
+}
+
+/// Every combination of kind, shape, order and layout.
+pub fn every_kind(persons: u64, seed: u64) -> Vec<Extract> {
+    let mut extracts = Vec::new();
+    for shape in [Shape::Trimmed, Shape::Full, Shape::Packed] {
+        for order in [Order::ByPerson, Order::SecondPass] {
+            for layout in [LayoutAge::Current, LayoutAge::Original] {
+                let mut settings = Settings::new(persons, seed);
+                (settings.shape, settings.order, settings.layout) = (shape, order, layout);
+                let kind =
+                    format!("{persons} persons, seed {seed}, {shape:?} {order:?} {layout:?}");
+                extracts.push(Extract {
+                    name: format!("status file of {kind}"),
+                    bytes: status(&settings),
+                });
+                extracts.push(Extract {
+                    name: format!("change file of {kind}"),
+                    bytes: changes(&settings),
+                });
+            }
+        }
+    }
+    extracts
+}
+
+/// The lines of an extract, without their ends.
+pub fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = bytes
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
+    if lines.last().is_some_and(Vec::is_empty) {
+        lines.pop();
+    }
+    lines
+}
+
+/// Lines as a file, each with that end.
+pub fn join(lines: &[Vec<u8>], end: &[u8]) -> Vec<u8> {
+    lines
+        .iter()
+        .flat_map(|line| [line.as_slice(), end].concat())
+        .collect()
+}
+
+/// Numbers that only look random: the same seed, the same damage.
+#[derive(Debug, Clone)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// Dice that fall as the seed says.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below that one.
+    pub fn below(&mut self, limit: usize) -> usize {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+
+    /// A byte that does not end a line.
+    pub fn byte(&mut self) -> u8 {
+        match self.below(256) as u8 {
+            b'\n' | b'\r' => b'?',
+            byte => byte,
+        }
+    }
+
+    /// A byte as fields have them, mostly.
+    pub fn field_byte(&mut self) -> u8 {
+        const USUAL: &[u8] = b"0000123456789    **+-=ABK\xc6\xd8\xe5\0\t\x7f";
+        match self.below(3) {
+            0 => self.byte(),
+            _ => USUAL[self.below(USUAL.len())],
+        }
+    }
+}
+
+/// What can be done to lines that keeps them lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damage {
+    /// Bytes of a field are overwritten.
+    Overwrite,
+    /// A line ends early.
+    Truncate,
+    /// A line goes on beyond its layout.
+    Tail,
+    /// A record of an unknown type is inserted.
+    UnknownType,
+    /// A line that is no record is inserted.
+    Junk,
+    /// A blank line is inserted.
+    Blank,
+}
+
+/// All of it.
+pub const EVERY_DAMAGE: &[Damage] = &[
+    Damage::Overwrite,
+    Damage::Truncate,
+    Damage::Tail,
+    Damage::UnknownType,
+    Damage::Junk,
+    Damage::Blank,
+];
+
+/// Damages lines that many times. The first 27 bytes of the start record stay as they are: without them the
+/// file is no extract.
+pub fn damage(lines: &mut Vec<Vec<u8>>, dice: &mut Dice, times: usize, kinds: &[Damage]) {
+    const KEY: usize = 13;
+    for _ in 0..times {
+        // Not the start record.
+        let place = 1 + dice.below(lines.len() - 1);
+        match kinds[dice.below(kinds.len())] {
+            Damage::Overwrite => {
+                let line = &mut lines[place];
+                if line.len() > KEY {
+                    let from = KEY + dice.below(line.len() - KEY);
+                    let to = (from + 1 + dice.below(12)).min(line.len());
+                    line[from..to].fill_with(|| dice.field_byte());
+                }
+            }
+            Damage::Truncate => {
+                let length = 1 + dice.below(lines[place].len().max(1));
+                lines[place].truncate(length);
+            }
+            Damage::Tail => {
+                let line = &mut lines[place];
+                let full = line.len().max(dice.below(500));
+                line.resize(full, b' ');
+                let more = 1 + dice.below(20);
+                line.extend((0..more).map(|_| dice.byte()));
+            }
+            Damage::UnknownType => {
+                let number = ["036", "061", "777", "998"][dice.below(4)];
+                let mut line = number.as_bytes().to_vec();
+                line.extend((0..dice.below(80)).map(|_| dice.field_byte()));
+                lines.insert(place, line);
+            }
+            Damage::Junk => {
+                let junk = (0..dice.below(60)).map(|_| dice.byte());
+                lines.insert(place, [b"?".to_vec(), junk.collect()].concat());
+            }
+            Damage::Blank => lines.insert(place, vec![b' '; dice.below(40)]),
+        }
+        // That is the mark of another product, which is refused.
+        if lines[place].len() == 366 {
+            lines[place].push(b'!');
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What a component may be and may do: nothing that was not given to it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up must fail"
+)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cprflow::{ComponentError, Connector, Error, Limits, Scan};
+use cprflow_tests::extract;
+use cprflow_tests::rows;
+use wasmtime::component::Component;
+
+#[test]
+fn powers_are_refused_by_name() {
+    let powers = [
+        "wasi:filesystem/preopens@0.2.6",
+        "wasi:filesystem/types@0.2.0",
+        "wasi:sockets/tcp@0.2.6",
+        "wasi:sockets/instance-network@0.2.6",
+        "wasi:clocks/wall-clock@0.2.6",
+        "wasi:clocks/monotonic-clock@0.2.6",
+        "wasi:random/random@0.2.6",
+        "wasi:http/outgoing-handler@0.2.6",
+        "wasi:cli/environment-of-another@0.2.6",
+        "evil:corp/exfiltrate",
+    ];
+    for power in powers {
+        let wat = format!("(component (import \"{power}\" (instance)))");
+        let Err(Error::Component(ComponentError::Refused { import })) = load(&wat) else {
+            panic!("{power} was not refused");
+        };
+        assert_eq!(import, power);
+    }
+    let Err(Error::Component(ComponentError::Refused { import })) =
+        load("(component (import \"exec\" (func (param \"command\" string))))")
+    else {
+        panic!("a bare function was not refused");
+    };
+    assert_eq!(import, "exec");
+}
+
+/// One power among shims is refused just so.
+#[test]
+fn a_power_among_shims_is_refused() {
+    let wat = "(component (import \"wasi:cli/exit@0.2.6\" (instance)) (import \"wasi:sockets/udp@0.2.6\" (instance)))";
+    let error = error_of(load(wat));
+    assert!(
+        matches!(&error, ComponentError::Refused { import } if import == "wasi:sockets/udp@0.2.6"),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn what_is_no_component() {
+    let of = |bytes: &[u8]| error_of(Connector::from_bytes(bytes));
+    let core_module = wat::parse_str("(module (memory 1))").unwrap();
+    let embedded = std::fs::read(component_file()).unwrap();
+    for bytes in [
+        b"".to_vec(),
+        b"junk".to_vec(),
+        vec![0; 4096],
+        core_module,
+        embedded[..1000].to_vec(),
+    ] {
+        let error = of(&bytes);
+        assert!(matches!(error, ComponentError::Invalid(_)), "{error:?}");
+        // It goes into a line of a log.
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+    // Text is not the binary format, whatever it says.
+    let error = of(b"(component)");
+    assert!(matches!(error, ComponentError::Invalid(_)), "{error:?}");
+}
+
+#[test]
+fn a_component_of_another_contract() {
+    let components = [
+        "(component)",
+        // The right names, of another version.
+        "(component (instance $none) (export \"cprflow:connector/catalog@9.0.0\" (instance $none))
+            (export \"cprflow:connector/source@9.0.0\" (instance $none)))",
+        // The right names with nothing behind them.
+        "(component (instance $none) (export \"cprflow:connector/catalog@0.1.0\" (instance $none))
+            (export \"cprflow:connector/source@0.1.0\" (instance $none)))",
+    ];
+    for wat in components {
+        let error = error_of(load(wat));
+        assert!(
+            matches!(error, ComponentError::Invalid(_)),
+            "{wat}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let error = Connector::from_file("/nowhere/component.wasm".as_ref())
+        .err()
+        .unwrap();
+    assert!(matches!(error, Error::File { .. }), "{error:?}");
+}
+
+/// The list that a reviewer should see change: what the embedded component imports.
+#[test]
+fn the_embedded_component_imports_shims_only() {
+    let engine = wasmtime::Engine::default();
+    let component = Component::from_file(&engine, component_file()).unwrap();
+    let component_type = component.component_type();
+    let mut imports: Vec<&str> = component_type
+        .imports(&engine)
+        .map(|(name, _)| name.split('@').next().unwrap())
+        .collect();
+    imports.sort_unstable();
+    insta::assert_snapshot!("imports", imports.join("\n"));
+    let mut exports: Vec<&str> = component_type
+        .exports(&engine)
+        .map(|(name, _)| name)
+        .collect();
+    exports.sort_unstable();
+    insta::assert_snapshot!(exports.join("\n"), @r"
+    cprflow:connector/catalog@0.1.0
+    cprflow:connector/source@0.1.0
+    ");
+}
+
+#[test]
+fn memory_has_a_limit() {
+    let extract = extract::small(3_000, 1);
+    let mut refused = 0;
+    for memory in [1, 4, 256].map(|mebibytes| mebibytes << 20) {
+        let limits = Limits {
+            memory,
+            ..Limits::default()
+        };
+        let batches = Scan::new(rows::connector())
+            .limits(limits)
+            .batch_rows(100_000)
+            .read_all(extract.as_slice());
+        let ended = batches.and_then(|batches| batches.collect::<Result<Vec<_>, _>>());
+        match ended {
+            Err(error) => {
+                let limited = matches!(error, Error::Component(ComponentError::Memory { limit }) if limit == memory);
+                assert!(limited, "{error:?}");
+                refused += 1;
+            }
+            Ok(batches) => assert!(!batches.is_empty()),
+        }
+    }
+    assert_eq!(refused, 2, "1 and 4 MiB are too little, 256 are enough");
+    // That ended those scans and no other.
+    assert!(rows::scan(&extract).error.is_none());
+}
+
+/// One call that reads a block of hundreds of megabytes takes longer than no time at all.
+#[test]
+fn a_call_has_a_deadline() {
+    let mut line = b"0080101010101Nilsson\n".repeat(2_000_000);
+    line.splice(0..0, *b"00000000000004311012001111620011115\n");
+    let limits = Limits {
+        call: Duration::ZERO,
+        memory: 1 << 30,
+    };
+    let scan = Scan::new(rows::connector())
+        .limits(limits)
+        .block_bytes(line.len())
+        .batch_rows(1_000_000);
+    let batches = scan.read_all(line.as_slice());
+    let ended = batches.and_then(|batches| batches.collect::<Result<Vec<_>, _>>());
+    let error = ended.expect_err("it should take longer than a tick");
+    assert!(
+        matches!(error, Error::Component(ComponentError::Deadline { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn requests_that_make_no_sense() {
+    let request = |scan: Scan| match scan.read(&b""[..]) {
+        Err(Error::Request(message)) => message,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    };
+    let scan = || Scan::new(rows::connector());
+    insta::assert_snapshot!(request(scan()), @"name one table: a stream of batches has one schema");
+    insta::assert_snapshot!(request(scan().table("persons")), @r#"there is no table "persons"; `cprflow tables` lists them"#);
+    insta::assert_snapshot!(request(scan().table("person").columns(["pnr", "age"])), @r#"the table "person" has no column "age"; `cprflow schema person` lists them"#);
+    insta::assert_snapshot!(request(scan().table("person").columns(["pnr", "pnr"])), @r#"the column "pnr" is asked for twice"#);
+    insta::assert_snapshot!(request(scan().table("person").expected_previous("16/11/2001")), @r#""16/11/2001" is not a date of the form YYYY-MM-DD"#);
+    let twice = scan().table("person").table("person").read_all(&b""[..]);
+    assert!(matches!(twice, Err(Error::Request(_))));
+}
+
+fn load(wat: &str) -> Result<Connector, Error> {
+    Connector::from_bytes(&wat::parse_str(wat).unwrap())
+}
+
+fn error_of(loaded: Result<Connector, Error>) -> ComponentError {
+    match loaded {
+        Err(Error::Component(error)) => error,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it was accepted"),
+    }
+}
+
+/// The component that the host embeds: the one it was told to, or the one it built.
+fn component_file() -> PathBuf {
+    if let Some(prebuilt) = std::env::var_os("CPRFLOW_COMPONENT") {
+        return PathBuf::from(prebuilt);
+    }
+    let profile = cprflow_tests::command::profile_directory();
+    let built = "component/wasm32-wasip2/component/cprflow_connector.wasm";
+    let mut targets = profile.ancestors().map(|directory| directory.join(built));
+    targets
+        .find(|file| file.is_file())
+        .expect("building the host built the component")
+}
