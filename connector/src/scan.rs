@@ -14,7 +14,7 @@ use crate::schema::{ColumnId, TableId, all_tables};
 use crate::selection::Selection;
 use crate::split::{Shape, Splitter, Step};
 use crate::table::TableBuilder;
-use crate::tally::{Class, Tally, iso, pnr_number};
+use crate::tally::{Class, Tally, TypeSet, iso, pnr_number};
 
 /// Rows in a batch where the caller does not say. Enough to make the cost of a batch small beside that of its
 /// rows, few enough for its columns to stay in the processor's cache.
@@ -98,6 +98,8 @@ pub struct Scan {
     tally: Tally,
     /// By place in [`all_tables`]; none for tables that are not wanted.
     builders: Vec<Option<TableBuilder>>,
+    /// Types whose records are only counted, if there are any.
+    unwanted: Option<TypeSet>,
     batch_rows: usize,
     persons: Option<Arc<RoaringTreemap>>,
     bytes: u64,
@@ -146,10 +148,13 @@ impl Scan {
             0 => DEFAULT_BATCH_ROWS,
             rows => rows.min(MAX_BATCH_ROWS),
         };
+        let builders = builders(options.tables.as_deref())?;
+        let is_unwanted = |place| matches!(builders.get(place), Some(None));
         Ok(Self {
             splitter: Splitter::default(),
             tally: Tally::new(options.check_persons, expected_previous),
-            builders: builders(options.tables.as_deref())?,
+            unwanted: Some(TypeSet::keyed(is_unwanted)).filter(|types| !types.is_empty()),
+            builders,
             batch_rows,
             persons: persons.map(Selection::chosen).transpose()?,
             bytes: 0,
@@ -254,7 +259,16 @@ impl Scan {
 
     /// Reads on until a table's batch is full (its place) or more bytes are needed (none).
     fn read(&mut self) -> Result<Option<usize>, Error> {
-        while self.splitter.next()? == Step::Record {
+        loop {
+            if let Some(unwanted) = &self.unwanted
+                && self.tally.can_pass()
+            {
+                let tally = &mut self.tally;
+                self.splitter.skip_lines(|line| tally.pass(unwanted, line));
+            }
+            if self.splitter.next()? != Step::Record {
+                return Ok(None);
+            }
             let position = self.splitter.position();
             let record = self.splitter.record();
             let class = self.tally.enter(record, position)?;
@@ -287,7 +301,6 @@ impl Scan {
                 return Ok(Some(place));
             }
         }
-        Ok(None)
     }
 
     fn take(&mut self, place: usize) -> Result<TableBatch, Error> {

@@ -148,6 +148,24 @@ impl Splitter {
         self.next_anywhere()
     }
 
+    /// Passes over lines within the block for as long as `pass` says so; it sees them with their CR.
+    #[inline]
+    pub(crate) fn skip_lines(&mut self, mut pass: impl FnMut(&[u8]) -> bool) {
+        if !matches!(self.shape, Shape::Lines) || self.head_at < self.head.len() {
+            return;
+        }
+        let mut at = self.block_at;
+        while let Some(rest) = self.block.get(at..)
+            && let Some(length) = memchr(b'\n', rest)
+            && rest.get(..length).is_some_and(&mut pass)
+        {
+            at += length + 1;
+            self.line += 1;
+        }
+        self.next_offset += (at - self.block_at) as u64;
+        self.block_at = at;
+    }
+
     /// The next record, wherever it is and in whatever shape.
     fn next_anywhere(&mut self) -> Result<Step, Error> {
         self.place = Place::Nowhere;

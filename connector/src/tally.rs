@@ -1,6 +1,7 @@
 //! The books of a scan: what was seen, whether it adds up, and what a person should hear of it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 
 use roaring::RoaringTreemap;
 
@@ -45,6 +46,37 @@ impl Reason {
             Self::NoRecordType => "no-record-type",
             Self::IncompleteKey => "incomplete-key",
         }
+    }
+}
+
+/// Some of the record types that have a PNR for a key.
+pub(crate) struct TypeSet {
+    /// Record type number to place in [`layout::tables`].
+    places: Vec<Option<NonZeroU8>>,
+}
+
+impl TypeSet {
+    /// The keyed types at the places in [`layout::tables`] that are chosen.
+    pub(crate) fn keyed(chosen: impl Fn(usize) -> bool) -> Self {
+        let place = |number| {
+            // No place is 0: that is the start record's, which has no key.
+            let index = layout::index_of_number(number).filter(|index| is_keyed(*index))?;
+            NonZeroU8::new(u8::try_from(index).ok().filter(|_| chosen(index))?)
+        };
+        Self {
+            places: (0..1000).map(place).collect(),
+        }
+    }
+
+    /// Whether no type is in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.iter().all(Option::is_none)
+    }
+
+    #[inline]
+    fn get(&self, number: u16) -> Option<usize> {
+        let place = self.places.get(usize::from(number)).copied().flatten()?;
+        Some(usize::from(place.get()))
     }
 }
 
@@ -155,6 +187,33 @@ impl Tally {
         }
         self.records += 1;
         Ok(class)
+    }
+
+    /// Enters a line if it is a sound record of one of these types, without anything about it to look into; false
+    /// if it must be entered like any other.
+    #[inline]
+    pub(crate) fn pass(&mut self, types: &TypeSet, line: &[u8]) -> bool {
+        let Some((digits, rest)) = line.split_first_chunk::<3>() else {
+            return false;
+        };
+        let Some(index) = layout::type_number(*digits).and_then(|number| types.get(number)) else {
+            return false;
+        };
+        let is_sound = rest.get(..10).is_some_and(value::is_pnr)
+            && layout::tables()
+                .get(index)
+                .is_some_and(|table| line.len() <= table.record_length());
+        if let Some(count) = self.by_table.get_mut(index).filter(|_| is_sound) {
+            *count += 1;
+            self.records += 1;
+        }
+        is_sound
+    }
+
+    /// Whether there is nothing to look for in lines that [`pass`](Self::pass) takes: the beginning is made, the end
+    /// not reached, the encoding known, and nobody wants the numbers.
+    pub(crate) fn can_pass(&self) -> bool {
+        self.records > 0 && self.end.is_none() && self.encoding.is_latin1 && self.persons.is_none()
     }
 
     /// Says that the input was read to its end.
