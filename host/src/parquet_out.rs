@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use crate::error::Error;
 
 /// Bytes that all open row groups together may hold before the largest is written out.
-const BUDGET: usize = 48 * 1024 * 1024;
+const BUDGET: usize = 24 * 1024 * 1024;
 
 /// Rows in a row group at the most.
 const MAX_GROUP_ROWS: usize = 1024 * 1024;
