@@ -1,53 +1,66 @@
 //! What the component returns, made into batches. Nothing of it is trusted.
 
+use std::collections::HashMap;
+
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::MetadataVersion;
+use arrow::ipc::reader::RecordBatchDecoder;
 
 use crate::error::ComponentError;
+use crate::ipc_check::{Frame, Refusal};
 
 /// Decodes one table's batches, and holds them against what the catalog says of the table.
 pub struct Decoder {
-    stream: StreamDecoder,
     schema: SchemaRef,
+    has_begun: bool,
 }
 
 impl Decoder {
     /// A decoder of batches of exactly this schema.
     pub fn new(schema: SchemaRef) -> Self {
         Self {
-            // Misaligned buffers would be copied: our component's never are, and no other may cost us that.
-            stream: StreamDecoder::new().with_require_alignment(true),
             schema,
+            has_begun: false,
         }
     }
 
-    /// The batch in these messages: exactly one, of that many rows, with the schema's columns.
+    /// The batch in these messages: the schema before the first, then exactly one batch of that many rows.
     ///
     /// Offsets, lengths, UTF-8 and null counts are all checked: arrow's decoder does so unless it is told not to,
     /// which takes `unsafe`, and the fuzz target `decode` holds it to that.
     pub fn decode(&mut self, ipc: Vec<u8>, rows: usize) -> Result<RecordBatch, ComponentError> {
-        let mut buffer = Buffer::from_vec(ipc);
-        let decoded = self.stream.decode(&mut buffer);
-        let batch =
-            decoded.map_err(|error| misbehaved(&format!("its batch is no Arrow IPC: {error}")))?;
-        let batch = batch.ok_or_else(|| misbehaved("a batch ends before its end"))?;
-        if !buffer.is_empty() {
-            return Err(misbehaved("bytes follow a batch"));
-        }
-        if batch.schema() != self.schema {
-            return Err(misbehaved("a batch has another schema than the catalog"));
-        }
-        if batch.num_rows() != rows {
-            return Err(misbehaved(
-                "a batch has another number of rows than it says",
-            ));
-        }
-        Ok(batch)
+        self.try_decode(ipc, rows)
+            .map_err(|why| ComponentError::Misbehaved(why.to_owned()))
     }
-}
 
-fn misbehaved(what: &str) -> ComponentError {
-    ComponentError::Misbehaved(crate::sandbox::tame(what))
+    fn try_decode(&mut self, ipc: Vec<u8>, rows: usize) -> Result<RecordBatch, Refusal> {
+        let mut rest = Buffer::from_vec(ipc);
+        let mut frame = Frame::cut(&mut rest)?;
+        if !self.has_begun {
+            if !frame.is_schema()? {
+                return Err("a table's first batch comes without its schema");
+            }
+            frame.check_schema(&self.schema)?;
+            frame = Frame::cut(&mut rest)?;
+        }
+        frame.check_batch(&self.schema, rows)?;
+        if !rest.is_empty() {
+            return Err("bytes follow a batch");
+        }
+        self.has_begun = true;
+        let message = frame.message()?;
+        let batch = message.header_as_record_batch();
+        let batch = batch.ok_or("a message is neither schema nor batch")?;
+        RecordBatchDecoder::try_new(
+            &frame.body,
+            batch,
+            self.schema.clone(),
+            &HashMap::new(),
+            &MetadataVersion::V5,
+        )
+        .and_then(RecordBatchDecoder::read_record_batch)
+        .map_err(|_| "a column's buffers contradict each other")
+    }
 }

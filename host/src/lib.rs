@@ -19,6 +19,7 @@
 mod catalog;
 mod decode;
 mod error;
+mod ipc_check;
 mod parquet_out;
 mod report;
 mod restore;
