@@ -1,6 +1,7 @@
 //! Makes an extract of persons who do not exist, and counts its residents by year of birth.
 //!
 //! `cargo run --example read_extract`
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -1,6 +1,7 @@
 //! The generated parts of the documentation say what the component says.
 //!
 //! `CPRFLOW_UPDATE_DOCS=1 cargo test -p cprflow --test documentation` writes them anew.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fmt::Write;
 use std::fs;

@@ -87,7 +87,7 @@ fn what_was_read_before_an_error_is_printed() {
     assert_eq!(ended.code, 1);
     assert_eq!(json_lines(&ended).len(), rows::scan(&file).count("person"));
     assert!(
-        ended.stderr.starts_with("error: missing-end: "),
+        ended.stderr.starts_with("error: missing-end (1): "),
         "{}",
         ended.stderr
     );

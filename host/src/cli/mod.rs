@@ -46,10 +46,10 @@ impl Failure {
             Self::Stdout(error) => is_closed(error),
             Self::Cprflow(Error::File { error, .. }) => is_closed(error),
             Self::Cprflow(Error::Output(ArrowError::IoError(_, error))) => is_closed(error),
-            Self::Cprflow(Error::Parquet { error, .. }) => match error {
-                ParquetError::External(error) => error.downcast_ref().is_some_and(is_closed),
-                _ => false,
-            },
+            Self::Cprflow(Error::Parquet {
+                error: ParquetError::External(error),
+                ..
+            }) => error.downcast_ref().is_some_and(is_closed),
             Self::Cprflow(Error::Output(ArrowError::CsvError(text))) => {
                 text.contains("Broken pipe")
             }
