@@ -131,9 +131,9 @@ pub(crate) fn is_pnr(raw: &[u8]) -> bool {
 }
 
 /// The civil date of a day number, as year, month and day.
-pub(crate) fn civil(days: i32) -> (i32, u32, u32) {
+pub(crate) const fn civil(days: i32) -> (i32, u32, u32) {
     // Howard Hinnant's algorithm: years begin in March, so that a leap day is a year's last.
-    let z = i64::from(days) + 719_468;
+    let z = days as i64 + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
     let year_of_era =
@@ -146,7 +146,7 @@ pub(crate) fn civil(days: i32) -> (i32, u32, u32) {
     } else {
         shifted_month - 9
     };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let year = year_of_era + era * 400 + (month <= 2) as i64;
     (year as i32, month as u32, day as u32)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::rng::Rng;
+use crate::value;
 
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,36 +12,12 @@ pub struct Day(i32);
 impl Day {
     /// The day of that year, month and day of the month, if there is one.
     pub fn new(year: i32, month: u32, day: u32) -> Option<Self> {
-        if !(1..=12).contains(&month) || day == 0 {
-            return None;
-        }
-        // Howard Hinnant's days_from_civil: years start in March, so that the leap day is their last.
-        let shifted = year - i32::from(month <= 2);
-        let era = shifted.div_euclid(400);
-        let year_of_era = shifted.rem_euclid(400);
-        let day_of_year = (153 * ((month as i32 + 9) % 12) + 2) / 5 + day as i32 - 1;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        let candidate = Self(era * 146_097 + day_of_era - 719_468);
-        (candidate.parts() == (year, month, day)).then_some(candidate)
+        value::days_from_civil(u32::try_from(year).ok()?, month, day).map(Self)
     }
 
     /// Year, month and day of the month.
     pub const fn parts(self) -> (i32, u32, u32) {
-        let z = self.0 + 719_468;
-        let era = z.div_euclid(146_097);
-        let day_of_era = z.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted_month = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-        let month = if shifted_month < 10 {
-            shifted_month + 3
-        } else {
-            shifted_month - 9
-        };
-        let year = year_of_era + era * 400 + (month <= 2) as i32;
-        (year, month as u32, day as u32)
+        value::civil(self.0)
     }
 
     /// Days since 1970-01-01.
