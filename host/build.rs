@@ -13,6 +13,12 @@ const CONNECTOR: &str = "../connector";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=CPRFLOW_COMPONENT");
+    println!("cargo::rerun-if-env-changed=LIBSSH2_SYS_USE_PKG_CONFIG");
+    if env::var_os("LIBSSH2_SYS_USE_PKG_CONFIG").is_some() {
+        return Err("LIBSSH2_SYS_USE_PKG_CONFIG is set: distributions' libssh2 is 1.11.1 or older, in which a server \
+                    can attack its clients (CVE-2026-55200). Unset it; the copy that is built in is mended"
+            .into());
+    }
     let component = match env::var_os("CPRFLOW_COMPONENT") {
         Some(prebuilt) => {
             let prebuilt = PathBuf::from(prebuilt).canonicalize()?;

@@ -6,6 +6,9 @@
 //! The way of a byte: [`Scan::push`] → `split` (blocks to records, in every physical shape) → `tally` (what the
 //! record is, and the books) → `table` (fields to columns, by `value` and `builder`) → [`Scan::next`].
 //!
+//! Beside it stand the documents around extracts: [`delivery`] reads metadata files, [`subscription`]
+//! makes and reads the calls of CprSubscriptionService.
+//!
 //! ```
 //! use cprflow_connector::{Scan, ScanOptions};
 //!
@@ -27,6 +30,7 @@
 mod builder;
 #[cfg(target_family = "wasm")]
 mod component;
+pub mod delivery;
 #[cfg(feature = "native")]
 pub mod emit;
 mod error;
@@ -34,6 +38,7 @@ mod finding;
 #[cfg(feature = "native")]
 pub mod generate;
 mod grammar;
+mod ident;
 pub mod ipc;
 pub mod layout;
 mod packed;
@@ -42,14 +47,18 @@ pub mod restore;
 mod scan;
 pub mod schema;
 mod scratch;
+mod scrub;
 mod selection;
 mod split;
+pub mod subscription;
 mod table;
 mod tally;
 mod value;
+mod xml;
 
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
 pub use selection::{PersonFilter, Selection};
 pub use split::Shape;
+pub use xml::XmlError;

@@ -4,6 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::ledger::LedgerError;
+use crate::transport::soap::SoapError;
+use crate::transport::{Operation, TransportError};
+
 /// Any error of cprflow's.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,6 +19,18 @@ pub enum Error {
     /// The input is no extract, or not one that can be read to its end.
     #[error(transparent)]
     Data(#[from] DataError),
+
+    /// A metadata file cannot be read.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+
+    /// The subscription service did not answer, or not with an answer.
+    #[error(transparent)]
+    Subscription(#[from] crate::subscription::Failure),
+
+    /// A subscription cannot be read or changed, or must not.
+    #[error(transparent)]
+    Subscriber(#[from] crate::subscriber::SubscriberError),
 
     /// The caller asked for something that does not exist or does not fit.
     #[error("{0}")]
@@ -48,6 +64,31 @@ pub enum Error {
     #[error("cannot write the rows: {0}")]
     Output(#[source] arrow::error::ArrowError),
 
+    /// The inbox could not be reached, or did not do what was asked.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+
+    /// The subscription service gave no answer.
+    #[error(transparent)]
+    Soap(#[from] SoapError),
+
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+
+    /// The configuration does not say what it must.
+    #[error("{path}: {what}", path = path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+
+    /// Somebody asked to stop. Nothing is lost: the next run goes on from here.
+    #[error("stopped before the end; the next run goes on from here")]
+    Stopped,
+
     /// The tables in a directory are not those of an extract.
     #[error("{path}: {what}", path = path.display())]
     Tables {
@@ -59,6 +100,31 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether another inbox may do better: the disk and the ledger are the same for all.
+    pub(crate) fn is_of_one_inbox(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport(_) | Self::Input(_) | Self::Component(_)
+        )
+    }
+
+    /// Whether another file of the same inbox may do better.
+    pub(crate) fn is_of_one_file(&self) -> bool {
+        let Self::Transport(error) = self else {
+            return false;
+        };
+        match error {
+            TransportError::Denied { operation, .. } => {
+                matches!(
+                    operation,
+                    Operation::Open | Operation::Read | Operation::Remove
+                )
+            }
+            TransportError::NotAFile { .. } => true,
+            _ => false,
+        }
+    }
+
     /// An error about a file.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -94,6 +160,48 @@ pub struct DataError {
     pub line: Option<u64>,
     /// Offset of that record in the input, in bytes.
     pub offset: Option<u64>,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// What is wrong with a metadata file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataErrorKind {
+    /// It is larger than any metadata file can be (64 KiB).
+    TooLarge,
+    /// It is in another encoding than UTF-8, US-ASCII and ISO-8859-1, or not in the one that it declares.
+    Encoding,
+    /// It is empty or ends before its root element does: it may still be on its way.
+    Truncated,
+    /// It is not well-formed XML.
+    Malformed,
+    /// It has a document type.
+    Doctype,
+    /// It refers to an entity that XML does not define by itself.
+    Entity,
+    /// Its elements are nested too deep, or have too many attributes.
+    TooComplex,
+    /// It has more than one root element.
+    SeveralRoots,
+    /// Its root element is none of those that are known.
+    UnknownRoot,
+    /// An element that must be there is not.
+    MissingElement,
+    /// An element that may be there once is there again.
+    RepeatedElement,
+    /// The value of an element is not of its type.
+    BadValue,
+}
+
+/// A metadata file cannot be read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct MetadataError {
+    /// Why.
+    pub kind: MetadataErrorKind,
+    /// The element that is missing, repeated or of a bad value.
+    pub element: Option<String>,
     /// A sentence for people.
     pub message: String,
 }

@@ -11,25 +11,58 @@
 //! - [`Summary`] says what the extract was like: records per table, dates, and findings under stable codes. It holds
 //!   no value of a person's record. Whatever can only be told at the end is in it after the last batch.
 //! - [`ParquetDirectory`] writes the tables of an extract, and [`write_extract`] makes the extract again from them.
+//! - [`sync::Sync`] is the daily job: deliveries from an inbox ([`transport`]) to a dataset, by the agreements of a
+//!   [`config::Configuration`], with a [`Ledger`] of what became of each. [`status`](status::status) reads it.
+//! - [`Connector::read_metadata`] reads the metadata file of a delivery: [`delivery`].
+//! - [`Connector::subscription_request`] and [`Connector::subscription_reply`] make and read the calls that decide
+//!   what a delivery holds: [`subscription`]. [`subscriber`] is what a person does with them.
+//! - [`views`] writes the current state of published deliveries down as SQL.
 //! - [`Error`] tells whose move it is: the data's, the caller's, the component's, the disk's.
 //!
 //! How batches come out of the sandbox and why they can be believed: `sandbox`, `scan`, `decode`, in this order.
 #![forbid(unsafe_code)]
 
+mod agreement;
+pub mod calendar;
 mod catalog;
+pub mod config;
+mod dataset;
+mod decision;
 mod decode;
+pub mod delivery;
+mod disk;
 mod error;
+mod hook;
 mod ipc_check;
+mod ledger;
 mod parquet_out;
+mod pnr;
 mod report;
 mod restore;
 mod sandbox;
 mod scan;
+mod spool;
+pub mod status;
+pub mod subscriber;
+pub mod subscription;
+pub mod sync;
+pub mod transport;
+pub mod views;
 
+pub use agreement::{Agreement, AgreementName, Claim, Environment, FileMarks, Marks, claim};
 pub use catalog::{Catalog, Column, CprField, Table, type_name};
+pub use dataset::{ComponentIdentity, Manifest, ManifestFinding};
+pub use decision::DeliveryChoice;
 pub use decode::Decoder;
-pub use error::{ComponentError, DataError, DataErrorKind, Error};
+pub use disk::free_bytes;
+pub use error::{
+    ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
+};
+pub use ledger::{
+    Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, State, Stray, Visit,
+};
 pub use parquet_out::{ParquetDirectory, ParquetFile};
+pub use pnr::{Pnr, PnrError};
 pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
 pub use restore::write_extract;
 pub use sandbox::{Connector, Limits};

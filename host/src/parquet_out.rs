@@ -37,10 +37,8 @@ impl<W: Write + Send> ParquetFile<W> {
 
     /// Appends rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.writer
-            .write(batch)
-            .map_err(Error::parquet(&self.path))?;
-        if self.writer.memory_size() > BUDGET {
+        self.append(batch)?;
+        if self.memory() > BUDGET {
             self.flush()?;
         }
         Ok(())
@@ -49,6 +47,10 @@ impl<W: Write + Send> ParquetFile<W> {
     /// Ends the file, and gives back what it was written to.
     pub fn finish(self) -> Result<W, Error> {
         self.writer.into_inner().map_err(Error::parquet(self.path))
+    }
+
+    fn append(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.writer.write(batch).map_err(Error::parquet(&self.path))
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -60,12 +62,13 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 }
 
-/// Writes every table of an extract to `<directory>/<table>.parquet`, tables without rows not at all.
+/// Writes the tables of an extract to `<directory>/<table>.parquet`, tables without rows only if they are named.
 ///
 /// The files appear under their names when [`finish`](Self::finish) is called; before that, and if it never is,
 /// there is nothing to be mistaken for a result. They are readable by their owner only.
 pub struct ParquetDirectory {
     directory: PathBuf,
+    budget: usize,
     tables: Vec<(String, ParquetFile<NamedTempFile>)>,
 }
 
@@ -86,22 +89,27 @@ impl ParquetDirectory {
         }
         Ok(Self {
             directory: directory.to_owned(),
+            budget: BUDGET,
             tables: Vec::new(),
         })
     }
 
+    /// How many bytes all open row groups together may hold (24 MiB): more make larger row groups.
+    pub fn with_budget(mut self, bytes: usize) -> Self {
+        self.budget = bytes;
+        self
+    }
+
+    /// Begins a table that may stay without rows. One that is begun already is left as it is.
+    pub fn begin_table(&mut self, table: &str, schema: SchemaRef) -> Result<(), Error> {
+        self.place(table, schema).map(drop)
+    }
+
     /// Appends rows to a table.
     pub fn write(&mut self, table: &str, batch: &RecordBatch) -> Result<(), Error> {
-        let place = match self.tables.iter().position(|(name, _)| name == table) {
-            Some(place) => place,
-            None => {
-                self.tables
-                    .push((table.to_owned(), self.begin(table, batch.schema())?));
-                self.tables.len() - 1
-            }
-        };
+        let place = self.place(table, batch.schema())?;
         if let Some((_, file)) = self.tables.get_mut(place) {
-            file.write(batch)?;
+            file.append(batch)?;
         }
         self.keep_within_budget()
     }
@@ -126,6 +134,16 @@ impl ParquetDirectory {
         Ok(count)
     }
 
+    /// Where a table stands among the open ones.
+    fn place(&mut self, table: &str, schema: SchemaRef) -> Result<usize, Error> {
+        if let Some(place) = self.tables.iter().position(|(name, _)| name == table) {
+            return Ok(place);
+        }
+        self.tables
+            .push((table.to_owned(), self.begin(table, schema)?));
+        Ok(self.tables.len() - 1)
+    }
+
     fn begin(&self, table: &str, schema: SchemaRef) -> Result<ParquetFile<NamedTempFile>, Error> {
         let path = self.directory.join(format!("{table}.parquet"));
         let file = tempfile::Builder::new()
@@ -139,7 +157,7 @@ impl ParquetDirectory {
     fn keep_within_budget(&mut self) -> Result<(), Error> {
         loop {
             let memory = self.tables.iter().map(|(_, file)| file.memory());
-            if memory.sum::<usize>() <= BUDGET {
+            if memory.sum::<usize>() <= self.budget {
                 return Ok(());
             }
             let largest = self.tables.iter_mut().max_by_key(|(_, file)| file.memory());

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::Digest;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, ResourceLimiter, Store, Trap};
 
@@ -78,6 +79,7 @@ struct Shared {
     engine: Engine,
     template: ConnectorPre<Host>,
     catalog: Catalog,
+    sha256: String,
 }
 
 impl Connector {
@@ -106,6 +108,7 @@ impl Connector {
                 engine,
                 template,
                 catalog,
+                sha256: crate::spool::hexadecimal(&sha2::Sha256::digest(bytes)),
             }),
         })
     }
@@ -113,6 +116,11 @@ impl Connector {
     /// The component's tables.
     pub fn catalog(&self) -> &Catalog {
         &self.shared.catalog
+    }
+
+    /// The SHA-256 of the component's bytes, in hexadecimal: which component it is.
+    pub fn sha256(&self) -> &str {
+        &self.shared.sha256
     }
 
     /// A fresh instance.

@@ -63,6 +63,11 @@ impl Scan {
         }
     }
 
+    /// The connector that will run it.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// Adds a table to those that are wanted.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.requests.push(wit::TableRequest {

@@ -138,7 +138,8 @@ fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(crate::root())
-        .args(["build", "--package", "cprflow", "--bin", "cprflow"])
+        // With the features of the whole workspace, as the tests themselves are built, or much is built once more.
+        .args(["build", "--workspace", "--bin", "cprflow"])
         .args(["--profile", profile, "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()

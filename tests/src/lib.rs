@@ -2,9 +2,16 @@
 //!
 //! - [`extract`]: extracts in memory, public and generated, and damage done to them
 //! - [`cut`]: an extract cut and read by plain slicing, with no code of the parser's
+//! - [`hostile`]: servers that do not do what they must
 //! - [`rows`]: scans, sandboxed and native, gathered
+//! - [`dataset`]: published deliveries, and what is true after them
+//! - [`nights`]: deliveries over many nights, for what becomes of them
 //! - [`command`]: the command `cprflow` as a process
+//! - [`proxy`]: a proxy that delays, stalls, cuts and resets connections
 //! - [`python`]: a Python to read results with
+//! - [`service`]: a stand-in platform and clients of its subscription service
+//! - [`sshd`]: OpenSSH's server with keys and a folder of its own
+//! - [`trial`]: the daily job on an inbox and a dataset of its own
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -17,9 +24,16 @@ use std::path::{Path, PathBuf};
 
 pub mod command;
 pub mod cut;
+pub mod dataset;
 pub mod extract;
+pub mod hostile;
+pub mod nights;
+pub mod proxy;
 pub mod python;
 pub mod rows;
+pub mod service;
+pub mod sshd;
+pub mod trial;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {

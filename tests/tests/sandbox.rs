@@ -122,7 +122,9 @@ fn the_embedded_component_imports_shims_only() {
     exports.sort_unstable();
     insta::assert_snapshot!(exports.join("\n"), @r"
     cprflow:connector/catalog@0.1.0
+    cprflow:connector/delivery@0.1.0
     cprflow:connector/source@0.1.0
+    cprflow:connector/subscription@0.1.0
     ");
 }
 

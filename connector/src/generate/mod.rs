@@ -134,6 +134,15 @@ pub struct Written {
     pub persons: u64,
 }
 
+/// What a subscriber's extract has of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// All that is true of it, without events, as in a status file.
+    Everything,
+    /// All that is true of it, with the night's events, if the night touched it, as in a change file.
+    Changes,
+}
+
 /// Writes a status file: the initial load, everyone with all that is true of them.
 pub fn status(settings: &Settings, out: &mut impl Write) -> io::Result<Written> {
     Extract::start(settings, settings.night, None, out)?.finish(|step| {
@@ -155,10 +164,36 @@ pub fn changes(settings: &Settings, night: u32, out: &mut impl Write) -> io::Res
     Extract::start(settings, night, previous, out)?.finish(|step| step.touched(settings.first_day))
 }
 
+/// Writes a subscriber's extract of a night (0 is the first day): of each number, what `share` says.
+///
+/// `share` is asked more than once about a number and must say the same each time. The extract has no input
+/// errors, for a subscriber has sent none.
+pub fn subscribed(
+    settings: &Settings,
+    night: u32,
+    previous: Option<Day>,
+    share: impl Fn(&str) -> Option<Share>,
+    out: &mut impl Write,
+) -> io::Result<Written> {
+    let mut extract = Extract::start(settings, night, previous, out)?;
+    extract.input_errors = &[];
+    extract.finish(|step| {
+        let touched = step.touched(settings.first_day)?;
+        let delivered = step.family.entries().filter_map(|entry| {
+            match share(step.family.number(entry).as_str())? {
+                Share::Everything => Some((entry, Vec::new())),
+                Share::Changes => touched.iter().find(|(known, _)| *known == entry).cloned(),
+            }
+        });
+        Ok(delivered.collect())
+    })
+}
+
 /// An extract in the making.
 struct Extract<'a, W: Write> {
     settings: &'a Settings,
     night: u32,
+    input_errors: &'static [(&'static str, &'static str)],
     emitter: Emitter<BufWriter<W>>,
 }
 
@@ -190,6 +225,7 @@ impl<'a, W: Write> Extract<'a, W> {
         Ok(Self {
             settings,
             night,
+            input_errors: &INPUT_ERRORS,
             emitter,
         })
     }
@@ -273,7 +309,7 @@ impl<'a, W: Write> Extract<'a, W> {
             .set("record_count", &format!("{count:08}"));
         self.emitter.write_buffer(&record)?;
 
-        for (place, (number, text)) in INPUT_ERRORS.into_iter().enumerate() {
+        for (place, &(number, text)) in self.input_errors.iter().enumerate() {
             let key = Key::new(self.settings.seed)
                 .with(u64::from(self.night))
                 .with(place as u64);

@@ -17,7 +17,7 @@ pub struct Person {
     birth_date: Day,
     municipality_code: Option<&'static str>,
     is_protected: bool,
-    is_touched: bool,
+    event_codes: Vec<&'static str>,
 }
 
 impl Person {
@@ -53,7 +53,12 @@ impl Person {
 
     /// Whether the night's change file delivers the number.
     pub fn is_touched(&self) -> bool {
-        self.is_touched
+        !self.event_codes.is_empty()
+    }
+
+    /// The codes of the events with which the night's change file delivers the number.
+    pub fn event_codes(&self) -> &[&'static str] {
+        &self.event_codes
     }
 }
 
@@ -65,7 +70,7 @@ impl fmt::Debug for Person {
             .field("status", &self.status)
             .field("municipality_code", &self.municipality_code)
             .field("is_protected", &self.is_protected)
-            .field("is_touched", &self.is_touched)
+            .field("is_touched", &self.is_touched())
             .finish_non_exhaustive()
     }
 }
@@ -87,7 +92,10 @@ pub fn population(
         let family = &step.family;
         let persons = family.entries().map(|entry| {
             let number = family.number(entry);
-            let is_touched = touched.iter().any(|(delivered, _)| *delivered == entry);
+            let events = touched.iter().find(|(delivered, _)| *delivered == entry);
+            let event_codes = events
+                .map(|(_, events)| events.iter().map(|event| event.code).collect())
+                .unwrap_or_default();
             let (Entry::Current(place) | Entry::Former(place)) = entry;
             let member = &family.members[place];
             Ok(match (entry, &member.former) {
@@ -98,7 +106,7 @@ pub fn population(
                     birth_date: former.person.born,
                     municipality_code: None,
                     is_protected: false,
-                    is_touched,
+                    event_codes,
                 },
                 _ => Person {
                     number,
@@ -112,7 +120,7 @@ pub fn population(
                         .protections
                         .iter()
                         .any(|held| held.kind == "0001" && held.in_force(day)),
-                    is_touched,
+                    event_codes,
                 },
             })
         });

@@ -1,12 +1,22 @@
 //! The command line: what can be asked, and what the exit code says.
 
+mod aside;
 mod catalog;
+mod doctor;
 mod generate;
+mod inbox;
+mod init;
+mod log;
 mod output;
 mod progress;
 mod say;
 mod scan;
+mod source;
+mod status;
+mod subscription;
+mod sync;
 mod verify;
+mod views;
 mod write;
 
 use std::io;
@@ -21,8 +31,10 @@ use cprflow::{Connector, Error};
 pub(crate) enum Outcome {
     /// Done; there may be notes.
     Clean,
-    /// Done, and errors or warnings were found in the data.
+    /// Done, and something was found that a person should look at.
     Findings,
+    /// Done in part: something failed, and was told.
+    Failed,
 }
 
 /// Why a command could not run, or what in the data ended it.
@@ -65,10 +77,11 @@ impl Failure {
 #[command(after_help = "\
 Exit codes:
   0  done; there may be notes
-  1  errors or warnings were found in the data
-  2  could not run
+  1  done, and something was found that a person should look at
+  2  could not run, or not all of it
 
 Examples:
+  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'trying it out'
   cprflow verify D100313.L431101
   cprflow scan D100313.L431101 --table person
   cprflow scan D100313.L431101 --all --format parquet -o tables/
@@ -77,6 +90,9 @@ struct Cli {
     /// Another component than the one that is built in, in WebAssembly's binary format
     #[arg(long, value_name = "FILE", global = true)]
     component: Option<PathBuf>,
+
+    #[command(flatten)]
+    log: log::Log,
 
     #[command(subcommand)]
     command: Command,
@@ -90,6 +106,15 @@ enum Command {
     Verify(verify::Verify),
     Generate(generate::Generate),
     Write(write::Write),
+    Sync(Box<sync::Sync>),
+    Inbox(inbox::Inbox),
+    Status(status::Status),
+    Retry(aside::Retry),
+    SetAside(aside::SetAside),
+    Init(init::Init),
+    Doctor(doctor::Doctor),
+    Views(views::Views),
+    Subscription(Box<subscription::Subscription>),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  cprflow completions bash > ~/.local/share/bash-completion/completions/cprflow"
@@ -105,6 +130,7 @@ pub(crate) fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),
+        Ok(Outcome::Failed) => ExitCode::from(2),
         Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
         Err(failure) => {
             say::error(&failure.to_string());
@@ -117,6 +143,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Outcome, Failure> {
+    cli.log.begin();
     let connector = || connector(cli.component.as_deref());
     match cli.command {
         Command::Tables(tables) => tables.run(&connector()?),
@@ -125,6 +152,15 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Verify(verify) => verify.run(&connector()?),
         Command::Generate(generate) => generate.run(),
         Command::Write(write) => write.run(),
+        Command::Sync(sync) => sync.run(&connector()?),
+        Command::Inbox(inbox) => inbox.run(&connector()?),
+        Command::Status(status) => status.run(),
+        Command::Retry(retry) => retry.run(&connector()?),
+        Command::SetAside(set_aside) => set_aside.run(&connector()?),
+        Command::Init(init) => init.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Views(views) => views.run(&connector()?),
+        Command::Subscription(subscription) => subscription.run(&connector()?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cprflow", &mut script);

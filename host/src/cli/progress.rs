@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cprflow::Error;
@@ -89,5 +91,53 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+/// The bar of a delivery on its way: bytes that have come, records that were read along.
+#[derive(Default)]
+pub(crate) struct SyncProgress {
+    bar: Mutex<Option<ProgressBar>>,
+    rows: AtomicU64,
+}
+
+impl SyncProgress {
+    fn with(&self, act: impl FnOnce(&ProgressBar)) {
+        if let Some(bar) = &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
+            act(bar);
+        }
+    }
+}
+
+impl cprflow::sync::Observer for SyncProgress {
+    fn begins(&self, file_name: &str, size: u64) {
+        let bar = ProgressBar::new(size);
+        if let Ok(style) = ProgressStyle::with_template(
+            "{prefix} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}  {msg}  {eta} left",
+        ) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(file_name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.rows.store(0, Ordering::Relaxed);
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    fn downloaded(&self, bytes: u64) {
+        self.with(|bar| bar.set_position(bytes));
+    }
+
+    fn scanned(&self, rows: u64) {
+        // Called for every batch, by the thread that scans: drawn once in a while.
+        const STEP: u64 = 1 << 16;
+        let before = self.rows.swap(rows, Ordering::Relaxed);
+        if before / STEP != rows / STEP {
+            self.with(|bar| bar.set_message(format!("{} records", HumanCount(rows))));
+        }
+    }
+
+    fn ends(&self) {
+        self.with(ProgressBar::finish_and_clear);
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

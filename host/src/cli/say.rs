@@ -30,6 +30,11 @@ pub(crate) fn done(message: &str) {
     line(AnsiColor::Green, "done", message);
 }
 
+/// What a person should know before going on.
+pub(crate) fn warning(message: &str) {
+    line(AnsiColor::Yellow, "warning", message);
+}
+
 /// The colour and the word of a level.
 pub(crate) fn level(level: Level) -> (AnsiColor, &'static str) {
     match level {

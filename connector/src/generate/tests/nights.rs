@@ -104,3 +104,61 @@ fn the_truth_about_the_population_is_what_the_file_says() {
     }
     assert!(protected > 50);
 }
+
+#[test]
+fn a_subscriber_gets_of_each_number_what_was_asked_for() {
+    for order in [Order::ByPerson, Order::SecondPass] {
+        let settings = Settings {
+            order,
+            ..settings(1000)
+        };
+        let night = 2;
+        let of_truth: Vec<_> = population(&settings, night)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let share = |number: &str| match number.as_bytes()[9] % 3 {
+            0 => None,
+            1 => Some(Share::Everything),
+            _ => Some(Share::Changes),
+        };
+        let previous = Some(settings.production_date(1));
+        let mut extract = Vec::new();
+        let written = subscribed(&settings, night, previous, share, &mut extract).unwrap();
+
+        let all = by_number(&status_of(&Settings {
+            night,
+            ..settings.clone()
+        }));
+        let got = by_number(&extract);
+        assert_eq!(written.persons, got.len() as u64);
+        for person in &of_truth {
+            let is_delivered = match share(person.number()) {
+                None => false,
+                Some(Share::Everything) => true,
+                Some(Share::Changes) => person.is_touched(),
+            };
+            let expected = is_delivered.then(|| &all[person.number()]);
+            assert_eq!(got.get(person.number()), expected);
+            let mut codes: Vec<_> = lines(&extract)
+                .filter(|line| kind(line) == "099" && field(line, "pnr") == person.number())
+                .map(|line| field(line, "event_code"))
+                .collect();
+            codes.sort_unstable();
+            let mut expected = person.event_codes().to_vec();
+            expected.sort_unstable();
+            if share(person.number()) != Some(Share::Changes) {
+                expected.clear();
+            }
+            assert_eq!(codes, expected);
+        }
+        let last = lines(&extract).last().unwrap();
+        assert_eq!(kind(last), "999");
+        assert_eq!(
+            field(last, "record_count"),
+            format!("{:08}", written.records - 2)
+        );
+        let nobody = subscribed(&settings, night, None, |_| None, &mut Vec::new()).unwrap();
+        assert_eq!((nobody.persons, nobody.records), (0, 2));
+    }
+}

@@ -1,28 +1,12 @@
-//! The component: the library behind the interfaces of `wit/`.
+//! The interface `source`: extracts.
 
 use std::cell::RefCell;
 
-use bindings::exports::cprflow::connector::{catalog, source};
-
+use super::Component;
+use super::bindings::exports::cprflow::connector::source;
 use crate::ipc::Encoder;
-use crate::schema::{ColumnId, TableId, all_tables, table_count};
+use crate::schema::table_count;
 use crate::{Error, Level, PersonFilter, Scan, ScanOptions, Selection, Shape, TableRequest};
-
-#[expect(unsafe_code, reason = "the bindings that wit-bindgen generates")]
-mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "connector" });
-    export!(Component with_types_in self);
-
-    use super::Component;
-}
-
-struct Component;
-
-impl catalog::Guest for Component {
-    fn tables() -> Vec<catalog::Table> {
-        all_tables().map(|table| catalog_table(&table)).collect()
-    }
-}
 
 impl source::Guest for Component {
     type Selection = RefCell<Selection>;
@@ -30,7 +14,7 @@ impl source::Guest for Component {
 }
 
 /// A scan and the encoders of its tables.
-struct Session {
+pub(super) struct Session {
     scan: Scan,
     encoders: Vec<(&'static str, Encoder)>,
 }
@@ -146,42 +130,6 @@ impl From<Error> for source::Error {
             offset: position.map(|position| position.offset),
             message: error.to_string(),
         }
-    }
-}
-
-fn catalog_table(table: &TableId) -> catalog::Table {
-    catalog::Table {
-        name: table.name().to_owned(),
-        record_type: table.record_type().map(str::to_owned),
-        cpr_title: table.cpr_title().to_owned(),
-        description: table.description().to_owned(),
-        columns: table.columns().iter().map(catalog_column).collect(),
-    }
-}
-
-fn catalog_column(column: &ColumnId) -> catalog::Column {
-    use arrow::datatypes::DataType;
-    catalog::Column {
-        name: column.name().to_owned(),
-        data_type: match column.data_type() {
-            DataType::Date32 => catalog::DataType::Date,
-            DataType::Timestamp(..) => catalog::DataType::Timestamp,
-            DataType::Boolean => catalog::DataType::Boolean,
-            DataType::Int64 => catalog::DataType::Int64,
-            DataType::Map(..) => catalog::DataType::TextMap,
-            _ => catalog::DataType::Utf8,
-        },
-        nullable: column.is_nullable(),
-        field: match column {
-            ColumnId::Field(field) => Some(catalog::Field {
-                cpr_name: field.cpr_name.to_owned(),
-                position: field.position as u32,
-                length: field.length as u32,
-                kind: field.kind.name().to_owned(),
-                sensitivity: field.sensitivity.map(|class| class.name().to_owned()),
-            }),
-            _ => None,
-        },
     }
 }
 

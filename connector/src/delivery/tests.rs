@@ -1,0 +1,324 @@
+//! What is read of metadata files and receipts, and what is not.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const UUID: &str = "47570fc2-be65-4ab1-8da7-3bcc086bfef9";
+
+const ROUTING: &str = "<FileContentDescriptor><SFTPDynamicRoutingInfo><InfRef>SF6002</InfRef>\
+    <SenderIt-system>47570FC2-BE65-4AB1-8DA7-3BCC086BFEF9</SenderIt-system>\
+    <SenderAuthority>urn:oio:cvr-nr:12345678</SenderAuthority>\
+    <TransactionId>47570fc2-be65-4ab1-8da7-3bcc086bfef9</TransactionId>\
+    <SenderTimestamp>2026-11-24T05:00:00.000+01:00</SenderTimestamp>\
+    <RecipientAuthority>urn:oio:cvr-nr:87654321</RecipientAuthority>\
+    <RouteParameterList><RouteParameter><x/></RouteParameter><RouteParameter/></RouteParameterList>\
+    </SFTPDynamicRoutingInfo></FileContentDescriptor>";
+
+fn descriptor(name: &str) -> String {
+    format!(
+        "<FileDescriptor><FileName>{name}</FileName><SizeInBytes>11</SizeInBytes><Sender>cpr</Sender>\
+         <SendersFileId>7</SendersFileId><Recipients>odense</Recipients><Recipients>aarhus</Recipients>\
+         </FileDescriptor>"
+    )
+}
+
+fn file(root: &str, children: &str) -> String {
+    format!("<t:{root} xmlns:t=\"{NAMESPACE}\">{children}</t:{root}>")
+}
+
+fn whole() -> String {
+    let id = format!("<FileTransferUUID>\n {UUID}\t</FileTransferUUID>");
+    file(
+        "FileMetadata",
+        &format!("{id}{}{ROUTING}", descriptor("D261124.L060001")),
+    )
+}
+
+fn read_metadata(file: &str) -> Result<Metadata, Error> {
+    match read(file.as_bytes())? {
+        Document::Metadata(metadata) => Ok(metadata),
+        Document::Receipt(_) => panic!("it is no receipt"),
+    }
+}
+
+#[test]
+fn everything_in_a_file() {
+    let metadata = read_metadata(&whole()).unwrap();
+    let expected = Metadata {
+        root: Root::FileMetadata,
+        transfer_uuid: UUID.to_owned(),
+        file_name: "D261124.L060001".to_owned(),
+        size_in_bytes: 11,
+        sender: "cpr".to_owned(),
+        senders_file_id: Some("7".to_owned()),
+        recipients: vec!["odense".to_owned(), "aarhus".to_owned()],
+        routing: Some(Box::new(Routing {
+            inf_ref: "SF6002".to_owned(),
+            sender_it_system: UUID.to_owned(),
+            sender_authority: "urn:oio:cvr-nr:12345678".to_owned(),
+            transaction_id: UUID.to_owned(),
+            sender_timestamp: "2026-11-24T05:00:00.000+01:00".to_owned(),
+            recipient_it_system: None,
+            recipient_authority: "urn:oio:cvr-nr:87654321".to_owned(),
+            route_parameters: 2,
+        })),
+    };
+    assert_eq!(metadata, expected);
+    // The other root, the children in the namespace, any prefix, elements that nobody knows.
+    let qualified = whole()
+        .replace("<t:FileMetadata xmlns:t", "<Trigger xmlns")
+        .replace(
+            "</t:FileMetadata>",
+            "<News><FileTransferUUID/></News></Trigger>",
+        );
+    let root = Root::Trigger;
+    assert_eq!(
+        read_metadata(&qualified).unwrap(),
+        Metadata { root, ..expected }
+    );
+}
+
+#[test]
+fn what_may_be_missing() {
+    let least = format!(
+        "<FileTransferUUID>{UUID}</FileTransferUUID><FileDescriptor><FileName>f</FileName>\
+         <SizeInBytes>18446744073709551615</SizeInBytes><Sender>s</Sender><SendersFileId/>\
+         <Recipients>r</Recipients></FileDescriptor>"
+    );
+    for content in [
+        "",
+        "<FileContentDescriptor/>",
+        "<FileContentDescriptor><o:x xmlns:o=\"o\"/></FileContentDescriptor>",
+    ] {
+        let metadata = read_metadata(&file("Trigger", &format!("{least}{content}"))).unwrap();
+        assert_eq!(metadata.size_in_bytes, u64::MAX);
+        assert_eq!(metadata.senders_file_id, None);
+        assert_eq!(metadata.routing, None);
+    }
+}
+
+#[test]
+fn errors_name_the_element() {
+    let whole = whole();
+    let error = |from: &str, to: &str| {
+        let damaged = whole.replace(from, to);
+        assert_ne!(damaged, whole, "{from}");
+        let error = read(damaged.as_bytes()).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+        error
+    };
+    for element in [
+        "FileTransferUUID",
+        "FileDescriptor",
+        "FileName",
+        "SizeInBytes",
+        "Sender",
+        "Recipients",
+        "InfRef",
+        "SenderIt-system",
+        "SenderAuthority",
+        "TransactionId",
+        "SenderTimestamp",
+        "RecipientAuthority",
+    ] {
+        // Renamed it is unknown, and passed over.
+        let renamed = whole
+            .replace(&format!("<{element}>"), "<x>")
+            .replace(&format!("</{element}>"), "</x>");
+        let expected = Error::MissingElement(element);
+        assert_eq!(read(renamed.as_bytes()), Err(expected), "{element}");
+        assert_eq!(expected.element(), Some(element));
+    }
+    for (element, value) in [
+        (
+            "FileTransferUUID",
+            "\n 47570fc2-be65-4ab1-8da7-3bcc086bfef9\t",
+        ),
+        ("FileName", "D261124.L060001"),
+        ("SizeInBytes", "11"),
+        ("Sender", "cpr"),
+        ("InfRef", "SF6002"),
+    ] {
+        let once = format!("<{element}>{value}</{element}>");
+        let twice = once.repeat(2);
+        assert_eq!(error(&once, &twice), Error::RepeatedElement(element));
+        let empty = format!("<{element}></{element}>");
+        assert_eq!(error(&once, &empty), Error::BadValue(element));
+    }
+    for (element, value, wrong) in [
+        ("FileTransferUUID", "47570fc2", "secret00"),
+        ("FileName", "D261124.L060001", "../secret"),
+        ("FileName", "D261124.L060001", "IN\\secret"),
+        ("FileName", "D261124.L060001", ".."),
+        ("FileName", "D261124.L060001", "a&#9;secret"),
+        ("SizeInBytes", ">11<", ">-1<"),
+        ("SizeInBytes", ">11<", ">+1<"),
+        ("SizeInBytes", ">11<", ">1e3<"),
+        ("SizeInBytes", ">11<", ">18446744073709551616<"),
+        ("SenderIt-system", "47570FC2", "secret00"),
+        ("SenderAuthority", "urn:oio:cvr-nr:12345678", "secret"),
+        ("SenderTimestamp", "2026-11-24T", "secret"),
+    ] {
+        assert_eq!(error(value, wrong), Error::BadValue(element), "{wrong}");
+    }
+    let longest = "n".repeat(255);
+    assert!(read(whole.replace("D261124.L060001", &longest).as_bytes()).is_ok());
+    assert_eq!(
+        error("D261124.L060001", &format!("n{longest}")),
+        Error::BadValue("FileName")
+    );
+    // What a sender's own trigger looks like: it has no transfer yet.
+    let own = file("Trigger", &descriptor("f"));
+    assert_eq!(
+        read(own.as_bytes()),
+        Err(Error::MissingElement("FileTransferUUID"))
+    );
+}
+
+#[test]
+fn other_documents() {
+    for root in ["FileMetaData", "BusinessResponse", "html"] {
+        assert_eq!(
+            read(file(root, "").as_bytes()),
+            Err(Error::UnknownRoot),
+            "{root}"
+        );
+    }
+    let whole = whole();
+    for namespace in ["", "urn:other"] {
+        let other = whole.replace(
+            &format!("xmlns:t=\"{NAMESPACE}\""),
+            &format!("xmlns:t=\"{namespace}\""),
+        );
+        assert!(read(other.as_bytes()).is_err());
+    }
+    assert_eq!(read(b"<FileMetadata/>"), Err(Error::UnknownRoot));
+    assert_eq!(
+        read(&[b' '; MAX_BYTES + 1]),
+        Err(XmlError::TooLarge(MAX_BYTES).into())
+    );
+    assert_eq!(
+        read(b"0101010101Nilsson"),
+        Err(XmlError::Malformed("text stands outside the root element").into())
+    );
+}
+
+#[test]
+fn receipts() {
+    let receipt = |root: &str, children: &str| match read(file(root, children).as_bytes()) {
+        Ok(Document::Receipt(receipt)) => Ok(receipt),
+        Ok(Document::Metadata(_)) => panic!("it is a receipt"),
+        Err(error) => Err(error),
+    };
+    let id = format!("<FileTransferUUID>{UUID}</FileTransferUUID>");
+    let technical = |children: &str| receipt("TechnicalReceipt", &format!("{id}{children}"));
+    let taken = technical("<Receipt><Message>SUCCESS</Message></Receipt>").unwrap();
+    assert!(taken.success);
+    assert_eq!(taken.kind, ReceiptKind::Technical);
+    assert_eq!(taken.transfer_uuid.as_deref(), Some(UUID));
+    assert!(
+        !technical("<Receipt><Message>LATER</Message></Receipt>")
+            .unwrap()
+            .success
+    );
+    let refused = technical(
+        "<ErrorMessage><ErrorCode>17</ErrorCode><ErrorDescription>0101010101</ErrorDescription></ErrorMessage>\
+         <ErrorMessage><ErrorCode>0101010101</ErrorCode></ErrorMessage>",
+    );
+    let refused = refused.unwrap();
+    assert!(!refused.success);
+    assert_eq!(refused.error_codes, [17]);
+    assert_eq!(technical(""), Err(Error::MissingElement("Receipt")));
+    let business = |value: &str| {
+        receipt(
+            "BusinessReceipt",
+            &format!("<FileAcceptance>{value}</FileAcceptance><Reason>r</Reason>"),
+        )
+    };
+    assert!(business("ACCEPTED").unwrap().success);
+    assert!(!business("REJECTED").unwrap().success);
+    assert!(!business("COULD_NOT_NOTIFY_RECIPIENT").unwrap().success);
+    assert_eq!(business("PERHAPS"), Err(Error::BadValue("FileAcceptance")));
+    assert_eq!(
+        receipt("BusinessReceipt", ""),
+        Err(Error::MissingElement("FileAcceptance"))
+    );
+}
+
+/// Wherever a file is cut off, it is not taken for a whole one.
+#[test]
+fn cut_at_every_byte() {
+    let declared = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- \u{e6} -->{}",
+        whole()
+    );
+    for file in [whole(), declared] {
+        assert!(read(file.as_bytes()).is_ok());
+        for length in 0..file.len() {
+            assert!(read(&file.as_bytes()[..length]).is_err(), "cut at {length}");
+        }
+    }
+}
+
+#[test]
+fn bombs() {
+    let mut entities = String::from("<!DOCTYPE t [<!ENTITY a \"aaaaaaaaaa\">");
+    for (name, of) in ["b", "c", "d", "e", "f"]
+        .iter()
+        .zip(["a", "b", "c", "d", "e"])
+    {
+        let references = format!("&{of};").repeat(10);
+        entities.push_str(&format!("<!ENTITY {name} \"{references}\">"));
+    }
+    let bomb = format!("{entities}]>{}", whole().replace("D261124", "&f;"));
+    assert_eq!(read(bomb.as_bytes()), Err(XmlError::Doctype.into()));
+    let undeclared = whole().replace("D261124", "&f;");
+    assert_eq!(read(undeclared.as_bytes()), Err(XmlError::Entity.into()));
+    let attributes = " a=\"\"".repeat(1_000_000);
+    let many = whole().replace("<FileDescriptor", &format!("<FileDescriptor{attributes}"));
+    assert_eq!(
+        read(many.as_bytes()),
+        Err(XmlError::TooLarge(MAX_BYTES).into())
+    );
+    let attributes: String = (0..5_000).map(|n| format!(" a{n}=\"\"")).collect();
+    let many = whole().replace("<FileDescriptor", &format!("<FileDescriptor{attributes}"));
+    assert_eq!(read(many.as_bytes()), Err(XmlError::TooComplex.into()));
+    let deep = whole().replace(
+        "<FileDescriptor>",
+        &format!("<FileDescriptor>{}", "<x>".repeat(20_000)),
+    );
+    assert_eq!(read(deep.as_bytes()), Err(XmlError::TooComplex.into()));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&bytes);
+    }
+
+    /// Bytes that look more like a document.
+    #[test]
+    fn any_damage(place in 0usize..1200, with in "[<>&;/!?a-z\"'= \\[\\]\u{e6}-]{0,6}", length in 0usize..40) {
+        let mut file = whole().into_bytes();
+        let start = place.min(file.len());
+        let end = (start + length).min(file.len());
+        file.splice(start..end, with.bytes());
+        let _ = read(&file);
+    }
+
+    /// A name comes out as it was written, however its characters were written.
+    #[test]
+    fn names_survive(name in "[ -~\u{a0}-\u{ff}\u{20ac}]{0,60}", style in 0u8..3) {
+        let name = format!("d{}", name.replace(['/', '\\'], "_").trim_end_matches(' '));
+        prop_assume!(!name.chars().any(char::is_control));
+        let written: String = match style {
+            0 => quick_xml::escape::escape(&name).into_owned(),
+            1 => name.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect(),
+            _ => format!("<![CDATA[{name}]]>"),
+        };
+        prop_assume!(style != 2 || !name.contains("]]>"));
+        let metadata = read_metadata(&whole().replace("D261124.L060001", &written)).unwrap();
+        prop_assert_eq!(metadata.file_name, name);
+    }
+}

@@ -1,0 +1,198 @@
+//! The answer: an envelope with the operation's response, or with a fault.
+
+use super::{
+    AgeRange, ChangeResult, Failure, FailureKind, Fault, Filters, Operation, PNR, Reply, SERVICE,
+    SOAP, fault,
+};
+use crate::ident::is_digits;
+use crate::scrub::scrub;
+use crate::xml::{Reader, XmlError, decode};
+
+/// Bytes of an answer at the most: room for the filters of about two million persons.
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Characters of a result that is none of the known ones.
+const MAX_RESULT: usize = 100;
+
+/// Reads what the service sent in answer to the operation, under that HTTP status.
+pub fn reply(operation: &Operation, status: u16, body: &[u8]) -> Result<Reply, Failure> {
+    match read(operation, body) {
+        Ok(Answer::Reply(reply)) if status == 200 => Ok(reply),
+        Ok(Answer::Reply(_)) => Err(Failure::unreadable(FailureKind::Status, status)),
+        Ok(Answer::Fault(fault)) => Err(Failure::fault(fault, status)),
+        Err(kind) => Err(Failure::unreadable(kind, status)),
+    }
+}
+
+enum Answer {
+    Reply(Reply),
+    Fault(Fault),
+}
+
+fn read(operation: &Operation, body: &[u8]) -> Result<Answer, FailureKind> {
+    if body.trim_ascii().is_empty() {
+        return Err(FailureKind::Empty);
+    }
+    let text = decode(body, MAX_BYTES)?;
+    let mut reader = Reader::new(&text);
+    match reader.root() {
+        Ok(root) if root.namespace == Some(SOAP) && root.local == "Envelope" => {}
+        // Text, or a page: nothing that begins as an envelope does.
+        Ok(_) | Err(XmlError::Malformed(_)) => return Err(FailureKind::NotSoap),
+        Err(XmlError::Doctype) if is_page(&text) => return Err(FailureKind::NotSoap),
+        Err(error) => return Err(error.into()),
+    }
+    const BODY: &str = "Body";
+    let mut answer = None;
+    while let Some(name) = reader.child()? {
+        match (name.namespace, name.local) {
+            (Some(SOAP), BODY) => {
+                let read = soap_body(&mut reader, operation)?;
+                if answer.replace(read).is_some() {
+                    return Err(FailureKind::RepeatedElement(BODY));
+                }
+            }
+            _ => reader.skip()?,
+        }
+    }
+    reader.finish()?;
+    answer.ok_or(FailureKind::MissingElement(BODY))
+}
+
+/// Whether the document type is that of a page for people.
+fn is_page(text: &str) -> bool {
+    let start = text.trim_start().get(..14).unwrap_or_default();
+    start.eq_ignore_ascii_case("<!doctype html")
+}
+
+/// The one element of the body.
+fn soap_body(reader: &mut Reader<'_>, operation: &Operation) -> Result<Answer, FailureKind> {
+    let Some(name) = reader.child()? else {
+        return Err(FailureKind::OtherAnswer);
+    };
+    let is_response = name.namespace == Some(SERVICE)
+        && name.local.strip_suffix("Response") == Some(operation.name());
+    let answer = match (name.namespace, name.local) {
+        (Some(SOAP), "Fault") => Answer::Fault(fault::read(reader)?),
+        _ if !is_response => return Err(FailureKind::OtherAnswer),
+        _ => Answer::Reply(match operation {
+            Operation::GetAllFilters => Reply::Filters(filters(reader)?),
+            _ => Reply::Changed(change_result(reader)?),
+        }),
+    };
+    match reader.child()? {
+        None => Ok(answer),
+        Some(_) => Err(FailureKind::OtherAnswer),
+    }
+}
+
+fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
+    const RESULT: &str = "Result";
+    let mut result = None;
+    while let Some(name) = reader.child()? {
+        match (name.namespace, name.local) {
+            (Some(SERVICE), RESULT) => {
+                let read = match reader.text()? {
+                    "ADDED" => ChangeResult::Added,
+                    "REMOVED" => ChangeResult::Removed,
+                    "ALREADY_EXISTED" => ChangeResult::AlreadyExisted,
+                    "NON_EXISTING_PNR" => ChangeResult::NonExistingPnr,
+                    "NON_EXISTING_AGERANGE" => ChangeResult::NonExistingAgeRange,
+                    "NON_EXISTING_MUNICIPALITYCODE" => ChangeResult::NonExistingMunicipalityCode,
+                    "NON_EXISTING_CHANGECODE" => ChangeResult::NonExistingChangeCode,
+                    "" => return Err(FailureKind::BadValue(RESULT)),
+                    other => ChangeResult::Other(scrub(other, MAX_RESULT)),
+                };
+                if result.replace(read).is_some() {
+                    return Err(FailureKind::RepeatedElement(RESULT));
+                }
+            }
+            (_, RESULT) => return Err(FailureKind::OtherNamespace(RESULT)),
+            _ => reader.skip()?,
+        }
+    }
+    result.ok_or(FailureKind::MissingElement(RESULT))
+}
+
+/// Nothing may be passed over here as if it were not there: who compares this with what should be would subscribe
+/// to it again. So what is not understood is counted, and what is in a wrong namespace is an error.
+fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
+    let mut filters = Filters::default();
+    let mut no_filter = None;
+    while let Some(name) = reader.child()? {
+        match (name.namespace, name.local) {
+            (Some(PNR), "PNR") => {
+                let number = reader.text()?;
+                if is_digits(number, 10) {
+                    filters.pnrs.push_str(number);
+                } else {
+                    filters.unreadable += 1;
+                }
+            }
+            (Some(SERVICE), "AgeRange") => match age_range(reader)? {
+                Some(range) => filters.age_ranges.push(range),
+                None => filters.unreadable += 1,
+            },
+            (Some(SERVICE), "MunicipalityCode") => match municipality_code(reader.text()?) {
+                Some(code) => filters.municipality_codes.push(code),
+                None => filters.unreadable += 1,
+            },
+            (Some(SERVICE), "ChangeCode") => {
+                let code = reader.text()?;
+                let fits = (1..=3).contains(&code.len())
+                    && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                if fits {
+                    filters.change_codes.push(code.to_owned());
+                } else {
+                    filters.unreadable += 1;
+                }
+            }
+            (Some(SERVICE), "noFilter") => {
+                let read = match reader.text()? {
+                    "true" | "1" => true,
+                    "false" | "0" => false,
+                    _ => return Err(FailureKind::BadValue("noFilter")),
+                };
+                if no_filter.replace(read).is_some() {
+                    return Err(FailureKind::RepeatedElement("noFilter"));
+                }
+            }
+            (_, "PNR") => return Err(FailureKind::OtherNamespace("PNR")),
+            (_, "AgeRange") => return Err(FailureKind::OtherNamespace("AgeRange")),
+            (_, "MunicipalityCode") => return Err(FailureKind::OtherNamespace("MunicipalityCode")),
+            (_, "ChangeCode") => return Err(FailureKind::OtherNamespace("ChangeCode")),
+            (_, "noFilter") => return Err(FailureKind::OtherNamespace("noFilter")),
+            _ => {
+                filters.unreadable += 1;
+                reader.skip()?;
+            }
+        }
+    }
+    // The contract of 2015 has no such element.
+    filters.no_filter = no_filter.unwrap_or(false);
+    Ok(filters)
+}
+
+/// A range; none if an age is no number of three digits.
+fn age_range(reader: &mut Reader<'_>) -> Result<Option<AgeRange>, FailureKind> {
+    let (mut start, mut end) = (None, None);
+    while let Some(name) = reader.child()? {
+        match (name.namespace, name.local) {
+            (Some(SERVICE), "StartAge") => start = age(reader.text()?),
+            (Some(SERVICE), "EndAge") => end = age(reader.text()?),
+            _ => reader.skip()?,
+        }
+    }
+    Ok(start.zip(end).map(|(start, end)| AgeRange { start, end }))
+}
+
+fn age(value: &str) -> Option<u16> {
+    let digits = (1..=3).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { value.parse().ok() } else { None }
+}
+
+/// Four digits: the service gives back a number, without the zeros that stand before it.
+fn municipality_code(value: &str) -> Option<String> {
+    let digits = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| format!("{value:0>4}"))
+}

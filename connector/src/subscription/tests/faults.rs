@@ -1,0 +1,165 @@
+//! Faults: whose move it is, and what is told of them.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn whose_move_a_fault_is() {
+    let add = Operation::AddNoFilter;
+    for (code, text, detail, party, retry) in [
+        (
+            "soap:Server",
+            "Fault",
+            detail(
+                "ServiceConfigurationDatabaseError",
+                "Service Configuration update failed",
+            ),
+            Party::Platform,
+            true,
+        ),
+        (
+            "soap:Server",
+            "Fault",
+            detail(
+                "WrongUserSystem",
+                "no PNR subscription configured for serviceAgreement",
+            ),
+            Party::Agreement,
+            false,
+        ),
+        (
+            "Server",
+            "Fault",
+            detail("InvalidCallParameters", "municipality code was negative"),
+            Party::Caller,
+            false,
+        ),
+        (
+            "env:Server",
+            "CPR ReplicaSubscription - municipality code was negative",
+            String::new(),
+            Party::Caller,
+            false,
+        ),
+        ("env:Client", "No", String::new(), Party::Caller, false),
+        (
+            "Client.Authentication",
+            "No",
+            String::new(),
+            Party::Caller,
+            false,
+        ),
+        (
+            "Server",
+            "Security model for the called operation was not provided",
+            String::new(),
+            Party::Agreement,
+            false,
+        ),
+        (
+            "Server",
+            "The certificate is unknown",
+            String::new(),
+            Party::Certificate,
+            false,
+        ),
+        (
+            "Server",
+            "Something else",
+            String::new(),
+            Party::Platform,
+            true,
+        ),
+        ("", "", String::new(), Party::Platform, true),
+    ] {
+        let failure = failed(&add, 500, &fault(code, text, &detail));
+        assert_eq!(failure.kind, FailureKind::Fault);
+        assert_eq!(
+            (failure.party, failure.retry),
+            (party, retry),
+            "{code} {text} {detail}"
+        );
+    }
+    let failure = failed(&add, 403, &fault("Server", "No", ""));
+    assert_eq!((failure.party, failure.retry), (Party::Certificate, false));
+    // It is a fault whatever the status.
+    assert_eq!(
+        failed(&add, 200, &fault("Server", "No", "")).kind,
+        FailureKind::Fault
+    );
+}
+
+#[test]
+fn what_a_fault_says() {
+    let text = "Person 010101-0101 &lt;unknown&gt;.\r\n\r\nFor further information contact Serviceplatformen \
+                Helpdesk and inform:\n  CallUUID: CCA459BA-ee11-4030-8ae1-25ea95b0318c\n  \
+                Received: 2025-10-23T13:06:14.306Z\n";
+    let body = fault(
+        "soap:Server",
+        text,
+        &detail(
+            "E&#x30;1",
+            "01010&#49;01<!-- -->01 is <![CDATA[no]]> number",
+        ),
+    );
+    let failure = failed(&Operation::AddPnr("0101010101".to_owned()), 500, &body);
+    let said = failure.to_string();
+    let fault = failure.fault.unwrap();
+    assert_eq!(fault.code, "Server");
+    assert!(
+        fault.text.starts_with("Person [number] <unknown>."),
+        "{}",
+        fault.text
+    );
+    assert_eq!(
+        fault.call_uuid.as_deref(),
+        Some("cca459ba-ee11-4030-8ae1-25ea95b0318c")
+    );
+    assert_eq!(fault.received.as_deref(), Some("2025-10-23T13:06:14.306Z"));
+    let expected = ErrorEntry {
+        code: "E01".to_owned(),
+        text: "[number] is no number".to_owned(),
+    };
+    assert_eq!(fault.errors, [expected]);
+    assert!(
+        said.starts_with("the service answered with a fault (HTTP 500): Server: Person [number]"),
+        "{said}"
+    );
+    let long = failed(
+        &Operation::GetAllFilters,
+        500,
+        &self::fault("Server", &"x".repeat(100_000), ""),
+    );
+    assert_eq!(long.fault.unwrap().text.len(), 1_000);
+    let more = format!("{}<f:Error>", "<f:Error/>".repeat(1_000));
+    let many = detail("", "").replace("<f:Error>", &more);
+    let many = failed(
+        &Operation::GetAllFilters,
+        500,
+        &self::fault("Server", "", &many),
+    );
+    assert_eq!(many.fault.unwrap().errors.len(), 20);
+}
+
+proptest! {
+    /// Whatever stands in a fault, wherever, and however it is written: no number comes out of it.
+    #[test]
+    fn no_number_in_a_fault(
+        number in "[0-9]{6}[- ]?[0-9]{4}",
+        around in "[a-z ,.:]{0,20}",
+        referenced in prop::collection::vec(any::<bool>(), 11),
+    ) {
+        let written: String = number
+            .chars()
+            .zip(&referenced)
+            .map(|(c, referenced)| if *referenced { format!("&#{};", u32::from(c)) } else { c.to_string() })
+            .collect();
+        let text = format!("{around}{written}{around}");
+        let body = fault(&text, &text, &detail(&text, &text));
+        let failure = failed(&Operation::AddPnr(number.clone()), 500, &body);
+        let everything = format!("{failure} {failure:?}");
+        let bare = number.replace(['-', ' '], "");
+        prop_assert!(!everything.contains(&number) && !everything.contains(&bare), "{everything}");
+    }
+}

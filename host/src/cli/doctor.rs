@@ -1,0 +1,138 @@
+//! `cprflow doctor`.
+
+use std::io::Write;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use cprflow::config::{Configuration, Store};
+use cprflow::transport::connect;
+use cprflow::{Agreement, Error, Ledger};
+use indicatif::HumanBytes;
+
+use super::source::Source;
+use super::{Failure, Outcome};
+
+/// Check every part that a run needs, and say what to do
+///
+/// The configuration, the private key, the server's key, the login, the folder, the free disk and the ledger. Nothing
+/// is fetched and nothing is changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  all is well
+  1  something is wrong
+  2  could not run
+
+Example:
+  cprflow doctor --config cprflow.toml")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    source: Source,
+}
+
+/// Free bytes below which a disk is called nearly full.
+const LITTLE: u64 = 1 << 30;
+
+impl Doctor {
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let configuration = self.source.configuration()?;
+        let mut visit = Visit {
+            out: anstream::stdout().lock(),
+            ailments: 0,
+        };
+        visit.examine(&configuration)?;
+        Ok(match visit.ailments {
+            0 => Outcome::Clean,
+            _ => Outcome::Findings,
+        })
+    }
+}
+
+struct Visit<W> {
+    out: W,
+    ailments: usize,
+}
+
+impl<W: Write> Visit<W> {
+    fn examine(&mut self, configuration: &Configuration) -> Result<(), Failure> {
+        for store in &configuration.stores {
+            self.store(store)?;
+            for agreement in &store.agreements {
+                self.agreement(agreement)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, store: &Store) -> Result<(), Failure> {
+        writeln!(self.out, "dataset {}", store.dataset.display())?;
+        for (what, path) in [
+            ("disk of the dataset", &store.dataset),
+            ("disk of the spool", &store.state),
+        ] {
+            match free_bytes(path) {
+                Ok(free) if free < LITTLE => self.ill(
+                    what,
+                    &format!(
+                        "only {} are free: a full load of a municipality takes gigabytes",
+                        HumanBytes(free)
+                    ),
+                )?,
+                Ok(free) => self.well(what, &format!("{} free", HumanBytes(free)))?,
+                Err(error) => self.ill(what, &error.to_string())?,
+            }
+        }
+        match Ledger::open_to_read(&store.state) {
+            Ok(None) => self.well("ledger", "none yet; the first run makes it"),
+            Ok(Some(ledger)) => match ledger.check() {
+                Ok(()) => self.well("ledger", "sound"),
+                Err(error) => self.ill("ledger", &error.to_string()),
+            },
+            Err(error) => self.ill("ledger", &error.to_string()),
+        }
+    }
+
+    fn agreement(&mut self, agreement: &Agreement) -> Result<(), Failure> {
+        writeln!(self.out, "agreement {}", agreement.name)?;
+        match &agreement.unrestricted {
+            Some(purpose) => self.well("purpose", purpose)?,
+            None => self.well(
+                "purpose",
+                "none: `cprflow sync` will want --unrestricted PURPOSE",
+            )?,
+        }
+        let mut transport = match connect(&agreement.inbox, &agreement.sftp) {
+            Ok(transport) => transport,
+            Err(error) => return self.ill("connection", &error.to_string()),
+        };
+        self.well("connection", &format!("{} lets us in", agreement.inbox))?;
+        match transport.list() {
+            Ok(listing) => self.well("folder", &format!("{} files", listing.entries.len())),
+            Err(error) => self.ill("folder", &error.to_string()),
+        }
+    }
+
+    fn well(&mut self, what: &str, how: &str) -> Result<(), Failure> {
+        self.line(AnsiColor::Green, "well", what, how)
+    }
+
+    fn ill(&mut self, what: &str, how: &str) -> Result<(), Failure> {
+        self.ailments += 1;
+        self.line(AnsiColor::Red, "ill ", what, how)
+    }
+
+    fn line(&mut self, color: AnsiColor, word: &str, what: &str, how: &str) -> Result<(), Failure> {
+        let style = Style::new().bold().fg_color(Some(color.into()));
+        Ok(writeln!(
+            self.out,
+            "  {style}{word}{style:#}  {what}: {how}"
+        )?)
+    }
+}
+
+/// Free bytes of the disk that a path is on, or will be on.
+fn free_bytes(path: &Path) -> Result<u64, Error> {
+    let there = path.ancestors().find(|path| path.exists());
+    cprflow::free_bytes(there.unwrap_or(Path::new("/")))
+}

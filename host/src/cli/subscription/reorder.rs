@@ -1,0 +1,158 @@
+//! `cprflow subscription reorder` and `restore`.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use cprflow::subscriber::{
+    Filter, Kind, Plan, Snapshots, SubscriberError, Wanted, Work, call_count, check_national,
+};
+use cprflow::subscription::Operation;
+use cprflow::{Connector, Environment, Error};
+
+use super::super::{Failure, Outcome, say};
+use super::change::{dry_run, look, nothing, show, work};
+use super::target::{Chosen, Target, ask};
+use super::{Manner, kind, words};
+
+/// Order a full load: remove person numbers and municipalities, and add them again
+///
+/// The platform then delivers everything about everybody once more. What is there is shown first and kept in a
+/// snapshot. A reorder that was cut off is finished by the next one, and nothing is removed twice; `restore` only
+/// puts back what is missing.
+#[derive(Debug, Args)]
+pub(super) struct Reorder {
+    /// Only this kind: pnr or municipality
+    #[arg(value_name = "GROUP")]
+    group: Option<String>,
+
+    #[command(flatten)]
+    manner: Manner,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Put back what a snapshot holds and the subscription does not
+///
+/// The snapshot is that of an unfinished reorder, or else the newest. Nothing is removed. What is added is delivered
+/// in full.
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// Another snapshot
+    #[arg(long, value_name = "FILE")]
+    snapshot: Option<PathBuf>,
+
+    #[command(flatten)]
+    manner: Manner,
+
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Reorder {
+    pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let chosen = self.target.choose()?;
+        if Work::unfinished(&chosen.directory())?.is_some() {
+            return self.finish(connector, &chosen);
+        }
+        let asked = self.group.as_deref().map(kind).transpose()?;
+        if asked.is_some_and(|kind| !kind.brings_full_load()) {
+            return Err(Failure::Usage(
+                "only pnr and municipality bring a full load; there is nothing to reorder of another kind".to_owned(),
+            ));
+        }
+        let holding = look(connector, &chosen)?;
+        let kinds: BTreeSet<_> = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.brings_full_load() && asked.is_none_or(|asked| asked == *kind))
+            .filter(|kind| holding.of(*kind).next().is_some())
+            .collect();
+        if kinds.is_empty() {
+            return Err(Error::from(SubscriberError::NothingToReorder).into());
+        }
+        let named: Vec<_> = kinds.iter().map(|kind| kind.plural()).collect();
+        let mut out = anstream::stdout().lock();
+        writeln!(
+            out,
+            "all {} will be removed and added again. The next night then delivers everything about everybody whom \
+             they cover, which may take gigabytes and more than one night; until all are added again, changes of \
+             those who are missing are not delivered\n{}",
+            named.join(" and "),
+            words::how_long(call_count(&kinds, &holding))
+        )?;
+        if chosen.agreement.environment == Some(Environment::Test) {
+            writeln!(out, "the test environment makes no full loads")?;
+        }
+        drop(out);
+        if self.manner.dry_run {
+            let clear = kinds.iter().map(|kind| Operation::RemoveAll(kind.group()));
+            let again = holding.filters.iter();
+            let again = again.filter(|filter| kinds.contains(&filter.kind()));
+            return dry_run(connector, &chosen, clear.chain(again.map(Filter::add)));
+        }
+        if !ask(self.manner.yes, false)? {
+            return nothing();
+        }
+        work(
+            connector,
+            &chosen,
+            &self.manner,
+            Some(&holding),
+            |work, holding| work.reorder(&kinds, holding),
+        )
+    }
+
+    fn finish(&self, connector: &Connector, chosen: &Chosen) -> Result<Outcome, Failure> {
+        say::warning("a reorder was begun and not finished; this finishes it, and begins no other");
+        look(connector, chosen)?;
+        if self.manner.dry_run || !ask(self.manner.yes, false)? {
+            return nothing();
+        }
+        work(connector, chosen, &self.manner, None, |work, _| {
+            work.resume()
+        })
+    }
+}
+
+impl Restore {
+    pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let chosen = self.target.choose()?;
+        let name = &chosen.agreement.name;
+        let snapshot = match &self.snapshot {
+            Some(path) => Snapshots::read(path, name.as_str())?,
+            None => Work::snapshot_to_restore(&chosen.directory(), name)?,
+        };
+        let holding = look(connector, &chosen)?;
+        let mut wanted = Wanted::default();
+        for kind in Kind::ALL {
+            let filters: BTreeSet<_> = snapshot.holding.of(kind).cloned().collect();
+            if !filters.is_empty() {
+                wanted.0.insert(kind, filters);
+            }
+        }
+        let plan = Plan {
+            surplus: BTreeSet::new(),
+            ..Plan::new(&wanted, &holding)
+        };
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "the snapshot of {}:", snapshot.taken)?;
+        drop(out);
+        show(&chosen, &plan, false)?;
+        check_national(&plan.add, chosen.allows_national()).map_err(Error::from)?;
+        if self.manner.dry_run {
+            return dry_run(connector, &chosen, plan.add.iter().map(Filter::add));
+        }
+        if !plan.add.is_empty() && !ask(self.manner.yes, false)? {
+            return nothing();
+        }
+        work(
+            connector,
+            &chosen,
+            &self.manner,
+            Some(&holding),
+            |work, holding| work.restore(&plan, holding),
+        )
+    }
+}

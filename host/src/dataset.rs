@@ -1,0 +1,315 @@
+//! The dataset: published deliveries, each one directory that appears at once and whole.
+//!
+//! `<dataset>/agreement=<name>/delivery=<production date>-<sequence>-<first 8 of the transfer UUID>/<table>.parquet`,
+//! and `_delivery.json` beside the tables. The order of the names is the order of applying.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::ledger::{Counts, FindingCount, Record, State};
+use crate::report::{Finding, Level};
+use crate::spool::{entries, private_directory, sync_directory};
+
+/// What `_delivery.json` says of a delivery. It holds no value of a person's record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of this file: 1.
+    pub format: u32,
+    /// The agreement's name.
+    pub agreement: String,
+    /// Who answers for the data, as the configuration says.
+    pub controller: Option<String>,
+    /// The delivery's number in the dataset.
+    pub sequence: u64,
+    /// The UUID of the transfer.
+    pub transfer_uuid: String,
+    /// The data file's name on the server.
+    pub file_name: String,
+    /// The metadata file's name on the server.
+    pub metadata_name: String,
+    /// Who sent it.
+    pub sender: Option<String>,
+    /// Bytes of the extract.
+    pub size: u64,
+    /// SHA-256 of the extract.
+    pub sha256: String,
+    /// The task number of record 000.
+    pub task_number: Option<String>,
+    /// When the extract was produced.
+    pub production_date: String,
+    /// When the one before was.
+    pub previous_production_date: Option<String>,
+    /// When it was published, in UTC.
+    pub published: String,
+    /// Records of all types in the extract.
+    pub records: u64,
+    /// Rows of every table.
+    pub rows: std::collections::BTreeMap<String, u64>,
+    /// The record types that the agreement orders; none if that is not known.
+    pub record_types: Option<Vec<String>>,
+    /// What was found.
+    pub findings: Vec<ManifestFinding>,
+    /// Findings of level error that were accepted.
+    pub accepted: Vec<String>,
+    /// What read the extract.
+    pub component: ComponentIdentity,
+    /// What was let through.
+    pub policy: String,
+    /// What for.
+    pub purpose: String,
+    /// The program that wrote this.
+    pub written_by: String,
+}
+
+/// A finding in a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestFinding {
+    /// Stable code.
+    pub code: String,
+    /// `error`, `warning` or `note`.
+    pub level: String,
+    /// How often.
+    pub count: u64,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Which component it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentIdentity {
+    /// SHA-256 of its bytes.
+    pub sha256: String,
+}
+
+impl From<&Finding> for ManifestFinding {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            code: finding.code.clone(),
+            level: finding.level.name().to_owned(),
+            count: finding.count,
+            message: finding.message.clone(),
+        }
+    }
+}
+
+impl Level {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// A dataset's directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Dataset {
+    root: PathBuf,
+    staging: PathBuf,
+}
+
+impl Dataset {
+    /// Opens it, and makes it if it is not there.
+    ///
+    /// Deliveries are made ready beside it, not in it: a glob such as `**/person.parquet` goes into hidden
+    /// directories too. They are renamed into it, so both must be on one file system.
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        private_directory(root)?;
+        let parent = root.parent().filter(|_| root.file_name().is_some());
+        let device = |path: &Path| {
+            let metadata = fs::metadata(path).map_err(Error::file(path))?;
+            Ok::<_, Error>(metadata.dev())
+        };
+        match (parent, root.file_name()) {
+            (Some(parent), Some(name)) if device(parent)? == device(root)? => Ok(Self {
+                root: root.to_owned(),
+                staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+            }),
+            _ => Err(Error::Request(format!(
+                "{} is a file system of its own: name a directory in it as the dataset. Deliveries are made ready \
+                 beside the dataset and renamed into it",
+                root.display()
+            ))),
+        }
+    }
+
+    /// An empty directory in which a delivery is made ready. What is left in it from before goes.
+    pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
+        let path = self.staging.join(format!("{agreement}-{transfer}"));
+        remove_directory(&path)?;
+        private_directory(&path)?;
+        Ok(path)
+    }
+
+    /// Removes what is left of deliveries that were being made ready.
+    pub(crate) fn clear_staging(&self) -> Result<(), Error> {
+        remove_directory(&self.staging)
+    }
+
+    /// Gives a directory that is ready its name, at once and durably. All of its files are on the disk.
+    pub(crate) fn publish(&self, staged: &Path, agreement: &str, name: &str) -> Result<(), Error> {
+        sync_directory(Some(staged))?;
+        let parent = self.agreement(agreement);
+        if !parent.is_dir() {
+            private_directory(&parent)?;
+            sync_directory(Some(&self.root))?;
+        }
+        let target = parent.join(name);
+        crate::hook::reached("staged");
+        fs::rename(staged, &target).map_err(Error::file(&target))?;
+        crate::hook::reached("renamed");
+        sync_directory(Some(&parent))
+    }
+
+    /// What a published delivery says of itself; none if there is no such delivery.
+    pub(crate) fn manifest(&self, agreement: &str, name: &str) -> Result<Option<Manifest>, Error> {
+        read_manifest(&self.agreement(agreement).join(name))
+    }
+
+    /// The tables that ever had a row in a published delivery of an agreement.
+    pub(crate) fn tables_seen(
+        root: &Path,
+        agreement: &str,
+    ) -> Result<std::collections::BTreeSet<String>, Error> {
+        let mut seen = std::collections::BTreeSet::new();
+        for delivery in entries(&root.join(format!("agreement={agreement}")))? {
+            let rows = read_manifest(&delivery)?.map(|manifest| manifest.rows);
+            let tables = rows.into_iter().flatten().filter(|(_, rows)| *rows > 0);
+            seen.extend(tables.map(|(table, _)| table));
+        }
+        Ok(seen)
+    }
+
+    /// Every published delivery, by its agreement's name and its own.
+    pub(crate) fn deliveries(&self) -> Result<Vec<(String, Manifest)>, Error> {
+        let mut found = Vec::new();
+        for agreement in entries(&self.root)? {
+            let is_agreement = name_of(&agreement).starts_with("agreement=");
+            for delivery in entries_of_directory(&agreement, is_agreement)? {
+                let name = name_of(&delivery);
+                if name.starts_with("delivery=")
+                    && let Some(manifest) = read_manifest(&delivery)?
+                {
+                    found.push((name, manifest));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn agreement(&self, agreement: &str) -> PathBuf {
+        self.root.join(format!("agreement={agreement}"))
+    }
+}
+
+/// The name of a delivery's directory.
+pub(crate) fn delivery_name(production_date: &str, sequence: u64, transfer: &str) -> String {
+    let first: String = transfer.chars().take(8).collect();
+    format!("delivery={production_date}-{sequence:06}-{first}")
+}
+
+impl Manifest {
+    /// Writes it into the directory of its delivery, durably.
+    pub(crate) fn write(&self, directory: &Path) -> Result<(), Error> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let path = directory.join(MANIFEST);
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(io::Error::from)
+            .map_err(Error::file(&path))?;
+        text.push(b'\n');
+        let mut file = fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::file(&path))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(Error::file(&path))
+    }
+
+    /// The delivery as the ledger would have it.
+    pub(crate) fn record(&self, directory: String, now: jiff::Timestamp) -> Record {
+        let published = self.published.parse().unwrap_or(now);
+        let rows = |table: &str| self.rows.get(table).copied().unwrap_or_default();
+        Record {
+            id: 0,
+            agreement: self.agreement.clone(),
+            transfer_uuid: self.transfer_uuid.clone(),
+            file_name: self.file_name.clone(),
+            metadata_name: self.metadata_name.clone(),
+            size: self.size,
+            modified: None,
+            sender: self.sender.clone(),
+            state: State::Published,
+            reason: None,
+            accepted: self.accepted.clone(),
+            told_production_date: None,
+            counts: Counts {
+                sha256: self.sha256.clone(),
+                task_number: self.task_number.clone(),
+                production_date: Some(self.production_date.clone()),
+                previous_production_date: self.previous_production_date.clone(),
+                records: self.records,
+                persons: rows("person"),
+                events: rows("event"),
+                findings: self.findings.iter().map(count).collect(),
+            },
+            sequence: Some(self.sequence),
+            directory: Some(directory),
+            first_seen: published,
+            published: Some(published),
+            updated: published,
+        }
+    }
+}
+
+fn count(finding: &ManifestFinding) -> FindingCount {
+    FindingCount {
+        code: finding.code.clone(),
+        level: finding.level.clone(),
+        count: finding.count,
+    }
+}
+
+const MANIFEST: &str = "_delivery.json";
+
+fn read_manifest(directory: &Path) -> Result<Option<Manifest>, Error> {
+    let path = directory.join(MANIFEST);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(Error::file(&path))?,
+    };
+    let manifest = serde_json::from_reader(io::BufReader::new(file));
+    manifest.map(Some).map_err(|_| Error::Tables {
+        path,
+        what: "this is no description of a delivery: it was changed by something else than cprflow"
+            .to_owned(),
+    })
+}
+
+fn entries_of_directory(path: &Path, wanted: bool) -> Result<Vec<PathBuf>, Error> {
+    match wanted && path.is_dir() {
+        true => entries(path),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn remove_directory(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
+        _ => Ok(()),
+    }
+}

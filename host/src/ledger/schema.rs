@@ -1,0 +1,153 @@
+//! The ledger's file: its tables, and whether it can be trusted.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{LedgerError, PATIENCE};
+
+/// The format that this program writes, in SQLite's `user_version`.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY,
+    agreement TEXT NOT NULL,
+    transfer_uuid TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    metadata_name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    modified INTEGER,
+    sender TEXT,
+    state TEXT NOT NULL CHECK (state IN
+        ('fetching', 'fetched', 'publishing', 'published', 'data-removed', 'done', 'set-aside')),
+    reason_code TEXT,
+    reason TEXT,
+    accepted TEXT NOT NULL DEFAULT '[]',
+    sha256 TEXT,
+    task_number TEXT,
+    production_date TEXT,
+    told_production_date TEXT,
+    previous_production_date TEXT,
+    sequence INTEGER UNIQUE,
+    directory TEXT,
+    records INTEGER NOT NULL DEFAULT 0,
+    persons INTEGER NOT NULL DEFAULT 0,
+    events INTEGER NOT NULL DEFAULT 0,
+    findings TEXT NOT NULL DEFAULT '[]',
+    first_seen TEXT NOT NULL,
+    fetched TEXT,
+    published TEXT,
+    updated TEXT NOT NULL,
+    UNIQUE (agreement, transfer_uuid)
+) STRICT;
+CREATE TABLE stray (
+    inbox TEXT NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER,
+    reason_code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    first_seen TEXT NOT NULL,
+    last_seen TEXT NOT NULL,
+    PRIMARY KEY (inbox, name)
+) STRICT;
+CREATE TABLE visit (
+    agreement TEXT PRIMARY KEY,
+    first TEXT NOT NULL,
+    last TEXT NOT NULL,
+    last_good TEXT,
+    error TEXT
+) STRICT;
+";
+
+/// Opens a ledger, and makes it if there is none; also says whether it was made.
+pub(super) fn open(path: &Path) -> Result<(Connection, bool), LedgerError> {
+    let is_new = !path.exists();
+    let tell = |error| told(path, error);
+    if is_new {
+        make_private(path)?;
+    }
+    let connection = Connection::open(path).map_err(tell)?;
+    connection.busy_timeout(PATIENCE).map_err(tell)?;
+    check(&connection, path)?;
+    // A state that was told is on the disk: the deletion on the server relies on it.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        .map_err(tell)?;
+    match format(&connection).map_err(tell)? {
+        0 => {
+            let make = format!("BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            connection.execute_batch(&make).map_err(tell)?;
+            Ok((connection, true))
+        }
+        FORMAT => Ok((connection, is_new)),
+        found => Err(newer(path, found)),
+    }
+}
+
+/// An empty file for its owner only. SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> Result<(), LedgerError> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    made.map(drop).map_err(|error| LedgerError::File {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Opens a ledger that is there, to read it.
+pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
+    let tell = |error| told(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(tell)?;
+    connection.busy_timeout(PATIENCE).map_err(tell)?;
+    match format(&connection).map_err(tell)? {
+        0 | FORMAT => Ok(connection),
+        found => Err(newer(path, found)),
+    }
+}
+
+/// Whether the whole file is sound. A ledger is small: this takes milliseconds.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    let answer: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| told(path, error))?;
+    match answer.as_str() {
+        "ok" => Ok(()),
+        _ => Err(LedgerError::Damaged {
+            path: path.to_owned(),
+            what: answer.chars().take(200).collect(),
+        }),
+    }
+}
+
+/// What SQLite says, as an error that says what to do.
+pub(super) fn told(path: &Path, error: rusqlite::Error) -> LedgerError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => LedgerError::Damaged {
+            path,
+            what: error.to_string(),
+        },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            LedgerError::InUse { path, holder: None }
+        }
+        _ => LedgerError::Sqlite { path, error },
+    }
+}
+
+fn newer(path: &Path, found: i64) -> LedgerError {
+    LedgerError::Newer {
+        path: path.to_owned(),
+        found,
+    }
+}
+
+fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}

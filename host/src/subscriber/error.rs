@@ -1,0 +1,172 @@
+//! Why a subscription was not changed. No error holds a person number, a whole UUID or a secret.
+
+use std::path::PathBuf;
+
+use super::filter::Kind;
+use super::list::ListError;
+use crate::error::Error;
+
+/// A subscription cannot be read or changed, or must not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriberError {
+    /// The agreement has no service.
+    #[error(
+        "agreement {agreement} has no [agreement.{agreement}.service] in the configuration: it names the UUIDs of the \
+         agreement and the client certificate (see `cprflow init`)"
+    )]
+    NoService {
+        /// Which.
+        agreement: String,
+    },
+
+    /// The configuration does not say what the subscription should be.
+    #[error(
+        "agreement {agreement} has no [agreement.{agreement}.subscription] in the configuration: it says what the \
+         subscription should hold (see `cprflow init`)"
+    )]
+    NothingWanted {
+        /// Which.
+        agreement: String,
+    },
+
+    /// A list of person numbers is refused.
+    #[error("{path}: {error}", path = path.display())]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: ListError,
+    },
+
+    /// A filter may reach all of Denmark.
+    #[error(
+        "{} may bring persons from all of Denmark, and the agreement has to cover that. If it does, write \
+         `allow_national = true` into [agreement.….subscription]; nothing was changed", kind.plural()
+    )]
+    National {
+        /// Of which kind.
+        kind: Kind,
+    },
+
+    /// More would be removed than may be.
+    #[error(
+        "{count} filters would be removed, and {limit} may be: is the list whole? If it is, give \
+         --max-removals {count}; nothing was changed"
+    )]
+    TooManyRemovals {
+        /// How many.
+        count: usize,
+        /// How many may be.
+        limit: usize,
+    },
+
+    /// Nothing would be left of a kind.
+    #[error(
+        "all {plural} would be removed and none would be left, which is never done by the way: if that is what you \
+         want, run `cprflow subscription clear {name}`; nothing was changed",
+        plural = kind.plural(), name = kind.name()
+    )]
+    WouldEmpty {
+        /// Which.
+        kind: Kind,
+    },
+
+    /// There are filters that cannot be read, so a snapshot would not be whole.
+    #[error(
+        "the subscription has {count} filters that cprflow cannot read, so what is removed could not be put back \
+         whole; nothing was changed. Look at them in the administration module"
+    )]
+    Unreadable {
+        /// How many.
+        count: u64,
+    },
+
+    /// A reorder was begun and not finished.
+    #[error(
+        "a reorder of this subscription was begun and not finished, and filters may be missing: run `cprflow \
+         subscription reorder` to finish it, or `cprflow subscription restore` to put back what is missing"
+    )]
+    Unfinished,
+
+    /// There is nothing to order again.
+    #[error(
+        "the subscription has no person numbers and no municipalities, so there is no full load to order"
+    )]
+    NothingToReorder,
+
+    /// It is no time for many calls.
+    #[error(
+        "{done} of {total} calls are made. It is {why} until {until}, Danish time: run it again then and it goes on \
+         from here, or give --any-hour"
+    )]
+    Hours {
+        /// Calls that are made.
+        done: usize,
+        /// Calls in all.
+        total: usize,
+        /// What time it is.
+        why: &'static str,
+        /// Until when.
+        until: jiff::civil::DateTime,
+    },
+
+    /// There is no snapshot.
+    #[error("there is no snapshot in {path}: nothing was ever removed, so there is nothing to restore", path = path.display())]
+    NoSnapshot {
+        /// Where they would be.
+        path: PathBuf,
+    },
+
+    /// A file of cprflow's own cannot be read.
+    #[error("{path}: {what}", path = path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+
+    /// A call failed, for good or for too long.
+    #[error("{error}\n{}", hints(*done, *total, call_id, *may_have_been_applied))]
+    Call {
+        /// Why.
+        #[source]
+        error: Box<Error>,
+        /// Calls that were made before it.
+        done: usize,
+        /// Calls in all.
+        total: usize,
+        /// What the call is called (`CallersServiceCallIdentifier`).
+        call_id: String,
+        /// Whether it may have been carried out all the same.
+        may_have_been_applied: bool,
+    },
+
+    /// An answer of another kind than the call's.
+    #[error(
+        "the service's answer does not belong to the call: this is a bug of cprflow's component"
+    )]
+    OtherReply,
+
+    /// There is no randomness to be had.
+    #[error("the operating system gives no random bytes: {0}")]
+    Random(String),
+}
+
+/// What the reader of a failed call needs besides the failure: how far it is, and what the helpdesk asks for.
+fn hints(done: usize, total: usize, call_id: &str, may_have_been_applied: bool) -> String {
+    let mut hints = format!("  our id of the call, for the platform's helpdesk: {call_id}");
+    if may_have_been_applied {
+        hints.push_str(
+            "\n  the call may have been carried out all the same; running the command again finds out",
+        );
+    }
+    if total > 1 {
+        hints.push_str(&format!(
+            "\n  {done} of {total} calls are made; running the command again goes on from here"
+        ));
+    }
+    hints
+}

@@ -1,0 +1,193 @@
+//! Downloads: from the server to the spool, read along by the scan, resumed after a cut.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::discover::Found;
+use super::stage::{Staged, stage};
+use super::{Connection, Observer, Stop};
+use crate::error::Error;
+use crate::ledger::Reason;
+use crate::scan::Scan;
+use crate::spool::{Arrival, Digesting, Follower, Spooled};
+use crate::transport::{Stat, TransportError};
+
+/// How a download ended, when nothing failed.
+pub(super) enum Fetched {
+    /// The extract is in the spool, durably, and its tables stand in the staging directory, or why they do not.
+    Whole {
+        sha256: String,
+        staged: Box<Result<Staged, Error>>,
+    },
+    /// The file on the server is not what it was when it was listed: another run takes it.
+    Changed(Reason),
+}
+
+/// What a download needs to know.
+pub(super) struct Fetch<'a> {
+    pub(super) found: &'a Found,
+    pub(super) spooled: &'a Spooled,
+    /// Bytes in the spool that are of this very file.
+    pub(super) from: u64,
+    pub(super) staging: &'a Path,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) stop: &'a Stop,
+}
+
+impl Fetch<'_> {
+    /// Downloads and scans at once.
+    pub(super) fn run(
+        &self,
+        connection: &mut Connection<'_>,
+        scan: Scan,
+    ) -> Result<Fetched, Error> {
+        let mut sink = self.open()?;
+        let arrival = Arrival::default();
+        arrival.arrived(self.from);
+        let reader = self.spooled.reader()?;
+        let (downloaded, staged) = thread::scope(|threads| {
+            let arrival = &arrival;
+            let scanner = threads.spawn(move || {
+                let rows = |rows| self.observer.scanned(rows);
+                stage(scan, Follower::new(reader, arrival), self.staging, rows)
+            });
+            let downloaded = self.download(connection, &mut sink, arrival);
+            arrival.ended(matches!(downloaded, Ok(None)));
+            let staged = scanner
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (downloaded, staged)
+        });
+        if let Some(changed) = downloaded? {
+            self.spooled.remove()?;
+            return Ok(Fetched::Changed(changed));
+        }
+        let (file, sha256) = sink.finish();
+        crate::hook::reached("downloaded");
+        self.spooled.complete(&file)?;
+        let staged = Box::new(staged);
+        Ok(Fetched::Whole { sha256, staged })
+    }
+
+    fn open(&self) -> Result<Digesting<File>, Error> {
+        let file = self.spooled.resume(self.from)?;
+        let mut sink = Digesting::new(file);
+        let there = self.spooled.reader()?.take(self.from);
+        sink.skip(there).map_err(self.spooled.error())?;
+        Ok(sink)
+    }
+
+    /// Brings the rest of the file, over as many connections as it takes; none if it is whole, and otherwise what
+    /// has changed.
+    fn download(
+        &self,
+        connection: &mut Connection<'_>,
+        sink: &mut Digesting<File>,
+        arrival: &Arrival,
+    ) -> Result<Option<Reason>, Error> {
+        let expected = self.found.data.stat;
+        let mut written = self.from;
+        let mut attempts = Attempts::default();
+        loop {
+            let before = written;
+            let ended = self.stream(connection, sink, &mut written, arrival);
+            match ended {
+                Ok(()) => break,
+                Err(Error::Transport(TransportError::Gone { .. })) => return Ok(Some(gone())),
+                Err(Error::Transport(TransportError::Shrunk { .. })) => return Ok(Some(changed())),
+                Err(Error::Transport(error)) if error.is_transient() => {
+                    if written > before {
+                        attempts = Attempts::default();
+                    }
+                    let Some(pause) = attempts.next() else {
+                        return Err(error.into());
+                    };
+                    tracing::warn!(%error, offset = written, "the download was cut off; going on after a pause");
+                    self.stop.wait(pause)?;
+                    connection.reconnect()?;
+                    match connection.get()?.stat(&self.found.data.name)? {
+                        None => return Ok(Some(gone())),
+                        Some(stat) if stat != expected => return Ok(Some(changed())),
+                        Some(_) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let stat = connection.get()?.stat(&self.found.data.name)?;
+        Ok(match stat {
+            Some(Stat { size, .. }) if size != written => Some(changed()),
+            Some(stat) if stat != expected => Some(changed()),
+            Some(_) => None,
+            None => Some(gone()),
+        })
+    }
+
+    /// Reads from where the spool ends to the end of the file, over one connection.
+    fn stream(
+        &self,
+        connection: &mut Connection<'_>,
+        sink: &mut Digesting<File>,
+        written: &mut u64,
+        arrival: &Arrival,
+    ) -> Result<(), Error> {
+        let size = self.found.data.stat.size;
+        let mut block = vec![0; BLOCK];
+        let mut file = connection.get()?.open(&self.found.data.name, *written)?;
+        loop {
+            self.stop.check()?;
+            let count = match file.read(&mut block) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(TransportError::from(error).into()),
+                Ok(count) => count,
+            };
+            if count == 0 {
+                return Ok(());
+            }
+            sink.write_all(block.get(..count).unwrap_or_default())
+                .map_err(self.spooled.error())?;
+            *written += count as u64;
+            arrival.arrived(*written);
+            self.observer.downloaded(*written);
+            if *written < size {
+                crate::hook::reached("half-downloaded");
+            }
+            if *written > size {
+                // It grows. What has come is thrown away.
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Bytes read from the server at a time: large, because libssh2 asks for so much at once.
+const BLOCK: usize = 4 * 1024 * 1024;
+
+/// Pauses between attempts that bring nothing.
+#[derive(Default)]
+struct Attempts(usize);
+
+impl Iterator for Attempts {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        const PAUSES: [u64; 3] = [1, 4, 15];
+        let pause = PAUSES.get(self.0).copied()?;
+        self.0 += 1;
+        Some(Duration::from_secs(pause))
+    }
+}
+
+fn gone() -> Reason {
+    Reason::new("gone", "it has gone from the server since it was listed")
+}
+
+fn changed() -> Reason {
+    Reason::new(
+        "growing",
+        "it has changed on the server while it was fetched",
+    )
+}

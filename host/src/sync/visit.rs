@@ -1,0 +1,514 @@
+//! The visit of one inbox: what is ready is taken, one delivery after the other.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::discover::{Found, Inventory, Waiting, discover};
+use super::fetch::{Fetch, Fetched};
+use super::publish::{Publisher, counts, objection};
+use super::run::{Problem, Published, Report, SetAside};
+use super::settle::{digest, settle};
+use super::stage::{Staged, stage};
+use super::{Connection, Observer, Stop};
+use crate::agreement::Agreement;
+use crate::config::Store;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::ledger::{Ledger, Reason, Record, State};
+use crate::report::Level;
+use crate::sandbox::Connector;
+use crate::scan::Scan;
+use crate::spool::{self, Spooled};
+use crate::transport::Inbox;
+
+/// The visit of one inbox.
+pub(super) struct Visit<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) store: &'a Store,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) stop: &'a Stop,
+    pub(super) now: fn() -> Timestamp,
+    pub(super) inbox: &'a Inbox,
+    pub(super) ledger: &'a mut Ledger,
+    pub(super) dataset: &'a Dataset,
+    pub(super) report: &'a mut Report,
+}
+
+impl<'a> Visit<'a> {
+    /// Takes everything that is ready.
+    pub(super) fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
+        self.recover()?;
+        self.settle_published(connection)?;
+        let inventory = discover(
+            self.connector,
+            connection.get()?,
+            &self.store.sharing(self.inbox),
+            Some(self.ledger),
+        )?;
+        self.note(&inventory)?;
+        let mut seen = BTreeSet::new();
+        for found in &inventory.deliveries {
+            let Some(agreement) = self.agreement(found.agreement.as_str()) else {
+                // It is published in another store.
+                continue;
+            };
+            self.stop.check()?;
+            seen.insert(found.metadata.transfer_uuid.as_str());
+            let span = tracing::info_span!(
+                "delivery",
+                agreement = found.agreement.as_str(),
+                transfer = found.metadata.transfer_uuid,
+                file = found.data.name.as_str(),
+            );
+            let _entered = span.enter();
+            let taken = self.take(agreement, found, connection);
+            self.unless_of_one_file(agreement, taken)?;
+        }
+        let waiting = inventory.waiting.iter().map(|file| file.name.as_str());
+        seen.extend(waiting);
+        self.leftovers(&seen, connection)
+    }
+
+    /// Finishes what an earlier run was killed at: a delivery that got its name, and the ledger did not hear of it.
+    fn recover(&mut self) -> Result<(), Error> {
+        for record in self.under_way(&[State::Publishing])? {
+            let Some(directory) = &record.directory else {
+                continue;
+            };
+            let manifest = self.dataset.manifest(&record.agreement, directory)?;
+            if manifest.is_some_and(|manifest| manifest.transfer_uuid == record.transfer_uuid) {
+                self.ledger.published(record.id, (self.now)())?;
+            }
+        }
+        for agreement in self.store.own(self.inbox) {
+            let directory = self.store.spool().join(agreement.name.as_str());
+            for path in spool::entries(&directory)? {
+                let transfer = path.file_stem().unwrap_or_default().to_string_lossy();
+                let known = self.ledger.find(agreement.name.as_str(), &transfer)?;
+                if known.is_some_and(|known| known.state == State::Done) {
+                    self.spooled(agreement.name.as_str(), &transfer)?.remove()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes from the server what is published.
+    fn settle_published(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
+        connection.get()?;
+        for record in self.under_way(&[State::Published, State::DataRemoved])? {
+            let Some(agreement) = self.agreement(&record.agreement) else {
+                continue;
+            };
+            let settled = self.settle(&record, connection);
+            self.unless_of_one_file(agreement, settled)?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, record: &Record, connection: &mut Connection<'_>) -> Result<(), Error> {
+        settle(
+            self.connector,
+            connection.get()?,
+            self.ledger,
+            record,
+            (self.now)(),
+        )?;
+        self.spooled(&record.agreement, &record.transfer_uuid)?
+            .remove()?;
+        crate::hook::reached("spool-removed");
+        Ok(())
+    }
+
+    /// Tells the ledger and the report what cannot be taken.
+    fn note(&mut self, inventory: &Inventory) -> Result<(), Error> {
+        let now = (self.now)();
+        let inbox = self.inbox.to_string();
+        for stray in &inventory.strays {
+            self.ledger
+                .see_stray(&inbox, &stray.name, stray.size, &stray.reason, now)?;
+            self.report.strays.push(told(stray));
+        }
+        for waiting in &inventory.waiting {
+            self.ledger
+                .see_stray(&inbox, &waiting.name, waiting.size, &waiting.reason, now)?;
+            self.report.waiting.push(told(waiting));
+        }
+        self.ledger.forget_strays(&inbox, now)?;
+        Ok(())
+    }
+
+    /// A delivery that stands whole on the server.
+    fn take(
+        &mut self,
+        agreement: &'a Agreement,
+        found: &Found,
+        connection: &mut Connection<'_>,
+    ) -> Result<(), Error> {
+        // Asked again: the delivery before may have been the same transfer.
+        let known = self
+            .ledger
+            .find(agreement.name.as_str(), &found.metadata.transfer_uuid)?;
+        let is_same = |known: &Record| {
+            known.file_name == found.data.name.as_str() && known.size == found.data.stat.size
+        };
+        match known {
+            Some(known) if known.state.is_published() => self.again(&known, found, connection),
+            Some(known) if known.state == State::SetAside && known.reason_is(GONE) => {
+                self.fetch(agreement, found, Some(known), connection)
+            }
+            Some(known) if known.state == State::SetAside => match is_same(&known) {
+                true => Ok(()),
+                false => self.reused(found),
+            },
+            known => self.fetch(agreement, found, known, connection),
+        }
+    }
+
+    fn fetch(
+        &mut self,
+        agreement: &'a Agreement,
+        found: &Found,
+        known: Option<Record>,
+        connection: &mut Connection<'_>,
+    ) -> Result<(), Error> {
+        crate::hook::reached("ready");
+        let spooled = self.spooled(agreement.name.as_str(), &found.metadata.transfer_uuid)?;
+        let stat = found.data.stat;
+        let is_same_file = known.as_ref().is_some_and(|known| {
+            known.size == stat.size && known.modified == stat.modified && stat.modified.is_some()
+        });
+        if !is_same_file {
+            spooled.remove()?;
+        }
+        let record = self.ledger.begin(&found.facts(), (self.now)())?;
+        crate::hook::reached("fetching");
+        let start = found.start.as_ref();
+        let scan = self.scan(
+            agreement,
+            start.map(|start| start.task_number.as_str()),
+            found.production_date(),
+        )?;
+        if spooled.whole().is_some() {
+            return self.publish_spooled(agreement, &record, &spooled, scan, Some(connection));
+        }
+        let staging = self
+            .dataset
+            .staging(agreement.name.as_str(), &record.transfer_uuid)?;
+        self.observer.begins(found.data.name.as_str(), stat.size);
+        let fetch = Fetch {
+            found,
+            spooled: &spooled,
+            from: spooled.part_size().min(stat.size),
+            staging: &staging,
+            observer: self.observer,
+            stop: self.stop,
+        };
+        let fetched = fetch.run(connection, scan);
+        self.observer.ends();
+        match fetched? {
+            Fetched::Whole { sha256, staged } => self.judge(
+                agreement,
+                &record,
+                &spooled,
+                &staging,
+                sha256,
+                *staged,
+                Some(connection),
+            ),
+            Fetched::Changed(reason) => {
+                self.report.waiting.push(SetAside {
+                    agreement: Some(agreement.name.to_string()),
+                    file_name: found.data.name.as_str().to_owned(),
+                    reason,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// A delivery whose extract is whole in the spool already.
+    fn publish_spooled(
+        &mut self,
+        agreement: &'a Agreement,
+        record: &Record,
+        spooled: &Spooled,
+        scan: Scan,
+        connection: Option<&mut Connection<'_>>,
+    ) -> Result<(), Error> {
+        let Some(path) = spooled.whole().map(Path::to_owned) else {
+            return Ok(());
+        };
+        let open = || File::open(&path).map_err(Error::file(&path));
+        let sha256 = spool::digest(open()?).map_err(Error::file(&path))?;
+        let staging = self
+            .dataset
+            .staging(agreement.name.as_str(), &record.transfer_uuid)?;
+        self.observer.begins(&record.file_name, record.size);
+        self.observer.downloaded(record.size);
+        let staged = stage(scan, open()?, &staging, |rows| self.observer.scanned(rows));
+        self.observer.ends();
+        self.judge(
+            agreement, record, spooled, &staging, sha256, staged, connection,
+        )
+    }
+
+    /// Publishes a delivery that is in the spool and staged, or sets it aside.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is known of one delivery, used once"
+    )]
+    fn judge(
+        &mut self,
+        agreement: &'a Agreement,
+        record: &Record,
+        spooled: &Spooled,
+        staging: &Path,
+        sha256: String,
+        staged: Result<Staged, Error>,
+        connection: Option<&mut Connection<'_>>,
+    ) -> Result<(), Error> {
+        let now = (self.now)();
+        let staged = match staged {
+            Ok(staged) => staged,
+            Err(Error::Component(error)) => {
+                let reason = Reason::new("component", error.to_string());
+                return self.set_aside(record, &reason);
+            }
+            Err(error) => return Err(error),
+        };
+        self.ledger
+            .fetched(record.id, &counts(sha256, &staged.summary), now)?;
+        crate::hook::reached("fetched");
+        let record = self.again_from_ledger(record)?;
+        if let Some(reason) = objection(&staged, agreement, &record) {
+            return self.set_aside(&record, &reason);
+        }
+        let newest = match &record.counts.task_number {
+            Some(task) => self.ledger.newest_published(&record.agreement, task)?,
+            None => None,
+        };
+        let remarks = remarks(&staged, &record, newest.as_deref());
+        let publisher = Publisher {
+            connector: self.connector,
+            dataset: self.dataset,
+            agreement,
+            purpose: agreement.unrestricted.as_deref().unwrap_or_default(),
+            now,
+        };
+        let directory = publisher.publish(self.ledger, &record, &staged, staging)?;
+        tracing::info!(directory, records = record.counts.records, "published");
+        self.report.published.push(Published {
+            agreement: record.agreement.clone(),
+            file_name: record.file_name.clone(),
+            directory: Path::new(&format!("agreement={}", record.agreement)).join(directory),
+            records: record.counts.records,
+            persons: record.counts.persons,
+            remarks,
+        });
+        match connection {
+            Some(connection) => {
+                let record = self.again_from_ledger(&record)?;
+                self.settle(&record, connection)
+            }
+            None => {
+                self.ledger.removed(record.id, State::Done, now)?;
+                spooled.remove()
+            }
+        }
+    }
+
+    fn set_aside(&mut self, record: &Record, reason: &Reason) -> Result<(), Error> {
+        tracing::warn!(code = reason.code, "set aside: {}", reason.message);
+        self.ledger.set_aside(record.id, reason, (self.now)())?;
+        crate::hook::reached("set-aside");
+        self.dataset.clear_staging()
+    }
+
+    /// A transfer that is published already, and stands on the server again.
+    fn again(
+        &mut self,
+        known: &Record,
+        found: &Found,
+        connection: &mut Connection<'_>,
+    ) -> Result<(), Error> {
+        let transport = connection.get()?;
+        if digest(transport, &found.data.name)? != known.counts.sha256 {
+            return self.reused(found);
+        }
+        tracing::warn!(
+            "this transfer is published already, and the file is the same: it is removed"
+        );
+        transport.remove(&found.data.name)?;
+        transport.remove(&found.metadata_name)?;
+        Ok(())
+    }
+
+    /// Another file under the UUID of a transfer that is known.
+    fn reused(&mut self, found: &Found) -> Result<(), Error> {
+        let reason = Reason::new(
+            "transfer-reused",
+            "its transfer UUID is that of another file that came before: ask the helpdesk which of them is right",
+        );
+        let inbox = self.inbox.to_string();
+        let name = found.data.name.as_str();
+        self.ledger.see_stray(
+            &inbox,
+            name,
+            Some(found.data.stat.size),
+            &reason,
+            (self.now)(),
+        )?;
+        self.report.strays.push(SetAside {
+            agreement: Some(found.agreement.to_string()),
+            file_name: name.to_owned(),
+            reason,
+        });
+        Ok(())
+    }
+
+    /// Deliveries that were begun and are no longer on the server: from the spool if it has them. `seen` are the
+    /// transfers that are there whole, and the names of files that are there and wait for something.
+    fn leftovers(
+        &mut self,
+        seen: &BTreeSet<&str>,
+        connection: &mut Connection<'_>,
+    ) -> Result<(), Error> {
+        let begun = [State::Fetching, State::Fetched, State::Publishing];
+        for record in self.under_way(&begun)? {
+            let Some(agreement) = self.agreement(&record.agreement) else {
+                continue;
+            };
+            let is_seen = |text: &str| seen.contains(text);
+            if is_seen(&record.transfer_uuid) || is_seen(&record.file_name) {
+                continue;
+            }
+            let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
+            if spooled.whole().is_none() {
+                let reason = Reason::new(
+                    GONE,
+                    "it has gone from the server before it was fetched whole: somebody else took it, or the platform \
+                     deleted it. Ask the helpdesk for a new delivery",
+                );
+                self.set_aside(&record, &reason)?;
+                continue;
+            }
+            let counts = &record.counts;
+            let scan = self.scan(
+                agreement,
+                counts.task_number.as_deref(),
+                counts.production_date.as_deref(),
+            )?;
+            let published =
+                self.publish_spooled(agreement, &record, &spooled, scan, Some(connection));
+            self.unless_of_one_file(agreement, published)?;
+        }
+        Ok(())
+    }
+
+    /// The scan of a whole delivery.
+    fn scan(
+        &self,
+        agreement: &Agreement,
+        task_number: Option<&str>,
+        production_date: Option<&str>,
+    ) -> Result<Scan, Error> {
+        let scan = Scan::new(self.connector).check_persons(true);
+        let Some(task_number) = task_number else {
+            return Ok(scan);
+        };
+        let newest = self
+            .ledger
+            .newest_published(agreement.name.as_str(), task_number)?;
+        // A delivery that comes late follows another than the newest.
+        Ok(match newest {
+            Some(newest) if production_date.is_some_and(|date| *date > *newest) => {
+                scan.expected_previous(newest)
+            }
+            _ => scan,
+        })
+    }
+
+    /// Deliveries of this inbox that are in one of these states.
+    fn under_way(&self, states: &[State]) -> Result<Vec<Record>, Error> {
+        let mut records = self.ledger.under_way()?;
+        records.retain(|record| {
+            states.contains(&record.state) && self.agreement(&record.agreement).is_some()
+        });
+        Ok(records)
+    }
+
+    fn agreement(&self, name: &str) -> Option<&'a Agreement> {
+        let mut own = self.store.own(self.inbox).into_iter();
+        own.find(|agreement| agreement.name.as_str() == name)
+    }
+
+    fn spooled(&self, agreement: &str, transfer: &str) -> Result<Spooled, Error> {
+        Spooled::new(&self.store.spool(), agreement, transfer)
+    }
+
+    fn again_from_ledger(&self, record: &Record) -> Result<Record, Error> {
+        let found = self.ledger.find(&record.agreement, &record.transfer_uuid)?;
+        Ok(found.unwrap_or_else(|| record.clone()))
+    }
+
+    /// What concerns one file alone is told, and the others go on.
+    fn unless_of_one_file(
+        &mut self,
+        agreement: &Agreement,
+        result: Result<(), Error>,
+    ) -> Result<(), Error> {
+        match result {
+            Err(error) if error.is_of_one_file() => {
+                tracing::error!(%error);
+                self.report.problems.push(Problem {
+                    agreement: agreement.name.to_string(),
+                    error,
+                });
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+/// The code of deliveries that vanished from the server.
+const GONE: &str = "gone-from-server";
+
+impl Record {
+    fn reason_is(&self, code: &str) -> bool {
+        self.reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code)
+    }
+}
+
+fn told(file: &Waiting) -> SetAside {
+    SetAside {
+        agreement: None,
+        file_name: file.name.clone(),
+        reason: file.reason.clone(),
+    }
+}
+
+/// What a person should hear of a delivery that is published.
+fn remarks(staged: &Staged, record: &Record, newest: Option<&str>) -> Vec<String> {
+    let findings = staged.summary.findings.iter();
+    let mut remarks: Vec<String> = findings
+        .filter(|finding| finding.level != Level::Note)
+        .map(|finding| format!("{} ({}): {}", finding.code, finding.count, finding.message))
+        .collect();
+    let date = record.production_date();
+    if let (Some(date), Some(newest)) = (date, newest)
+        && date < newest
+    {
+        remarks.push(format!(
+            "late: it was produced on {date}, and one of {newest} is published already; it is applied in the order of \
+             the dates"
+        ));
+    }
+    remarks
+}

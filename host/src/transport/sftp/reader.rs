@@ -1,0 +1,138 @@
+//! Reading a file at the speed of the line.
+
+use std::io::{self, Read};
+
+use libssh2_sys as raw;
+use ssh2::{Error, ErrorCode, File};
+
+use super::super::error::{Operation, TransportError};
+use super::super::name::RemoteName;
+use super::SftpInbox;
+
+/// A file that is being read.
+///
+/// libssh2 asks ahead for four times what a call wants, so calls must want much: see [`BUFFER`]. Callers may read in
+/// pieces of any size; whoever reads small pieces, perhaps only the head of a file, is asked ahead for little at first.
+pub(super) struct RemoteReader<'a> {
+    inbox: &'a SftpInbox,
+    file: Option<File>,
+    name: RemoteName,
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+}
+
+impl<'a> RemoteReader<'a> {
+    /// A reader that begins at an offset.
+    pub(super) fn new(
+        inbox: &'a SftpInbox,
+        mut file: File,
+        name: &RemoteName,
+        offset: u64,
+    ) -> Result<Self, TransportError> {
+        // Nothing is sent for it.
+        io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
+        Ok(Self {
+            inbox,
+            file: Some(file),
+            name: name.clone(),
+            buffer: Vec::new(),
+            at: 0,
+            end: 0,
+        })
+    }
+
+    fn fetch(&mut self, into: Into<'_>) -> io::Result<usize> {
+        let Some(file) = &mut self.file else {
+            return Err(io::Error::other(TransportError::Lost {
+                operation: Operation::Read,
+            }));
+        };
+        let buffer = match into {
+            Into::Caller(buffer) => buffer,
+            Into::Own => &mut self.buffer,
+        };
+        let limit = self.inbox.connection.limit(self.inbox.stall);
+        let read = file.read(buffer);
+        drop(limit);
+        read.map_err(|error| io::Error::other(self.meaning(&error)))
+    }
+
+    /// What an error means. The reader of ssh2 keeps its message only; the code is looked up.
+    fn meaning(&self, error: &io::Error) -> TransportError {
+        let failed = |code| {
+            let error = Error::from_errno(code);
+            self.inbox.file_error(Operation::Read, &self.name, &error)
+        };
+        match self.inbox.connection.last_error() {
+            Some(last) if last.code() != PROTOCOL => {
+                self.inbox.connection.failed(Operation::Read, &last)
+            }
+            Some(_) => {
+                let message = error.to_string();
+                let said =
+                    |code: &i32| Error::from_errno(ErrorCode::SFTP(*code)).message() == message;
+                match ANSWERS.iter().copied().find(said) {
+                    Some(code) => failed(ErrorCode::SFTP(code)),
+                    None => failed(PROTOCOL),
+                }
+            }
+            None => failed(PROTOCOL),
+        }
+    }
+}
+
+impl Read for RemoteReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.end {
+            if buffer.len() >= BUFFER {
+                return self.fetch(Into::Caller(buffer));
+            }
+            let more = (self.buffer.len() * 4).clamp(FIRST, BUFFER);
+            self.buffer.resize(more, 0);
+            (self.at, self.end) = (0, 0);
+            self.end = self.fetch(Into::Own)?;
+        }
+        let ready = self.buffer.get(self.at..self.end).unwrap_or_default();
+        let take = ready.len().min(buffer.len());
+        let (into, from) = (buffer.get_mut(..take), ready.get(..take));
+        if let (Some(into), Some(from)) = (into, from) {
+            into.copy_from_slice(from);
+        }
+        self.at += take;
+        Ok(take)
+    }
+}
+
+impl Drop for RemoteReader<'_> {
+    /// Closing waits for what was asked for ahead.
+    fn drop(&mut self) {
+        let _limit = self.inbox.connection.limit(self.inbox.stall);
+        self.file = None;
+    }
+}
+
+/// Where bytes are to go.
+enum Into<'a> {
+    /// The caller's buffer.
+    Caller(&'a mut [u8]),
+    /// The reader's own.
+    Own,
+}
+
+const PROTOCOL: ErrorCode = ErrorCode::Session(raw::LIBSSH2_ERROR_SFTP_PROTOCOL);
+
+/// What a server can say to a request to read.
+const ANSWERS: &[i32] = &[
+    raw::LIBSSH2_FX_NO_SUCH_FILE,
+    raw::LIBSSH2_FX_PERMISSION_DENIED,
+    raw::LIBSSH2_FX_FAILURE,
+    raw::LIBSSH2_FX_OP_UNSUPPORTED,
+];
+
+/// What a call wants. Four times as much is asked for ahead, which is also the most that libssh2 does: 8 MiB are a
+/// gigabit over 64 ms of round trip.
+const BUFFER: usize = 2 * 1024 * 1024;
+
+/// What the first call wants when its caller reads small pieces: one answer of the server's.
+const FIRST: usize = 30_000;

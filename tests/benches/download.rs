@@ -1,0 +1,139 @@
+//! How fast a delivery is downloaded, beside OpenSSH's own `sftp`.
+//!
+//! One OpenSSH server on loopback serves one file; both clients log in, fetch it into a file of the same directory,
+//! and log out. They take turns, run by run, so that a machine that changes its pace does it to both. The server
+//! takes one cipher, so both use the same. `far` puts a proxy in between that makes every round trip 20 ms longer.
+//! Printed are the medians, and the ratio: above 1, cprflow is faster.
+//!
+//! `cargo bench -p cprflow-tests --bench download`, with `CPRFLOW_BENCH_MB` and `CPRFLOW_BENCH_RUNS` for other sizes
+//! than 1000 MB and numbers of runs than 5.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use cprflow::transport::{RemoteName, SftpInbox, Transport};
+use cprflow_tests::proxy::Proxy;
+use cprflow_tests::sshd::{Setup, Sshd};
+
+fn main() {
+    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let megabytes = setting("CPRFLOW_BENCH_MB", 1000);
+    let runs = setting("CPRFLOW_BENCH_RUNS", 5);
+    say(format_args!(
+        "{megabytes} MB, medians of {runs} runs in turn\n\n\
+         | cipher | line | OpenSSH sftp MB/s | cprflow MB/s | ratio |\n|---|---|---|---|---|"
+    ));
+    for cipher in [
+        "aes256-gcm@openssh.com",
+        "aes128-gcm@openssh.com",
+        "chacha20-poly1305@openssh.com",
+        "aes256-ctr",
+    ] {
+        let setup = Setup {
+            configuration: vec![format!("Ciphers {cipher}")],
+            ..Setup::default()
+        };
+        let Some(sshd) = Sshd::start(setup) else {
+            return;
+        };
+        write_file(&sshd.path("delivery"), megabytes);
+        let proxy = Proxy::delaying(sshd.port(), Duration::from_millis(20));
+        for (line, port) in [("near", sshd.port()), ("far", proxy.port())] {
+            let bytes = megabytes * 1_000_000;
+            let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+            // The first of each is for warming up.
+            for _ in 0..=runs {
+                theirs.push(timed(&sshd, bytes, || openssh(&sshd, port)));
+                ours.push(timed(&sshd, bytes, || cprflow(&sshd, port)));
+            }
+            let (theirs, ours) = (median(&mut theirs[1..]), median(&mut ours[1..]));
+            say(format_args!(
+                "| {cipher} | {line} | {theirs:.0} | {ours:.0} | {:.2} |",
+                ours / theirs
+            ));
+        }
+    }
+}
+
+fn openssh(sshd: &Sshd, port: u16) {
+    let mut child = Command::new("sftp")
+        .args(["-q", "-b", "-", "-P", &port.to_string()])
+        .args(["-F", "none", "-o", "StrictHostKeyChecking=no"])
+        .args(["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"])
+        .arg("-i")
+        .arg(sshd.settings().identity)
+        .arg(format!("{}@127.0.0.1", sshd.server().user))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let order = format!(
+        "get {} {}\n",
+        sshd.path("delivery").display(),
+        sshd.path("copy").display()
+    );
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(order.as_bytes())
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn cprflow(sshd: &Sshd, port: u16) {
+    let mut inbox = SftpInbox::connect(&sshd.server_at(port), &sshd.settings()).unwrap();
+    let name = RemoteName::try_from("delivery").unwrap();
+    let mut reader = inbox.open(&name, 0).unwrap();
+    let mut file = File::create(sshd.path("copy")).unwrap();
+    let mut buffer = vec![0; 4 << 20];
+    loop {
+        match reader.read(&mut buffer).unwrap() {
+            0 => break,
+            read => file.write_all(&buffer[..read]).unwrap(),
+        }
+    }
+}
+
+/// Megabytes a second of a download, which must be whole.
+fn timed(sshd: &Sshd, bytes: u64, download: impl FnOnce()) -> f64 {
+    let begun = Instant::now();
+    download();
+    let took = begun.elapsed();
+    let copy = sshd.path("copy");
+    assert_eq!(fs::metadata(&copy).unwrap().len(), bytes);
+    fs::remove_file(copy).unwrap();
+    bytes as f64 / 1e6 / took.as_secs_f64()
+}
+
+fn median(speeds: &mut [f64]) -> f64 {
+    speeds.sort_by(f64::total_cmp);
+    speeds[speeds.len() / 2]
+}
+
+fn write_file(path: &Path, megabytes: u64) {
+    let block: Vec<u8> = (0..1_000_000_u32).map(|byte| (byte % 251) as u8).collect();
+    let mut file = File::create(path).unwrap();
+    for _ in 0..megabytes {
+        file.write_all(&block).unwrap();
+    }
+}
+
+fn setting(name: &str, usual: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(value) => value.parse().unwrap(),
+        Err(_) => usual,
+    }
+}
+
+fn say(what: std::fmt::Arguments<'_>) {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{what}").unwrap();
+}

@@ -1,0 +1,332 @@
+//! Keys and certificates: a server's, and the clients' as OCES has them (a root, an issuing authority, a leaf).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use p12_keystore::{KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
+
+use crate::agreement::uuid_of;
+use crate::{Error, locked};
+
+/// The password of every PKCS#12 file that the stand-in writes.
+pub const P12_PASSWORD: &str = "cprflow";
+
+/// Which certificate the service shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerCertificate {
+    /// One that is right.
+    #[default]
+    Valid,
+    /// One of another host.
+    WrongHost,
+    /// One of an authority that nobody knows.
+    UnknownAuthority,
+    /// One that has expired.
+    Expired,
+    /// One that is not valid yet.
+    NotYetValid,
+}
+
+/// Which versions of TLS the service offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersions {
+    /// 1.2 and 1.3.
+    #[default]
+    Both,
+    /// 1.2 alone, as announced of the real service.
+    Only12,
+    /// 1.3 alone.
+    Only13,
+}
+
+/// What a client's certificate is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Valid for three years, as OCES certificates are.
+    Valid,
+    /// As before, with an RSA key. It takes `ssh-keygen`.
+    Rsa,
+    /// Valid for so many days more.
+    EndsIn(u16),
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// Of an authority that the service does not know.
+    WrongAuthority,
+}
+
+/// The files of a client's certificate.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate and that of the issuing authority, PEM.
+    pub chain: PathBuf,
+    /// The key, PKCS#8 in PEM, for its owner's eyes only.
+    pub key: PathBuf,
+    /// Key and chain as PKCS#12, with [`P12_PASSWORD`].
+    pub p12: PathBuf,
+    fingerprint: [u8; 32],
+}
+
+/// Authorities, and who is registered with the IT system.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    directory: PathBuf,
+    seed: u64,
+    server: Authority,
+    client_root: CertificateDer<'static>,
+    client: Authority,
+    unknown: Authority,
+    registered: Mutex<BTreeSet<[u8; 32]>>,
+}
+
+impl Certificates {
+    /// New authorities. The one to trust is written to `ca.pem` in the directory.
+    pub(crate) fn new(directory: &Path, seed: u64) -> Result<Self, Error> {
+        let server = Authority::root("Stand-in server CA")?;
+        let client_root = Authority::root("Stand-in OCES root CA")?;
+        let client = client_root.subordinate("Stand-in OCES issuing CA 1")?;
+        write(&directory.join("ca.pem"), &server.pem, 0o644)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            seed,
+            server,
+            client_root: client_root.der,
+            client,
+            unknown: Authority::root("Stand-in unknown CA")?,
+            registered: Mutex::new(BTreeSet::new()),
+        })
+    }
+
+    /// The authority that clients must trust.
+    pub(crate) fn ca(&self) -> PathBuf {
+        self.directory.join("ca.pem")
+    }
+
+    /// Makes a client's certificate and registers it. Its files have that name.
+    pub(crate) fn client(&self, name: &str, kind: ClientKind) -> Result<ClientCertificate, Error> {
+        let key = match kind {
+            ClientKind::Rsa => self.rsa_key(name)?,
+            _ => KeyPair::generate()?,
+        };
+        let mut params = CertificateParams::new(Vec::new())?;
+        let uuid = uuid_of(&["client", name], &[self.seed]);
+        let subject = &mut params.distinguished_name;
+        subject.push(DnType::CountryName, "DK");
+        subject.push(DnType::OrganizationName, "Stand-in municipality");
+        // serialNumber and organizationIdentifier, as OCES has them.
+        let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
+        subject.push(serial, format!("UI:DK-O:G:{uuid}"));
+        let organisation = DnType::CustomDnType(vec![2, 5, 4, 97]);
+        subject.push(organisation, "NTRDK-00000000");
+        subject.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let span = match kind {
+            ClientKind::Valid | ClientKind::Rsa | ClientKind::WrongAuthority => (-1, 3 * 365),
+            ClientKind::EndsIn(days) => (-365, i64::from(days)),
+            ClientKind::Expired => (-3 * 365, -1),
+            ClientKind::NotYetValid => (1, 365),
+        };
+        (params.not_before, params.not_after) = between(span);
+        let issuer = match kind {
+            ClientKind::WrongAuthority => &self.unknown,
+            _ => &self.client,
+        };
+        let leaf = params.signed_by(&key, &issuer.issuer)?;
+        let file = |ending: &str| self.directory.join(format!("{name}.{ending}"));
+        let certificate = ClientCertificate {
+            chain: file("pem"),
+            key: file("key"),
+            p12: file("p12"),
+            fingerprint: fingerprint(leaf.der()),
+        };
+        write(&certificate.chain, &(leaf.pem() + &issuer.pem), 0o644)?;
+        write(&certificate.key, &key.serialize_pem(), 0o600)?;
+        let archive = p12(name, &key.serialize_der(), &[leaf.der(), &issuer.der])?;
+        write_bytes(&certificate.p12, &archive, 0o600)?;
+        locked(&self.registered).insert(certificate.fingerprint);
+        Ok(certificate)
+    }
+
+    /// Whether a client's certificate is registered with the IT system.
+    pub(crate) fn is_registered(&self, certificate: &CertificateDer<'_>) -> bool {
+        locked(&self.registered).contains(&fingerprint(certificate))
+    }
+
+    pub(crate) fn set_registered(&self, certificate: &ClientCertificate, is_registered: bool) {
+        let mut registered = locked(&self.registered);
+        match is_registered {
+            true => registered.insert(certificate.fingerprint),
+            false => registered.remove(&certificate.fingerprint),
+        };
+    }
+
+    /// What the service does TLS with.
+    pub(crate) fn server_config(
+        &self,
+        kind: ServerCertificate,
+        versions: TlsVersions,
+    ) -> Result<Arc<ServerConfig>, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(self.client_root.clone())?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let versions: &[&SupportedProtocolVersion] = match versions {
+            TlsVersions::Both => &[&rustls::version::TLS12, &rustls::version::TLS13],
+            TlsVersions::Only12 => &[&rustls::version::TLS12],
+            TlsVersions::Only13 => &[&rustls::version::TLS13],
+        };
+        let (chain, key) = self.server_certificate(kind)?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)?;
+        Ok(Arc::new(config))
+    }
+
+    fn server_certificate(
+        &self,
+        kind: ServerCertificate,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
+        let names = match kind {
+            ServerCertificate::WrongHost => vec!["prod.serviceplatformen.invalid".to_owned()],
+            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        };
+        let mut params = CertificateParams::new(names)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Stand-in Serviceplatformen");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        (params.not_before, params.not_after) = between(match kind {
+            ServerCertificate::Expired => (-365, -1),
+            ServerCertificate::NotYetValid => (1, 365),
+            _ => (-1, 365),
+        });
+        let issuer = match kind {
+            ServerCertificate::UnknownAuthority => &self.unknown,
+            _ => &self.server,
+        };
+        let key = KeyPair::generate()?;
+        let leaf = params.signed_by(&key, &issuer.issuer)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        Ok((vec![leaf.der().clone()], key))
+    }
+
+    /// An RSA key; the cryptography used here can sign with one and cannot make one.
+    fn rsa_key(&self, name: &str) -> Result<KeyPair, Error> {
+        let path = self.directory.join(format!("{name}.rsa"));
+        let made = Command::new("ssh-keygen")
+            .args([
+                "-q", "-t", "rsa", "-b", "3072", "-m", "PKCS8", "-N", "", "-f",
+            ])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .status();
+        if !made.is_ok_and(|status| status.success()) {
+            return Err(Error::Ssh("ssh-keygen made no RSA key".to_owned()));
+        }
+        let pem = fs::read_to_string(&path).map_err(Error::file(&path))?;
+        let public = path.with_extension("rsa.pub");
+        for file in [path, public] {
+            fs::remove_file(&file).map_err(Error::file(file))?;
+        }
+        Ok(KeyPair::from_pem(&pem)?)
+    }
+}
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    der: CertificateDer<'static>,
+    pem: String,
+}
+
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").finish_non_exhaustive()
+    }
+}
+
+impl Authority {
+    fn root(name: &str) -> Result<Self, Error> {
+        let (params, key) = Self::params(name)?;
+        let certificate = params.self_signed(&key)?;
+        Ok(Self::new(params, key, &certificate))
+    }
+
+    fn subordinate(&self, name: &str) -> Result<Self, Error> {
+        let (params, key) = Self::params(name)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Self::new(params, key, &certificate))
+    }
+
+    fn new(params: CertificateParams, key: KeyPair, certificate: &rcgen::Certificate) -> Self {
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn params(name: &str) -> Result<(CertificateParams, KeyPair), Error> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        (params.not_before, params.not_after) = between((-4 * 365, 10 * 365));
+        Ok((params, KeyPair::generate()?))
+    }
+}
+
+/// Moments so many days from now.
+fn between((first, last): (i64, i64)) -> (OffsetDateTime, OffsetDateTime) {
+    let now = OffsetDateTime::now_utc();
+    (now + Duration::days(first), now + Duration::days(last))
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    Sha256::digest(certificate).into()
+}
+
+fn p12(name: &str, key: &[u8], chain: &[&CertificateDer<'_>]) -> Result<Vec<u8>, Error> {
+    let certificates = chain
+        .iter()
+        .map(|der| p12_keystore::Certificate::from_der(der))
+        .collect::<Result<Vec<_>, _>>()?;
+    let chain = PrivateKeyChain::new(name.as_bytes(), PrivateKey::from_der(key)?, certificates);
+    let mut store = KeyStore::new();
+    store.add_entry(name, KeyStoreEntry::PrivateKeyChain(chain));
+    Ok(store.writer(P12_PASSWORD).write()?)
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+    write_bytes(path, text.as_bytes(), mode)
+}
+
+/// A file of that mode from its first moment on; another of its name goes.
+fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let _was_there = fs::remove_file(path);
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    file.and_then(|mut file| file.write_all(bytes))
+        .map_err(Error::file(path))
+}

@@ -1,0 +1,233 @@
+//! An SFTP server in the process, for machines without OpenSSH: one user, one key, one directory that is all a
+//! session can see.
+
+mod session;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use russh::keys::ssh_key::LineEnding;
+use russh::keys::ssh_key::private::Ed25519Keypair;
+use russh::keys::{HashAlg, PrivateKey, PublicKey};
+use russh::server::{Auth, ChannelOpenHandle, Config, Msg, Session, VerifiedPublicKey, run_stream};
+use russh::{Channel, ChannelId};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{Error, locked};
+use session::Files;
+
+/// The user to log in as.
+pub(crate) const USER: &str = "CPRFLOW_SIMPELSFTP";
+
+/// A running server. It ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct InProcess {
+    root: PathBuf,
+    state: PathBuf,
+    port: u16,
+    host_key: PrivateKey,
+    client_key: PublicKey,
+    /// The listener's threads, and those of the sessions.
+    running: Mutex<Option<Runtime>>,
+}
+
+impl InProcess {
+    /// Makes the keys that are not there yet and starts the server.
+    pub(crate) fn start(root: &Path, state: &Path, port: u16) -> Result<Self, Error> {
+        for path in [root, state] {
+            fs::create_dir_all(path).map_err(Error::file(path))?;
+        }
+        let mut server = Self {
+            root: root.to_owned(),
+            state: state.to_owned(),
+            port,
+            host_key: key(&state.join("in_process_host_key"))?,
+            client_key: key(&state.join("in_process_client_key"))?
+                .public_key()
+                .clone(),
+            running: Mutex::new(None),
+        };
+        server.launch()?;
+        let public = server.host_key.public_key().to_openssh().map_err(told)?;
+        let line = format!("[127.0.0.1]:{} {public}\n", server.port);
+        let path = server.known_hosts();
+        fs::write(&path, line).map_err(Error::file(path))?;
+        Ok(server)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn identity(&self) -> PathBuf {
+        self.state.join("in_process_client_key")
+    }
+
+    pub(crate) fn known_hosts(&self) -> PathBuf {
+        self.state.join("in_process_known_hosts")
+    }
+
+    pub(crate) fn fingerprint(&self) -> String {
+        let public = self.host_key.public_key();
+        public.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Ends the server and every session.
+    pub(crate) fn stop(&self) {
+        if let Some(runtime) = locked(&self.running).take() {
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+    }
+
+    /// Ends the server and every session, and starts it anew on the same port.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        self.stop();
+        self.launch()
+    }
+
+    fn launch(&mut self) -> Result<(), Error> {
+        let port = self.port;
+        let listen = |error| Error::Listen { port, error };
+        // The standard library's listener may take a port again that was in use just now.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        self.port = listener.local_addr().map_err(listen)?.port();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(listen)?;
+        let config = Arc::new(Config {
+            auth_rejection_time: Duration::from_millis(100),
+            auth_rejection_time_initial: Some(Duration::ZERO),
+            keys: vec![self.host_key.clone()],
+            ..Config::default()
+        });
+        let client = Client {
+            root: self.root.clone(),
+            key: self.client_key.clone(),
+            channels: Vec::new(),
+        };
+        runtime.spawn(accept(listener, config, client));
+        *locked(&self.running) = Some(runtime);
+        Ok(())
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn accept(listener: TcpListener, config: Arc<Config>, client: Client) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _): (_, SocketAddr) = listener.accept().await?;
+        let (config, client) = (Arc::clone(&config), client.clone());
+        tokio::spawn(async move {
+            stream.set_nodelay(true)?;
+            // A session that fails is the client's loss.
+            if let Ok(session) = run_stream(config, stream, client).await {
+                let _ended = session.await;
+            }
+            io::Result::Ok(())
+        });
+    }
+}
+
+/// What the server knows of a connection.
+struct Client {
+    root: PathBuf,
+    key: PublicKey,
+    channels: Vec<Channel<Msg>>,
+}
+
+/// A connection begins without channels.
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            key: self.key.clone(),
+            channels: Vec::new(),
+        }
+    }
+}
+
+impl russh::server::Handler for Client {
+    type Error = russh::Error;
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, Self::Error> {
+        let is_known = user == USER && key.public_key.key_data() == self.key.key_data();
+        Ok(match is_known {
+            true => Auth::Accept,
+            false => Auth::reject(),
+        })
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.channels.push(channel);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn channel_eof(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.close(channel)
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        let place = self.channels.iter().position(|known| known.id() == channel);
+        match place.filter(|_| name == "sftp") {
+            None => session.channel_failure(channel),
+            Some(place) => {
+                let stream = self.channels.swap_remove(place).into_stream();
+                session.channel_success(channel)?;
+                russh_sftp::server::run(stream, Files::new(self.root.clone())).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The key in a file, made if it is not there.
+fn key(path: &Path) -> Result<PrivateKey, Error> {
+    if path.exists() {
+        return PrivateKey::read_openssh_file(path).map_err(told);
+    }
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(told)?;
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let text = key.to_openssh(LineEnding::LF).map_err(told)?;
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(Error::file(path))?;
+    Ok(key)
+}
+
+fn told(error: impl std::fmt::Display) -> Error {
+    Error::Ssh(format!("cannot make or read an SSH key: {error}"))
+}

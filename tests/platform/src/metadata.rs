@@ -1,0 +1,114 @@
+//! The metadata file beside a data file.
+
+use crate::agreement::uuid_of;
+use crate::reply::escape;
+
+/// The element that a metadata file begins with. Both have been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MetadataRoot {
+    /// `FileMetadata`, as in the schema of 2023.
+    #[default]
+    FileMetadata,
+    /// `Trigger`, with spaces around the UUID, as older receivers saw it.
+    Trigger,
+}
+
+/// What it tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Metadata<'a> {
+    pub(crate) root: MetadataRoot,
+    pub(crate) transfer: &'a str,
+    pub(crate) file_name: &'a str,
+    pub(crate) size: u64,
+    pub(crate) sender: &'a str,
+    pub(crate) recipient: &'a str,
+    /// Whether it has a routing block; SF6002's may do without.
+    pub(crate) has_routing: bool,
+}
+
+impl Metadata<'_> {
+    pub(crate) fn to_xml(&self) -> String {
+        let (root, space) = match self.root {
+            MetadataRoot::FileMetadata => ("FileMetadata", ""),
+            MetadataRoot::Trigger => ("Trigger", "\n"),
+        };
+        let routing = match self.has_routing {
+            true => self.routing(),
+            false => String::new(),
+        };
+        // The root is in the namespace, its children are in none.
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <ns2:{root} xmlns:ns2=\"{NAMESPACE}\">\n\
+             <FileTransferUUID>{space}{transfer}{space}</FileTransferUUID>\n\
+             <FileDescriptor>\n\
+             <FileName>{name}</FileName>\n\
+             <SizeInBytes>{size}</SizeInBytes>\n\
+             <Sender>{sender}</Sender>\n\
+             <Recipients>{recipient}</Recipients>\n\
+             </FileDescriptor>\n\
+             <FileContentDescriptor>{routing}</FileContentDescriptor>\n\
+             </ns2:{root}>\n",
+            transfer = self.transfer,
+            name = escape(self.file_name),
+            size = self.size,
+            sender = escape(self.sender),
+            recipient = escape(self.recipient),
+        )
+    }
+
+    fn routing(&self) -> String {
+        let uuid = |what: &str| uuid_of(&["routing", what, self.transfer], &[]);
+        format!(
+            "\n<SFTPDynamicRoutingInfo>\n<InfRef>SF6002</InfRef>\n\
+             <SenderIt-system>{}</SenderIt-system>\n\
+             <SenderAuthority>urn:oio:cvr-nr:00000001</SenderAuthority>\n\
+             <TransactionId>{}</TransactionId>\n\
+             <SenderTimestamp>2026-03-02T04:00:00Z</SenderTimestamp>\n\
+             <RecipientAuthority>urn:oio:cvr-nr:00000002</RecipientAuthority>\n\
+             </SFTPDynamicRoutingInfo>\n",
+            uuid("system"),
+            uuid("transaction")
+        )
+    }
+}
+
+const NAMESPACE: &str = "http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/types";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_roots_are_qualified_and_their_children_are_not() {
+        for (root, name) in [
+            (MetadataRoot::FileMetadata, "FileMetadata"),
+            (MetadataRoot::Trigger, "Trigger"),
+        ] {
+            let metadata = Metadata {
+                root,
+                transfer: "47570fc2-be65-4ab1-8da7-3bcc086bfef9",
+                file_name: "a<b&c",
+                size: 11,
+                sender: "s",
+                recipient: "r",
+                has_routing: true,
+            };
+            let text = metadata.to_xml();
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let root = document.root_element();
+            assert_eq!(root.tag_name().name(), name);
+            assert_eq!(root.tag_name().namespace(), Some(NAMESPACE));
+            let field = |name: &str| {
+                let mut nodes = root.descendants();
+                let node = nodes.find(|node| node.tag_name().name() == name).unwrap();
+                assert_eq!(node.tag_name().namespace(), None);
+                node.text().unwrap().trim().to_owned()
+            };
+            assert_eq!(field("FileTransferUUID"), metadata.transfer);
+            assert_eq!(field("FileName"), "a<b&c");
+            assert_eq!(field("SizeInBytes"), "11");
+            assert_eq!(field("InfRef"), "SF6002");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Every operation over real mutual TLS, and what the judge refuses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use ureq::tls::PrivateKey;
+
+use crate::client::{Client, agent, context, envelope, files, platform, platform_with, pnr};
+use cprflow_platform::{
+    Agreement, ClientKind, Filter, P12_PASSWORD, Prefixes, Seen, ServerCertificate, TlsVersions,
+};
+
+const NOBODY: &str = "0101010101";
+
+#[test]
+fn every_operation_answers_as_the_contract_says() {
+    let place = platform(10);
+    let client = Client::new(&place.platform);
+    let municipality = |code: &str| format!("<s:MunicipalityCode>{code}</s:MunicipalityCode>");
+    let ages = |start: u32, end: u32| {
+        format!(
+            "<s:AgeRange><s:StartAge>{start}</s:StartAge><s:EndAge>{end}</s:EndAge></s:AgeRange>"
+        )
+    };
+    let event = |code: &str| format!("<s:ChangeCode>{code}</s:ChangeCode>");
+    for (subject, argument, missing) in [
+        ("PNR", pnr(NOBODY), "NON_EXISTING_PNR"),
+        ("AgeRange", ages(0, 17), "NON_EXISTING_AGERANGE"),
+        (
+            "MunicipalityCode",
+            municipality("0851"),
+            "NON_EXISTING_MUNICIPALITYCODE",
+        ),
+        ("ChangeCode", event("A01"), "NON_EXISTING_CHANGECODE"),
+        ("NoFilter", String::new(), "REMOVED"),
+    ] {
+        let add = format!("Add{subject}Subscription");
+        let remove = format!("Remove{subject}Subscription");
+        assert_eq!(client.result(&remove, &argument), missing);
+        assert_eq!(client.result(&add, &argument), "ADDED");
+        assert_eq!(client.result(&add, &argument), "ALREADY_EXISTED");
+        assert_eq!(client.result(&remove, &argument), "REMOVED");
+        assert_eq!(client.result(&add, &argument), "ADDED");
+    }
+    client.result("AddPNRSubscription", &pnr("0202020202"));
+    // Leading zeros are no part of a number.
+    assert_eq!(client.add_municipality("851"), "ALREADY_EXISTED");
+
+    let all = client.call("GetAllFilters", "").unwrap();
+    assert_eq!(all.text("StartAge"), "0");
+    assert_eq!(all.text("EndAge"), "17");
+    assert_eq!(all.text("ChangeCode"), "A01");
+    assert_eq!(all.text("MunicipalityCode"), "851");
+    assert_eq!(all.texts("PNR"), [NOBODY, "0202020202"]);
+    assert_eq!(all.text("noFilter"), "true");
+    let order = [
+        "AgeRange>",
+        "ChangeCode>",
+        "MunicipalityCode>",
+        "PNR>",
+        "noFilter>",
+    ];
+    let places = order.map(|name| all.body.find(name).unwrap());
+    assert!(places.is_sorted(), "{}", all.body);
+
+    for group in [
+        "PNR",
+        "AgeRange",
+        "MunicipalityCode",
+        "EventChangeCode",
+        "NoFilter",
+    ] {
+        let argument = format!("<s:FilterGroup>{group}</s:FilterGroup>");
+        let before = place.platform.filters(&client.agreement).len();
+        assert_eq!(client.result("RemoveAll", &argument), "REMOVED");
+        assert!(place.platform.filters(&client.agreement).len() < before);
+    }
+    let none = client.call("GetAllFilters", "").unwrap();
+    assert_eq!(none.text("noFilter"), "false");
+    assert!(
+        none.body
+            .contains("<ns3:noFilter>false</ns3:noFilter></ns3:GetAllFiltersResponse>")
+    );
+    let seen = place.platform.seen();
+    let is_call = |seen: &&Seen| {
+        matches!(
+            seen,
+            Seen::Call {
+                is_applied: true,
+                fault: None,
+                ..
+            }
+        )
+    };
+    assert_eq!(seen.iter().filter(is_call).count(), seen.len());
+    assert!(!format!("{seen:?}").contains(NOBODY));
+}
+
+#[test]
+fn answers_say_the_same_under_all_prefixes() {
+    let place = platform(10);
+    let client = Client::new(&place.platform);
+    client.add_pnr(NOBODY);
+    client.add_municipality("0851");
+    for prefixes in [
+        Prefixes::Cxf,
+        Prefixes::Default,
+        Prefixes::Moved,
+        Prefixes::Everywhere,
+    ] {
+        place.platform.set_prefixes(prefixes);
+        let all = client.call("GetAllFilters", "").unwrap();
+        let document = roxmltree::Document::parse(&all.body).unwrap();
+        let elements = document.descendants().filter(|node| node.is_element());
+        let names: Vec<_> = elements
+            .map(|node| (node.tag_name().namespace().unwrap(), node.tag_name().name()))
+            .filter(|(_, name)| *name != "Header")
+            .collect();
+        let soap = "http://schemas.xmlsoap.org/soap/envelope/";
+        let service = "http://serviceplatformen.dk/xml/wsdl/soap11/CprSubscriptionService/1/";
+        let number = "http://serviceplatformen.dk/xml/schemas/cpr/PNR/1/";
+        let expected = [
+            (soap, "Envelope"),
+            (soap, "Body"),
+            (service, "GetAllFiltersResponse"),
+            (service, "MunicipalityCode"),
+            (number, "PNR"),
+            (service, "noFilter"),
+        ];
+        assert_eq!(names, expected, "{prefixes:?}");
+        assert_eq!(client.add_pnr(NOBODY), "ALREADY_EXISTED", "{prefixes:?}");
+    }
+}
+
+#[test]
+fn clients_without_a_right_certificate_get_nowhere() {
+    let place = platform(10);
+    let platform = &place.platform;
+    for versions in [TlsVersions::Only12, TlsVersions::Only13, TlsVersions::Both] {
+        platform
+            .set_tls(ServerCertificate::Valid, versions)
+            .unwrap();
+        for certificate in [platform.client(), platform.next_client()] {
+            let client = Client::with(platform, Some(certificate));
+            client.call("GetAllFilters", "").unwrap().text("noFilter");
+        }
+        Client::with(platform, None)
+            .call("GetAllFilters", "")
+            .unwrap_err();
+        for kind in [
+            ClientKind::Expired,
+            ClientKind::NotYetValid,
+            ClientKind::WrongAuthority,
+        ] {
+            let certificate = platform.issue("refused", kind).unwrap();
+            let client = Client::with(platform, Some(&certificate));
+            client.call("GetAllFilters", "").unwrap_err();
+        }
+    }
+    let seen = platform.seen();
+    let refused = |seen: &&Seen| matches!(seen, Seen::Handshake(_));
+    assert_eq!(seen.iter().filter(refused).count(), 12, "{seen:?}");
+    assert!(platform.filters(&platform.agreements()[0]).is_empty());
+
+    for kind in [ClientKind::Rsa, ClientKind::EndsIn(7)] {
+        let certificate = platform.issue("other", kind).unwrap();
+        let client = Client::with(platform, Some(&certificate));
+        client.call("GetAllFilters", "").unwrap().text("noFilter");
+        platform.set_registered(&certificate, false);
+        let denied = client.call("GetAllFilters", "").unwrap();
+        assert_eq!(denied.status, 500);
+        assert!(denied.text("faultstring").contains("not registered"));
+        assert!(denied.text("faultstring").contains("CallUUID: "));
+    }
+}
+
+#[test]
+fn a_server_that_is_not_the_right_one_is_not_believed() {
+    let place = platform(10);
+    for kind in [
+        ServerCertificate::WrongHost,
+        ServerCertificate::UnknownAuthority,
+        ServerCertificate::Expired,
+        ServerCertificate::NotYetValid,
+    ] {
+        place.platform.set_tls(kind, TlsVersions::Both).unwrap();
+        let client = Client::new(&place.platform);
+        client.call("GetAllFilters", "").unwrap_err();
+    }
+}
+
+#[test]
+fn agreements_are_kept_apart() {
+    let place = platform_with(10, |options| {
+        let second = Agreement::of_seed(1, 1);
+        options.agreements.push(second);
+    });
+    let mut client = Client::new(&place.platform);
+    client.add_pnr(NOBODY);
+    let [first, second] = place.platform.agreements() else {
+        panic!("there are two");
+    };
+    client.agreement = second.clone();
+    client.add_municipality("0101");
+    assert_eq!(
+        place.platform.filters(first),
+        [Filter::Pnr(NOBODY.to_owned())]
+    );
+    assert_eq!(
+        place.platform.filters(second),
+        [Filter::MunicipalityCode(101)]
+    );
+
+    let fault = |agreement: Agreement| {
+        client
+            .post(&envelope("GetAllFilters", &context(&agreement), ""))
+            .unwrap()
+    };
+    let mut unknown = first.clone();
+    unknown.uuid.clone_from(&first.user);
+    assert!(
+        fault(unknown)
+            .text("faultstring")
+            .contains("no service agreement")
+    );
+    let mut other_user = first.clone();
+    other_user.user.clone_from(&second.user);
+    assert!(
+        fault(other_user)
+            .text("faultstring")
+            .contains("no service agreement")
+    );
+    let mut other_system = first.clone();
+    other_system.user_system.clone_from(&second.user);
+    assert_eq!(fault(other_system).text("ErrorCode"), "WrongUserSystem");
+}
+
+#[test]
+fn the_state_outlives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut options = cprflow_platform::Options::new(directory.path(), 300, 1);
+        options.state = Some(directory.path().join("state.json"));
+        cprflow_platform::Platform::start(options).unwrap()
+    };
+    let platform = start();
+    let client = Client::new(&platform);
+    client.add_municipality("0851");
+    let night = platform.night().unwrap();
+    assert!(!night.deliveries[0].loaded.is_empty());
+    client.add_pnr(NOBODY);
+    platform.save().unwrap();
+    drop(platform);
+
+    let platform = start();
+    let client = Client::new(&platform);
+    assert_eq!(client.add_pnr(NOBODY), "ALREADY_EXISTED");
+    let night = platform.night().unwrap();
+    assert_eq!(night.number, 2);
+    // What was loaded once is not loaded again.
+    assert!(
+        night
+            .deliveries
+            .iter()
+            .all(|delivered| delivered.loaded.is_empty())
+    );
+}
+
+#[test]
+fn a_stand_in_that_ends_answers_no_more() {
+    let place = platform(10);
+    let (url, ca) = (place.platform.url(), place.platform.ca());
+    let agent = agent(
+        &ca,
+        Some(files(place.platform.client())),
+        Duration::from_secs(5),
+    );
+    assert_eq!(agent.get(&url).call().unwrap().status().as_u16(), 405);
+    drop(place.platform);
+    agent.get(&url).call().unwrap_err();
+}
+
+#[test]
+fn a_clients_key_is_its_owners_and_comes_as_pkcs12_too() {
+    let place = platform(10);
+    for certificate in [place.platform.client(), place.platform.next_client()] {
+        for path in [&certificate.key, &certificate.p12] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let bytes = fs::read(&certificate.p12).unwrap();
+        let store =
+            KeyStore::from_pkcs12(&bytes, P12_PASSWORD, Pkcs12ImportPolicy::Strict).unwrap();
+        let (_, chain) = store.private_key_chain().unwrap();
+        assert_eq!(chain.certs().len(), 2);
+        let key = PrivateKey::from_pem(&fs::read(&certificate.key).unwrap()).unwrap();
+        assert_eq!(chain.key().as_der(), key.der());
+    }
+}

@@ -1,0 +1,306 @@
+//! Datasets of published deliveries, and what is true after them: a delivery applied after the other, row by row.
+//!
+//! Nothing here is SQL, and the rule of who is replaced stands here a second time.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use cprflow::ParquetDirectory;
+use cprflow_connector::layout;
+
+use crate::cut::{Row, Tables, Value};
+use crate::rows;
+
+/// A delivery to publish.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    agreement: String,
+    name: String,
+    batches: Vec<(String, RecordBatch)>,
+}
+
+impl Delivery {
+    /// An extract with all tables, empty ones too. The order of the names is the order of applying.
+    pub fn new(agreement: &str, date: &str, sequence: u32, extract: &[u8]) -> Self {
+        let tables = rows::connector().catalog().tables().iter();
+        let empty = tables.map(|table| {
+            let schema = table.schema(None).unwrap();
+            (table.name.clone(), RecordBatch::new_empty(schema))
+        });
+        Self {
+            agreement: agreement.to_owned(),
+            name: format!(
+                "{date}-{sequence:06}-{:08x}",
+                sequence.wrapping_mul(0x9e37_79b9)
+            ),
+            batches: empty.chain(rows::scan(extract).batches).collect(),
+        }
+    }
+
+    /// The same without these tables.
+    pub fn without_tables(mut self, tables: &[&str]) -> Self {
+        self.batches
+            .retain(|(table, _)| !tables.contains(&table.as_str()));
+        self
+    }
+
+    /// The same with these tables alone.
+    pub fn only_tables(mut self, tables: &[&str]) -> Self {
+        self.batches
+            .retain(|(table, _)| tables.contains(&table.as_str()));
+        self
+    }
+
+    /// The same without a column.
+    pub fn without_column(mut self, of: &str, column: &str) -> Self {
+        for (table, batch) in &mut self.batches {
+            if table == of {
+                batch.remove_column(batch.schema().index_of(column).unwrap());
+            }
+        }
+        self
+    }
+
+    fn rows(&self) -> Tables {
+        let mut tables = Tables::new();
+        for (table, batch) in &self.batches {
+            let rows = rows::rows(batch).into_iter().map(|mut row| {
+                row.push(("agreement".to_owned(), Value::Text(self.agreement.clone())));
+                row.push(("delivery".to_owned(), Value::Text(self.name.clone())));
+                row
+            });
+            tables.entry(table.clone()).or_default().extend(rows);
+        }
+        tables
+    }
+}
+
+/// Published deliveries.
+#[derive(Debug)]
+pub struct Dataset {
+    root: PathBuf,
+    /// By name and agreement, which is the order of applying.
+    deliveries: BTreeMap<(String, String), Tables>,
+    /// The columns that any delivery has.
+    columns: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Dataset {
+    /// An empty one.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        fs::create_dir_all(&root).unwrap();
+        Self {
+            root,
+            deliveries: BTreeMap::new(),
+            columns: BTreeMap::new(),
+        }
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Publishes a delivery.
+    pub fn publish(&mut self, delivery: &Delivery) {
+        let agreement = format!("agreement={}", delivery.agreement);
+        let directory = format!("delivery={}", delivery.name);
+        self.write(delivery, &self.root.join(agreement).join(directory));
+        for (table, batch) in &delivery.batches {
+            let columns = self.columns.entry(table.clone()).or_default();
+            columns.extend(batch.schema().fields().iter().map(|f| f.name().clone()));
+        }
+        let key = (delivery.name.clone(), delivery.agreement.clone());
+        let before = self.deliveries.insert(key, delivery.rows());
+        assert!(before.is_none(), "two deliveries have the same name");
+    }
+
+    /// Leaves a delivery where those in the making are, which nobody may read.
+    pub fn stage(&self, delivery: &Delivery) {
+        for staging in [
+            self.root.join(".staging"),
+            self.root
+                .join(format!("agreement={}", delivery.agreement))
+                .join(".staging"),
+        ] {
+            let directory = staging
+                .join(format!("agreement={}", delivery.agreement))
+                .join(format!("delivery={}", delivery.name));
+            self.write(delivery, &directory);
+        }
+    }
+
+    /// Every row of every delivery, by table.
+    pub fn published(&self) -> Tables {
+        let mut all = Tables::new();
+        for delivery in self.deliveries.values() {
+            for (table, rows) in delivery {
+                let rows = rows.iter().map(|row| self.whole(table, row));
+                all.entry(table.clone()).or_default().extend(rows);
+            }
+        }
+        all
+    }
+
+    /// What is true after all deliveries, by table; and under `latest_delivery` and `pnr_resolution`, what these
+    /// views must say.
+    pub fn current(&self) -> Tables {
+        let mut persons: BTreeMap<(String, String), Person> = BTreeMap::new();
+        let mut current: Tables = self
+            .columns
+            .keys()
+            .map(|table| (table.clone(), Vec::new()))
+            .collect();
+        for ((name, agreement), tables) in &self.deliveries {
+            let mut delivered = HashSet::new();
+            for number in tables["person"].iter().filter_map(|row| text(row, "pnr")) {
+                delivered.insert(number);
+                let person = Person {
+                    delivery: name.clone(),
+                    rows: Vec::new(),
+                };
+                // Whatever was known is forgotten.
+                persons.insert((agreement.clone(), number.to_owned()), person);
+            }
+            for (table, rows) in tables {
+                for row in rows {
+                    if !is_of_a_person(table) {
+                        current.get_mut(table).unwrap().push(self.whole(table, row));
+                        continue;
+                    }
+                    let Some(number) = text(row, "pnr").filter(|n| delivered.contains(n)) else {
+                        continue;
+                    };
+                    let key = (agreement.clone(), number.to_owned());
+                    let person = persons.get_mut(&key).unwrap();
+                    person.rows.push((table.clone(), self.whole(table, row)));
+                }
+            }
+        }
+        let latest = persons.iter().map(|((agreement, number), person)| {
+            texts([
+                ("pnr", Some(number)),
+                ("agreement", Some(agreement)),
+                ("delivery", Some(&person.delivery)),
+            ])
+        });
+        current.insert("latest_delivery".to_owned(), latest.collect());
+        for (table, row) in persons.into_values().flat_map(|person| person.rows) {
+            current.get_mut(&table).unwrap().push(row);
+        }
+        current.insert("pnr_resolution".to_owned(), resolution(&current));
+        current
+    }
+
+    fn write(&self, delivery: &Delivery, directory: &Path) {
+        let mut parquet = ParquetDirectory::create(directory, false).unwrap();
+        for (table, batch) in &delivery.batches {
+            parquet.write(table, batch).unwrap();
+        }
+        parquet.finish().unwrap();
+        fs::write(directory.join("_delivery.json"), "{}").unwrap();
+    }
+
+    /// The row with every column that the table has in any delivery.
+    fn whole(&self, table: &str, row: &Row) -> Row {
+        let mut whole = row.clone();
+        for column in &self.columns[table] {
+            if row.iter().all(|(name, _)| name != column) {
+                whole.push((column.clone(), Value::Null));
+            }
+        }
+        whole
+    }
+}
+
+/// What the delivery that holds says of a number.
+struct Person {
+    delivery: String,
+    rows: Vec<(String, Row)>,
+}
+
+/// Whether a delivery replaces the rows of a table: 001 to 060 are what is true of a person.
+fn is_of_a_person(table: &str) -> bool {
+    let table = layout::by_name(table);
+    table.is_some_and(|table| ("001".."099").contains(&table.record_type))
+}
+
+/// Each replaced number, and the valid one in the end, from what `person` and `former_pnr` hold.
+pub fn resolution(current: &Tables) -> Vec<Row> {
+    // By agreement and number: whether it is in use, and the number in its place.
+    let mut own = BTreeMap::new();
+    for row in &current["person"] {
+        let number = text(row, "pnr").unwrap();
+        let entry = own.entry((agreement(row), number)).or_insert((false, None));
+        match text(row, "status") {
+            Some("50" | "60") => {
+                let next = text(row, "current_pnr").filter(|next| *next != number);
+                entry.1 = entry.1.max(next);
+            }
+            Some("30") => {}
+            _ => entry.0 = true,
+        }
+    }
+    let mut told: BTreeMap<_, (&str, &str)> = BTreeMap::new();
+    for row in current.get("former_pnr").into_iter().flatten() {
+        let (Some(former), number) = (text(row, "former_pnr"), text(row, "pnr").unwrap()) else {
+            continue;
+        };
+        if former != number {
+            let said = (text(row, "delivery").unwrap(), number);
+            let newest = told.entry((agreement(row), former)).or_insert(said);
+            *newest = said.max(*newest);
+        }
+    }
+    let numbers: BTreeSet<_> = own.keys().chain(told.keys()).copied().collect();
+    let next = |agreement, number| match own.get(&(agreement, number)) {
+        Some((_, Some(next))) => Some(*next),
+        Some((true, None)) => None,
+        _ => told.get(&(agreement, number)).map(|(_, next)| *next),
+    };
+    let mut resolved = Vec::new();
+    for (agreement, number) in numbers {
+        let Some(mut reached) = next(agreement, number) else {
+            continue;
+        };
+        let mut seen = HashSet::from([number]);
+        let valid = loop {
+            if !seen.insert(reached) {
+                break None;
+            }
+            match next(agreement, reached) {
+                Some(onward) => reached = onward,
+                None => break Some(reached),
+            }
+        };
+        resolved.push(texts([
+            ("pnr", Some(number)),
+            ("current_pnr", valid),
+            ("agreement", Some(agreement)),
+        ]));
+    }
+    resolved
+}
+
+fn agreement(row: &Row) -> &str {
+    text(row, "agreement").unwrap()
+}
+
+/// The text of a column, if it has one.
+pub fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
+    match row.iter().find(|(name, _)| name == column) {
+        Some((_, Value::Text(text))) => Some(text),
+        _ => None,
+    }
+}
+
+fn texts<const N: usize>(columns: [(&str, Option<&str>); N]) -> Row {
+    let value = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.to_owned()));
+    let columns = columns.into_iter();
+    columns
+        .map(|(name, text)| (name.to_owned(), value(text)))
+        .collect()
+}

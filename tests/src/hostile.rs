@@ -1,0 +1,97 @@
+//! Servers on loopback that do not do what a service must: one thread, one connection after the other.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// A running server; it ends with the value.
+#[derive(Debug)]
+pub struct Hostile {
+    port: u16,
+    connections: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Hostile {
+    /// One that does this with every connection.
+    pub fn start(serve: impl Fn(TcpStream) + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicU64::new(0));
+        let over = Arc::new(AtomicBool::new(false));
+        let (counter, ended) = (Arc::clone(&connections), Arc::clone(&over));
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                if ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                counter.fetch_add(1, Ordering::SeqCst);
+                serve(connection.unwrap());
+            }
+        });
+        Self {
+            port,
+            connections,
+            over,
+        }
+    }
+
+    /// One that does TLS, reads a request, and answers with these bytes. Then it hangs up without the goodbye of TLS:
+    /// a connection that was cut looks like that. The authority to trust is written to `ca.pem` in the directory.
+    pub fn cutting(directory: &Path, answer: Vec<u8>) -> (Self, PathBuf) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let ca = directory.join("ca.pem");
+        std::fs::write(&ca, certificate.pem()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let server = Self::start(move |connection| {
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(tls, connection);
+            let mut request = Vec::new();
+            let mut block = [0; 4096];
+            while !request.ends_with(b"</end>") {
+                match stream.read(&mut block) {
+                    Ok(read @ 1..) => request.extend_from_slice(&block[..read]),
+                    _ => return,
+                }
+            }
+            stream.write_all(&answer).unwrap();
+            stream.flush().unwrap();
+        });
+        (server, ca)
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// How many connections there were.
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
+    }
+}

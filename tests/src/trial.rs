@@ -1,0 +1,401 @@
+//! A trial of the daily job: an inbox, a dataset and a state directory, and the command run on them.
+//!
+//! Whatever the command says is searched for the person numbers of the trial's extracts; so are, when the trial ends,
+//! its ledger and its manifests.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+
+use cprflow::Manifest;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::command::{Ended, Place, command};
+use crate::cut::{Row, Tables};
+use crate::rows;
+use crate::sshd::{Setup, Sshd};
+
+/// Where deliveries come.
+#[derive(Debug)]
+enum Inbox {
+    Directory,
+    Sftp(Box<Sshd>),
+}
+
+/// A trial.
+#[derive(Debug)]
+pub struct Trial {
+    place: Place,
+    inbox: Inbox,
+    /// A port to connect to in place of the server's own.
+    port: Option<u16>,
+    numbers: RefCell<BTreeSet<String>>,
+}
+
+impl Trial {
+    /// One whose inbox is a directory.
+    pub fn local() -> Self {
+        let trial = Self {
+            place: Place::new(),
+            inbox: Inbox::Directory,
+            port: None,
+            numbers: RefCell::default(),
+        };
+        fs::create_dir(trial.inbox()).unwrap();
+        trial
+    }
+
+    /// One whose inbox is served by OpenSSH; none, and a word about it, where there is no sshd.
+    pub fn sftp() -> Option<Self> {
+        Self::sftp_with(Setup::default())
+    }
+
+    /// The same, with a server of that kind.
+    pub fn sftp_with(setup: Setup) -> Option<Self> {
+        let sshd = Sshd::start(setup)?;
+        Some(Self {
+            place: Place::new(),
+            inbox: Inbox::Sftp(Box::new(sshd)),
+            port: None,
+            numbers: RefCell::default(),
+        })
+    }
+
+    /// The server.
+    pub fn sshd(&mut self) -> &mut Sshd {
+        match &mut self.inbox {
+            Inbox::Sftp(sshd) => sshd,
+            Inbox::Directory => panic!("this trial has no server"),
+        }
+    }
+
+    /// Connects to another port from now on, that of a proxy.
+    pub fn through(&mut self, port: u16) {
+        self.port = Some(port);
+    }
+
+    /// The directory that is the inbox, or that the server serves.
+    pub fn inbox(&self) -> PathBuf {
+        match &self.inbox {
+            Inbox::Directory => self.path("inbox"),
+            Inbox::Sftp(sshd) => sshd.inbox(),
+        }
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> PathBuf {
+        self.path("disk/dataset")
+    }
+
+    /// A path of the trial's own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        PathBuf::from(self.place.path(name))
+    }
+
+    /// Puts a delivery into the inbox.
+    pub fn put(&self, name: &str, extract: &[u8], transfer: &str) {
+        self.data(name, extract);
+        let metadata = metadata(name, extract.len() as u64, transfer);
+        self.file(&format!("{name}.metadata"), metadata.as_bytes());
+    }
+
+    /// Puts only a data file into the inbox.
+    pub fn data(&self, name: &str, extract: &[u8]) {
+        self.numbers.borrow_mut().extend(numbers(extract));
+        self.file(name, extract);
+    }
+
+    /// Puts a file into the inbox.
+    pub fn file(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.inbox().join(name), bytes).unwrap();
+    }
+
+    /// What is in the inbox, sorted.
+    pub fn remote(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.inbox()).unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            entry.unwrap().file_name().to_string_lossy().into_owned()
+        };
+        let mut names: Vec<_> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+
+    /// Arguments that say where from and where to.
+    pub fn source(&self) -> Vec<String> {
+        let mut arguments = vec![
+            "--dataset".to_owned(),
+            self.dataset().display().to_string(),
+            "--state".to_owned(),
+            self.place.path("state"),
+            "--inbox".to_owned(),
+        ];
+        match &self.inbox {
+            Inbox::Directory => arguments.push(self.place.path("inbox")),
+            Inbox::Sftp(sshd) => {
+                let server = sshd.server_at(self.port.unwrap_or(sshd.port()));
+                arguments.push(server.to_string());
+                let settings = sshd.settings();
+                arguments.push("--identity".to_owned());
+                arguments.push(settings.identity.display().to_string());
+                for key in settings.host_keys {
+                    arguments.push("--host-key".to_owned());
+                    arguments.push(key.to_string());
+                }
+            }
+        }
+        arguments
+    }
+
+    /// Runs `cprflow sync`.
+    pub fn sync(&self) -> Ended {
+        self.run("sync", &["--unrestricted", "test"])
+    }
+
+    /// Runs a command on the trial's inbox and dataset.
+    pub fn run(&self, subcommand: &str, more: &[&str]) -> Ended {
+        let mut arguments = vec![subcommand.to_owned()];
+        arguments.extend(self.source());
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        self.cprflow(&arguments)
+    }
+
+    /// Runs the command, and searches what it says.
+    pub fn cprflow(&self, arguments: &[String]) -> Ended {
+        let ended = crate::command::cprflow(arguments);
+        self.search(&String::from_utf8_lossy(&ended.stdout));
+        self.search(&ended.stderr);
+        ended
+    }
+
+    /// Runs `cprflow sync` until it stops at that point.
+    pub fn stop_at(&self, point: &str) -> Stopped {
+        let mut child = command()
+            .arg("sync")
+            .args(self.source())
+            .args(["--unrestricted", "test"])
+            .env("CPRFLOW_STOP_AT", point)
+            .env("CPRFLOW_GO_ON", self.path("go-on"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let awaited = format!("stopped at {point}");
+        let mut said = String::new();
+        loop {
+            let mut line = String::new();
+            let count = lines.read_line(&mut line).unwrap();
+            assert!(count > 0, "it ended without coming to {point}: {said}");
+            said.push_str(&line);
+            if line.trim_end() == awaited {
+                break;
+            }
+        }
+        self.search(&said);
+        // Whatever it says after that must not fill the pipe.
+        let rest = thread::spawn(move || {
+            let mut rest = String::new();
+            lines.read_to_string(&mut rest).unwrap();
+            rest
+        });
+        Stopped {
+            child,
+            go_on: self.path("go-on"),
+            rest: Some(rest),
+        }
+    }
+
+    /// The published deliveries, in the order of applying: directory and manifest.
+    pub fn published(&self) -> Vec<(PathBuf, Manifest)> {
+        let mut found = Vec::new();
+        let agreements = fs::read_dir(self.dataset()).into_iter().flatten();
+        for agreement in agreements.map(|entry| entry.unwrap().path()) {
+            let name = agreement
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            if !name.starts_with("agreement=") {
+                continue;
+            }
+            for delivery in fs::read_dir(&agreement).unwrap() {
+                let delivery = delivery.unwrap().path();
+                let text = fs::read_to_string(delivery.join("_delivery.json")).unwrap();
+                found.push((delivery, serde_json::from_str(&text).unwrap()));
+            }
+        }
+        found.sort_by(|one: &(PathBuf, Manifest), other| one.0.cmp(&other.0));
+        found
+    }
+
+    /// The file names of the published deliveries, in the order of applying.
+    pub fn published_files(&self) -> Vec<String> {
+        let published = self.published().into_iter();
+        published.map(|(_, manifest)| manifest.file_name).collect()
+    }
+
+    /// Asserts that exactly these extracts are published, row for row, in this order.
+    pub fn assert_published(&self, extracts: &[&[u8]]) {
+        let published = self.published();
+        assert_eq!(
+            published.len(),
+            extracts.len(),
+            "{:?}",
+            self.published_files()
+        );
+        for ((directory, _), extract) in published.iter().zip(extracts) {
+            let expected = rows::scan(extract).tables();
+            let found = tables(directory);
+            assert_eq!(found.len(), 47, "every table, empty ones too");
+            for (table, rows) in found {
+                let expected = expected.get(&table).cloned().unwrap_or_default();
+                assert!(rows == expected, "{table} of {}", directory.display());
+            }
+        }
+    }
+
+    /// Whether that text has none of the trial's person numbers.
+    pub fn search(&self, text: &str) {
+        let numbers = self.numbers.borrow();
+        let mut digits = 0;
+        for (place, character) in text.char_indices() {
+            digits = match character.is_ascii_digit() {
+                true => digits + 1,
+                false => 0,
+            };
+            if digits >= 10 {
+                let run = &text[place - 9..=place];
+                assert!(!numbers.contains(run), "a person number is said");
+            }
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        for path in [self.path("state"), self.dataset()] {
+            for file in files(&path) {
+                let name = file.file_name().unwrap().to_string_lossy().into_owned();
+                let is_told =
+                    name.starts_with("ledger") || name.ends_with(".json") || name == "lock";
+                if is_told {
+                    self.search(&String::from_utf8_lossy(&fs::read(&file).unwrap()));
+                }
+                self.search(&file.to_string_lossy());
+            }
+        }
+    }
+}
+
+/// A command that has stopped at a point.
+#[derive(Debug)]
+pub struct Stopped {
+    child: Child,
+    go_on: PathBuf,
+    rest: Option<thread::JoinHandle<String>>,
+}
+
+impl Stopped {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it: SIGKILL, which nobody can catch.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Lets it go on; gives its exit code and what it says from then on.
+    pub fn go_on(mut self) -> (i32, String) {
+        fs::write(&self.go_on, "").unwrap();
+        let status = self.child.wait().unwrap();
+        fs::remove_file(&self.go_on).unwrap();
+        let rest = self.rest.take().unwrap().join().unwrap();
+        (status.code().expect("it was not killed"), rest)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A metadata file as the platform writes it.
+pub fn metadata(name: &str, size: u64, transfer: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <ns2:FileMetadata xmlns:ns2=\"http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/types\">\
+         <FileTransferUUID>{transfer}</FileTransferUUID><FileDescriptor><FileName>{name}</FileName>\
+         <SizeInBytes>{size}</SizeInBytes><Sender>platform</Sender><Recipients>SYSTEM</Recipients></FileDescriptor>\
+         <FileContentDescriptor/></ns2:FileMetadata>\n"
+    )
+}
+
+/// The transfer UUID of a number.
+pub fn transfer(number: u32) -> String {
+    format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+/// The tables in a delivery's directory.
+pub fn tables(directory: &Path) -> Tables {
+    let mut tables = BTreeMap::new();
+    for file in files(directory) {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            let table = file.file_stem().unwrap().to_string_lossy().into_owned();
+            tables.insert(table, read(&file));
+        }
+    }
+    tables.into_iter().collect()
+}
+
+fn read(file: &Path) -> Vec<Row> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap());
+    let batches = reader.unwrap().build().unwrap();
+    batches
+        .flat_map(|batch| rows::rows(&batch.unwrap()))
+        .collect()
+}
+
+/// Every file below a directory.
+pub fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
+/// The person numbers at the keys of an extract's lines.
+fn numbers(extract: &[u8]) -> Vec<String> {
+    let key = |line: &[u8]| {
+        let number = line.get(3..13)?;
+        let is_number = number.iter().all(u8::is_ascii_digit)
+            && !matches!(number, b"0000000000" | b"9999999999");
+        is_number.then(|| String::from_utf8(number.to_vec()).unwrap())
+    };
+    extract
+        .split(|byte| *byte == b'\n')
+        .filter_map(key)
+        .collect()
+}

@@ -1,0 +1,668 @@
+//! `cprflow subscription` as a process, against the stand-in platform over TLS with client certificates.
+//!
+//! Everything that it says, and everything that it keeps but for snapshots and lists, is searched for person numbers,
+//! keys and whole UUIDs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::thread;
+
+use cprflow_platform::{
+    Agreement, Fault, FaultStyle, Filter, KnownError, Operation, Options, Platform, Seen,
+    ServerCertificate, SftpServer, TlsVersions,
+};
+use cprflow_tests::command::{Ended, command, cprflow_with};
+
+/// Numbers of nobody: the days do not exist.
+fn numbers(count: usize) -> Vec<String> {
+    (1..=count).map(|n| format!("3113{n:06}")).collect()
+}
+
+struct Trial {
+    platform: Platform,
+    directory: tempfile::TempDir,
+}
+
+impl Trial {
+    /// One agreement, and what its subscription should hold.
+    fn new(subscription: &str) -> Self {
+        Self::of(1, subscription)
+    }
+
+    fn of(agreements: u32, subscription: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut options = Options::new(directory.path().join("platform"), 10, 1);
+        options.sftp = SftpServer::InProcess;
+        options.agreements = (0..agreements).map(|n| Agreement::of_seed(1, n)).collect();
+        let platform = Platform::start(options).unwrap();
+        let trial = Self {
+            platform,
+            directory,
+        };
+        trial.configure(subscription);
+        trial
+    }
+
+    fn configure(&self, subscription: &str) {
+        let mut text = "dataset = \"dataset\"\nstate = \"state\"\n".to_owned();
+        let client = self.platform.client();
+        for (place, agreement) in self.platform.agreements().iter().enumerate() {
+            text.push_str(&format!(
+                "[agreement.a{place}]\nenvironment = \"test\"\ninbox = \"inbox\"\n\
+                 [agreement.a{place}.service]\nendpoint = {:?}\nservice_agreement_uuid = {:?}\n\
+                 user_system_uuid = {:?}\nuser_uuid = {:?}\nmunicipality = \"0265\"\npurpose = \"a trial\"\n\
+                 certificate = {:?}\nkey = {:?}\nca = {:?}\ntimeout_seconds = 5\n\
+                 [agreement.a{place}.subscription]\n{subscription}\n",
+                self.platform.url(),
+                agreement.uuid,
+                agreement.user_system,
+                agreement.user,
+                client.chain,
+                client.key,
+                self.platform.ca(),
+            ));
+        }
+        fs::write(self.path("cprflow.toml"), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn list(&self, numbers: &[String]) {
+        fs::write(self.path("numbers.txt"), numbers.join("\n") + "\n").unwrap();
+    }
+
+    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
+        let mut all = vec!["subscription".to_owned()];
+        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        all.push("--config".to_owned());
+        all.push(self.path("cprflow.toml").display().to_string());
+        all
+    }
+
+    /// Runs a command; what it says is searched.
+    fn run(&self, arguments: &[&str]) -> Ended {
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
+        let ended = cprflow_with(self.arguments(arguments), input.as_bytes());
+        self.search(&ended.stderr);
+        self.search(ended.text());
+        ended
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(
+            ended.code,
+            0,
+            "{arguments:?}: {}{}",
+            ended.text(),
+            ended.stderr
+        );
+        ended.text().to_owned() + &ended.stderr
+    }
+
+    fn refused(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(
+            ended.code,
+            2,
+            "{arguments:?}: {}{}",
+            ended.text(),
+            ended.stderr
+        );
+        ended.stderr
+    }
+
+    /// Runs a command and kills it at that point; false if it ended before.
+    fn kill_at(&self, point: &str, arguments: &[&str]) -> bool {
+        let mut child = command()
+            .args(self.arguments(arguments))
+            .env("CPRFLOW_STOP_AT", point)
+            .env("CPRFLOW_GO_ON", self.path("never"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut is_there = false;
+        for line in stderr.lines() {
+            let line = line.unwrap();
+            self.search(&line);
+            if line == format!("stopped at {point}") {
+                is_there = true;
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        is_there
+    }
+
+    fn agreement(&self) -> &Agreement {
+        &self.platform.agreements()[0]
+    }
+
+    fn filters(&self) -> Vec<Filter> {
+        self.platform.filters(self.agreement())
+    }
+
+    fn held(&self) -> Vec<String> {
+        let pnr = |filter| match filter {
+            Filter::Pnr(number) => Some(number),
+            _ => None,
+        };
+        self.filters().into_iter().filter_map(pnr).collect()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.path("state").join("subscription").join("a0")
+    }
+
+    fn audit(&self) -> Vec<serde_json::Value> {
+        let text = fs::read_to_string(self.state().join("audit.jsonl")).unwrap_or_default();
+        self.search(&text);
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// No person number, no whole UUID of the agreement, no key.
+    fn search(&self, text: &str) {
+        for agreement in self.platform.agreements() {
+            for uuid in [&agreement.uuid, &agreement.user_system, &agreement.user] {
+                assert!(!text.contains(uuid.as_str()), "a whole UUID: {text}");
+            }
+        }
+        assert!(!text.contains("PRIVATE KEY"), "{text}");
+        let mut digits = 0;
+        for character in text.chars() {
+            digits = match character.is_ascii_digit() {
+                true => digits + 1,
+                false => 0,
+            };
+            assert!(digits < 10, "what can be a person number: {text}");
+        }
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            self.audit();
+            let journal = fs::read_to_string(self.state().join("reorder.json"));
+            self.search(&journal.unwrap_or_default());
+        }
+    }
+}
+
+/// How often each change was carried out with an effect.
+fn effects(seen: &[Seen]) -> BTreeMap<String, usize> {
+    let mut effects = BTreeMap::new();
+    for seen in seen {
+        if let Seen::Call {
+            operation,
+            result: Some(result @ ("ADDED" | "REMOVED")),
+            is_applied: true,
+            ..
+        } = seen
+        {
+            let what = match operation {
+                Operation::Add(Filter::Pnr(number)) | Operation::Remove(Filter::Pnr(number)) => {
+                    number.as_str()
+                }
+                other => other.name(),
+            };
+            *effects.entry(format!("{result} {what}")).or_default() += 1;
+        }
+    }
+    effects
+}
+
+#[test]
+fn all_operations_over_both_versions_of_tls() {
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        let trial = Trial::new("allow_national = true");
+        trial
+            .platform
+            .set_tls(ServerCertificate::Valid, versions)
+            .unwrap();
+        trial.list(&numbers(1));
+        let list = trial.path("numbers.txt").display().to_string();
+        let values: [&[&str]; 5] = [
+            &["pnr", &list],
+            &["municipality", "0265"],
+            &["age-range", "0-17"],
+            &["change-code", "A01"],
+            &["no-filter"],
+        ];
+        for value in values {
+            let said = trial.ok(&[&["add"][..], value, &["--yes"]].concat());
+            assert!(said.contains("agreement a0"), "{said}");
+            assert!(said.contains("test environment"), "{said}");
+            assert!(said.contains("0265 Roskilde"), "{said}");
+            assert!(said.contains("1 added"), "{said}");
+        }
+        assert_eq!(trial.filters().len(), 5);
+        let listed = trial.ok(&["list"]);
+        for expected in [
+            "person numbers (1)",
+            "0265 Roskilde",
+            "0-17",
+            "A01",
+            "all of Denmark",
+        ] {
+            assert!(listed.contains(expected), "{listed}");
+        }
+        for value in values {
+            let said = trial.ok(&[&["remove"][..], value, &["--yes"]].concat());
+            assert!(said.contains("there is now"), "{said}");
+        }
+        assert!(trial.filters().is_empty());
+        trial.ok(&["add", "municipality", "0265", "0101", "--yes"]);
+        trial.ok(&["clear", "municipality", "--yes"]);
+        assert!(trial.filters().is_empty());
+        let called: std::collections::BTreeSet<_> = trial
+            .platform
+            .seen()
+            .into_iter()
+            .map(|seen| match seen {
+                Seen::Call { operation, .. } => operation.name(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(called.len(), 12, "{called:?}");
+    }
+}
+
+#[test]
+fn plan_and_apply() {
+    let trial = Trial::new("pnr_file = \"numbers.txt\"\nmunicipality_codes = [\"0265\", \"0001\"]");
+    trial.list(&numbers(3));
+    trial.ok(&["add", "municipality", "265", "--yes"]);
+    trial.platform.seen();
+    let planned = trial.run(&["plan"]);
+    assert_eq!(planned.code, 1, "there is a difference");
+    assert!(planned.text().contains("+ 3 numbers"), "{}", planned.text());
+    assert!(planned.text().contains("4 calls"), "{}", planned.text());
+    assert!(
+        planned.stderr.contains("0001 is no municipality"),
+        "{}",
+        planned.stderr
+    );
+    assert!(
+        effects(&trial.platform.seen()).is_empty(),
+        "a plan changes nothing"
+    );
+    let refused = trial.refused(&["apply"]);
+    assert!(refused.contains("--yes"), "{refused}");
+    assert!(effects(&trial.platform.seen()).is_empty());
+    let said = trial.ok(&["apply", "--yes"]);
+    assert!(said.contains("4 added"), "{said}");
+    assert_eq!(trial.held(), numbers(3));
+    assert!(trial.ok(&["plan"]).contains("nothing to do"));
+    // Two lines a call, with the hash of a number and the purpose.
+    let audit = trial.audit();
+    assert_eq!(audit.len(), 2 * 5);
+    let last = audit.last().unwrap();
+    assert_eq!(last["result"], "added");
+    assert_eq!(last["purpose"], "a trial");
+    assert_eq!(last["operation"], "add");
+    assert_eq!(last["kind"], "pnr");
+    assert_eq!(last["pnr_hash"].as_str().unwrap().len(), 64);
+    assert!(last["who"].as_str().unwrap().contains("uid"));
+
+    // It only adds; removing has to be asked for, and has a limit.
+    trial.list(&numbers(1));
+    assert_eq!(trial.run(&["plan"]).code, 1);
+    trial.ok(&["apply", "--yes"]);
+    assert_eq!(trial.held(), numbers(3));
+    let refused = trial.refused(&["apply", "--prune", "--max-removals", "1", "--yes"]);
+    assert!(refused.contains("--max-removals 2"), "{refused}");
+    assert_eq!(trial.held(), numbers(3));
+    trial.ok(&["apply", "--prune", "--max-removals", "2", "--yes"]);
+    assert_eq!(trial.held(), numbers(1));
+    // What was removed can be put back.
+    trial.ok(&["restore", "--yes"]);
+    assert_eq!(trial.held(), numbers(3));
+}
+
+#[test]
+fn no_list_empties_a_subscription() {
+    let trial = Trial::new("pnr_file = \"numbers.txt\"");
+    trial.list(&numbers(2));
+    trial.ok(&["apply", "--yes"]);
+    for (list, expected) in [
+        ("", "no person number"),
+        ("\n\n", "no person number"),
+        ("3113000001\n31130", "cut off"),
+        ("3113000001\nname;number\n", "line 2"),
+        ("3113000001\n113000002\n", "spreadsheet"),
+        ("[\"3113000001\"]\n", "line 1"),
+    ] {
+        fs::write(trial.path("numbers.txt"), list).unwrap();
+        let said = trial.refused(&["apply", "--prune", "--yes"]);
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(trial.held(), numbers(2), "{list:?}");
+    }
+    fs::write(trial.path("numbers.txt"), "").unwrap();
+    trial.configure("municipality_codes = []");
+    trial.ok(&["add", "municipality", "0265", "--yes"]);
+    let said = trial.refused(&["apply", "--prune", "--yes"]);
+    assert!(said.contains("clear municipality"), "{said}");
+}
+
+#[test]
+fn what_may_reach_all_of_denmark_has_to_be_allowed() {
+    let trial = Trial::new("no_filter = true");
+    for arguments in [
+        &["add", "no-filter", "--yes"][..],
+        &["add", "age-range", "0-17", "--yes"],
+        &["add", "change-code", "A01", "--yes"],
+        &["apply", "--yes"],
+    ] {
+        let said = trial.refused(arguments);
+        assert!(said.contains("allow_national = true"), "{said}");
+    }
+    assert!(trial.filters().is_empty());
+    assert!(effects(&trial.platform.seen()).is_empty());
+}
+
+#[test]
+fn the_command_line_is_no_place_for_person_numbers() {
+    let trial = Trial::new("");
+    for arguments in [
+        &["add", "pnr", "3113000001", "--yes"][..],
+        &["add", "pnr", "311300-0001", "--yes"],
+        &["remove", "pnr", "3113000001", "--yes"],
+        &["add", "3113000001", "--yes"],
+        &["add", "pnr", "3113000001", "3113000002", "--yes"],
+        &["add", "municipality", "3113000001", "--yes"],
+        &["clear", "3113000001", "--yes"],
+    ] {
+        trial.refused(arguments);
+    }
+    let ended = trial.run_with(&["add", "pnr", "-", "--yes"], "3113000001\n");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(trial.held(), numbers(1));
+}
+
+#[test]
+fn a_dry_run_masks_and_sends_nothing() {
+    let trial = Trial::new("");
+    let ended = trial.run_with(
+        &["add", "pnr", "-", "--dry-run"],
+        "3113000001\n3113000002\n",
+    );
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.text().contains("AddPNRSubscription"),
+        "{}",
+        ended.text()
+    );
+    assert!(ended.text().contains("**********"), "{}", ended.text());
+    assert!(ended.text().contains("********-****-****-****-********"));
+    assert!(ended.text().contains("and 1 more"));
+    let end = &trial.agreement().uuid[32..];
+    assert!(ended.text().contains(end), "the end of it tells which");
+    for arguments in [
+        &["clear", "pnr", "--dry-run"][..],
+        &["remove", "no-filter", "--dry-run"],
+    ] {
+        trial.ok(arguments);
+    }
+    assert!(trial.platform.seen().is_empty(), "nothing was sent");
+    assert!(trial.audit().is_empty());
+}
+
+#[test]
+fn one_agreement_is_named() {
+    let trial = Trial::of(2, "");
+    let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
+    assert!(said.contains("--agreement"), "{said}");
+    assert!(said.contains("a0, a1"), "{said}");
+    trial.ok(&["add", "municipality", "0265", "--yes", "--agreement", "a1"]);
+    assert!(trial.filters().is_empty());
+    assert_eq!(
+        trial
+            .platform
+            .filters(&trial.platform.agreements()[1])
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn faults_are_advice() {
+    let trial = Trial::new("");
+    for (error, party) in [
+        (KnownError::WrongUserSystem, "Check the service agreement"),
+        (KnownError::InvalidCallParameters, "The request is wrong"),
+    ] {
+        for style in FaultStyle::ALL {
+            let fault = Fault::Refusal {
+                error,
+                style,
+                is_applied: false,
+            };
+            trial.platform.arm(&fault, 1);
+            let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
+            assert!(said.contains(party), "{style:?}: {said}");
+            assert!(said.contains("our id of the call"), "{said}");
+            assert_eq!(trial.platform.disarm(), 0);
+            let audit = trial.audit();
+            assert_eq!(audit.last().unwrap()["result"], "refused");
+            if style == FaultStyle::TextBlock {
+                assert!(audit.last().unwrap()["platform_call_id"].is_string());
+            }
+        }
+    }
+    assert!(trial.filters().is_empty(), "and none of it was tried twice");
+    // The platform's own trouble is tried three times, and then told.
+    let database = Fault::Refusal {
+        error: KnownError::ServiceConfigurationDatabaseError,
+        style: FaultStyle::Typed,
+        is_applied: false,
+    };
+    trial.platform.arm(&database, 3);
+    let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
+    assert!(said.contains("ServiceConfigurationDatabaseError"), "{said}");
+    assert_eq!(trial.platform.disarm(), 0);
+    // A person number in a fault is scrubbed, here and in the log.
+    for _ in 0..3 {
+        trial.platform.arm(&Fault::PersonNumberInFault, 1);
+    }
+    let ended = trial.run_with(
+        &["add", "pnr", "-", "--yes", "--log-level", "trace"],
+        "3113000001\n",
+    );
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+}
+
+#[test]
+fn an_ambiguous_add_that_was_there_already_is_a_success() {
+    for fault in [
+        Fault::ResetAfterApplying,
+        Fault::Refusal {
+            error: KnownError::ServiceConfigurationDatabaseError,
+            style: FaultStyle::Plain,
+            is_applied: true,
+        },
+        Fault::Status {
+            status: 504,
+            has_page: true,
+            is_applied: true,
+        },
+    ] {
+        let trial = Trial::new("");
+        trial.platform.arm(&fault, 1);
+        let said = trial.ok(&["add", "municipality", "0265", "--yes"]);
+        assert!(said.contains("1 there already"), "{said}");
+        let seen = trial.platform.seen();
+        let calls = seen.iter().filter(|seen| matches!(seen, Seen::Call { .. }));
+        assert_eq!(calls.count(), 2);
+        assert!(seen.iter().all(|seen| !matches!(
+            seen,
+            Seen::Call {
+                operation: Operation::Remove(_) | Operation::RemoveAll(_),
+                ..
+            }
+        )));
+    }
+}
+
+#[test]
+fn many_calls_wait_for_their_hour() {
+    let trial = Trial::new("pnr_file = \"numbers.txt\"");
+    trial.list(&numbers(101));
+    let at = |time: &str, more: &[&str]| {
+        let ended = command()
+            .args(trial.arguments(&[&["apply", "--yes"][..], more].concat()))
+            .env("CPRFLOW_NOW", time)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        trial.search(&said);
+        (ended.status.code().unwrap(), said)
+    };
+    // 11:00 in Denmark, and the middle of the night.
+    for (time, until) in [
+        ("2026-11-24T10:00:00Z", "16:00"),
+        ("2026-11-24T01:00:00Z", "06:00"),
+    ] {
+        let (code, said) = at(time, &[]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(until), "{said}");
+        assert!(said.contains("0 of 101 calls"), "{said}");
+    }
+    assert!(trial.held().is_empty());
+    let (code, said) = at("2026-11-24T10:00:00Z", &["--any-hour"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(trial.held().len(), 101);
+}
+
+/// Every point of a call, in a run of so many.
+fn points(calls: usize) -> Vec<String> {
+    (1..=calls)
+        .flat_map(|call| [format!("before-call-{call}"), format!("after-call-{call}")])
+        .collect()
+}
+
+#[test]
+fn apply_and_clear_are_killed_at_every_call_and_end_as_wanted() {
+    for point in points(3).into_iter().chain(["apply-done".to_owned()]) {
+        let trial = Trial::new("pnr_file = \"numbers.txt\"");
+        trial.list(&numbers(3));
+        assert!(trial.kill_at(&point, &["apply", "--yes"]), "{point}");
+        trial.ok(&["apply", "--yes"]);
+        assert_eq!(trial.held(), numbers(3), "{point}");
+        let effects = effects(&trial.platform.seen());
+        assert_eq!(effects.len(), 3, "{point}: {effects:?}");
+        assert!(
+            effects.values().all(|times| *times == 1),
+            "{point}: {effects:?}"
+        );
+    }
+    for point in points(1) {
+        let trial = Trial::new("");
+        trial.ok(&["add", "municipality", "0265", "0101", "--yes"]);
+        assert!(
+            trial.kill_at(&point, &["clear", "municipality", "--yes"]),
+            "{point}"
+        );
+        trial.ok(&["clear", "municipality", "--yes"]);
+        assert!(trial.filters().is_empty(), "{point}");
+        // Whatever it was killed at, what was there is known.
+        trial.ok(&["restore", "--yes"]);
+        assert_eq!(trial.filters().len(), 2, "{point}");
+    }
+}
+
+#[test]
+fn a_reorder_is_killed_at_every_call_and_orders_one_full_load() {
+    let more = ["reorder-begun", "reorder-removed-pnr", "reorder-done"].map(str::to_owned);
+    for point in points(4).into_iter().chain(more) {
+        for ending in ["reorder", "restore"] {
+            let trial = Trial::new("municipality_codes = [\"0265\"]");
+            trial.list(&numbers(3));
+            let list = trial.path("numbers.txt").display().to_string();
+            trial.ok(&["add", "pnr", &list, "--yes"]);
+            trial.ok(&["add", "municipality", "0265", "--yes"]);
+            trial.platform.seen();
+            assert!(
+                trial.kill_at(&point, &["reorder", "pnr", "--yes"]),
+                "{point}"
+            );
+            // Nothing else is begun before that is ended.
+            let said = trial.run(&["apply", "--yes"]).stderr + &trial.run(&["list"]).stderr;
+            assert!(said.contains("not finished"), "{point}: {said}");
+            trial.ok(&[ending, "--yes"]);
+            assert_eq!(trial.held(), numbers(3), "{point}, {ending}");
+            assert_eq!(
+                trial.filters().len(),
+                4,
+                "what was not to be reordered stays"
+            );
+            let effects = effects(&trial.platform.seen());
+            for number in numbers(3) {
+                let added = effects.get(&format!("ADDED {number}"));
+                let expected = match (ending, added) {
+                    // Putting back what is not missing orders nothing.
+                    ("restore", None) => point == "before-call-1" || point == "reorder-begun",
+                    (_, times) => times == Some(&1),
+                };
+                assert!(expected, "{point}, {ending}: {effects:?}");
+            }
+            // It is over.
+            assert!(!trial.ok(&["list"]).contains("not finished"), "{point}");
+        }
+    }
+}
+
+#[test]
+fn keys_and_secrets_stay_where_they_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let trial = Trial::new("");
+    trial.ok(&[
+        "add",
+        "municipality",
+        "0265",
+        "--yes",
+        "--log-level",
+        "trace",
+    ]);
+    trial.ok(&["clear", "municipality", "--yes"]);
+    let mut files = Vec::new();
+    walk(&trial.state(), &mut files);
+    assert!(files.len() >= 4, "log, key, lock, snapshot: {files:?}");
+    for file in files {
+        let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+    let mut key = Vec::new();
+    let path = trial.state().join("audit.key");
+    fs::File::open(path).unwrap().read_to_end(&mut key).unwrap();
+    let hexadecimal: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(key.len(), 32);
+    let audit = fs::read_to_string(trial.state().join("audit.jsonl")).unwrap();
+    assert!(!audit.contains(&hexadecimal));
+}
+
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => walk(&path, files),
+            false => files.push(path),
+        }
+    }
+}
