@@ -246,6 +246,11 @@ impl<W> Digesting<W> {
         io::copy(&mut bytes, &mut HashOnly(&mut self.hash))
     }
 
+    /// What is written to.
+    pub(crate) fn get_ref(&self) -> &W {
+        &self.inner
+    }
+
     /// What was written to, and the SHA-256 in hexadecimal.
     pub(crate) fn finish(self) -> (W, String) {
         use sha2::Digest;

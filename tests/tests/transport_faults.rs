@@ -71,7 +71,7 @@ fn a_server_that_says_nothing_or_never_stops_is_given_up_in_time() {
         let error = refusal(&server, &settings);
         let took = begun.elapsed();
         assert!(
-            took < login + Duration::from_secs(4),
+            took < login + SLACK,
             "{took:?} for {opening:?} {flood:?}: {error}"
         );
         let gave_up = matches!(
@@ -99,7 +99,7 @@ fn a_connection_that_ends_anywhere_before_the_folder_is_open_can_be_tried_again(
     SftpInbox::connect(&sshd.server_at(whole.port()), &sshd.settings()).unwrap();
     let needed = whole.bytes_down();
     assert!(needed > 2000, "{needed}");
-    let settings = impatient(&sshd);
+    let settings = sshd.settings();
     let mut seen = Vec::new();
     for fault in [Fault::Cut, Fault::Reset] {
         // The last bytes are the goodbye.
@@ -144,7 +144,10 @@ fn a_stall_anywhere_before_the_folder_is_open_ends_in_time() {
             matches!(error, TransportError::Timeout { .. }),
             "{after}: {error}"
         );
-        assert!(took >= PATIENCE && took < PATIENCE * 4, "{after}: {took:?}");
+        assert!(
+            took >= PATIENCE && took < PATIENCE + SLACK,
+            "{after}: {took:?}"
+        );
     }
 }
 
@@ -156,7 +159,7 @@ fn a_download_that_breaks_off_goes_on_where_it_ended() {
     for fault in [Fault::Cut, Fault::Reset] {
         for after in [5_000, 40_000, 1_000_000, 6_000_000, 12_000_000] {
             let proxy = Proxy::failing(sshd.port(), after, fault);
-            let settings = impatient(&sshd);
+            let settings = sshd.settings();
             let server = sshd.server_at(proxy.port());
             let mut inbox = SftpInbox::connect(&server, &settings).unwrap();
             let (mut got, error) = fetch(&mut inbox, 0);
@@ -175,10 +178,10 @@ fn a_download_that_breaks_off_goes_on_where_it_ended() {
             let begun = Instant::now();
             assert!(inbox.list().unwrap_err().ends_connection());
             assert!(inbox.stat(&name()).unwrap_err().ends_connection());
-            assert!(begun.elapsed() < Duration::from_secs(1));
+            assert!(begun.elapsed() < AT_ONCE);
             let begun = Instant::now();
             drop(inbox);
-            assert!(begun.elapsed() < Duration::from_secs(1));
+            assert!(begun.elapsed() < AT_ONCE);
 
             let mut inbox = SftpInbox::connect(&server, &settings).unwrap();
             let (rest, error) = fetch(&mut inbox, got.len() as u64);
@@ -197,7 +200,7 @@ fn a_download_that_stalls_ends_in_time_and_so_does_the_connection() {
     for after in [5_000, 3_000_000] {
         let proxy = Proxy::failing(sshd.port(), after, Fault::Stall);
         let server = sshd.server_at(proxy.port());
-        let mut inbox = SftpInbox::connect(&server, &impatient(&sshd)).unwrap();
+        let mut inbox = SftpInbox::connect(&server, &impatient_once_in(&sshd)).unwrap();
         let begun = Instant::now();
         let (_, error) = fetch(&mut inbox, 0);
         let error = error.unwrap();
@@ -212,10 +215,10 @@ fn a_download_that_stalls_ends_in_time_and_so_does_the_connection() {
             ),
             "{error}"
         );
-        assert!(took >= PATIENCE && took < PATIENCE * 3, "{took:?}");
+        assert!(took >= PATIENCE && took < PATIENCE + SLACK, "{took:?}");
         let begun = Instant::now();
         drop(inbox);
-        assert!(begun.elapsed() < Duration::from_secs(1));
+        assert!(begun.elapsed() < AT_ONCE);
         assert_eq!(proxy.faults_fired(), 1);
     }
 }
@@ -231,7 +234,7 @@ fn a_slow_line_is_no_stall() {
     };
     let proxy = Proxy::start(sshd.port(), treatment);
     let server = sshd.server_at(proxy.port());
-    let mut inbox = SftpInbox::connect(&server, &impatient(&sshd)).unwrap();
+    let mut inbox = SftpInbox::connect(&server, &impatient_once_in(&sshd)).unwrap();
     let begun = Instant::now();
     let (got, error) = fetch(&mut inbox, 0);
     assert!(error.is_none(), "{error:?}");
@@ -246,7 +249,7 @@ fn a_server_that_is_restarted_is_found_again() {
     };
     let content = numbers(60_000_000);
     fs::write(sshd.path("f"), &content).unwrap();
-    let (server, settings) = (sshd.server(), impatient(&sshd));
+    let (server, settings) = (sshd.server(), sshd.settings());
     let mut inbox = SftpInbox::connect(&server, &settings).unwrap();
     let mut got = vec![0; 1_000_000];
     let mut reader = inbox.open(&name(), 0).unwrap();
@@ -270,7 +273,7 @@ fn a_server_that_goes_while_nothing_happens_is_noticed_at_the_next_word() {
     let Some(mut sshd) = Sshd::plain() else {
         return;
     };
-    let mut inbox = SftpInbox::connect(&sshd.server(), &impatient(&sshd)).unwrap();
+    let mut inbox = SftpInbox::connect(&sshd.server(), &impatient_once_in(&sshd)).unwrap();
     // An idle connection is not cut off by its own watchdog.
     thread::sleep(PATIENCE * 3);
     assert!(inbox.list().unwrap().entries.is_empty());
@@ -278,7 +281,7 @@ fn a_server_that_goes_while_nothing_happens_is_noticed_at_the_next_word() {
     let begun = Instant::now();
     let error = inbox.remove(&name()).unwrap_err();
     assert!(matches!(error, TransportError::Lost { .. }), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < AT_ONCE);
 }
 
 #[test]
@@ -296,14 +299,20 @@ fn a_long_way_makes_a_download_no_slower_than_it_must() {
     assert!(got == content);
     // One request at a time would need 267 round trips of 100 ms.
     assert!(took >= Duration::from_millis(200), "{took:?}");
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(13), "{took:?}");
 }
 
 /// Waits so little that a test can wait for it, and no less than libssh2 can count.
 fn impatient(sshd: &Sshd) -> SftpSettings {
+    let mut settings = impatient_once_in(sshd);
+    settings.timeouts.login = PATIENCE;
+    settings
+}
+
+/// The same, once it is logged in: a login that must succeed takes its time on a busy machine.
+fn impatient_once_in(sshd: &Sshd) -> SftpSettings {
     SftpSettings {
         timeouts: Timeouts {
-            login: PATIENCE,
             stall: PATIENCE,
             ..Timeouts::default()
         },
@@ -312,6 +321,12 @@ fn impatient(sshd: &Sshd) -> SftpSettings {
 }
 
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much later than it should something may end, on a busy machine; the usual limits are longer than both together.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// Less than the limit of a goodbye.
+const AT_ONCE: Duration = Duration::from_millis(2500);
 
 /// Reads as much as comes, in small pieces.
 fn fetch(inbox: &mut SftpInbox, offset: u64) -> (Vec<u8>, Option<TransportError>) {

@@ -122,8 +122,10 @@ impl Sync {
         // A configuration that is wrong from the beginning is told at once.
         let mut interval = self.configuration()?.interval;
         let mut failures = 0;
+        let mut is_asked = false;
         loop {
-            if wait_for_window(stop, &now_please).is_err() {
+            // Whoever asks gets a look in a service window too.
+            if !is_asked && wait_for_window(stop, &now_please).is_err() {
                 return Ok(Outcome::Clean);
             }
             let looked = self.configuration().and_then(|configuration| {
@@ -146,9 +148,10 @@ impl Sync {
                 }
             };
             tracing::info!(seconds = pause.as_secs(), "waiting for the next look");
-            if wait(pause, stop, &now_please).is_err() {
-                return Ok(Outcome::Clean);
-            }
+            is_asked = match wait(pause, stop, &now_please) {
+                Ok(is_asked) => is_asked,
+                Err(_) => return Ok(Outcome::Clean),
+            };
         }
     }
 }
@@ -235,21 +238,24 @@ fn wait_for_window(stop: &Stop, now_please: &AtomicBool) -> Result<(), Error> {
         Some(end) => {
             let pause = Duration::try_from(end.duration_since(now)).unwrap_or_default();
             tracing::info!(until = %end, "the platform may be closed for service; waiting");
-            wait(pause, stop, now_please)
+            wait(pause, stop, now_please).map(drop)
         }
         None => stop.check(),
     }
 }
 
-/// Waits that long, or until somebody asks for a look.
-fn wait(pause: Duration, stop: &Stop, now_please: &AtomicBool) -> Result<(), Error> {
+/// Waits that long, or until somebody asks for a look; says whether somebody did.
+fn wait(pause: Duration, stop: &Stop, now_please: &AtomicBool) -> Result<bool, Error> {
     const GLANCE: Duration = Duration::from_millis(200);
     let mut left = pause;
-    while !left.is_zero() && !now_please.swap(false, Ordering::Relaxed) {
+    while !left.is_zero() {
+        if now_please.swap(false, Ordering::Relaxed) {
+            return Ok(true);
+        }
         stop.wait(left.min(GLANCE))?;
         left = left.saturating_sub(GLANCE);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// One minute after the first failure, then twice as long each time, up to the interval.

@@ -48,7 +48,7 @@ impl Fetch<'_> {
         let arrival = Arrival::default();
         arrival.arrived(self.from);
         let reader = self.spooled.reader()?;
-        let (downloaded, staged) = thread::scope(|threads| {
+        let (downloaded, on_disk, staged) = thread::scope(|threads| {
             let arrival = &arrival;
             let scanner = threads.spawn(move || {
                 let rows = |rows| self.observer.scanned(rows);
@@ -56,15 +56,21 @@ impl Fetch<'_> {
             });
             let downloaded = self.download(connection, &mut sink, arrival);
             arrival.ended(matches!(downloaded, Ok(None)));
+            // The disk is waited for while the scan goes on.
+            let on_disk = match downloaded {
+                Ok(None) => sink.get_ref().sync_all(),
+                _ => Ok(()),
+            };
             let staged = scanner
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (downloaded, staged)
+            (downloaded, on_disk, staged)
         });
         if let Some(changed) = downloaded? {
             self.spooled.remove()?;
             return Ok(Fetched::Changed(changed));
         }
+        on_disk.map_err(self.spooled.error())?;
         let (file, sha256) = sink.finish();
         crate::hook::reached("downloaded");
         self.spooled.complete(&file)?;

@@ -1,0 +1,137 @@
+//! The line to the server, and a server that goes.
+
+use cprflow_tests::extract;
+use cprflow_tests::proxy::{Fault, Proxy, Treatment};
+use cprflow_tests::trial::{Trial, transfer};
+
+use super::{NAME, published};
+
+#[test]
+fn cut_in_mid_download() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(8_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let port = trial.sshd().port();
+    let proxy = Proxy::failing(port, bytes.len() as u64 / 2, Fault::Cut);
+    trial.through(proxy.port());
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(proxy.faults_fired(), 1);
+    assert!(
+        ended.stderr.contains("the download was cut off"),
+        "{}",
+        ended.stderr
+    );
+    let carried = proxy.bytes_down();
+    assert!(
+        carried < bytes.len() as u64 * 3 / 2,
+        "it went on from there: {carried} of {}: {}",
+        bytes.len(),
+        ended.stderr
+    );
+    trial.assert_published(&[&bytes]);
+    assert!(trial.remote().is_empty());
+}
+
+#[test]
+fn cut_at_every_64_kib_of_a_small_file() {
+    const STEP: u64 = 64 * 1024;
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let port = trial.sshd().port();
+    let bytes = extract::small(400, 1);
+    let mut fired = 0;
+    let cuts = bytes.len() as u64 / STEP + 1;
+    for cut in 0..=cuts {
+        let extract = extract::small(400, 1 + cut);
+        trial.put(NAME, &extract, &transfer(1 + cut as u32));
+        let proxy = Proxy::failing(port, cut * STEP + 1, Fault::Cut);
+        trial.through(proxy.port());
+        // Cut while the connection is made or the inbox is read, a run ends; while it downloads, it goes on.
+        let first = trial.sync();
+        assert!([0, 2].contains(&first.code), "{}", first.stderr);
+        fired += proxy.faults_fired();
+        let second = trial.sync();
+        assert_eq!(second.code, 0, "{}", second.stderr);
+        assert!(trial.remote().is_empty(), "cut after {} KiB", cut * 64);
+    }
+    assert!(fired >= cuts, "{fired} of {cuts}");
+    let expected: Vec<_> = (0..=cuts).map(|cut| extract::small(400, 1 + cut)).collect();
+    let expected: Vec<&[u8]> = expected.iter().map(Vec::as_slice).collect();
+    trial.assert_published(&expected);
+}
+
+#[test]
+fn server_restart() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(3_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let stopped = trial.stop_at("half-downloaded");
+    assert!(trial.sshd().start_again());
+    let (code, said) = stopped.go_on();
+    assert_eq!(code, 0, "{said}");
+    trial.assert_published(&[&bytes]);
+    assert!(trial.remote().is_empty());
+}
+
+#[test]
+fn server_gone_for_long() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(3_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let stopped = trial.stop_at("half-downloaded");
+    trial.sshd().stop();
+    let (code, said) = stopped.go_on();
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("refuses the connection"), "{said}");
+    assert!(trial.sshd().start_again());
+    published(&trial, &[&bytes]);
+}
+
+#[test]
+fn stalled_server() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(8_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let port = trial.sshd().port();
+    let proxy = Proxy::failing(port, bytes.len() as u64 / 2, Fault::Stall);
+    trial.through(proxy.port());
+    let begun = std::time::Instant::now();
+    let ended = trial.run("sync", &["--unrestricted", "test", "--timeout", "3"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(proxy.faults_fired(), 1);
+    assert!(
+        ended.stderr.contains("no progress for 3s"),
+        "{}",
+        ended.stderr
+    );
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    trial.assert_published(&[&bytes]);
+}
+
+#[test]
+fn slow_line() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(400, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let treatment = Treatment {
+        rate: Some(256 * 1024),
+        ..Treatment::default()
+    };
+    let proxy = Proxy::start(trial.sshd().port(), treatment);
+    trial.through(proxy.port());
+    let begun = std::time::Instant::now();
+    published(&trial, &[&bytes]);
+    assert!(begun.elapsed().as_secs_f64() > bytes.len() as f64 / 262_144.0 * 0.9);
+}

@@ -1,0 +1,111 @@
+//! What comes again, under the same name or as the same transfer, and what goes too soon.
+
+use std::fs;
+
+use cprflow_tests::extract;
+use cprflow_tests::trial::{Trial, transfer};
+
+use super::{NAME, published, two_nights};
+
+#[test]
+fn same_transfer_twice() {
+    let trial = Trial::local();
+    let bytes = extract::small(20, 1);
+    // At once, under two names, and again a day later.
+    trial.put(NAME, &bytes, &transfer(1));
+    trial.put("d260302-copy.l431101", &bytes, &transfer(1));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("published already"),
+        "{}",
+        ended.stderr
+    );
+    trial.put(NAME, &bytes, &transfer(1));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("published already"),
+        "{}",
+        ended.stderr
+    );
+    trial.assert_published(&[&bytes]);
+    assert!(trial.remote().is_empty());
+}
+
+#[test]
+fn another_file_under_a_transfer_that_is_known() {
+    let trial = Trial::local();
+    let (bytes, other) = (extract::small(20, 1), extract::small(20, 2));
+    trial.put(NAME, &bytes, &transfer(1));
+    published(&trial, &[&bytes]);
+    trial.put(NAME, &other, &transfer(1));
+    for _ in 0..2 {
+        let ended = trial.sync();
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        assert!(
+            ended.text().contains("(transfer-reused)"),
+            "{}",
+            ended.text()
+        );
+    }
+    trial.assert_published(&[&bytes]);
+    assert_eq!(
+        trial.remote().len(),
+        2,
+        "nobody knows which is right: it stays"
+    );
+}
+
+#[test]
+fn same_name_again_with_new_content() {
+    let trial = Trial::local();
+    let (status, changes) = two_nights();
+    trial.put(NAME, &status, &transfer(1));
+    published(&trial, &[&status]);
+    trial.put(NAME, &changes, &transfer(2));
+    published(&trial, &[&status, &changes]);
+}
+
+/// Published, not yet removed, and meanwhile a newer delivery came under the same name: it must not be removed.
+#[test]
+fn same_name_again_before_the_first_is_removed() {
+    let trial = Trial::local();
+    let (status, changes) = two_nights();
+    trial.put(NAME, &status, &transfer(1));
+    trial.stop_at("published").kill();
+    trial.put(NAME, &changes, &transfer(2));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another file has come"),
+        "{}",
+        ended.stderr
+    );
+    trial.assert_published(&[&status, &changes]);
+    assert!(trial.remote().is_empty());
+}
+
+#[test]
+fn file_gone_between_list_and_open() {
+    let Some(trial) = Trial::sftp() else { return };
+    let bytes = extract::small(20, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let stopped = trial.stop_at("fetching");
+    fs::remove_file(trial.inbox().join(NAME)).unwrap();
+    let (code, said) = stopped.go_on();
+    assert_eq!(code, 0, "{said}");
+    assert!(trial.published().is_empty());
+    // Gone for good: somebody has to ask for it.
+    fs::remove_file(trial.inbox().join(format!("{NAME}.metadata"))).unwrap();
+    let ended = trial.sync();
+    assert_eq!(ended.code, 1, "{}", ended.text());
+    assert!(
+        ended.text().contains("(gone-from-server)"),
+        "{}",
+        ended.text()
+    );
+    // And if it comes back after all, it is taken.
+    trial.put(NAME, &bytes, &transfer(1));
+    published(&trial, &[&bytes]);
+}
