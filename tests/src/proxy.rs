@@ -257,7 +257,9 @@ fn give(receive: &Receiver<Block>, mut to: TcpStream, delay: Duration, stalled: 
             _ if stalled.load(Ordering::SeqCst) => continue,
             What::Bytes(bytes) => to.write_all(&bytes).is_ok(),
             What::End => {
-                let _ = to.shutdown(Shutdown::Both);
+                // What was given before still arrives: a socket that is shut in both directions answers what it is
+                // sent with a reset, and that overtakes.
+                let _ = to.shutdown(Shutdown::Write);
                 false
             }
             What::Reset => {

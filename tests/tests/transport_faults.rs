@@ -174,6 +174,11 @@ fn a_download_that_breaks_off_goes_on_where_it_ended() {
                 "{fault:?} after {after}: {error}"
             );
             assert!(got.len() < content.len());
+            if fault == Fault::Cut {
+                // Whatever came is given, but for the packet that was cut and what SSH needs for itself.
+                let least = (after - after / 50).saturating_sub(50_000);
+                assert!(got.len() as u64 >= least, "{} of {after}", got.len());
+            }
             // What is of no more use says so at once, every time.
             let begun = Instant::now();
             assert!(inbox.list().unwrap_err().ends_connection());

@@ -1,6 +1,6 @@
 //! Reading a file at the speed of the line.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use libssh2_sys as raw;
 use ssh2::{Error, ErrorCode, File};
@@ -17,6 +17,10 @@ pub(super) struct RemoteReader<'a> {
     inbox: &'a SftpInbox,
     file: Option<File>,
     name: RemoteName,
+    /// How much of the file libssh2 has given.
+    offset: u64,
+    /// What is to be told after the bytes that came before it.
+    failure: Option<TransportError>,
     buffer: Vec<u8>,
     at: usize,
     end: usize,
@@ -31,11 +35,13 @@ impl<'a> RemoteReader<'a> {
         offset: u64,
     ) -> Result<Self, TransportError> {
         // Nothing is sent for it.
-        io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
+        file.seek(SeekFrom::Start(offset))?;
         Ok(Self {
             inbox,
             file: Some(file),
             name: name.clone(),
+            offset,
+            failure: None,
             buffer: Vec::new(),
             at: 0,
             end: 0,
@@ -43,6 +49,9 @@ impl<'a> RemoteReader<'a> {
     }
 
     fn fetch(&mut self, into: Into<'_>) -> io::Result<usize> {
+        if let Some(failure) = self.failure.take() {
+            return Err(io::Error::other(failure));
+        }
         let Some(file) = &mut self.file else {
             return Err(io::Error::other(TransportError::Lost {
                 operation: Operation::Read,
@@ -55,7 +64,33 @@ impl<'a> RemoteReader<'a> {
         let limit = self.inbox.connection.limit(self.inbox.stall);
         let read = file.read(buffer);
         drop(limit);
-        read.map_err(|error| io::Error::other(self.meaning(&error)))
+        let room = buffer.len();
+        match read {
+            Ok(read) => {
+                self.offset += read as u64;
+                Ok(read)
+            }
+            Err(error) => self.fail(&error, room),
+        }
+    }
+
+    /// libssh2 forgets to say what it has put into the buffer before an error, which can be megabytes. Its place in
+    /// the file tells, and they are given on; the error comes after them.
+    fn fail(&mut self, error: &io::Error, room: usize) -> io::Result<usize> {
+        let failure = self.meaning(error);
+        let place = self
+            .file
+            .as_mut()
+            .and_then(|file| file.stream_position().ok());
+        let came = place.and_then(|place| usize::try_from(place.checked_sub(self.offset)?).ok());
+        match came {
+            Some(came @ 1..) if came <= room => {
+                self.offset += came as u64;
+                self.failure = Some(failure);
+                Ok(came)
+            }
+            _ => Err(io::Error::other(failure)),
+        }
     }
 
     /// What an error means. The reader of ssh2 keeps its message only; the code is looked up.
