@@ -13,7 +13,7 @@ mod watchdog;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ssh2::{ErrorCode, FileStat, FileType, OpenFlags, OpenType, Sftp};
 
@@ -223,7 +223,10 @@ impl Transport for SftpInbox {
         offset: u64,
     ) -> Result<Box<dyn Read + Send + '_>, TransportError> {
         // Servers follow links when they open. Where this one is looked at first, none is followed by mistake.
-        match self.lstat(name)? {
+        let asked = Instant::now();
+        let found = self.lstat(name)?;
+        let round_trip = asked.elapsed();
+        match found {
             None => return Err(TransportError::Gone { name: name.clone() }),
             Some(stat) if kind(&stat) != EntryKind::File => {
                 return Err(TransportError::NotAFile { name: name.clone() });
@@ -238,7 +241,7 @@ impl Transport for SftpInbox {
             .map_err(failed)?;
         let stat = file.stat().map_err(failed)?;
         drop(limit);
-        let reader = RemoteReader::new(self, file, name, offset)?;
+        let reader = RemoteReader::new(self, file, name, offset, round_trip)?;
         Ok(Box::new(Whole::new(
             reader,
             name,
