@@ -37,6 +37,7 @@ mod ipc_check;
 mod ledger;
 mod parquet_out;
 mod pnr;
+pub mod policy;
 mod report;
 mod restore;
 mod sandbox;
