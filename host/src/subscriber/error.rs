@@ -75,8 +75,9 @@ pub enum SubscriberError {
 
     /// There are filters that cannot be read, so a snapshot would not be whole.
     #[error(
-        "the subscription has {count} filters that cprflow cannot read, so what is removed could not be put back \
-         whole; nothing was changed. Look at them in the administration module"
+        "the subscription has {count} filters that cprflow cannot read, so nobody can tell what is missing and what \
+         is too much, or put back what is removed; no call was made on that ground. Look at them in the administration \
+         module: a newer cprflow may know them"
     )]
     Unreadable {
         /// How many.

@@ -87,7 +87,7 @@ impl Add {
         let chosen = self.target.choose()?;
         let filters = self.values.filters()?;
         let allowed = chosen.allows_national();
-        check_national(&filters, allowed).map_err(cprflow::Error::from)?;
+        check_national(&filters, allowed)?;
         words::warn_of_unknown(&filters);
         if self.manner.dry_run {
             return dry_run(connector, &chosen, filters.iter().map(Filter::add));
@@ -174,14 +174,13 @@ impl Apply {
         let chosen = self.target.choose()?;
         let wanted = self.list.over(chosen.wanted()?).wanted()?;
         let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
-        let plan = Plan::new(&wanted, &holding);
+        let plan = Plan::new(&wanted, &holding)?;
         show(&chosen, &plan, self.prune)?;
         words::warn_of_unknown(&plan.add);
         plan.check(Permission {
             allow_national: chosen.allows_national(),
             max_removals: self.prune.then_some(self.max_removals),
-        })
-        .map_err(cprflow::Error::from)?;
+        })?;
         let none = BTreeSet::new();
         let surplus = match self.prune {
             true => &plan.surplus,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use cprflow::Connector;
-use cprflow::subscriber::{Filter, Kind, SubscriptionSettings, list_file};
+use cprflow::subscriber::{Filter, Kind, SubscriberError, SubscriptionSettings, list_file};
 
 use super::{Failure, Outcome};
 
@@ -61,6 +61,12 @@ impl Subscription {
             Command::Reorder(reorder) => reorder.run(connector),
             Command::Restore(restore) => restore.run(connector),
         }
+    }
+}
+
+impl From<SubscriberError> for Failure {
+    fn from(error: SubscriberError) -> Self {
+        Self::Cprflow(error.into())
     }
 }
 

@@ -9,7 +9,7 @@ use cprflow::subscriber::{
     Filter, Kind, Plan, Snapshots, SubscriberError, Wanted, Work, call_count, check_national,
 };
 use cprflow::subscription::Operation;
-use cprflow::{Connector, Environment, Error};
+use cprflow::{Connector, Environment};
 
 use super::super::{Failure, Outcome, say};
 use super::change::{dry_run, look, nothing, show, work};
@@ -70,7 +70,7 @@ impl Reorder {
             .filter(|kind| holding.of(*kind).next().is_some())
             .collect();
         if kinds.is_empty() {
-            return Err(Error::from(SubscriberError::NothingToReorder).into());
+            return Err(SubscriberError::NothingToReorder.into());
         }
         let named: Vec<_> = kinds.iter().map(|kind| kind.plural()).collect();
         let mut out = anstream::stdout().lock();
@@ -134,13 +134,13 @@ impl Restore {
         }
         let plan = Plan {
             surplus: BTreeSet::new(),
-            ..Plan::new(&wanted, &holding)
+            ..Plan::new(&wanted, &holding)?
         };
         let mut out = anstream::stdout().lock();
         writeln!(out, "the snapshot of {}:", snapshot.taken)?;
         drop(out);
         show(&chosen, &plan, false)?;
-        check_national(&plan.add, chosen.allows_national()).map_err(Error::from)?;
+        check_national(&plan.add, chosen.allows_national())?;
         if self.manner.dry_run {
             return dry_run(connector, &chosen, plan.add.iter().map(Filter::add));
         }
