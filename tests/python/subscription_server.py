@@ -6,6 +6,7 @@ and ends when its standard input does.
 """
 
 import io
+import logging
 import pathlib
 import re
 import ssl
@@ -213,6 +214,8 @@ class Quiet(wsgiref.simple_server.WSGIRequestHandler):
 def main(certificate, key, clients, *uuids):
     global UUIDS
     UUIDS = list(uuids)
+    # Faults are what it is asked for; spyne would tell each with a traceback.
+    logging.disable()
     application = Application(
         [CprSubscriptionWebService],
         tns=SERVICE,

@@ -9,7 +9,9 @@ use cprflow::transport::Secret;
 use cprflow::transport::soap::{
     CertificateWarning, ClientCertificate, ServerCertificateProblem, SoapClient, SoapError,
 };
-use cprflow_platform::{ClientKeys, ClientKind, P12_PASSWORD, Seen, ServerCertificate, TlsVersions};
+use cprflow_platform::{
+    ClientKeys, ClientKind, P12_PASSWORD, Seen, ServerCertificate, TlsVersions,
+};
 use cprflow_tests::service::{Place, p12, pem};
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,6 +1,7 @@
 //! `cprflow subscription`: what the platform delivers, and changing it.
 
 mod change;
+mod errand;
 mod look;
 mod reorder;
 mod target;
@@ -70,7 +71,7 @@ impl From<SubscriberError> for Failure {
     }
 }
 
-/// How a command that changes something goes about it.
+/// How a command that changes something goes about it, and for whom.
 #[derive(Debug, Args)]
 struct Manner {
     /// Do not ask
@@ -84,6 +85,9 @@ struct Manner {
     /// Make many calls at any hour: also at night and in the platform's peak hours
     #[arg(long)]
     any_hour: bool,
+
+    #[command(flatten)]
+    target: target::Target,
 }
 
 /// A kind and values, checked here and not by the parser of the command line: that would repeat what it refuses, and
