@@ -6,11 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use cprflow::config::Configuration;
 use cprflow_platform::{
     Fault, FaultStyle, KnownError, Operation, Seen, ServerCertificate, TlsVersions,
 };
 use cprflow_tests::command::command;
 use cprflow_tests::steering::{Trial, effects, numbers};
+use jiff::{SignedDuration, Timestamp};
 
 #[test]
 fn all_operations_over_both_versions_of_tls() {
@@ -283,6 +285,37 @@ fn faults_are_advice() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn what_was_subscribed_to_and_never_came_is_told() {
+    let trial = Trial::new("");
+    trial.ok(&["add", "municipality", "0265", "--yes"]);
+    let ended = trial.run_with(&["add", "pnr", "-", "--yes"], "3113000001\n3113000002\n");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let config = trial.path("cprflow.toml");
+    let told = |days: i64| {
+        let configuration = Configuration::from_file(&config).unwrap();
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let status = cprflow::status::status(&configuration, now).unwrap();
+        let remarks = status[0].remarks.iter();
+        let found = remarks.filter(|remark| remark.text.contains("subscribed to"));
+        found.map(|remark| remark.text.clone()).collect::<String>()
+    };
+    assert_eq!(told(14), "", "the test environment loads nothing");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("environment = \"test\"\n", "")).unwrap();
+    assert_eq!(told(0), "");
+    let said = told(14);
+    trial.search(&said);
+    assert!(
+        said.contains("municipality 0265 Roskilde, 2 person numbers"),
+        "{said}"
+    );
+    trial.ok(&["clear", "pnr", "--yes"]);
+    assert!(!told(14).contains("person numbers"));
+    trial.ok(&["clear", "municipality", "--yes"]);
+    assert_eq!(told(14), "");
 }
 
 #[test]

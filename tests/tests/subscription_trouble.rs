@@ -1,5 +1,4 @@
 //! `cprflow subscription` as a process, when something is wrong with the way, the certificate, the answer or the size.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -130,7 +130,7 @@ pub enum SubscriberError {
     },
 
     /// A call failed, for good or for too long.
-    #[error("{error}\n{}", hints(*done, *total, call_id, *may_have_been_applied))]
+    #[error("{error}\n{}", hints(error, *done, *total, call_id, *may_have_been_applied))]
     Call {
         /// Why.
         #[source]
@@ -157,8 +157,26 @@ pub enum SubscriberError {
 }
 
 /// What the reader of a failed call needs besides the failure: how far it is, and what the helpdesk asks for.
-fn hints(done: usize, total: usize, call_id: &str, may_have_been_applied: bool) -> String {
+fn hints(
+    error: &Error,
+    done: usize,
+    total: usize,
+    call_id: &str,
+    may_have_been_applied: bool,
+) -> String {
     let mut hints = format!("  our id of the call, for the platform's helpdesk: {call_id}");
+    if let Error::Subscription(failure) = error
+        && let Some(fault) = &failure.fault
+    {
+        for (what, id) in [
+            ("CallUUID", &fault.call_uuid),
+            ("Received", &fault.received),
+        ] {
+            if let Some(id) = id {
+                hints.push_str(&format!("\n  {what}, as the platform says: {id}"));
+            }
+        }
+    }
     if may_have_been_applied {
         hints.push_str(
             "\n  the call may have been carried out all the same; running the command again finds out",
