@@ -20,7 +20,7 @@ pub(crate) fn scrub(text: &str, max_chars: usize) -> String {
 }
 
 /// Whether the text has anything that can be a person number.
-pub(crate) fn holds_number(text: &str) -> bool {
+pub fn holds_number(text: &str) -> bool {
     scrub_and_count(text, usize::MAX).1 > 0
 }
 

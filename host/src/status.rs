@@ -4,12 +4,14 @@ use cprflow_connector::layout;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::agreement::Agreement;
+use crate::agreement::{Agreement, Environment};
 use crate::calendar::{danish_time, days_since, working_days_between};
 use crate::config::{Configuration, Store};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ledger::{Ledger, Record, State, Stray, Visit};
+use crate::subscriber::awaited::{Awaited, awaited};
+use crate::subscriber::{self, Kind, municipality_name};
 
 /// How an agreement stands.
 #[derive(Debug, Serialize)]
@@ -63,6 +65,9 @@ pub fn status(configuration: &Configuration, now: Timestamp) -> Result<Vec<Statu
     Ok(all)
 }
 
+/// CPR's working days after which a full load should have begun: it comes the next night.
+const LOAD_WORKING_DAYS: u32 = 2;
+
 /// Hours after which half a delivery is worth a look.
 const HALF_HOURS: i64 = 24;
 
@@ -109,6 +114,7 @@ impl Look<'_> {
         let remarks = [
             self.of_visits(&status),
             self.of_silence(&status),
+            self.of_subscription(last)?,
             of_set_aside(&status),
             self.of_strays(&status),
             of_initial_load(&published),
@@ -153,6 +159,33 @@ impl Look<'_> {
             _ => return Vec::new(),
         };
         vec![needed(remark)]
+    }
+
+    /// Filters that bring a full load, and nothing has come since they were added.
+    fn of_subscription(&self, last: Option<Timestamp>) -> Result<Vec<Remark>, Error> {
+        // There, nothing is ever loaded.
+        if self.agreement.environment == Some(Environment::Test) {
+            return Ok(Vec::new());
+        }
+        let directory = subscriber::directory(&self.store.state, &self.agreement.name);
+        let mut awaited = awaited(&directory, last)?;
+        awaited.retain(|filter| self.working_days_since(filter.added) >= LOAD_WORKING_DAYS);
+        let Some(first) = awaited.first() else {
+            return Ok(Vec::new());
+        };
+        let days = self.working_days_since(first.added);
+        let numbers = awaited.iter().filter(|filter| filter.kind == Kind::Pnr);
+        let mut what: Vec<String> = awaited.iter().filter_map(named).collect();
+        match numbers.count() {
+            0 => {}
+            1 => what.push("a person number".to_owned()),
+            count => what.push(format!("{count} person numbers")),
+        }
+        Ok(vec![needed(format!(
+            "subscribed to, and nothing has come since: {}. The first was added {days} of CPR's working days ago, and a \
+             full load begins the next night. Compare with `cprflow subscription list`; if it is there, ask the helpdesk",
+            what.join(", ")
+        ))])
     }
 
     fn of_strays(&self, status: &Status) -> Vec<Remark> {
@@ -207,6 +240,15 @@ impl Look<'_> {
     fn working_days_since(&self, then: Timestamp) -> u32 {
         working_days_between(danish_time(then).date(), danish_time(self.now).date())
     }
+}
+
+/// A municipality by its name.
+fn named(filter: &Awaited) -> Option<String> {
+    let code = filter.value.as_deref()?;
+    Some(match municipality_name(code) {
+        Some(name) => format!("municipality {code} {name}"),
+        None => format!("municipality {code}, which cprflow does not know"),
+    })
 }
 
 fn of_set_aside(status: &Status) -> Vec<Remark> {

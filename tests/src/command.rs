@@ -70,8 +70,13 @@ pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("CPRFLOW_BIN") {
         Some(named) => PathBuf::from(named),
-        None => build(),
+        None => build("--bin", "cprflow"),
     })
+}
+
+/// An example, built like this test if that is not done yet.
+pub fn example(name: &str) -> PathBuf {
+    build("--example", name)
 }
 
 /// The directory of this build's profile, which the test executable stands in or below.
@@ -128,8 +133,8 @@ impl Default for Place {
     }
 }
 
-/// Cargo says where it puts the binary; it has nothing to do when that is fresh.
-fn build() -> PathBuf {
+/// Cargo says where it puts the program; it has nothing to do when that is fresh.
+fn build(kind: &str, name: &str) -> PathBuf {
     let directory = profile_directory();
     let profile = match directory.file_name().and_then(OsStr::to_str) {
         Some("debug") | None => "dev",
@@ -139,7 +144,7 @@ fn build() -> PathBuf {
     let built = Command::new(cargo)
         .current_dir(crate::root())
         // With the features of the whole workspace, as the tests themselves are built, or much is built once more.
-        .args(["build", "--workspace", "--bin", "cprflow"])
+        .args(["build", "--workspace", kind, name])
         .args(["--profile", profile, "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()
@@ -147,10 +152,13 @@ fn build() -> PathBuf {
     let binary = String::from_utf8_lossy(&built.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "cprflow")
+        .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
     // Where there are no sources to build from, the one beside the test must do.
-    let binary = binary.unwrap_or_else(|| directory.join("cprflow"));
+    let binary = binary.unwrap_or_else(|| match kind {
+        "--example" => directory.join("examples").join(name),
+        _ => directory.join(name),
+    });
     assert!(binary.is_file(), "there is no {}", binary.display());
     binary
 }

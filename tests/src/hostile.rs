@@ -77,6 +77,28 @@ impl Hostile {
         (server, ca)
     }
 
+    /// A proxy that passes on what goes through it.
+    pub fn proxy() -> Self {
+        Self::start(|mut connection| {
+            let head = read_head(&mut connection);
+            let target = head.split(' ').nth(1).unwrap().to_owned();
+            let mut server = TcpStream::connect(target).unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let (mut from, mut to) = (connection.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            thread::spawn(move || std::io::copy(&mut server, &mut connection));
+        })
+    }
+
+    /// A proxy that passes nothing on.
+    pub fn refusing_proxy() -> Self {
+        Self::start(|mut connection| {
+            read_head(&mut connection);
+            // Who asked may be gone.
+            let _ = connection.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+        })
+    }
+
     /// The port to connect to.
     pub fn port(&self) -> u16 {
         self.port
@@ -94,4 +116,17 @@ impl Drop for Hostile {
         // Wakes the thread that accepts.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
     }
+}
+
+/// What a proxy is asked for.
+fn read_head(connection: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut block = [0; 4096];
+    while !head.ends_with(b"\r\n\r\n") {
+        match connection.read(&mut block) {
+            Ok(read @ 1..) => head.extend_from_slice(&block[..read]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
 }

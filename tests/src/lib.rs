@@ -11,6 +11,7 @@
 //! - [`python`]: a Python to read results with
 //! - [`service`]: a stand-in platform and clients of its subscription service
 //! - [`sshd`]: OpenSSH's server with keys and a folder of its own
+//! - [`steering`]: `cprflow subscription` on a stand-in platform
 //! - [`trial`]: the daily job on an inbox and a dataset of its own
 #![expect(
     clippy::expect_used,
@@ -33,6 +34,7 @@ pub mod python;
 pub mod rows;
 pub mod service;
 pub mod sshd;
+pub mod steering;
 pub mod trial;
 
 /// The root of the repository.

@@ -9,7 +9,9 @@ use cprflow::transport::Secret;
 use cprflow::transport::soap::{
     CertificateWarning, ClientCertificate, ServerCertificateProblem, SoapClient, SoapError,
 };
-use cprflow_platform::{ClientKind, P12_PASSWORD, Seen, ServerCertificate, TlsVersions};
+use cprflow_platform::{
+    ClientKeys, ClientKind, P12_PASSWORD, Seen, ServerCertificate, TlsVersions,
+};
 use cprflow_tests::service::{Place, p12, pem};
 use jiff::{SignedDuration, Timestamp};
 
@@ -78,6 +80,35 @@ fn a_certificate_that_the_server_does_not_take_is_told_as_such() {
         seen.iter().all(|seen| matches!(seen, Seen::Handshake(_))),
         "{seen:?}"
     );
+}
+
+#[test]
+fn a_server_that_gets_no_certificate_is_told_as_such() {
+    let place = Place::new();
+    let platform = &place.platform;
+    for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+        platform
+            .set_client_keys(ClientKeys::OnlyRsa, versions)
+            .unwrap();
+        // Its key is of a kind that the server does not take, so there is none to show.
+        let error = place.call().unwrap_err();
+        assert!(
+            matches!(error, SoapError::ClientCertificateRefused { .. }),
+            "{error}"
+        );
+        let text = error.to_string();
+        assert!(text.contains("it got none"), "{text}");
+        assert!(!error.is_transient() && !error.may_have_been_applied());
+        let rsa = platform.issue("rsa", ClientKind::Rsa).unwrap();
+        let client = place.client_with(pem(&rsa)).unwrap();
+        assert_eq!(client.call(&place.request()).unwrap().status, 200);
+    }
+    let refused = platform
+        .seen()
+        .iter()
+        .filter(|seen| matches!(seen, Seen::Handshake(_)))
+        .count();
+    assert_eq!(refused, 2);
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //! failure is told by its kind, says what to do, and says whether the request may have been carried out.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -258,10 +257,7 @@ fn an_answer_without_end_is_not_taken_in() {
 #[test]
 fn a_proxy_is_used_if_it_is_configured_and_never_by_the_environment() {
     let place = Place::new();
-    let refusing = Hostile::start(|mut connection| {
-        read_head(&mut connection);
-        let _ = connection.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
-    });
+    let refusing = Hostile::refusing_proxy();
     let mut settings = place.settings(pem(place.platform.client()));
     settings.proxy = Some(format!("http://me:hunter2@127.0.0.1:{}", refusing.port()));
     assert!(!format!("{settings:?}").contains("hunter2"));
@@ -272,15 +268,7 @@ fn a_proxy_is_used_if_it_is_configured_and_never_by_the_environment() {
     assert_eq!(refusing.connections(), 1);
 
     // TLS goes through a proxy that lets us: it sees where to, and not what.
-    let passing = Hostile::start(|mut connection| {
-        let head = read_head(&mut connection);
-        let target = head.split(' ').nth(1).unwrap().to_owned();
-        let mut server = TcpStream::connect(target).unwrap();
-        connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        let (mut from, mut to) = (connection.try_clone().unwrap(), server.try_clone().unwrap());
-        thread::spawn(move || std::io::copy(&mut from, &mut to));
-        thread::spawn(move || std::io::copy(&mut server, &mut connection));
-    });
+    let passing = Hostile::proxy();
     settings.proxy = Some(format!("http://127.0.0.1:{}", passing.port()));
     let client = SoapClient::new(&settings, Timestamp::now()).unwrap();
     assert_eq!(client.call(&place.request()).unwrap().status, 200);
@@ -322,17 +310,4 @@ fn a_call_of_another_process() {
     let place = Place::new();
     assert_eq!(place.call().unwrap().status, 200);
     assert_eq!(place.platform.seen().len(), 1);
-}
-
-/// What a proxy is asked for.
-fn read_head(connection: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    let mut block = [0; 4096];
-    while !head.ends_with(b"\r\n\r\n") {
-        match connection.read(&mut block) {
-            Ok(read @ 1..) => head.extend_from_slice(&block[..read]),
-            _ => break,
-        }
-    }
-    String::from_utf8_lossy(&head).into_owned()
 }

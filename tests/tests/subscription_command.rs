@@ -1,231 +1,18 @@
-//! `cprflow subscription` as a process, against the stand-in platform over TLS with client certificates.
-//!
-//! Everything that it says, and everything that it keeps but for snapshots and lists, is searched for person numbers,
-//! keys and whole UUIDs.
+//! `cprflow subscription` as a process, against the stand-in platform over TLS with client certificates: what it does.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::thread;
 
+use cprflow::config::Configuration;
 use cprflow_platform::{
-    Agreement, Fault, FaultStyle, Filter, KnownError, Operation, Options, Platform, Seen,
-    ServerCertificate, SftpServer, TlsVersions,
+    Fault, FaultStyle, KnownError, Operation, Seen, ServerCertificate, TlsVersions,
 };
-use cprflow_tests::command::{Ended, command, cprflow_with};
-
-/// Numbers of nobody: the days do not exist.
-fn numbers(count: usize) -> Vec<String> {
-    (1..=count).map(|n| format!("3113{n:06}")).collect()
-}
-
-struct Trial {
-    platform: Platform,
-    directory: tempfile::TempDir,
-}
-
-impl Trial {
-    /// One agreement, and what its subscription should hold.
-    fn new(subscription: &str) -> Self {
-        Self::of(1, subscription)
-    }
-
-    fn of(agreements: u32, subscription: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut options = Options::new(directory.path().join("platform"), 10, 1);
-        options.sftp = SftpServer::InProcess;
-        options.agreements = (0..agreements).map(|n| Agreement::of_seed(1, n)).collect();
-        let platform = Platform::start(options).unwrap();
-        let trial = Self {
-            platform,
-            directory,
-        };
-        trial.configure(subscription);
-        trial
-    }
-
-    fn configure(&self, subscription: &str) {
-        let mut text = "dataset = \"dataset\"\nstate = \"state\"\n".to_owned();
-        let client = self.platform.client();
-        for (place, agreement) in self.platform.agreements().iter().enumerate() {
-            text.push_str(&format!(
-                "[agreement.a{place}]\nenvironment = \"test\"\ninbox = \"inbox\"\n\
-                 [agreement.a{place}.service]\nendpoint = {:?}\nservice_agreement_uuid = {:?}\n\
-                 user_system_uuid = {:?}\nuser_uuid = {:?}\nmunicipality = \"0265\"\npurpose = \"a trial\"\n\
-                 certificate = {:?}\nkey = {:?}\nca = {:?}\ntimeout_seconds = 5\n\
-                 [agreement.a{place}.subscription]\n{subscription}\n",
-                self.platform.url(),
-                agreement.uuid,
-                agreement.user_system,
-                agreement.user,
-                client.chain,
-                client.key,
-                self.platform.ca(),
-            ));
-        }
-        fs::write(self.path("cprflow.toml"), text).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn list(&self, numbers: &[String]) {
-        fs::write(self.path("numbers.txt"), numbers.join("\n") + "\n").unwrap();
-    }
-
-    fn arguments(&self, arguments: &[&str]) -> Vec<String> {
-        let mut all = vec!["subscription".to_owned()];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        all.push("--config".to_owned());
-        all.push(self.path("cprflow.toml").display().to_string());
-        all
-    }
-
-    /// Runs a command; what it says is searched.
-    fn run(&self, arguments: &[&str]) -> Ended {
-        self.run_with(arguments, "")
-    }
-
-    fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
-        let ended = cprflow_with(self.arguments(arguments), input.as_bytes());
-        self.search(&ended.stderr);
-        self.search(ended.text());
-        ended
-    }
-
-    fn ok(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        assert_eq!(
-            ended.code,
-            0,
-            "{arguments:?}: {}{}",
-            ended.text(),
-            ended.stderr
-        );
-        ended.text().to_owned() + &ended.stderr
-    }
-
-    fn refused(&self, arguments: &[&str]) -> String {
-        let ended = self.run(arguments);
-        assert_eq!(
-            ended.code,
-            2,
-            "{arguments:?}: {}{}",
-            ended.text(),
-            ended.stderr
-        );
-        ended.stderr
-    }
-
-    /// Runs a command and kills it at that point; false if it ended before.
-    fn kill_at(&self, point: &str, arguments: &[&str]) -> bool {
-        let mut child = command()
-            .args(self.arguments(arguments))
-            .env("CPRFLOW_STOP_AT", point)
-            .env("CPRFLOW_GO_ON", self.path("never"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut is_there = false;
-        for line in stderr.lines() {
-            let line = line.unwrap();
-            self.search(&line);
-            if line == format!("stopped at {point}") {
-                is_there = true;
-                break;
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        is_there
-    }
-
-    fn agreement(&self) -> &Agreement {
-        &self.platform.agreements()[0]
-    }
-
-    fn filters(&self) -> Vec<Filter> {
-        self.platform.filters(self.agreement())
-    }
-
-    fn held(&self) -> Vec<String> {
-        let pnr = |filter| match filter {
-            Filter::Pnr(number) => Some(number),
-            _ => None,
-        };
-        self.filters().into_iter().filter_map(pnr).collect()
-    }
-
-    fn state(&self) -> PathBuf {
-        self.path("state").join("subscription").join("a0")
-    }
-
-    fn audit(&self) -> Vec<serde_json::Value> {
-        let text = fs::read_to_string(self.state().join("audit.jsonl")).unwrap_or_default();
-        self.search(&text);
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// No person number, no whole UUID of the agreement, no key.
-    fn search(&self, text: &str) {
-        for agreement in self.platform.agreements() {
-            for uuid in [&agreement.uuid, &agreement.user_system, &agreement.user] {
-                assert!(!text.contains(uuid.as_str()), "a whole UUID: {text}");
-            }
-        }
-        assert!(!text.contains("PRIVATE KEY"), "{text}");
-        let mut digits = 0;
-        for character in text.chars() {
-            digits = match character.is_ascii_digit() {
-                true => digits + 1,
-                false => 0,
-            };
-            assert!(digits < 10, "what can be a person number: {text}");
-        }
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        if !thread::panicking() {
-            self.audit();
-            let journal = fs::read_to_string(self.state().join("reorder.json"));
-            self.search(&journal.unwrap_or_default());
-        }
-    }
-}
-
-/// How often each change was carried out with an effect.
-fn effects(seen: &[Seen]) -> BTreeMap<String, usize> {
-    let mut effects = BTreeMap::new();
-    for seen in seen {
-        if let Seen::Call {
-            operation,
-            result: Some(result @ ("ADDED" | "REMOVED")),
-            is_applied: true,
-            ..
-        } = seen
-        {
-            let what = match operation {
-                Operation::Add(Filter::Pnr(number)) | Operation::Remove(Filter::Pnr(number)) => {
-                    number.as_str()
-                }
-                other => other.name(),
-            };
-            *effects.entry(format!("{result} {what}")).or_default() += 1;
-        }
-    }
-    effects
-}
+use cprflow_tests::command::command;
+use cprflow_tests::steering::{Trial, effects, numbers};
+use jiff::{SignedDuration, Timestamp};
 
 #[test]
 fn all_operations_over_both_versions_of_tls() {
@@ -443,9 +230,19 @@ fn one_agreement_is_named() {
 #[test]
 fn faults_are_advice() {
     let trial = Trial::new("");
-    for (error, party) in [
-        (KnownError::WrongUserSystem, "Check the service agreement"),
-        (KnownError::InvalidCallParameters, "The request is wrong"),
+    for (error, party, times) in [
+        (
+            KnownError::WrongUserSystem,
+            "Check the service agreement",
+            1,
+        ),
+        (KnownError::InvalidCallParameters, "The request is wrong", 1),
+        // The platform's own trouble is tried three times, and then told.
+        (
+            KnownError::ServiceConfigurationDatabaseError,
+            "The platform may answer later",
+            3,
+        ),
     ] {
         for style in FaultStyle::ALL {
             let fault = Fault::Refusal {
@@ -453,29 +250,27 @@ fn faults_are_advice() {
                 style,
                 is_applied: false,
             };
-            trial.platform.arm(&fault, 1);
+            trial.platform.arm(&fault, times);
             let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
             assert!(said.contains(party), "{style:?}: {said}");
+            assert!(said.contains(error.text()), "{style:?}: {said}");
             assert!(said.contains("our id of the call"), "{said}");
             assert_eq!(trial.platform.disarm(), 0);
             let audit = trial.audit();
-            assert_eq!(audit.last().unwrap()["result"], "refused");
+            let last = audit.last().unwrap();
+            let is_refused = times == 1;
+            assert_eq!(
+                last["result"],
+                if is_refused { "refused" } else { "unknown" }
+            );
             if style == FaultStyle::TextBlock {
-                assert!(audit.last().unwrap()["platform_call_id"].is_string());
+                assert!(last["platform_call_id"].is_string());
+                let call = last["platform_call_id"].as_str().unwrap();
+                assert!(said.contains(call), "the helpdesk asks for it: {said}");
             }
         }
     }
-    assert!(trial.filters().is_empty(), "and none of it was tried twice");
-    // The platform's own trouble is tried three times, and then told.
-    let database = Fault::Refusal {
-        error: KnownError::ServiceConfigurationDatabaseError,
-        style: FaultStyle::Typed,
-        is_applied: false,
-    };
-    trial.platform.arm(&database, 3);
-    let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
-    assert!(said.contains("ServiceConfigurationDatabaseError"), "{said}");
-    assert_eq!(trial.platform.disarm(), 0);
+    assert!(trial.filters().is_empty(), "none of it was carried out");
     // A person number in a fault is scrubbed, here and in the log.
     for _ in 0..3 {
         trial.platform.arm(&Fault::PersonNumberInFault, 1);
@@ -485,6 +280,42 @@ fn faults_are_advice() {
         "3113000001\n",
     );
     assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("PNR not found: [number]"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn what_was_subscribed_to_and_never_came_is_told() {
+    let trial = Trial::new("");
+    trial.ok(&["add", "municipality", "0265", "--yes"]);
+    let ended = trial.run_with(&["add", "pnr", "-", "--yes"], "3113000001\n3113000002\n");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let config = trial.path("cprflow.toml");
+    let told = |days: i64| {
+        let configuration = Configuration::from_file(&config).unwrap();
+        let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let status = cprflow::status::status(&configuration, now).unwrap();
+        let remarks = status[0].remarks.iter();
+        let found = remarks.filter(|remark| remark.text.contains("subscribed to"));
+        found.map(|remark| remark.text.clone()).collect::<String>()
+    };
+    assert_eq!(told(14), "", "the test environment loads nothing");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("environment = \"test\"\n", "")).unwrap();
+    assert_eq!(told(0), "");
+    let said = told(14);
+    trial.search(&said);
+    assert!(
+        said.contains("municipality 0265 Roskilde, 2 person numbers"),
+        "{said}"
+    );
+    trial.ok(&["clear", "pnr", "--yes"]);
+    assert!(!told(14).contains("person numbers"));
+    trial.ok(&["clear", "municipality", "--yes"]);
+    assert_eq!(told(14), "");
 }
 
 #[test]

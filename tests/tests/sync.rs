@@ -100,6 +100,12 @@ fn everything_must_be_asked_for() {
         ended.stderr
     );
     assert_eq!(trial.run("sync", &["--unrestricted", " "]).code, 2);
+    for number in ["0101010101", "case of 010101-0101"] {
+        let ended = trial.run("sync", &["--unrestricted", number]);
+        assert_eq!(ended.code, 2);
+        assert!(ended.stderr.contains("person number"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("0101"), "{}", ended.stderr);
+    }
     assert_eq!(trial.remote().len(), 2);
     assert!(trial.published().is_empty());
 }

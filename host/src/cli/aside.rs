@@ -3,6 +3,7 @@
 use clap::Args;
 use cprflow::sync::Stop;
 use cprflow::{Connector, DeliveryChoice, config::ACCEPTABLE};
+use cprflow_connector::holds_number;
 
 use super::source::Source;
 use super::sync::{ReportFormat, run};
@@ -63,7 +64,7 @@ impl Retry {
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let mut configuration = self.source.configuration()?;
         if let Some(purpose) = &self.unrestricted {
-            configuration.unrestricted(purpose);
+            configuration.unrestricted(purpose)?;
         }
         DeliveryChoice::new(&configuration, &self.delivery)
             .release(&self.accept, self.production_date.as_deref())?;
@@ -74,10 +75,11 @@ impl Retry {
 impl SetAside {
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         // Not in clap's hands: its error would repeat the text.
-        let digits = |run: &[u8]| run.iter().all(u8::is_ascii_digit);
-        if self.reason.as_bytes().windows(10).any(digits) {
+        if holds_number(&self.reason) {
             return Err(Failure::Usage(
-                "the reason has ten digits in a row, and the ledger holds no person numbers: say it without".to_owned(),
+                "there is something in the reason that can be a person number, and the ledger holds none: say it \
+                 without"
+                    .to_owned(),
             ));
         }
         let configuration = self.source.configuration()?;

@@ -41,7 +41,7 @@ pub(crate) struct Sync {
     source: Source,
 
     /// Publish everything of everyone, for this purpose; it stands in every _delivery.json
-    #[arg(long, value_name = "PURPOSE", value_parser = purpose)]
+    #[arg(long, value_name = "PURPOSE")]
     unrestricted: Option<String>,
 
     /// Days that extracts stay in the spool which were set aside or not finished
@@ -70,13 +70,6 @@ pub(crate) enum ReportFormat {
     Json,
 }
 
-fn purpose(text: &str) -> Result<String, String> {
-    match text.trim() {
-        "" => Err("say what for, in words".to_owned()),
-        purpose => Ok(purpose.to_owned()),
-    }
-}
-
 impl Sync {
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let stop = Stop::default();
@@ -94,7 +87,7 @@ impl Sync {
     fn configuration(&self) -> Result<Configuration, Failure> {
         let mut configuration = self.source.configuration()?;
         if let Some(purpose) = &self.unrestricted {
-            configuration.unrestricted(purpose);
+            configuration.unrestricted(purpose)?;
         }
         if let Some(days) = self.max_age {
             configuration.max_age_days(days);

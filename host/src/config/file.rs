@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::service::{ServiceEntry, SubscriptionEntry};
 use super::{
     Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
-    DEFAULT_SILENT_WORKING_DAYS, inbox, is_remote, secret_file, stores,
+    DEFAULT_SILENT_WORKING_DAYS, check_purpose, inbox, is_remote, secret_file, stores,
 };
 use crate::agreement::{Agreement, AgreementName, Environment, FileMarks};
 use crate::transport::{Fingerprint, Secret, SftpSettings};
@@ -130,10 +130,8 @@ fn agreement(
         .as_deref()
         .or(dataset)
         .ok_or("name a `dataset`, here or for all agreements at the top of the file")?;
-    if let Some(purpose) = &entry.unrestricted
-        && purpose.trim().is_empty()
-    {
-        return Err("`unrestricted` needs the purpose, in words".to_owned());
+    if let Some(purpose) = &entry.unrestricted {
+        check_purpose(purpose).map_err(|what| format!("unrestricted: {what}"))?;
     }
     let service = entry.service.map(|service| {
         let purpose = entry.unrestricted.as_deref();

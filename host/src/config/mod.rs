@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cprflow_connector::holds_number;
 use sha2::Digest;
 
 use crate::agreement::{Agreement, AgreementName, FileMarks};
@@ -126,14 +127,17 @@ impl Configuration {
     }
 
     /// Lets everything through for that purpose, for agreements that have none of their own.
-    pub fn unrestricted(&mut self, purpose: &str) {
+    pub fn unrestricted(&mut self, purpose: &str) -> Result<(), Error> {
+        check_purpose(purpose)
+            .map_err(|what| Error::Request(format!("--unrestricted PURPOSE: {what}")))?;
         for store in &mut self.stores {
             for agreement in &mut store.agreements {
                 agreement
                     .unrestricted
-                    .get_or_insert_with(|| purpose.to_owned());
+                    .get_or_insert_with(|| purpose.trim().to_owned());
             }
         }
+        Ok(())
     }
 
     /// Puts ledger and spool there. With several datasets, each gets a directory of its own in it.
@@ -196,8 +200,20 @@ pub fn secret_file(path: &Path) -> Result<Secret, Error> {
             ),
         });
     }
-    let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(Error::file(path))?);
     Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+/// An error if a text does not say what data is for. It is kept in manifests and audit logs.
+fn check_purpose(purpose: &str) -> Result<(), &'static str> {
+    match purpose.trim() {
+        "" => Err("say what for, in words"),
+        purpose if holds_number(purpose) => Err(
+            "there is something in it that can be a person number, and it is kept in manifests and logs: say it \
+             without",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The agreements by dataset.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::check_purpose;
 use crate::agreement::Environment;
 use crate::subscriber::settings::{SERVICE_UUID, endpoint};
 use crate::subscriber::{
@@ -74,6 +75,9 @@ impl ServiceEntry {
         };
         if !address.starts_with("https://") {
             return Err("service.endpoint: the address begins with https://".to_owned());
+        }
+        if let Some(purpose) = &self.purpose {
+            check_purpose(purpose).map_err(|what| format!("service.purpose: {what}"))?;
         }
         let municipality = self.municipality.map(|code| {
             let filter = Filter::parse(Kind::Municipality, &code);
@@ -226,6 +230,10 @@ mod tests {
             (
                 "certificate = \"c\"\nkey = \"k\"\nmunicipality = \"hunter2\"",
                 "four digits",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\npurpose = \"hunter2 for 010101-0101\"",
+                "person number",
             ),
             (
                 "certificate = \"c\"\nkey = \"k\"\nservice_uuid = \"hunter2\"",

@@ -1,9 +1,9 @@
 //! The audit log: every change of a subscription that was asked of the platform, and what came of it.
 //!
 //! The platform knows the calling system only; who asked for what, and about whom, the system itself must be able to
-//! tell. A line is a JSON object. Each call has two: one before it is made, so that none is missing whatever happens,
-//! and one with what came of it. A person number stands in it as a keyed hash: whoever has the key can tell whether a
-//! given person was subscribed to, and nobody can read the numbers back.
+//! tell. A line is a JSON object. Each call has two: one that is on the disk before the call is made, so that no call is
+//! missing whatever happens, and one with what came of it. A person number stands in it as a keyed hash: whoever has
+//! the key can tell whether a given person was subscribed to, and nobody can read the numbers back.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -14,11 +14,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::SubscriberError;
 use super::filter::{Filter, Kind};
 use crate::error::Error;
 use crate::pnr::Pnr;
+use crate::spool::sync_directory;
+
+/// The log's file, in the directory of a subscription.
+pub(super) const NAME: &str = "audit.jsonl";
 
 /// Bytes of the key.
 const KEY: usize = 32;
@@ -68,24 +73,27 @@ struct Line<'a> {
 impl Audit {
     /// Opens the log in that directory, and makes it and its key if they are not there.
     pub fn open(directory: &Path, agreement: &str, purpose: Option<&str>) -> Result<Self, Error> {
-        let path = directory.join("audit.jsonl");
+        let path = directory.join(NAME);
+        let key = Key::open(&directory.join("audit.key"))?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .mode(0o600)
             .open(&path)
             .map_err(Error::file(&path))?;
+        sync_directory(Some(directory))?;
         Ok(Self {
             file,
             path,
-            key: Key::open(&directory.join("audit.key"))?,
+            key,
             who: who(),
             agreement: agreement.to_owned(),
             purpose: purpose.map(str::to_owned),
         })
     }
 
-    /// Writes a line. A change that cannot be told is not made, so this may fail.
+    /// Writes a line; it is on the disk when this returns. A change that cannot be told is not made, so this may
+    /// fail.
     pub(crate) fn write(&mut self, entry: Entry<'_>) -> Result<(), Error> {
         let (value, pnr_hash) = match entry.filter {
             Some(Filter::Pnr(pnr)) => (None, Some(self.key.hash(pnr))),
@@ -111,12 +119,15 @@ impl Audit {
         })?;
         line.push(b'\n');
         // In one piece: whoever is killed leaves no half line.
-        self.file.write_all(&line).map_err(Error::file(&self.path))
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .map_err(Error::file(&self.path))
     }
 }
 
-/// The key of the hashes of one agreement. It is never printed.
-struct Key([u8; KEY]);
+/// The key of the hashes of one agreement. It is never printed, and wiped from memory when it is dropped.
+struct Key(Zeroizing<[u8; KEY]>);
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -129,16 +140,15 @@ impl Key {
     fn open(path: &Path) -> Result<Self, Error> {
         match std::fs::read(path) {
             Ok(bytes) => {
-                let bytes: [u8; KEY] =
-                    bytes
-                        .try_into()
-                        .map_err(|_| SubscriberError::State {
-                            path: path.to_owned(),
-                            what: "this is no key of the audit log. Put the right one back: without it nobody can tell \
-                                   whom earlier lines are about"
-                                .to_owned(),
-                        })?;
-                Ok(Self(bytes))
+                let bytes = Zeroizing::new(bytes);
+                let key = bytes.as_slice().try_into();
+                let key = key.map_err(|_| SubscriberError::State {
+                    path: path.to_owned(),
+                    what: "this is no key of the audit log. Put the right one back: without it nobody can tell whom \
+                           earlier lines are about"
+                        .to_owned(),
+                })?;
+                Ok(Self(Zeroizing::new(key)))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Self::make(path),
             Err(error) => Err(Error::file(path)(error)),
@@ -147,15 +157,15 @@ impl Key {
 
     /// A file of that name is whole or not there.
     fn make(path: &Path) -> Result<Self, Error> {
-        let mut key = [0; KEY];
-        random(&mut key)?;
-        super::private_file(path, &key)?;
+        let mut key = Zeroizing::new([0; KEY]);
+        random(key.as_mut_slice())?;
+        super::private_file(path, key.as_slice())?;
         Ok(Self(key))
     }
 
     fn hash(&self, pnr: &Pnr) -> String {
         // A key of any length will do, so this cannot fail; an empty hash would tell nothing of anybody.
-        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(self.0.as_slice()) else {
             return String::new();
         };
         hash.update(pnr.as_str().as_bytes());
@@ -233,7 +243,7 @@ mod tests {
         let other = Audit::open(other.path(), "lejre", None).unwrap();
         let Filter::Pnr(pnr) = filter else { panic!() };
         assert_ne!(lines[0]["pnr_hash"], other.key.hash(&pnr));
-        assert!(!format!("{other:?}").contains(&letters(&other.key.0)));
+        assert!(!format!("{other:?}").contains(&letters(other.key.0.as_slice())));
     }
 
     #[test]

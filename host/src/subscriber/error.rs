@@ -75,8 +75,9 @@ pub enum SubscriberError {
 
     /// There are filters that cannot be read, so a snapshot would not be whole.
     #[error(
-        "the subscription has {count} filters that cprflow cannot read, so what is removed could not be put back \
-         whole; nothing was changed. Look at them in the administration module"
+        "the subscription has {count} filters that cprflow cannot read, so nobody can tell what is missing and what \
+         is too much, or put back what is removed; no call was made on that ground. Look at them in the administration \
+         module: a newer cprflow may know them"
     )]
     Unreadable {
         /// How many.
@@ -129,7 +130,7 @@ pub enum SubscriberError {
     },
 
     /// A call failed, for good or for too long.
-    #[error("{error}\n{}", hints(*done, *total, call_id, *may_have_been_applied))]
+    #[error("{error}\n{}", hints(error, *done, *total, call_id, *may_have_been_applied))]
     Call {
         /// Why.
         #[source]
@@ -156,8 +157,26 @@ pub enum SubscriberError {
 }
 
 /// What the reader of a failed call needs besides the failure: how far it is, and what the helpdesk asks for.
-fn hints(done: usize, total: usize, call_id: &str, may_have_been_applied: bool) -> String {
+fn hints(
+    error: &Error,
+    done: usize,
+    total: usize,
+    call_id: &str,
+    may_have_been_applied: bool,
+) -> String {
     let mut hints = format!("  our id of the call, for the platform's helpdesk: {call_id}");
+    if let Error::Subscription(failure) = error
+        && let Some(fault) = &failure.fault
+    {
+        for (what, id) in [
+            ("CallUUID", &fault.call_uuid),
+            ("Received", &fault.received),
+        ] {
+            if let Some(id) = id {
+                hints.push_str(&format!("\n  {what}, as the platform says: {id}"));
+            }
+        }
+    }
     if may_have_been_applied {
         hints.push_str(
             "\n  the call may have been carried out all the same; running the command again finds out",

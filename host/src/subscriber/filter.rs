@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::SubscriberError;
 use crate::pnr::Pnr;
 use crate::subscription::{AgeRange, FilterGroup, Filters, Operation};
 
@@ -190,6 +191,15 @@ impl Holding {
     /// The filters of a kind.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Filter> {
         of_kind(&self.filters, kind)
+    }
+
+    /// All filters, for whoever compares or keeps them; an error if some cannot be read, for then nobody knows what
+    /// is missing and what is too much.
+    pub fn whole(&self) -> Result<&BTreeSet<Filter>, SubscriberError> {
+        match self.unreadable {
+            0 => Ok(&self.filters),
+            count => Err(SubscriberError::Unreadable { count }),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! a journal.
 
 mod audit;
+pub(crate) mod awaited;
 mod channel;
 mod desk;
 mod error;

@@ -20,8 +20,6 @@ pub struct Plan {
     pub stay: BTreeMap<Kind, usize>,
     /// How many filters there are of kinds that nobody has spoken about.
     pub unmanaged: BTreeMap<Kind, usize>,
-    /// Filters that are there and cannot be read.
-    pub unreadable: u64,
 }
 
 /// What a plan may do.
@@ -34,14 +32,12 @@ pub struct Permission {
 }
 
 impl Plan {
-    /// The plan that leads from what is there to what is wanted.
-    pub fn new(wanted: &Wanted, there: &Holding) -> Self {
-        let mut plan = Self {
-            unreadable: there.unreadable,
-            ..Self::default()
-        };
+    /// The plan that leads from what is there to what is wanted; none where not all that is there can be read.
+    pub fn new(wanted: &Wanted, there: &Holding) -> Result<Self, SubscriberError> {
+        let there = there.whole()?;
+        let mut plan = Self::default();
         for kind in Kind::ALL {
-            let held: BTreeSet<_> = there.of(kind).cloned().collect();
+            let held: BTreeSet<_> = of_kind(there, kind).cloned().collect();
             let Some(wanted) = wanted.0.get(&kind) else {
                 if !held.is_empty() {
                     plan.unmanaged.insert(kind, held.len());
@@ -55,7 +51,7 @@ impl Plan {
             plan.add.extend(wanted.difference(&held).cloned());
             plan.surplus.extend(held.difference(wanted).cloned());
         }
-        plan
+        Ok(plan)
     }
 
     /// The filters of a kind to add.
@@ -79,11 +75,6 @@ impl Plan {
         let Some(limit) = permission.max_removals else {
             return Ok(());
         };
-        if self.unreadable > 0 && !self.surplus.is_empty() {
-            return Err(SubscriberError::Unreadable {
-                count: self.unreadable,
-            });
-        }
         if self.surplus.len() > limit {
             return Err(SubscriberError::TooManyRemovals {
                 count: self.surplus.len(),
@@ -146,14 +137,14 @@ mod tests {
         let mut there = holding(Kind::Municipality, &["0265", "0350", "0360"]);
         there.filters.extend(filters(Kind::Pnr, &["0101010101"]));
         let wanted = wanted(Kind::Municipality, &["265", "0101"]);
-        let plan = Plan::new(&wanted, &there);
+        let plan = Plan::new(&wanted, &there).unwrap();
         assert_eq!(plan.add, filters(Kind::Municipality, &["0101"]));
         assert_eq!(plan.surplus, filters(Kind::Municipality, &["0350", "0360"]));
         assert_eq!(plan.stay, [(Kind::Municipality, 1)].into());
         assert_eq!(plan.unmanaged, [(Kind::Pnr, 1)].into());
         plan.check(PRUNE).unwrap();
-        let once_more = Plan::new(&wanted, &holding(Kind::Municipality, &["0101", "0265"]));
-        assert!(once_more.is_done());
+        let there = holding(Kind::Municipality, &["0101", "0265"]);
+        assert!(Plan::new(&wanted, &there).unwrap().is_done());
     }
 
     #[test]
@@ -161,7 +152,8 @@ mod tests {
         let removals = Plan::new(
             &wanted(Kind::Municipality, &["0101"]),
             &holding(Kind::Municipality, &["0101", "0265", "0350", "0360"]),
-        );
+        )
+        .unwrap();
         assert!(matches!(
             removals.check(PRUNE),
             Err(SubscriberError::TooManyRemovals { count: 3, limit: 2 })
@@ -175,7 +167,8 @@ mod tests {
         let emptied = Plan::new(
             &wanted(Kind::Municipality, &[]),
             &holding(Kind::Municipality, &["0101"]),
-        );
+        )
+        .unwrap();
         assert!(matches!(
             emptied.check(PRUNE),
             Err(SubscriberError::WouldEmpty {
@@ -184,7 +177,7 @@ mod tests {
         ));
 
         for (kind, text) in [(Kind::AgeRange, "0-17"), (Kind::ChangeCode, "A01")] {
-            let national = Plan::new(&wanted(kind, &[text]), &Holding::default());
+            let national = Plan::new(&wanted(kind, &[text]), &Holding::default()).unwrap();
             assert!(matches!(
                 national.check(only_add),
                 Err(SubscriberError::National { .. })
@@ -195,15 +188,14 @@ mod tests {
             };
             national.check(allowed).unwrap();
             // What is there already is not added.
-            let there = Plan::new(&wanted(kind, &[text]), &holding(kind, &[text]));
+            let there = Plan::new(&wanted(kind, &[text]), &holding(kind, &[text])).unwrap();
             there.check(only_add).unwrap();
         }
 
         let mut unread = holding(Kind::Municipality, &["0101", "0265"]);
         unread.unreadable = 1;
-        let plan = Plan::new(&wanted(Kind::Municipality, &["0101"]), &unread);
         assert!(matches!(
-            plan.check(PRUNE),
+            Plan::new(&wanted(Kind::Municipality, &["0101"]), &unread),
             Err(SubscriberError::Unreadable { count: 1 })
         ));
     }

@@ -190,9 +190,10 @@ impl<'w, 'a> Work<'w, 'a> {
         }
         let mut tally = self.carry_out(changes)?;
         let after = self.desk.holding()?;
-        tally.left = plan.add.difference(&after.filters).count();
+        let after = after.whole()?;
+        tally.left = plan.add.difference(after).count();
         if prunes {
-            tally.left += plan.surplus.intersection(&after.filters).count();
+            tally.left += plan.surplus.intersection(after).count();
         }
         Ok(tally)
     }
@@ -213,11 +214,11 @@ impl<'w, 'a> Work<'w, 'a> {
         let wanted: BTreeSet<_> = ordered(&journal.kinds, &snapshot.holding.filters)
             .cloned()
             .collect();
-        let there = self.desk.holding()?.filters;
-        let missing: Vec<_> = wanted.difference(&there).map(Change::Add).collect();
-        let mut tally = self.carry_out(missing)?;
-        let after = self.desk.holding()?.filters;
-        tally.left = wanted.difference(&after).count();
+        let there = self.desk.holding()?;
+        let missing = wanted.difference(there.whole()?).map(Change::Add);
+        let mut tally = self.carry_out(missing.collect())?;
+        let after = self.desk.holding()?;
+        tally.left = wanted.difference(after.whole()?).count();
         hook::reached("reorder-done");
         if tally.left == 0 {
             Journal::remove(self.place.directory())?;
@@ -233,12 +234,7 @@ impl<'w, 'a> Work<'w, 'a> {
     }
 
     fn take_snapshot(&self, holding: &Holding) -> Result<Snapshot, Error> {
-        if holding.unreadable > 0 {
-            return Err(SubscriberError::Unreadable {
-                count: holding.unreadable,
-            }
-            .into());
-        }
+        holding.whole()?;
         let snapshots = Snapshots::new(self.place.directory());
         snapshots.take(self.agreement.as_str(), holding, Timestamp::now())
     }

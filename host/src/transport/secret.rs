@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// A secret: a passphrase. It cannot be printed by accident.
+use zeroize::Zeroizing;
+
+/// A secret: a passphrase. It cannot be printed by accident, and is wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Makes one.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        Self(Zeroizing::new(secret.into()))
     }
 
     /// The secret itself, for the library that needs it.

@@ -13,10 +13,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
@@ -52,6 +57,16 @@ pub enum TlsVersions {
     Only12,
     /// 1.3 alone.
     Only13,
+}
+
+/// Which keys of clients the service takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientKeys {
+    /// All kinds that it can verify.
+    #[default]
+    All,
+    /// RSA alone. A client with another has no certificate to show, and shows none.
+    OnlyRsa,
 }
 
 /// What a client's certificate is like.
@@ -182,6 +197,7 @@ impl Certificates {
         &self,
         kind: ServerCertificate,
         versions: TlsVersions,
+        keys: ClientKeys,
     ) -> Result<Arc<ServerConfig>, Error> {
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
@@ -190,6 +206,10 @@ impl Certificates {
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
                 .build()
                 .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let verifier: Arc<dyn ClientCertVerifier> = match keys {
+            ClientKeys::All => verifier,
+            ClientKeys::OnlyRsa => Arc::new(OnlyRsa(verifier)),
+        };
         let versions: &[&SupportedProtocolVersion] = match versions {
             TlsVersions::Both => &[&rustls::version::TLS12, &rustls::version::TLS13],
             TlsVersions::Only12 => &[&rustls::version::TLS12],
@@ -251,6 +271,51 @@ impl Certificates {
             fs::remove_file(&file).map_err(Error::file(file))?;
         }
         Ok(KeyPair::from_pem(&pem)?)
+    }
+}
+
+/// Verifies as another does, and tells clients that nothing but RSA will do.
+#[derive(Debug)]
+struct OnlyRsa(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for OnlyRsa {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.0.verify_client_cert(leaf, others, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let mut schemes = self.0.supported_verify_schemes();
+        schemes.retain(|scheme| scheme.as_str().is_some_and(|name| name.starts_with("RSA")));
+        schemes
     }
 }
 

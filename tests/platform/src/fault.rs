@@ -36,6 +36,8 @@ pub enum Fault {
     Rubbish,
     /// A `Result` that nobody knows.
     UnknownResult,
+    /// A list of filters with one of a kind that nobody knows, and one whose value cannot be one.
+    UnreadableFilters,
     /// A response to another operation.
     WrongOperation,
     /// The right names in a namespace of their own.
@@ -187,6 +189,7 @@ impl Fault {
                 ("redirect", Self::Redirect),
                 ("rubbish", Self::Rubbish),
                 ("unknown-result", Self::UnknownResult),
+                ("unreadable-filters", Self::UnreadableFilters),
                 ("wrong-operation", Self::WrongOperation),
                 ("wrong-namespace", Self::WrongNamespace),
                 ("prefixes-default", Self::Prefixes(Prefixes::Default)),
@@ -252,6 +255,7 @@ impl Fault {
             | Self::HandshakeReset => false,
             Self::Rubbish
             | Self::UnknownResult
+            | Self::UnreadableFilters
             | Self::WrongOperation
             | Self::WrongNamespace
             | Self::Prefixes(_)

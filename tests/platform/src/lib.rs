@@ -42,7 +42,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use agreement::{Agreement, SERVICE_UUID};
 pub use assumptions::{ASSUMPTIONS, Assumption};
 pub use certificates::{
-    ClientCertificate, ClientKind, P12_PASSWORD, ServerCertificate, TlsVersions,
+    ClientCertificate, ClientKeys, ClientKind, P12_PASSWORD, ServerCertificate, TlsVersions,
 };
 pub use coverage::Groups;
 pub use error::Error;

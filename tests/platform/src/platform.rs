@@ -10,7 +10,7 @@ use cprflow_connector::generate::{self, Day, Settings, Share};
 use crate::agreement::uuid_of;
 use crate::book::{Book, Memory, Standing};
 use crate::certificates::{
-    Certificates, ClientCertificate, ClientKind, ServerCertificate, TlsVersions,
+    Certificates, ClientCertificate, ClientKeys, ClientKind, ServerCertificate, TlsVersions,
 };
 use crate::coverage::{Plan, Rules, plan};
 use crate::fault::Fault;
@@ -93,7 +93,8 @@ impl Platform {
         let certificates = Certificates::new(directory, options.population.seed)?;
         let client = certificates.client("client", ClientKind::Valid)?;
         let next_client = certificates.client("client-next", ClientKind::Valid)?;
-        let tls = certificates.server_config(options.server_certificate, options.tls)?;
+        let tls =
+            certificates.server_config(options.server_certificate, options.tls, ClientKeys::All)?;
         let mut book = Book::new(&options.agreements);
         if let Some(state) = &options.state {
             book.load(state)?;
@@ -154,16 +155,29 @@ impl Platform {
             .set_registered(certificate, is_registered);
     }
 
+    /// Takes keys of these kinds alone from the next connection on, with a certificate that is right.
+    pub fn set_client_keys(&self, keys: ClientKeys, versions: TlsVersions) -> Result<(), Error> {
+        let valid = ServerCertificate::Valid;
+        self.serve_with(valid, versions, keys)
+    }
+
     /// Shows another certificate, and offers other versions of TLS, from the next connection on.
     pub fn set_tls(
         &self,
         certificate: ServerCertificate,
         versions: TlsVersions,
     ) -> Result<(), Error> {
-        let config = self
-            .desk
-            .certificates
-            .server_config(certificate, versions)?;
+        self.serve_with(certificate, versions, ClientKeys::All)
+    }
+
+    fn serve_with(
+        &self,
+        certificate: ServerCertificate,
+        versions: TlsVersions,
+        keys: ClientKeys,
+    ) -> Result<(), Error> {
+        let certificates = &self.desk.certificates;
+        let config = certificates.server_config(certificate, versions, keys)?;
         *locked(&self.desk.tls) = config;
         Ok(())
     }

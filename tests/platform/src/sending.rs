@@ -60,6 +60,19 @@ pub(crate) fn with_fault(
         }
         Fault::Rubbish => Response::xml(200, b"\x00\xff this is no XML <<<&&& \x1b[31m".to_vec()),
         Fault::UnknownResult => reply::result(prefixes, operation.name(), "POSTPONED"),
+        Fault::UnreadableFilters => {
+            let strange = format!(
+                "<x:PostalCode xmlns:x=\"urn:new\">4000</x:PostalCode>\
+                 <x:ChangeCode xmlns:x=\"{TNS}\">?</x:ChangeCode>"
+            );
+            let mut right = text(&right(prefixes));
+            if *operation == Operation::GetAllFilters {
+                let end = right.rfind("GetAllFiltersResponse>").unwrap_or_default();
+                let end = right[..end].rfind("</").unwrap_or_default();
+                right.insert_str(end, &strange);
+            }
+            Response::xml(200, right)
+        }
         Fault::WrongOperation => reply::result(prefixes, "AddSomethingElse", "ADDED"),
         Fault::WrongNamespace => {
             let right = right(prefixes);

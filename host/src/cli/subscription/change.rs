@@ -5,13 +5,11 @@ use std::io::Write;
 
 use clap::Args;
 use cprflow::Connector;
-use cprflow::subscriber::{
-    Filter, Holding, Pace, Permission, Plan, Work, check_national, masked_request,
-};
+use cprflow::subscriber::{Filter, Permission, Plan, check_national};
 use cprflow::subscription::Operation;
 
 use super::super::{Failure, Outcome, say};
-use super::target::{Chosen, Target, ask, stop_on_signals};
+use super::errand::{Errand, dry_run, nothing, show};
 use super::{Manner, NumberList, Values, kind, words};
 
 /// Filters that may be removed by the way when nobody says otherwise.
@@ -25,9 +23,6 @@ pub(super) struct Add {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Remove filters, after showing what is there and keeping a snapshot
@@ -40,9 +35,6 @@ pub(super) struct Remove {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Remove every filter of a kind, after showing what is there and keeping a snapshot
@@ -54,9 +46,6 @@ pub(super) struct Clear {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Make the subscription what the configuration says
@@ -77,17 +66,13 @@ pub(super) struct Apply {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 impl Add {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         let filters = self.values.filters()?;
-        let allowed = chosen.allows_national();
-        check_national(&filters, allowed).map_err(cprflow::Error::from)?;
+        check_national(&filters, chosen.allows_national())?;
         words::warn_of_unknown(&filters);
         if self.manner.dry_run {
             return dry_run(connector, &chosen, filters.iter().map(Filter::add));
@@ -97,23 +82,23 @@ impl Add {
             ..Plan::default()
         };
         show(&chosen, &plan, false)?;
-        if !ask(self.manner.yes, self.values.takes_stdin())? {
-            return nothing();
+        let errand = Errand::new(connector, &chosen, &self.manner)?;
+        match errand.ask(self.values.takes_stdin())? {
+            true => errand.act(|work| work.add(&plan.add)),
+            false => nothing(),
         }
-        work(connector, &chosen, &self.manner, None, |work, _| {
-            work.add(&plan.add)
-        })
     }
 }
 
 impl Remove {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         let filters = self.values.filters()?;
         if self.manner.dry_run {
             return dry_run(connector, &chosen, filters.iter().map(Filter::remove));
         }
-        let holding = look(connector, &chosen)?;
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.look()?;
         let there: BTreeSet<_> = filters.intersection(&holding.filters).cloned().collect();
         let missing = filters.len() - there.len();
         if missing > 0 {
@@ -127,161 +112,63 @@ impl Remove {
             ..Plan::default()
         };
         show(&chosen, &plan, true)?;
-        if !ask(self.manner.yes, self.values.takes_stdin())? {
-            return nothing();
+        match errand.ask(self.values.takes_stdin())? {
+            true => errand.act(|work| work.remove(&plan.surplus, &holding)),
+            false => nothing(),
         }
-        work(
-            connector,
-            &chosen,
-            &self.manner,
-            Some(&holding),
-            |work, holding| work.remove(&plan.surplus, holding),
-        )
     }
 }
 
 impl Clear {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         let kind = kind(&self.group)?;
         if self.manner.dry_run {
             return dry_run(connector, &chosen, [Operation::RemoveAll(kind.group())]);
         }
-        let holding = look(connector, &chosen)?;
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.look()?;
         let count = holding.of(kind).count();
         if count == 0 {
             say::done(&format!("there is nothing to clear: no {}", kind.plural()));
             return Ok(Outcome::Clean);
         }
-        let mut out = anstream::stdout().lock();
-        writeln!(out, "all {count} of {} will be removed", kind.plural())?;
-        drop(out);
-        if !ask(self.manner.yes, false)? {
-            return nothing();
+        writeln!(
+            anstream::stdout(),
+            "all {count} of {} will be removed",
+            kind.plural()
+        )?;
+        match errand.ask(false)? {
+            true => errand.act(|work| work.clear(kind, &holding)),
+            false => nothing(),
         }
-        work(
-            connector,
-            &chosen,
-            &self.manner,
-            Some(&holding),
-            |work, holding| work.clear(kind, holding),
-        )
     }
 }
 
 impl Apply {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         let wanted = self.list.over(chosen.wanted()?).wanted()?;
-        let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
-        let plan = Plan::new(&wanted, &holding);
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.holding()?;
+        let plan = Plan::new(&wanted, &holding)?;
         show(&chosen, &plan, self.prune)?;
         words::warn_of_unknown(&plan.add);
         plan.check(Permission {
             allow_national: chosen.allows_national(),
             max_removals: self.prune.then_some(self.max_removals),
-        })
-        .map_err(cprflow::Error::from)?;
-        let none = BTreeSet::new();
-        let surplus = match self.prune {
-            true => &plan.surplus,
-            false => &none,
-        };
-        if plan.add.is_empty() && surplus.is_empty() {
+        })?;
+        let surplus = plan.surplus.iter().filter(|_| self.prune);
+        if plan.add.is_empty() && surplus.clone().next().is_none() {
             return nothing();
         }
         if self.manner.dry_run {
             let add = plan.add.iter().map(Filter::add);
-            let calls = add.chain(surplus.iter().map(Filter::remove));
-            return dry_run(connector, &chosen, calls);
+            return dry_run(connector, &chosen, add.chain(surplus.map(Filter::remove)));
         }
-        if !ask(self.manner.yes, self.list.takes_stdin())? {
-            return nothing();
-        }
-        work(
-            connector,
-            &chosen,
-            &self.manner,
-            Some(&holding),
-            |work, holding| work.apply(&plan, self.prune, holding),
-        )
-    }
-}
-
-/// Says whose subscription it is and what it holds.
-pub(super) fn look(connector: &Connector, chosen: &Chosen) -> Result<Holding, Failure> {
-    let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "{}", chosen.title())?;
-    writeln!(out, "there is now:")?;
-    words::holding(&mut out, &holding)?;
-    Ok(holding)
-}
-
-/// Does the work, and tells what came of it. `holding` is what was shown.
-pub(super) fn work(
-    connector: &Connector,
-    chosen: &Chosen,
-    manner: &Manner,
-    holding: Option<&Holding>,
-    act: impl FnOnce(&mut Work<'_, '_>, &Holding) -> Result<cprflow::subscriber::Tally, cprflow::Error>,
-) -> Result<Outcome, Failure> {
-    let place = chosen.place()?;
-    let stop = stop_on_signals()?;
-    let desk = chosen.desk(connector, &stop)?;
-    let mut desk = desk.with_audit(chosen.audit(&place)?);
-    let pace = Pace {
-        any_hour: manner.any_hour,
-    };
-    let calls = words::Calls::default();
-    let mut work = Work::new(&mut desk, &place, &chosen.agreement.name, pace, &calls);
-    let none = Holding::default();
-    let tally = act(&mut work, holding.unwrap_or(&none))?;
-    Ok(words::tally(&tally))
-}
-
-/// Prints the calls as they would be made: one of each kind, and how many there are like it.
-pub(super) fn dry_run(
-    connector: &Connector,
-    chosen: &Chosen,
-    operations: impl IntoIterator<Item = Operation>,
-) -> Result<Outcome, Failure> {
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "{}", chosen.title())?;
-    let mut groups: Vec<(std::mem::Discriminant<Operation>, Operation, usize)> = Vec::new();
-    for operation in operations {
-        let kind = std::mem::discriminant(&operation);
-        match groups.iter_mut().find(|(known, ..)| *known == kind) {
-            Some((_, _, count)) => *count += 1,
-            None => groups.push((kind, operation, 1)),
+        match errand.ask(self.list.takes_stdin())? {
+            true => errand.act(|work| work.apply(&plan, self.prune, &holding)),
+            false => nothing(),
         }
     }
-    for (_, operation, count) in groups {
-        writeln!(
-            out,
-            "{}",
-            masked_request(connector, &chosen.service, &operation)?
-        )?;
-        if count > 1 {
-            writeln!(out, "and {} more like this", count - 1)?;
-        }
-    }
-    say::done("nothing was sent");
-    Ok(Outcome::Clean)
-}
-
-pub(super) fn nothing() -> Result<Outcome, Failure> {
-    say::done("nothing was changed");
-    Ok(Outcome::Clean)
-}
-
-pub(super) fn show(chosen: &Chosen, plan: &Plan, prunes: bool) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
-    writeln!(out, "{}", chosen.title())?;
-    Ok(words::plan(
-        &mut out,
-        plan,
-        prunes,
-        chosen.agreement.environment,
-    )?)
 }

@@ -46,7 +46,7 @@ impl Plan {
         let chosen = self.target.choose()?;
         let wanted = self.list.over(chosen.wanted()?).wanted()?;
         let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
-        let plan = Difference::new(&wanted, &holding);
+        let plan = Difference::new(&wanted, &holding)?;
         let mut out = anstream::stdout().lock();
         writeln!(out, "{}", chosen.title())?;
         words::plan(&mut out, &plan, false, chosen.agreement.environment)?;

@@ -1,6 +1,7 @@
 //! `cprflow subscription`: what the platform delivers, and changing it.
 
 mod change;
+mod errand;
 mod look;
 mod reorder;
 mod target;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use cprflow::Connector;
-use cprflow::subscriber::{Filter, Kind, SubscriptionSettings, list_file};
+use cprflow::subscriber::{Filter, Kind, SubscriberError, SubscriptionSettings, list_file};
 
 use super::{Failure, Outcome};
 
@@ -64,7 +65,13 @@ impl Subscription {
     }
 }
 
-/// How a command that changes something goes about it.
+impl From<SubscriberError> for Failure {
+    fn from(error: SubscriberError) -> Self {
+        Self::Cprflow(error.into())
+    }
+}
+
+/// How a command that changes something goes about it, and for whom.
 #[derive(Debug, Args)]
 struct Manner {
     /// Do not ask
@@ -78,6 +85,9 @@ struct Manner {
     /// Make many calls at any hour: also at night and in the platform's peak hours
     #[arg(long)]
     any_hour: bool,
+
+    #[command(flatten)]
+    target: target::Target,
 }
 
 /// A kind and values, checked here and not by the parser of the command line: that would repeat what it refuses, and

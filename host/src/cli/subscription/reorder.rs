@@ -9,11 +9,11 @@ use cprflow::subscriber::{
     Filter, Kind, Plan, Snapshots, SubscriberError, Wanted, Work, call_count, check_national,
 };
 use cprflow::subscription::Operation;
-use cprflow::{Connector, Environment, Error};
+use cprflow::{Connector, Environment};
 
 use super::super::{Failure, Outcome, say};
-use super::change::{dry_run, look, nothing, show, work};
-use super::target::{Chosen, Target, ask};
+use super::errand::{Errand, dry_run, nothing, show};
+use super::target::Chosen;
 use super::{Manner, kind, words};
 
 /// Order a full load: remove person numbers and municipalities, and add them again
@@ -29,9 +29,6 @@ pub(super) struct Reorder {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 /// Put back what a snapshot holds and the subscription does not
@@ -46,14 +43,11 @@ pub(super) struct Restore {
 
     #[command(flatten)]
     manner: Manner,
-
-    #[command(flatten)]
-    target: Target,
 }
 
 impl Reorder {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         if Work::unfinished(&chosen.directory())?.is_some() {
             return self.finish(connector, &chosen);
         }
@@ -63,14 +57,15 @@ impl Reorder {
                 "only pnr and municipality bring a full load; there is nothing to reorder of another kind".to_owned(),
             ));
         }
-        let holding = look(connector, &chosen)?;
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.look()?;
         let kinds: BTreeSet<_> = Kind::ALL
             .into_iter()
             .filter(|kind| kind.brings_full_load() && asked.is_none_or(|asked| asked == *kind))
             .filter(|kind| holding.of(*kind).next().is_some())
             .collect();
         if kinds.is_empty() {
-            return Err(Error::from(SubscriberError::NothingToReorder).into());
+            return Err(SubscriberError::NothingToReorder.into());
         }
         let named: Vec<_> = kinds.iter().map(|kind| kind.plural()).collect();
         let mut out = anstream::stdout().lock();
@@ -92,39 +87,33 @@ impl Reorder {
             let again = again.filter(|filter| kinds.contains(&filter.kind()));
             return dry_run(connector, &chosen, clear.chain(again.map(Filter::add)));
         }
-        if !ask(self.manner.yes, false)? {
-            return nothing();
+        match errand.ask(false)? {
+            true => errand.act(|work| work.reorder(&kinds, &holding)),
+            false => nothing(),
         }
-        work(
-            connector,
-            &chosen,
-            &self.manner,
-            Some(&holding),
-            |work, holding| work.reorder(&kinds, holding),
-        )
     }
 
     fn finish(&self, connector: &Connector, chosen: &Chosen) -> Result<Outcome, Failure> {
         say::warning("a reorder was begun and not finished; this finishes it, and begins no other");
-        look(connector, chosen)?;
-        if self.manner.dry_run || !ask(self.manner.yes, false)? {
-            return nothing();
+        let mut errand = Errand::new(connector, chosen, &self.manner)?;
+        errand.look()?;
+        match !self.manner.dry_run && errand.ask(false)? {
+            true => errand.act(|work| work.resume()),
+            false => nothing(),
         }
-        work(connector, chosen, &self.manner, None, |work, _| {
-            work.resume()
-        })
     }
 }
 
 impl Restore {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let chosen = self.target.choose()?;
+        let chosen = self.manner.target.choose()?;
         let name = &chosen.agreement.name;
         let snapshot = match &self.snapshot {
             Some(path) => Snapshots::read(path, name.as_str())?,
             None => Work::snapshot_to_restore(&chosen.directory(), name)?,
         };
-        let holding = look(connector, &chosen)?;
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.look()?;
         let mut wanted = Wanted::default();
         for kind in Kind::ALL {
             let filters: BTreeSet<_> = snapshot.holding.of(kind).cloned().collect();
@@ -134,25 +123,18 @@ impl Restore {
         }
         let plan = Plan {
             surplus: BTreeSet::new(),
-            ..Plan::new(&wanted, &holding)
+            ..Plan::new(&wanted, &holding)?
         };
-        let mut out = anstream::stdout().lock();
-        writeln!(out, "the snapshot of {}:", snapshot.taken)?;
-        drop(out);
+        writeln!(anstream::stdout(), "the snapshot of {}:", snapshot.taken)?;
         show(&chosen, &plan, false)?;
-        check_national(&plan.add, chosen.allows_national()).map_err(Error::from)?;
+        check_national(&plan.add, chosen.allows_national())?;
         if self.manner.dry_run {
             return dry_run(connector, &chosen, plan.add.iter().map(Filter::add));
         }
-        if !plan.add.is_empty() && !ask(self.manner.yes, false)? {
-            return nothing();
+        // Where nothing is missing, all there is to do is to end a reorder that was begun.
+        match plan.add.is_empty() || errand.ask(false)? {
+            true => errand.act(|work| work.restore(&plan, &holding)),
+            false => nothing(),
         }
-        work(
-            connector,
-            &chosen,
-            &self.manner,
-            Some(&holding),
-            |work, holding| work.restore(&plan, holding),
-        )
     }
 }

@@ -9,7 +9,7 @@ use cprflow::subscriber::{
     self, Audit, Desk, Place, Service, SubscriberError, SubscriptionSettings, municipality_name,
 };
 use cprflow::sync::Stop;
-use cprflow::{Agreement, Connector, Environment, Error};
+use cprflow::{Agreement, Connector, Environment};
 
 use super::super::Failure;
 use super::super::say;
@@ -66,11 +66,12 @@ impl Target {
         let Some(agreement) = store.agreements.first().cloned() else {
             return Err(usage("there is no agreement in the configuration"));
         };
-        let service = agreement.service.clone().ok_or_else(|| {
-            Error::from(SubscriberError::NoService {
+        let service = agreement
+            .service
+            .clone()
+            .ok_or_else(|| SubscriberError::NoService {
                 agreement: agreement.name.to_string(),
-            })
-        })?;
+            })?;
         Ok(Chosen {
             store,
             agreement,
@@ -103,10 +104,8 @@ impl Chosen {
     /// What the configuration wants of the subscription.
     pub(super) fn wanted(&self) -> Result<SubscriptionSettings, Failure> {
         let wanted = self.agreement.subscription.clone();
-        Ok(wanted.ok_or_else(|| {
-            Error::from(SubscriberError::NothingWanted {
-                agreement: self.agreement.name.to_string(),
-            })
+        Ok(wanted.ok_or_else(|| SubscriberError::NothingWanted {
+            agreement: self.agreement.name.to_string(),
         })?)
     }
 

@@ -28,7 +28,13 @@ pub(super) fn holding(out: &mut impl Write, holding: &Holding) -> io::Result<()>
             lines(out, ' ', kind, holding.of(kind), "")?;
         }
     }
-    unreadable(out, holding.unreadable)
+    match holding.unreadable {
+        0 => Ok(()),
+        count => writeln!(
+            out,
+            "{count} filters more, which cprflow cannot read: look at them in the administration module"
+        ),
+    }
 }
 
 /// A plan, like a diff, and what it will cause.
@@ -70,7 +76,6 @@ pub(super) fn plan(
             kind.plural()
         )?;
     }
-    unreadable(out, plan.unreadable)?;
     let calls = plan.add.len() + if prunes { plan.surplus.len() } else { 0 };
     match calls {
         0 => writeln!(out, "nothing to do"),
@@ -171,16 +176,6 @@ fn heading(kind: Kind, count: usize) -> String {
     match kind {
         Kind::NoFilter => kind.plural().to_owned(),
         _ => format!("{} ({})", kind.plural(), HumanCount(count as u64)),
-    }
-}
-
-fn unreadable(out: &mut impl Write, count: u64) -> io::Result<()> {
-    match count {
-        0 => Ok(()),
-        count => writeln!(
-            out,
-            "{count} filters more, which cprflow cannot read: look at them in the administration module"
-        ),
     }
 }
 

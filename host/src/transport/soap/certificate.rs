@@ -9,12 +9,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use p12_keystore::Pkcs12Archive;
 use rustls::client::ResolvesClientCert;
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys};
 use x509_parser::parse_x509_certificate;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::settings::ClientCertificate;
 
@@ -127,11 +128,8 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Reads a certificate and its key. Dates are not judged.
-    pub(super) fn load(
-        certificate: &ClientCertificate,
-        provider: &CryptoProvider,
-    ) -> Result<Self, CertificateError> {
-        let (certificates, key, key_path) = match certificate {
+    pub(super) fn load(certificate: &ClientCertificate) -> Result<Self, CertificateError> {
+        let (certificates, mut key, key_path) = match certificate {
             ClientCertificate::Pem { certificate, key } => {
                 let secret =
                     read_key(key).map_err(|problem| CertificateError::new(key, problem))?;
@@ -147,7 +145,8 @@ impl Identity {
             }
         };
         let problem = |problem| CertificateError::new(key_path, problem);
-        let signing = provider.key_provider.load_private_key(key);
+        let signing = any_supported_type(&key);
+        key.zeroize();
         let signing = signing.map_err(|_| problem(CertificateProblem::UnsupportedKey))?;
         let malformed = || CertificateError::new(certificate.path(), CertificateProblem::Malformed);
         let mut certified = None;
@@ -210,9 +209,13 @@ pub(super) fn read_authorities(
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateProblem> {
     let bytes = read(path, true)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let contains = |words: &str| {
+        bytes
+            .windows(words.len())
+            .any(|part| part == words.as_bytes())
+    };
     // The older form of an encrypted key says so in a header, under a title that promises an open one.
-    if text.contains("ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
+    if contains("ENCRYPTED PRIVATE KEY-----") || contains("Proc-Type: 4,ENCRYPTED") {
         return Err(CertificateProblem::EncryptedKey);
     }
     PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| CertificateProblem::NoKey)
@@ -246,14 +249,17 @@ fn read_pkcs12(
     }
 }
 
-fn read(path: &Path, has_key: bool) -> Result<Vec<u8>, CertificateProblem> {
+/// What is in a file; it is wiped from memory when it is dropped.
+fn read(path: &Path, has_key: bool) -> Result<Zeroizing<Vec<u8>>, CertificateProblem> {
     let file = File::open(path).map_err(CertificateProblem::Unreadable)?;
     let metadata = file.metadata().map_err(CertificateProblem::Unreadable)?;
     let mode = metadata.permissions().mode() & 0o777;
     if has_key && mode & 0o077 != 0 {
         return Err(CertificateProblem::Exposed { mode });
     }
-    let mut bytes = Vec::new();
+    // Room for all of it: growing would leave copies behind.
+    let room = metadata.len().min(MAX_BYTES) as usize + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(CertificateProblem::Unreadable)?;

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use rustls::crypto::CryptoProvider;
 
 use super::certificate::{CertificateError, Identity};
 use super::error::SoapError;
@@ -57,7 +56,6 @@ impl Identities {
     /// Reads them and chooses: of those that are valid now, the one that began last. The others may be out of order.
     pub(super) fn load(
         certificates: &[ClientCertificate],
-        provider: &CryptoProvider,
         now: Timestamp,
     ) -> Result<Self, SoapError> {
         let count = SoapError::CertificateCount {
@@ -71,7 +69,7 @@ impl Identities {
         let mut out_of_date = None;
         let mut shown: Option<Identity> = None;
         for certificate in certificates {
-            match Identity::load(certificate, provider) {
+            match Identity::load(certificate) {
                 Ok(identity) => {
                     match identity.check(now) {
                         Err(error) => out_of_date = Some(error),

@@ -82,9 +82,9 @@ impl SoapClient {
     pub fn new(settings: &SoapSettings, now: Timestamp) -> Result<Self, SoapError> {
         let endpoint = settings.uri()?;
         let proxy = settings.proxy()?;
+        let identities = Identities::load(&settings.certificates, now)?;
         let provider = Arc::new(ring::default_provider());
-        let identities = Identities::load(&settings.certificates, &provider, now)?;
-        let tls = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| SoapError::Internal(error.to_string()))?
             .with_root_certificates(roots(settings)?);

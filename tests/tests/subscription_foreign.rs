@@ -1,0 +1,212 @@
+//! `cprflow subscription` as a process, against a SOAP server that nobody here has written: Python's spyne. What goes
+//! either way is judged by the schema of a WSDL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use cprflow_tests::command::{Ended, cprflow_with};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+
+const UUIDS: [&str; 4] = [
+    "6d3a1c52-8f1e-4c8a-9b57-0a3f0b1e2d41",
+    "b2e7f0c4-1a5d-4f3b-8c96-5e4d3c2b1a02",
+    "0f9e8d7c-6b5a-4938-a716-f5e4d3c2b1a3",
+    "9cdccc2f-3243-11e2-8fef-d4bed98c5934",
+];
+
+#[test]
+fn every_operation_is_understood_by_a_server_of_another_make() {
+    let Some(python) = cprflow_tests::python::python() else {
+        return;
+    };
+    let trial = Trial::start(&python);
+    trial.configure(UUIDS[0]);
+    fs::write(trial.path("numbers.txt"), "3113000001\n3113000002\n").unwrap();
+    assert!(trial.ok(&["list"]).contains("nothing"));
+    let said = trial.ok(&["apply", "--yes"]);
+    assert!(said.contains("6 added"), "{said}");
+    assert!(trial.ok(&["plan"]).contains("nothing to do"));
+    let listed = trial.ok(&["list"]);
+    for expected in [
+        "person numbers (2)",
+        "0265 Roskilde",
+        "0-17",
+        "A01",
+        "all of Denmark",
+    ] {
+        assert!(listed.contains(expected), "{listed}");
+    }
+    assert!(
+        trial
+            .ok(&["add", "municipality", "265", "--yes"])
+            .contains("1 there already")
+    );
+    trial.ok(&["reorder", "--yes"]);
+    for value in [
+        &["pnr", "numbers.txt"][..],
+        &["municipality", "0265"],
+        &["age-range", "0-17"],
+        &["change-code", "A01"],
+        &["no-filter"],
+    ] {
+        let value: Vec<_> = value
+            .iter()
+            .map(|word| word.replace("numbers.txt", &trial.path("numbers.txt")))
+            .collect();
+        let value = value.iter().map(String::as_str);
+        trial.ok(&["remove"]
+            .into_iter()
+            .chain(value)
+            .chain(["--yes"])
+            .collect::<Vec<_>>());
+    }
+    trial.ok(&["restore", "--yes"]);
+    for kind in [
+        "no-filter",
+        "pnr",
+        "municipality",
+        "age-range",
+        "change-code",
+    ] {
+        trial.ok(&["clear", kind, "--yes"]);
+    }
+    assert!(trial.ok(&["list"]).contains("nothing"));
+
+    // Its faults are another library's, too.
+    trial.configure(UUIDS[3]);
+    let ended = trial.run(&["add", "municipality", "0265", "--yes"]);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("Check the service agreement"),
+        "{}",
+        ended.stderr
+    );
+
+    let said = trial.end();
+    let called: BTreeSet<_> = said.lines().collect();
+    assert!(!said.contains("BREACH"), "{said}");
+    assert_eq!(called.len(), 12, "{called:?}");
+}
+
+struct Trial {
+    server: Child,
+    said: BufReader<ChildStdout>,
+    port: String,
+    directory: tempfile::TempDir,
+}
+
+impl Trial {
+    fn start(python: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        certificates(directory.path());
+        let file = |name: &str| directory.path().join(name);
+        let mut server = Command::new(python)
+            .arg(cprflow_tests::root().join("tests/python/subscription_server.py"))
+            .args([file("server.pem"), file("server.key"), file("ca.pem")])
+            .args(UUIDS)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(server.stdout.take().unwrap());
+        let mut first = String::new();
+        said.read_line(&mut first).unwrap();
+        let port = first.strip_prefix("PORT ").unwrap().trim();
+        Self {
+            server,
+            said,
+            port: port.to_owned(),
+            directory,
+        }
+    }
+
+    fn configure(&self, agreement: &str) {
+        let [_, system, user, _] = UUIDS;
+        let text = format!(
+            "dataset = \"dataset\"\nstate = \"state\"\n[agreement.a]\ninbox = \"inbox\"\n[agreement.a.service]\n\
+             endpoint = \"https://127.0.0.1:{}/service\"\nservice_agreement_uuid = {agreement:?}\n\
+             user_system_uuid = {system:?}\nuser_uuid = {user:?}\ncertificate = \"client.pem\"\nkey = \"client.key\"\n\
+             ca = \"ca.pem\"\ntimeout_seconds = 20\n[agreement.a.subscription]\nallow_national = true\n\
+             pnr_file = \"numbers.txt\"\nmunicipality_codes = [\"0265\"]\nage_ranges = [\"0-17\"]\n\
+             change_codes = [\"A01\"]\nno_filter = true\n",
+            self.port
+        );
+        fs::write(self.path("cprflow.toml"), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> String {
+        let path: PathBuf = self.directory.path().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        let config = self.path("cprflow.toml");
+        let all = ["subscription"].iter().chain(arguments).copied();
+        cprflow_with(all.chain(["--config", &config]), b"")
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments);
+        assert_eq!(
+            ended.code,
+            0,
+            "{arguments:?}: {}{}",
+            ended.text(),
+            ended.stderr
+        );
+        ended.text().to_owned() + &ended.stderr
+    }
+
+    /// Ends the server, and gives what it said.
+    fn end(mut self) -> String {
+        drop(self.server.stdin.take());
+        let mut said = String::new();
+        self.said.read_to_string(&mut said).unwrap();
+        assert!(self.server.wait().unwrap().success());
+        said
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// An authority, a server's certificate and a client's, with their keys.
+fn certificates(directory: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "authority");
+    let key = KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap();
+    fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    for (name, usage) in [
+        ("server", ExtendedKeyUsagePurpose::ServerAuth),
+        ("client", ExtendedKeyUsagePurpose::ClientAuth),
+    ] {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.extended_key_usages = vec![usage];
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap();
+        fs::write(directory.join(format!("{name}.pem")), leaf.pem()).unwrap();
+        let path = directory.join(format!("{name}.key"));
+        fs::write(&path, key.serialize_pem()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}
