@@ -59,6 +59,8 @@ mod xml;
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
+#[cfg(feature = "native")]
+pub use scrub::{holds_number, scrub};
 pub use selection::{PersonFilter, Selection};
 pub use split::Shape;
 pub use xml::XmlError;

@@ -65,5 +65,5 @@ pub use parquet_out::{ParquetDirectory, ParquetFile};
 pub use pnr::{Pnr, PnrError};
 pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
 pub use restore::write_extract;
-pub use sandbox::{Connector, Limits};
+pub use sandbox::{Connector, LimitKind, Limits, Loader, compile_component};
 pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
@@ -12,7 +13,7 @@ use crate::decode::Decoder;
 use crate::error::{ComponentError, DataError, DataErrorKind, Error};
 use crate::report::Summary;
 use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
-use crate::sandbox::{Connector, Limits, Session, tame};
+use crate::sandbox::{Connector, Limits, Output, Session, tame};
 
 /// Bytes handed to the component at a time. Large enough to make the cost of a call small, small enough for both
 /// copies, the host's and the component's, to stay in the processor's cache.
@@ -45,6 +46,7 @@ pub struct Scan {
     check_persons: bool,
     expected_previous: Option<String>,
     limits: Limits,
+    tenant: Option<Arc<str>>,
     block: usize,
 }
 
@@ -59,6 +61,7 @@ impl Scan {
             check_persons: false,
             expected_previous: None,
             limits: Limits::default(),
+            tenant: None,
             block: BLOCK,
         }
     }
@@ -115,6 +118,12 @@ impl Scan {
         self
     }
 
+    /// For whom it is: an error of the component's names the tenant.
+    pub fn tenant(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(name.into());
+        self
+    }
+
     /// Bytes handed to the component at a time (256 KiB). It changes no batch.
     pub fn block_bytes(mut self, bytes: usize) -> Self {
         self.block = bytes.max(1);
@@ -145,13 +154,15 @@ impl Scan {
 
     /// The rows of all tables that are wanted, in one pass.
     pub fn read_all<R: Read>(self, input: R) -> Result<DeliveryReader<R>, Error> {
-        let mut session = self.connector.start(self.limits)?;
+        let mut session = self.connector.start_for(self.limits, self.tenant)?;
         let batch_rows = match self.limit {
             // No more is read than is needed for the rows that are wanted.
             Some(limit) if self.batch_rows == 0 => limit.clamp(1, DEFAULT_BATCH_ROWS) as u32,
             Some(limit) => limit.clamp(1, u64::from(self.batch_rows)) as u32,
             None => self.batch_rows,
         };
+        let most = u32::try_from(self.limits.batch_rows).unwrap_or(u32::MAX);
+        let batch_rows = batch_rows.min(most);
         let options = wit::ScanOptions {
             tables: (!self.requests.is_empty()).then(|| self.requests.clone()),
             batch_rows,
@@ -163,14 +174,20 @@ impl Scan {
             source.scan().call_open(store, &options, None)
         })?;
         Ok(DeliveryReader {
-            scan: scan.map_err(scan_error)?,
+            scan: scan.map_err(|error| scan_error(&session, error))?,
+            output: Output::new(
+                self.limits,
+                match batch_rows {
+                    0 => u64::MAX,
+                    rows => rows.into(),
+                },
+            ),
             session,
             connector: self.connector,
             requests: self.requests,
             input,
             block: vec![0; self.block],
             bytes: 0,
-            records: 0,
             decoders: Vec::new(),
             state: State::Reading,
         })
@@ -210,7 +227,7 @@ pub struct DeliveryReader<R> {
     input: R,
     block: Vec<u8>,
     bytes: u64,
-    records: u64,
+    output: Output,
     decoders: Vec<(String, Decoder)>,
     state: State,
 }
@@ -245,7 +262,8 @@ impl<R> DeliveryReader<R> {
             let source = bindings.cprflow_connector_source();
             source.scan().call_summary(store, scan)
         })?;
-        Ok(summary.into())
+        Summary::checked(summary, self.connector.catalog())
+            .map_err(|error| self.session.blame(error))
     }
 
     /// Bytes read from the input so far.
@@ -255,7 +273,7 @@ impl<R> DeliveryReader<R> {
 
     /// Rows handed on so far, of all tables together.
     pub fn rows_read(&self) -> u64 {
-        self.records
+        self.output.rows()
     }
 }
 
@@ -263,12 +281,13 @@ impl<R: Read> DeliveryReader<R> {
     fn advance(&mut self) -> Result<Option<TableBatch>, Error> {
         let scan = self.scan;
         loop {
-            let next = self.session.call(|bindings, store| {
+            let next = self.session.call_for_batch(|bindings, store| {
                 let source = bindings.cprflow_connector_source();
                 source.scan().call_next(store, scan)
             })?;
-            if let Some(batch) = next.map_err(scan_error)? {
-                return self.decode(batch).map(Some);
+            if let Some(batch) = next.map_err(|error| scan_error(&self.session, error))? {
+                let decoded = self.decode(batch);
+                return decoded.map(Some).map_err(|error| self.session.blame(error));
             }
             if self.state == State::Ended {
                 return Ok(None);
@@ -282,7 +301,7 @@ impl<R: Read> DeliveryReader<R> {
                     _ => source.scan().call_push(store, scan, block),
                 }
             })?;
-            pushed.map_err(scan_error)?;
+            pushed.map_err(|error| scan_error(&self.session, error))?;
             if count == 0 {
                 self.state = State::Ended;
             }
@@ -300,7 +319,9 @@ impl<R: Read> DeliveryReader<R> {
         }
     }
 
-    fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, Error> {
+    fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, ComponentError> {
+        self.output
+            .count(batch.rows.into(), batch.ipc.len() as u64, self.bytes)?;
         let found = self
             .decoders
             .iter()
@@ -319,10 +340,9 @@ impl<R: Read> DeliveryReader<R> {
             }
         };
         let Some((_, decoder)) = self.decoders.get_mut(place) else {
-            return Err(Error::Request("no decoder".to_owned()));
+            return Err(ComponentError::Misbehaved("no decoder".to_owned()));
         };
         let decoded = decoder.decode(batch.ipc, batch.rows as usize)?;
-        self.records += decoded.num_rows() as u64;
         Ok(TableBatch {
             table: batch.table,
             batch: decoded,
@@ -399,12 +419,12 @@ impl<R: Read> RecordBatchReader for TableReader<R> {
     }
 }
 
-fn scan_error(error: wit::Error) -> Error {
+fn scan_error(session: &Session, error: wit::Error) -> Error {
     let message = tame(&error.message);
     let kind = match error.kind {
         wit::ErrorKind::InvalidRequest => return Error::Request(message),
         wit::ErrorKind::Misuse | wit::ErrorKind::Internal => {
-            return ComponentError::Misbehaved(message).into();
+            return session.blame(ComponentError::Misbehaved(message));
         }
         wit::ErrorKind::RecordTooLong => DataErrorKind::RecordTooLong,
         wit::ErrorKind::LookAlike => DataErrorKind::LookAlike,
