@@ -126,6 +126,18 @@ impl Error {
         }
     }
 
+    /// The same with the tenant's name, if it is the component's doing.
+    pub(crate) fn of_tenant(self, tenant: Option<&str>) -> Self {
+        match (self, tenant) {
+            (Self::Component(error), Some(tenant)) if error.tenant().is_none() => {
+                let tenant = crate::sandbox::tame(tenant);
+                let error = Box::new(error);
+                ComponentError::OfTenant { tenant, error }.into()
+            }
+            (error, _) => error,
+        }
+    }
+
     /// An error about a file.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

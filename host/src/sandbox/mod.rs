@@ -78,7 +78,7 @@ impl Connector {
         let machine = Machine::shared()?;
         let component = Component::from_binary(&machine.engine, bytes).map_err(invalid)?;
         let template = link::link(&machine.engine, &component)?;
-        let mut session = Session::start(machine, &template, limits, None)?;
+        let mut session = Session::start(machine, &template, limits)?;
         let tables = session
             .call(|bindings, store| bindings.cprflow_connector_catalog().call_tables(store))?;
         let catalog = Catalog::new(tables)?;
@@ -104,16 +104,7 @@ impl Connector {
 
     /// A fresh instance.
     pub(crate) fn start(&self, limits: Limits) -> Result<Session, Error> {
-        self.start_for(limits, None)
-    }
-
-    /// A fresh instance for a tenant, who is named when it fails.
-    pub(crate) fn start_for(
-        &self,
-        limits: Limits,
-        tenant: Option<Arc<str>>,
-    ) -> Result<Session, Error> {
-        Session::start(self.shared.machine, &self.shared.template, limits, tenant)
+        Session::start(self.shared.machine, &self.shared.template, limits)
     }
 }
 
@@ -123,7 +114,6 @@ pub(crate) struct Session {
     store: Store<Host>,
     bindings: bindings::Connector,
     limits: Limits,
-    tenant: Option<Arc<str>>,
     /// What is left of the time for all calls together.
     left: Duration,
 }
@@ -133,7 +123,6 @@ impl Session {
         machine: &'static Machine,
         template: &ConnectorPre<Host>,
         limits: Limits,
-        tenant: Option<Arc<str>>,
     ) -> Result<Self, Error> {
         let mut store = Store::new(&machine.engine, Host::new(limits.memory));
         store.limiter(|host| host);
@@ -151,7 +140,6 @@ impl Session {
                 store,
                 bindings,
                 limits,
-                tenant,
                 left: limits.total.saturating_sub(began.elapsed()),
             }),
             Err(error) => {
@@ -162,7 +150,7 @@ impl Session {
                     left: limits.total,
                     answer_bytes: limits.answer_bytes,
                 };
-                Err(of_tenant(tenant.as_deref(), fault.of(&error)))
+                Err(fault.of(&error).into())
             }
         }
     }
@@ -204,26 +192,10 @@ impl Session {
                 left: self.left,
                 answer_bytes,
             };
-            of_tenant(self.tenant.as_deref(), fault.of(&error))
+            fault.of(&error).into()
         });
         self.left = self.left.saturating_sub(began.elapsed());
         called
-    }
-
-    /// An error of the component's, with the tenant's name if the session has one.
-    pub(crate) fn blame(&self, error: ComponentError) -> Error {
-        of_tenant(self.tenant.as_deref(), error)
-    }
-}
-
-fn of_tenant(tenant: Option<&str>, error: ComponentError) -> Error {
-    match tenant {
-        None => error.into(),
-        Some(tenant) => {
-            let tenant = tame(tenant);
-            let error = Box::new(error);
-            ComponentError::OfTenant { tenant, error }.into()
-        }
     }
 }
 

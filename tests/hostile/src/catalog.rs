@@ -124,6 +124,54 @@ pub(crate) fn tables() -> Vec<Table> {
     vec![alpha(), beta]
 }
 
+/// The tables that any policy lets through, and what is wrong with them.
+pub(crate) fn view() -> Vec<Table> {
+    let mut tables = tables();
+    let name = |name: &str| Table {
+        name: name.to_owned(),
+        ..alpha()
+    };
+    if attack("view-own-table") {
+        tables.push(name("gamma"));
+    }
+    if attack("view-own-column") {
+        for table in &mut tables {
+            table.columns.push(column("more", DataType::Utf8));
+        }
+    }
+    if attack("view-protected") {
+        for table in &mut tables {
+            table.columns.push(Column {
+                nullable: false,
+                ..column("protected", DataType::Boolean)
+            });
+        }
+    }
+    if attack("view-table-twice") {
+        tables.push(alpha());
+    }
+    if attack("view-without-leavers") {
+        return tables;
+    }
+    if attack("view-million") {
+        tables.extend((0..100_000).map(|_| alpha()));
+    }
+    let strict = |name: &str| Column {
+        nullable: false,
+        ..column(name, DataType::Utf8)
+    };
+    tables.push(Table {
+        record_type: None,
+        columns: vec![
+            strict("pnr"),
+            strict("reason"),
+            column("date", DataType::Date),
+        ],
+        ..name("out_of_scope")
+    });
+    tables
+}
+
 fn alpha() -> Table {
     Table {
         name: "alpha".to_owned(),

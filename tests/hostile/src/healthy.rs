@@ -6,11 +6,16 @@ use std::sync::atomic::Ordering;
 
 use crate::bindings::exports::cprflow::connector::{delivery, source, subscription};
 use crate::spin::{IN_POST_RETURN, churn, dawdle, for_ever, spin};
-use crate::{Component, attack, memory, output, text};
+use crate::{Component, attack, catalog, memory, output, text};
 
 impl source::Guest for Component {
     type Scan = Session;
     type Selection = Persons;
+
+    fn view(_policy: source::Policy) -> Result<Vec<source::Table>, source::Error> {
+        spin("spin-view");
+        Ok(catalog::view())
+    }
 }
 
 /// A scan: batches on their way from `push` to `next`.
@@ -109,20 +114,42 @@ pub(crate) struct Persons;
 
 impl source::GuestSelection for Persons {
     fn open(_filter: source::PersonFilter) -> Result<source::Selection, source::Error> {
+        Ok(source::Selection::new(Self))
+    }
+
+    fn open_policy(
+        _policy: source::Policy,
+        _roster: Option<Vec<u8>>,
+    ) -> Result<source::Selection, source::Error> {
         spin("spin-selection");
         Ok(source::Selection::new(Self))
     }
 
     fn push(&self, _block: Vec<u8>) -> Result<(), source::Error> {
+        spin("spin-selection-push");
         Ok(())
     }
 
-    fn finish(&self) -> Result<u64, source::Error> {
-        Ok(0)
+    fn finish(&self) -> Result<source::Selected, source::Error> {
+        spin("spin-selection-finish");
+        Ok(source::Selected {
+            persons: u64::MAX,
+            entered: u64::MAX,
+            left: u64::MAX,
+        })
     }
 
     fn merge(&self, _other: source::SelectionBorrow<'_>) -> Result<(), source::Error> {
         Ok(())
+    }
+
+    fn roster(&self) -> Result<Vec<u8>, source::Error> {
+        spin("spin-roster");
+        Ok(if attack("huge-roster") {
+            vec![0; 200 << 20]
+        } else {
+            Vec::new()
+        })
     }
 }
 
