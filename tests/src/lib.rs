@@ -4,6 +4,7 @@
 //! - [`cut`]: an extract cut and read by plain slicing, with no code of the parser's
 //! - [`hostile`]: servers that do not do what they must
 //! - [`hostile_guest`]: components that attack their host
+//! - [`messages`]: Arrow batches as messages, and messages that lie
 //! - [`rows`]: scans, sandboxed and native, gathered
 //! - [`dataset`]: published deliveries, and what is true after them
 //! - [`nights`]: deliveries over many nights, for what becomes of them
@@ -29,6 +30,7 @@ pub mod dataset;
 pub mod extract;
 pub mod hostile;
 pub mod hostile_guest;
+pub mod messages;
 pub mod nights;
 pub mod proxy;
 pub mod python;

@@ -5,19 +5,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::ipc::MetadataVersion;
 use cprflow::ComponentError;
 use cprflow_connector::ipc::Encoder;
 use cprflow_tests::hostile_guest::{beside, ended, hand_on};
-
-mod messages;
-#[path = "messages/parts.rs"]
-mod parts;
-
-use messages::{alpha, beta, encoded, schema};
-use parts::Parts;
+use cprflow_tests::messages::{Parts, alpha, beta, encoded, schema};
 
 const ROWS: usize = 7;
 

@@ -234,30 +234,25 @@ impl Fault<'_> {
         }
         // The engine has no types for these.
         let text = error.root_cause().to_string();
+        let answer = if self.answer_bytes == self.limits.answer_bytes {
+            (LimitKind::AnswerBytes, self.limits.answer_bytes)
+        } else {
+            (LimitKind::BatchBytes, self.limits.batch_bytes)
+        };
         let limits = [
-            (
-                "fuel allocated for hostcalls",
-                if self.answer_bytes == self.limits.answer_bytes {
-                    LimitKind::AnswerBytes
-                } else {
-                    LimitKind::BatchBytes
-                },
-                self.answer_bytes,
-            ),
+            ("fuel allocated for hostcalls", answer),
             (
                 "store handle limit exceeded",
-                LimitKind::Handles,
-                self.limits.handles,
+                (LimitKind::Handles, self.limits.handles),
             ),
             (
                 "resource limit exceeded",
-                LimitKind::CoreObjects,
-                limits::MAX_CORE_INSTANCES as usize,
+                (LimitKind::CoreObjects, limits::MAX_CORE_INSTANCES as usize),
             ),
         ];
-        let found = limits.into_iter().find(|(mark, ..)| text.contains(mark));
+        let found = limits.into_iter().find(|(mark, _)| text.contains(mark));
         match found {
-            Some((_, limit, at_most)) => ComponentError::Limit {
+            Some((_, (limit, at_most))) => ComponentError::Limit {
                 limit,
                 at_most: at_most as u64,
             },

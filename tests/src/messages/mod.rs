@@ -8,7 +8,12 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use cprflow_connector::ipc::Encoder;
-use cprflow_tests::hostile_guest::connector;
+
+use crate::hostile_guest::connector;
+
+mod parts;
+
+pub use parts::Parts;
 
 /// So many rows of `alpha`, whose names are `abc`, `abcd`, `abc` …
 pub fn alpha(rows: usize) -> RecordBatch {
