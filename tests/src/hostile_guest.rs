@@ -167,11 +167,21 @@ pub fn beside<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
                 }
             }
         });
+        let over = Over(&is_over);
         let ended = attack();
-        is_over.store(true, Ordering::SeqCst);
+        drop(over);
         scanning.join().expect("the neighbour's scan is whole");
         ended
     })
+}
+
+/// Says that an attack is over, also where the test that makes it fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// The same for an attack that is to end by its deadline.

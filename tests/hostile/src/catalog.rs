@@ -1,20 +1,17 @@
 //! The catalog, and what is wrong with it.
 
+use crate::Component;
 use crate::attack;
 use crate::bindings::exports::cprflow::connector::catalog::{
     Column, DataType, Field, Guest, Table,
 };
 use crate::spin::spin;
-use crate::{Component, memory, shims};
 
 impl Guest for Component {
     fn tables() -> Vec<Table> {
         spin("spin-tables");
-        if attack("load-recursion") {
-            memory::exhaust();
-        }
         if attack("environment-at-load") {
-            shims::reach_out();
+            std::hint::black_box(std::env::vars().next());
         }
         let mut tables = tables();
         let name = |name: &str| Table {
