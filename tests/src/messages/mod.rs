@@ -39,7 +39,7 @@ pub fn beta(rows: usize) -> RecordBatch {
     let schema = schema("beta");
     // The names of the fields within are the catalog's.
     let irregular = arrow::compute::cast(&irregular, schema.field(2).data_type()).unwrap();
-    let each_third = |row: usize| row % 3 != 0;
+    let each_third = |row: usize| !row.is_multiple_of(3);
     let columns: [ArrayRef; 4] = [
         Arc::new(Date32Array::from_iter(
             (0..rows).map(|row| each_third(row).then_some(row as i32)),
