@@ -92,15 +92,17 @@ fn kill(runs: usize) {
 fn say(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
-    let line = format!(
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
         "{what}: median {:.1?}, least {:.1?}, 99th percentile {:.1?}, most {:.1?} ({} runs)",
         at(0.5),
         at(0.0),
         at(0.99),
         at(1.0),
         times.len()
-    );
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    )
+    .unwrap();
 }
 
 fn setting(name: &str, default: usize) -> usize {

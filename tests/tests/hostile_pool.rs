@@ -1,6 +1,5 @@
 //! The room that there is for instances. `docs/hostile.md` has a line for each of these tests, which want the whole
 //! process for themselves.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::process::Command;
 

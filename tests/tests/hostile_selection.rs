@@ -2,7 +2,6 @@
 //!
 //! Whether rows are those of the persons whom the policy means, nobody but the component can tell: a host that could
 //! would have to read the records. What can be held against the policy from without is the view.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Components that do not come back. `docs/hostile.md` has a line for each of these tests.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::time::Duration;
 
