@@ -15,7 +15,7 @@ const MAX_SEPARATORS: usize = 3;
 
 /// The text on one line, of about that many characters at the most, with a word in the place of every number of
 /// ten digits or more, however the digits are set apart.
-pub(crate) fn scrub(text: &str, max_chars: usize) -> String {
+pub fn scrub(text: &str, max_chars: usize) -> String {
     scrub_and_count(text, max_chars).0
 }
 
