@@ -1,5 +1,4 @@
 //! `cprflow scan --where`: which rows come out, and what is said of a predicate that cannot be read.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use cprflow_tests::command::cprflow_with;
 use cprflow_tests::extract;
