@@ -53,7 +53,7 @@ fn pseudonyms_stand_in_every_column_of_numbers_and_still_join() {
             ..Persons::default()
         },
         numbers: Numbers::Pseudonym,
-        also: BTreeSet::from(["former_pnr".to_owned()]),
+        also: ["former_pnr", "person_id"].map(str::to_owned).into(),
         classes: CLASSES.map(str::to_owned).into(),
         ..Policy::default()
     };
