@@ -2,13 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic;
 
-use cprflow::policy::{CLASSES, Leavers, Persons, Policy, Protection};
+use cprflow::policy::{CLASSES, Leavers, Numbers, Persons, Policy, Protection};
 use cprflow_tests::cut::{self, Row, Value};
-use cprflow_tests::oracle::choose::{Facts, key, text, value};
+use cprflow_tests::oracle::choose::{Facts, is_irregular, key, text, value};
 use cprflow_tests::oracle::columns::{CLASSED, RELATIVES, SUBJECTS, class, relative};
+use cprflow_tests::oracle::predicate::Predicate;
 use cprflow_tests::oracle::season::{Told, nights};
-use cprflow_tests::oracle::{Extract, Wanted};
+use cprflow_tests::oracle::{Answer, Extract, Share, Slip, Wanted, held};
 use cprflow_tests::rows;
 
 #[test]
@@ -70,7 +72,7 @@ fn the_nights_bring_every_case() {
     let mut homes: BTreeMap<String, String> = BTreeMap::new();
     for night in &nights {
         let extract = Extract::of_lines(&rules, &night.bytes);
-        let facts = Facts::of(extract.rows(), None);
+        let facts = Facts::of(extract.rows(), None, None);
         let mut note = |what, times| *seen.entry(what).or_default() += times;
         for row in &extract.rows()["person"] {
             let status = text(row, "status").unwrap_or_default();
@@ -247,9 +249,144 @@ fn the_oracle_keeps_to_the_rules_on_a_few_lines() {
     assert!(without_day.ask(&Wanted::new(policy), &roster).is_none());
 }
 
-fn is_irregular(row: &Row, column: &str) -> bool {
-    match value(row, "irregular") {
-        Value::Map(entries) => entries.iter().any(|(key, _)| key == column),
-        _ => false,
+/// A rule kept wrongly would be seen: under some policy, in some night, the tenant would get something else.
+#[test]
+fn every_rule_shows_in_the_nights() {
+    let rules = cut::rules_of_product();
+    let extracts: Vec<Extract> = nights(&rules, 220, 5, 14)
+        .iter()
+        .map(|night| Extract::of_lines(&rules, &night.bytes))
+        .collect();
+    let mut policies = Vec::new();
+    for protection in [Protection::Mask, Protection::Drop] {
+        for classes in [Policy::default().classes, CLASSES.map(str::to_owned).into()] {
+            let policy = Policy {
+                persons: Persons {
+                    ages: Some((18, 66)),
+                    ..Persons::default()
+                },
+                classes,
+                protection,
+                leavers: Leavers::Last,
+                ..Policy::default()
+            };
+            let surname = Predicate::IsNull("surname".to_owned(), true);
+            policies.push(Wanted::new(policy).rows("name", surname));
+            policies.push(Wanted::new(Policy {
+                persons: Persons {
+                    municipality_codes: Some(vec!["0851".to_owned(), "0101".to_owned()]),
+                    ..Persons::default()
+                },
+                ..policies[policies.len() - 1].policy.clone()
+            }));
+        }
+    }
+    let answers = |wanted: &Wanted| {
+        let mut roster = BTreeSet::new();
+        let answer = |extract: &Extract| {
+            let answer = extract.ask(wanted, &roster).unwrap();
+            roster = answer.roster.clone();
+            answer.share
+        };
+        extracts.iter().map(answer).collect::<Vec<_>>()
+    };
+    let right: Vec<_> = policies.iter().map(answers).collect();
+    for slip in Slip::ALL {
+        let shows = policies.iter().zip(&right).any(|(wanted, right)| {
+            let wanted = Wanted {
+                slip: Some(slip),
+                ..wanted.clone()
+            };
+            answers(&wanted) != *right
+        });
+        assert!(shows, "nobody would see {slip:?}");
+    }
+}
+
+/// Whoever is told of where they must not be is found, wherever it is.
+#[test]
+fn the_search_finds_what_must_not_be_there() {
+    let rules = cut::rules_of_product();
+    let night = &nights(&rules, 220, 5, 3)[0];
+    let extract = Extract::of_lines(&rules, &night.bytes);
+    let mut policy = Policy {
+        persons: Persons {
+            municipality_codes: Some(vec!["0851".to_owned()]),
+            ..Persons::default()
+        },
+        classes: CLASSES.map(str::to_owned).into(),
+        ..Policy::default()
+    };
+    let ask = |policy: &Policy| {
+        let wanted = Wanted::new(policy.clone());
+        let answer = extract.ask(&wanted, &BTreeSet::new()).unwrap();
+        (wanted, answer)
+    };
+    let finds = |(wanted, answer): &(Wanted, Answer), harm: &dyn Fn(&mut Share)| {
+        let mut share = answer.share.clone();
+        held::nobody_else(&share.tables, wanted, answer);
+        harm(&mut share);
+        assert!(share != answer.share, "nothing was done");
+        let is_found =
+            |check: &dyn Fn()| panic::catch_unwind(panic::AssertUnwindSafe(check)).is_err();
+        assert!(is_found(&|| held::same(&share, &answer.share, "harmed")));
+        assert!(is_found(&|| held::nobody_else(
+            &share.tables,
+            wanted,
+            answer
+        )));
+    };
+    let asked = ask(&policy);
+    let chosen = &asked.1.choice.chosen;
+    let delivered = &asked.1.facts.delivered;
+    let outside = delivered.difference(chosen).next().unwrap();
+    let protected = chosen
+        .intersection(&asked.1.facts.protected)
+        .next()
+        .unwrap();
+    let set = |share: &mut Share, table: &str, column: &str, value: Value| {
+        let row = &mut share.tables.get_mut(table).unwrap()[0];
+        row.iter_mut().find(|(name, _)| name == column).unwrap().1 = value;
+    };
+    let text_of = |text: String| Value::Text(text);
+    let map_of = |key: &str, text: String| Value::Map(vec![(key.to_owned(), text)]);
+    let name = Told::Name.token(protected);
+    let foreign = Told::Address.token(outside);
+    finds(&asked, &|share| {
+        let of_outside = |row: &&Row| key(row) == Some(outside);
+        let row = extract.rows()["person"].iter().find(of_outside).unwrap();
+        share.tables.get_mut("person").unwrap().push(row.clone());
+    });
+    for (table, column, value) in [
+        ("person", "occupation", text_of(format!("ring {outside}."))),
+        ("person", "status", text_of(outside.clone())),
+        ("name", "surname", text_of(foreign.clone())),
+        ("parents", "mother_name", text_of(name.clone())),
+        (
+            "parents",
+            "mother_name",
+            text_of(Told::Name.stranger(protected)),
+        ),
+        (
+            "person",
+            "irregular",
+            map_of("birth_date", format!("x{outside}y")),
+        ),
+        ("person", "irregular", map_of("+", name.clone())),
+        ("address", "irregular", map_of(&foreign, String::new())),
+        (
+            "plaintext_address",
+            "addressing_name",
+            text_of(name.clone()),
+        ),
+    ] {
+        finds(&asked, &|share| set(share, table, column, value.clone()));
+    }
+    policy.numbers = Numbers::Pseudonym;
+    let asked = ask(&policy);
+    for (table, column) in [("person", "pnr"), ("child", "child_pnr")] {
+        finds(&asked, &|share| {
+            set(share, table, column, text_of(protected.clone()))
+        });
     }
 }

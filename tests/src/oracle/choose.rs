@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use cprflow::policy::{Persons, Policy, Protection};
 
+use super::Slip;
 use crate::cut::{Row, Tables, Value};
 
 /// What an extract tells of its persons, each by number.
@@ -22,6 +23,7 @@ pub struct Facts {
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
+    slip: Option<Slip>,
 }
 
 /// Whom a policy chooses.
@@ -35,12 +37,13 @@ pub struct Choice {
 
 impl Facts {
     /// What the rows tell, judged on that day or else on the day of the start record.
-    pub fn of(rows: &Tables, day: Option<&str>) -> Self {
+    pub fn of(rows: &Tables, day: Option<&str>, slip: Option<Slip>) -> Self {
         let mut facts = Self {
             day: match day {
                 Some(day) => Some(days(day.parse().expect("the policy's day is a date"))),
                 None => produced(rows),
             },
+            slip,
             ..Self::default()
         };
         for (table, rows) in rows {
@@ -89,19 +92,32 @@ impl Facts {
             (Value::Days(date), Some(day)) => holds(*date, day),
             _ => false,
         };
-        let starts_later = is_of("start_date", &|start, day| start > day);
-        let is_over = is_of("deletion_date", &|deletion, day| deletion <= day);
+        let starts_later =
+            is_of("start_date", &|start, day| start > day) && self.slip != Some(Slip::StartsAtOnce);
+        let is_over = match self.slip {
+            Some(Slip::NeverEnds) => false,
+            Some(Slip::IrregularDateLifts) if is_irregular(row, "deletion_date") => true,
+            Some(Slip::LastDayCounts) => is_of("deletion_date", &|deletion, day| deletion < day),
+            _ => is_of("deletion_date", &|deletion, day| deletion <= day),
+        };
         text(row, "protection_type") == Some("0001") && !starts_later && !is_over
     }
 
     /// Whether name and address of the person must be kept back: also of whoever is not delivered.
     pub fn is_protected(&self, number: &str) -> bool {
-        self.protected.contains(number) || !self.delivered.contains(number)
+        let is_unknown = !self.delivered.contains(number) && self.slip != Some(Slip::UnknownIsOpen);
+        self.protected.contains(number) || is_unknown
     }
 
     fn is_of_age(&self, number: &str, (youngest, oldest): (u16, u16), day: i64) -> bool {
-        let births = self.births.get(number).into_iter().flatten();
-        let mut ages = births.map(|born| age(*born, day));
+        let births = self.births.get(number);
+        if births.is_none() && self.slip == Some(Slip::AgeUnknownPasses) {
+            return true;
+        }
+        let mut ages = births.into_iter().flatten().map(|born| match self.slip {
+            Some(Slip::AgeByYear) => date(day).year() - date(*born).year(),
+            _ => age(*born, day),
+        });
         ages.any(|age| (i32::from(youngest)..=i32::from(oldest)).contains(&age))
     }
 }
@@ -118,9 +134,13 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     if policy.protection == Protection::Drop {
         chosen.retain(|number| !facts.is_protected(number));
     }
+    let is_there = |number: &String| match facts.slip {
+        Some(Slip::AbsentLeave) => true,
+        _ => facts.delivered.contains(number),
+    };
     let gone = roster
         .iter()
-        .filter(|number| facts.delivered.contains(*number) && !chosen.contains(*number));
+        .filter(|number| is_there(number) && !chosen.contains(*number));
     let left = gone.map(|number| (number.clone(), reason(facts, policy, number)));
     Some(Choice {
         left: left.collect(),
@@ -180,7 +200,9 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> &'static str {
             .statuses
             .contains(&(number.to_owned(), status.to_owned()))
     };
-    let by_status = BY_STATUS.iter().find(|(status, _)| has(status));
+    let by_status = BY_STATUS
+        .iter()
+        .find(|(status, _)| has(status) && facts.slip != Some(Slip::StatusIsNoReason));
     match (failing, by_status) {
         (Some(_), Some((_, reason))) => reason,
         _ if policy.protection == Protection::Drop && facts.is_protected(number) => "protected",
@@ -211,6 +233,14 @@ pub fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     }
 }
 
+/// Whether what stood in the column did not fit it.
+pub fn is_irregular(row: &Row, column: &str) -> bool {
+    match value(row, "irregular") {
+        Value::Map(entries) => entries.iter().any(|(key, _)| key == column),
+        _ => false,
+    }
+}
+
 fn produced(rows: &Tables) -> Option<i64> {
     let start = rows.get("delivery_start")?.first()?;
     match value(start, "production_date") {
@@ -221,13 +251,16 @@ fn produced(rows: &Tables) -> Option<i64> {
 
 /// Whole years from birth to the day; below nought for whoever is yet to be born.
 fn age(born: i64, day: i64) -> i32 {
-    let date = |days| NaiveDate::default() + TimeDelta::days(days);
-    let (born, day): (NaiveDate, NaiveDate) = (date(born), date(day));
+    let (born, day) = (date(born), date(day));
     let years = day.year() - born.year();
     match (day.month(), day.day()) < (born.month(), born.day()) {
         true => years - 1,
         false => years,
     }
+}
+
+fn date(days: i64) -> NaiveDate {
+    NaiveDate::default() + TimeDelta::days(days)
 }
 
 fn days(date: NaiveDate) -> i64 {

@@ -8,11 +8,14 @@
 //! - [`view`]: which tables and columns
 //! - [`show`]: which rows, and what is masked in them
 //! - [`predicate`]: conditions on rows
+//! - [`gate`]: the same question put to the product
+//! - [`held`]: the two answers, compared
 //! - [`season`]: extracts that bring every case, with names that nobody shares
 //! - [`search`]: who is told of where
 
 pub mod choose;
 pub mod columns;
+pub mod held;
 pub mod predicate;
 pub mod search;
 pub mod season;
@@ -37,6 +40,79 @@ pub struct Wanted {
     pub rows: BTreeMap<String, Predicate>,
     /// The key of the pseudonyms, where the policy asks for them.
     pub key: Vec<u8>,
+    /// A rule that is kept otherwise than it should be, so that a test can see whether it would be missed.
+    pub slip: Option<Slip>,
+}
+
+/// A rule kept wrongly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slip {
+    /// Protections are in force before they start.
+    StartsAtOnce,
+    /// Protections never end.
+    NeverEnds,
+    /// A protection without a deletion date that is whole and valid has ended if anything stands there.
+    IrregularDateLifts,
+    /// A protection is in force on the day of its deletion.
+    LastDayCounts,
+    /// Somebody without 001 is not protected.
+    UnknownIsOpen,
+    /// Ages are differences of years.
+    AgeByYear,
+    /// Nobody's birth date fails to give an age.
+    AgeUnknownPasses,
+    /// Whoever is not delivered leaves too.
+    AbsentLeave,
+    /// Whoever dies or goes away has moved.
+    StatusIsNoReason,
+    /// Tables whose subject is hidden show what is left of them.
+    SubjectsShow,
+    /// The class of present civil statuses opens former ones.
+    FormerStatusesShow,
+    /// Events of the church are shown.
+    ChurchEventsShow,
+    /// A protected relative is named.
+    RelativesShow,
+    /// A relative of whom the extract has no 001 is named.
+    UnknownRelativesShow,
+    /// The relative's date of protection is not looked at.
+    RelativesDateIsIgnored,
+    /// Free text of protected persons is shown.
+    FreeTextShows,
+    /// `irregular` shows what is masked.
+    IrregularTells,
+    /// The tail is shown where something is masked or hidden.
+    TailTells,
+    /// Conditions on rows are judged on masked values.
+    MaskedRowsAreJudged,
+    /// Rows of whoever leaves come only once more if nothing was protected.
+    LeaversAreNotMasked,
+}
+
+impl Slip {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::StartsAtOnce,
+        Self::NeverEnds,
+        Self::IrregularDateLifts,
+        Self::LastDayCounts,
+        Self::UnknownIsOpen,
+        Self::AgeByYear,
+        Self::AgeUnknownPasses,
+        Self::AbsentLeave,
+        Self::StatusIsNoReason,
+        Self::SubjectsShow,
+        Self::FormerStatusesShow,
+        Self::ChurchEventsShow,
+        Self::RelativesShow,
+        Self::UnknownRelativesShow,
+        Self::RelativesDateIsIgnored,
+        Self::FreeTextShows,
+        Self::IrregularTells,
+        Self::TailTells,
+        Self::MaskedRowsAreJudged,
+        Self::LeaversAreNotMasked,
+    ];
 }
 
 impl Wanted {
@@ -50,6 +126,7 @@ impl Wanted {
             policy,
             rows: BTreeMap::new(),
             key,
+            slip: None,
         }
     }
 
@@ -112,12 +189,18 @@ impl Extract {
         &self.rows
     }
 
+    /// Everybody whose number keys a row.
+    pub fn persons(&self) -> BTreeSet<String> {
+        let rows = self.rows.values().flatten();
+        rows.filter_map(choose::key).map(str::to_owned).collect()
+    }
+
     /// What a tenant with that policy and that roster must get; none where ages are asked for and nothing says on
     /// which day.
     pub fn ask(&self, wanted: &Wanted, roster: &BTreeSet<String>) -> Option<Answer> {
-        let facts = Facts::of(&self.rows, wanted.policy.day.as_deref());
+        let facts = Facts::of(&self.rows, wanted.policy.day.as_deref(), wanted.slip);
         let choice = choose::choose(&facts, &wanted.policy, roster)?;
-        let view = view::view(&self.rules, &wanted.policy);
+        let view = view::view(&self.rules, &wanted.policy, wanted.slip);
         let tables = show::show(&self.rules, &self.rows, wanted, &facts, &choice, &view);
         let came = &choice.chosen;
         let stayed = roster

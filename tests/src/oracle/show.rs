@@ -6,10 +6,10 @@ use cprflow::policy::{Leavers, Numbers, Protection};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::Wanted;
-use super::choose::{Choice, Facts, key, text, value};
+use super::choose::{Choice, Facts, is_irregular, key, text, value};
 use super::columns::{class, relative};
 use super::view::{View, hides_a_column};
+use super::{Slip, Wanted};
 use crate::cut::{Row, Rules, TableRule, Tables, Value};
 
 /// The rows of every table, as the tenant must get them.
@@ -70,16 +70,24 @@ impl Sight<'_> {
             return None;
         }
         let is_church = matches!(text(row, "event_code"), Some("A34" | "P56"));
-        if table == "event" && is_church && !policy.classes.contains("religion") {
-            return None;
-        }
-        if let Some(predicate) = self.wanted.rows.get(table)
-            && !predicate.holds(row)
-        {
+        let tells_church =
+            policy.classes.contains("religion") || self.slips(Slip::ChurchEventsShow);
+        if table == "event" && is_church && !tells_church {
             return None;
         }
         let is_protected = number.is_some_and(|number| self.facts.is_protected(number));
         let is_masked = |column: &str| self.is_masked(row, column, is_protected);
+        if let Some(predicate) = self.wanted.rows.get(table) {
+            let mut judged = row.clone();
+            for (column, value) in &mut judged {
+                if self.slips(Slip::MaskedRowsAreJudged) && is_masked(column) {
+                    *value = Value::Null;
+                }
+            }
+            if !predicate.holds(&judged) {
+                return None;
+            }
+        }
         let mut shown = Row::new();
         for column in self.columns {
             let seen = match column.as_str() {
@@ -101,15 +109,22 @@ impl Sight<'_> {
         (self.choice.chosen.contains(number) || comes_once_more) && !is_dropped
     }
 
+    fn slips(&self, slip: Slip) -> bool {
+        self.wanted.slip == Some(slip)
+    }
+
     /// Whether what the column tells must be kept back in that row.
     fn is_masked(&self, row: &Row, column: &str, is_protected: bool) -> bool {
         let table = self.rule.table.as_str();
         let protection = self.wanted.policy.protection;
-        if protection == Protection::Include {
+        let leaves = key(row).is_some_and(|number| self.choice.left.contains_key(number));
+        if protection == Protection::Include || leaves && self.slips(Slip::LeaversAreNotMasked) {
             return false;
         }
+        let is_shown = |class| class == Some("free-text") && self.slips(Slip::FreeTextShows);
         let class = class(table, column);
-        let of_person = is_protected && matches!(class, Some("name" | "address" | "free-text"));
+        let is_kept_back = matches!(class, Some("name" | "address" | "free-text"));
+        let of_person = is_protected && is_kept_back && !is_shown(class);
         let of_relative = relative(table, column).is_some_and(|number| self.is_shy(row, number));
         of_person && protection == Protection::Mask || of_relative
     }
@@ -117,13 +132,18 @@ impl Sight<'_> {
     /// Whether the relative with the number in that column must not be told of.
     fn is_shy(&self, row: &Row, number: &str) -> bool {
         const SINCE: &str = "protection_start_date";
-        let is_irregular = match value(row, "irregular") {
-            Value::Map(entries) => entries.iter().any(|(column, _)| column == SINCE),
-            _ => false,
+        let is_told = *value(row, SINCE) != Value::Null || is_irregular(row, SINCE);
+        if is_told && !self.slips(Slip::RelativesDateIsIgnored) {
+            return true;
+        }
+        let Some(number) = text(row, number) else {
+            return !self.slips(Slip::UnknownRelativesShow);
         };
-        let is_told = *value(row, SINCE) != Value::Null || is_irregular;
-        let is_known = text(row, number).is_some_and(|number| !self.facts.is_protected(number));
-        !is_known || is_told
+        let is_known = self.facts.delivered.contains(number);
+        match is_known {
+            true => self.facts.is_protected(number) && !self.slips(Slip::RelativesShow),
+            false => !self.slips(Slip::UnknownRelativesShow),
+        }
     }
 
     /// What did not fit the columns, as far as these are seen.
@@ -144,10 +164,14 @@ impl Sight<'_> {
             Some(field) => {
                 let is_plain = field.kind != "pnr" || policy.numbers == Numbers::Keep;
                 let is_there = self.columns.contains(&field.column);
-                is_there && is_plain && !self.is_masked(row, column, is_protected)
+                let is_masked = self.is_masked(row, column, is_protected);
+                is_there && is_plain && (!is_masked || self.slips(Slip::IrregularTells))
             }
             // The tail may hold anything.
-            None => !is_row_masked && !hides_a_column(self.rule, policy, self.columns),
+            None => {
+                let hides = is_row_masked || hides_a_column(self.rule, policy, self.columns);
+                !hides || self.slips(Slip::TailTells)
+            }
         };
         let seen: Vec<_> = entries
             .iter()

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use cprflow::policy::{CLASSES, Numbers, Persons, Policy, Protection};
 
-use super::columns::{SUBJECTS, needed_class};
+use super::Slip;
+use super::columns::{SUBJECTS, class, needed_class};
 use crate::cut::{FieldRule, Rules, TableRule};
 
 /// Columns by table, in order.
 pub type View = BTreeMap<String, Vec<String>>;
 
 /// The tables of a policy and their columns.
-pub fn view(rules: &Rules, policy: &Policy) -> View {
+pub fn view(rules: &Rules, policy: &Policy, slip: Option<Slip>) -> View {
     let mut view = View::new();
     for rule in rules.values() {
-        if let Some(columns) = columns(rule, policy) {
+        if let Some(columns) = columns(rule, policy, slip) {
             view.insert(rule.table.clone(), columns);
         }
     }
@@ -36,7 +37,7 @@ pub fn view(rules: &Rules, policy: &Policy) -> View {
 }
 
 /// The columns that are left of a table; none if the table is left out.
-fn columns(rule: &TableRule, policy: &Policy) -> Option<Vec<String>> {
+fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<String>> {
     let table = rule.table.as_str();
     if policy
         .tables
@@ -47,7 +48,12 @@ fn columns(rule: &TableRule, policy: &Policy) -> Option<Vec<String>> {
     }
     let allows = |class: &str| policy.classes.contains(class);
     let subject = SUBJECTS.iter().find(|(of, _)| *of == table);
-    if subject.is_some_and(|(_, class)| !allows(class)) {
+    let shows = match slip {
+        Some(Slip::SubjectsShow) => true,
+        Some(Slip::FormerStatusesShow) => table.ends_with("_history"),
+        _ => false,
+    };
+    if subject.is_some_and(|(_, class)| !allows(class)) && !shows {
         return None;
     }
     let is_asked = policy.also.contains(table);
@@ -67,7 +73,7 @@ fn columns(rule: &TableRule, policy: &Policy) -> Option<Vec<String>> {
     let left: Vec<&FieldRule> = rule
         .fields
         .iter()
-        .filter(|field| is_left(table, field, policy))
+        .filter(|field| is_left(table, field, policy, slip))
         .collect();
     let tells = |field: &&FieldRule| field.kind != "pnr";
     let could_tell = rule.fields.iter().any(|field| tells(&field));
@@ -78,12 +84,17 @@ fn columns(rule: &TableRule, policy: &Policy) -> Option<Vec<String>> {
     if policy.protection == Protection::Include && rule.fields[0].kind == "pnr" {
         columns.push("protected".to_owned());
     }
-    columns.extend(["irregular", "line"].map(str::to_owned));
+    let listed = policy.columns.get(table);
+    let own = ["irregular", "line"].map(str::to_owned);
+    columns.extend(
+        own.into_iter()
+            .filter(|own| listed.is_none_or(|listed| listed.contains(own))),
+    );
     Some(columns)
 }
 
 /// Whether the policy lets a column through, if it lets its table through.
-fn is_left(table: &str, field: &FieldRule, policy: &Policy) -> bool {
+fn is_left(table: &str, field: &FieldRule, policy: &Policy, slip: Option<Slip>) -> bool {
     let listed = policy.columns.get(table);
     if listed.is_some_and(|listed| !listed.contains(&field.column)) {
         return false;
@@ -91,7 +102,11 @@ fn is_left(table: &str, field: &FieldRule, policy: &Policy) -> bool {
     if policy.numbers == Numbers::Drop && field.kind == "pnr" {
         return false;
     }
-    needed_class(table, &field.column).is_none_or(|class| policy.classes.contains(class))
+    let needed = match slip {
+        Some(Slip::FormerStatusesShow) => class(table, &field.column),
+        _ => needed_class(table, &field.column),
+    };
+    needed.is_none_or(|class| policy.classes.contains(class))
 }
 
 /// Whether the policy lets through all that there is, as it is.
