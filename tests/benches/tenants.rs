@@ -41,7 +41,11 @@ fn main() {
     let healthy: Vec<Tenant> = (0..tenants).map(healthy).collect();
     let mut mixed = healthy.clone();
     for place in 0..HOSTILE {
-        let harm = if place % 2 == 0 { Harm::Time } else { Harm::Memory };
+        let harm = if place % 2 == 0 {
+            Harm::Time
+        } else {
+            Harm::Memory
+        };
         let hostile = Tenant {
             policy: greedy(),
             harm: Some(harm),
@@ -158,7 +162,10 @@ fn policy(place: usize, municipalities: &[String]) -> Policy {
     policy.classes = classes.map(|class| (*class).to_owned()).collect();
     if place.is_multiple_of(5) {
         policy.leavers = Leavers::Last;
-        let rows = format!("birth_date < '{}-01-01' or status = '01'", 1950 + place % 60);
+        let rows = format!(
+            "birth_date < '{}-01-01' or status = '01'",
+            1950 + place % 60
+        );
         policy.rows.insert("person".to_owned(), rows);
     }
     policy

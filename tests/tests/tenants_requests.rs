@@ -68,7 +68,10 @@ fn what_is_not_there_or_hidden_cannot_be_named() {
     };
     says(columns("persons", "pnr"), &["persons"]);
     says(columns("person", "age"), &["age"]);
-    says(columns("person", "occupation"), &["occupation", "free-text"]);
+    says(
+        columns("person", "occupation"),
+        &["occupation", "free-text"],
+    );
     says(columns("person", "current_pnr"), &["identity"]);
     let rows = |table: &'static str, predicate: &'static str| {
         refused(move |policy| {
@@ -79,7 +82,14 @@ fn what_is_not_there_or_hidden_cannot_be_named() {
     says(rows("person", "age > 3"), &["age"]);
     says(rows("person", "status = 1"), &["status"]);
     says(rows("person", "birth_date < '1990-02-30'"), &["birth_date"]);
-    for broken in ["", "status", "status = ", "status = '01' and", "(status = '01'", "status = '01"] {
+    for broken in [
+        "",
+        "status",
+        "status = ",
+        "status = '01' and",
+        "(status = '01'",
+        "status = '01",
+    ] {
         rows("person", broken);
     }
     refused(|policy| drop(policy.classes.insert("secrets".to_owned())));
@@ -89,6 +99,15 @@ fn what_is_not_there_or_hidden_cannot_be_named() {
     refused(|policy| policy.persons.event_codes = Some(names(&["A3"])));
     refused(|policy| policy.persons.ages = Some((18, 17)));
     refused(|policy| drop(policy.also.insert("person".to_owned())));
+}
+
+/// Whoever is chosen for an event of the church is told to have it.
+#[test]
+fn an_event_of_the_church_chooses_nobody_without_its_class() {
+    for code in ["A34", "P56"] {
+        let message = refused(|policy| policy.persons.event_codes = Some(names(&["A01", code])));
+        assert!(message.contains("religion"), "{message}");
+    }
 }
 
 /// Names no value that somebody wrote.
@@ -102,7 +121,11 @@ fn a_refusal_repeats_no_value_of_a_condition() {
 
 #[test]
 fn deep_and_long_conditions_are_refused_and_do_no_harm() {
-    let deep = format!("{}status = '01'{}", "(".repeat(100_000), ")".repeat(100_000));
+    let deep = format!(
+        "{}status = '01'{}",
+        "(".repeat(100_000),
+        ")".repeat(100_000)
+    );
     let not = format!("{}status = '01'", "not ".repeat(100_000));
     let long = vec!["status = '01'"; 200_000].join(" or ");
     for predicate in [deep, not, long] {
@@ -115,7 +138,10 @@ fn a_policy_needs_two_passes_over_the_same_bytes() {
     let policy = Policy::default();
     let scan = || Scan::new(rows::connector()).policy(&policy);
     let (bytes, _) = &*STATUS;
-    assert!(matches!(scan().read_all(bytes.as_slice()), Err(Error::Request(_))));
+    assert!(matches!(
+        scan().read_all(bytes.as_slice()),
+        Err(Error::Request(_))
+    ));
     assert!(matches!(
         scan().table("person").read(bytes.as_slice()),
         Err(Error::Request(_))
@@ -149,7 +175,12 @@ fn a_roster_that_cannot_be_read_is_refused_and_never_guessed_at() {
     assert_eq!(in_roster(&roster, &persons).len(), roster_of(extract));
     let mut dice = Dice::new(1);
     let mut refused = 0;
-    let mut spoilt = vec![Vec::new(), b"junk".to_vec(), roster[1..].to_vec(), vec![0xff; 5000]];
+    let mut spoilt = vec![
+        Vec::new(),
+        b"junk".to_vec(),
+        roster[1..].to_vec(),
+        vec![0xff; 5000],
+    ];
     for _ in 0..60 {
         let mut harmed = roster.clone();
         match dice.below(3) {
@@ -194,20 +225,30 @@ fn where_(wanted: &Wanted, table: &str, predicate: &str) -> Result<Vec<Row>, Err
 fn a_question_is_answered_from_what_may_be_seen() {
     let answer = STATUS.1.ask(&Wanted::default(), &BTreeSet::new()).unwrap();
     let wanted = Wanted::default();
-    let protected: Vec<_> = answer.choice.chosen.intersection(&answer.facts.protected).collect();
+    let protected: Vec<_> = answer
+        .choice
+        .chosen
+        .intersection(&answer.facts.protected)
+        .collect();
     assert!(protected.len() > 3);
     // A masked value is null, to questions too.
     for number in &protected {
         let token = Told::Name.token(number);
         let found = where_(&wanted, "name", &format!("surname = '{token}'")).unwrap();
         assert_eq!(found.len(), 0);
-        let found = where_(&wanted, "name", &format!("surname <> '{token}' and pnr = '{number}'"));
+        let found = where_(
+            &wanted,
+            "name",
+            &format!("surname <> '{token}' and pnr = '{number}'"),
+        );
         assert_eq!(found.unwrap().len(), 0);
     }
     let all = where_(&wanted, "name", "surname is null or surname is not null").unwrap();
     assert_eq!(all, answer.share.tables["name"]);
     let nulls = where_(&wanted, "name", "surname is null").unwrap();
-    let expected = all.iter().filter(|row| *value(row, "surname") == Value::Null);
+    let expected = all
+        .iter()
+        .filter(|row| *value(row, "surname") == Value::Null);
     assert!(nulls.iter().eq(expected) && nulls.len() >= protected.len());
     // A relative's too.
     let spoken = where_(&wanted, "parents", "mother_name is not null").unwrap();
@@ -254,7 +295,10 @@ fn no_question_turns_a_pseudonym_back() {
             Err(other) => panic!("{other:?}"),
             Ok(found) => {
                 let is_told = found.iter().any(|row| key(row) == Some(&pseudonym));
-                assert!(!is_told || predicate == "pnr < '2'", "{predicate} is answered");
+                assert!(
+                    !is_told || predicate == "pnr < '2'",
+                    "{predicate} is answered"
+                );
                 // By pseudonym, it would be a question about what may be seen.
                 let judged = |row: &&Row| key(row).is_some_and(|pnr| pnr < "2");
                 let all = &answer.share.tables["person"];
@@ -275,7 +319,9 @@ fn no_question_turns_a_pseudonym_back() {
 fn columns_are_asked_for_within_the_policy() {
     let tenant = Tenant::new(Wanted::default());
     let look = |column: &str| {
-        tenant.look(&STATUS.0, |scan| scan.table("person").columns(["pnr", column]))
+        tenant.look(&STATUS.0, |scan| {
+            scan.table("person").columns(["pnr", column])
+        })
     };
     let got = look("birth_date").unwrap();
     let row = &got.share.tables["person"][0];
@@ -284,6 +330,8 @@ fn columns_are_asked_for_within_the_policy() {
     for hidden in ["occupation", "current_pnr", "protected", "nothing"] {
         assert!(matches!(look(hidden), Err(Error::Request(_))), "{hidden}");
     }
-    let leavers = tenant.look(&STATUS.0, |scan| scan.table("out_of_scope")).unwrap();
+    let leavers = tenant
+        .look(&STATUS.0, |scan| scan.table("out_of_scope"))
+        .unwrap();
     assert!(leavers.share.tables.is_empty());
 }

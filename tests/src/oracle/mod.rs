@@ -7,6 +7,7 @@
 //! - [`choose`]: whose records, who leaves and why
 //! - [`view`]: which tables and columns
 //! - [`show`]: which rows, and what is masked in them
+//! - [`native`]: the same question put to the connector as a library
 //! - [`predicate`]: conditions on rows
 //! - [`gate`]: the same question put to the product
 //! - [`held`]: the two answers, compared
@@ -15,7 +16,9 @@
 
 pub mod choose;
 pub mod columns;
+pub mod gate;
 pub mod held;
+pub mod native;
 pub mod predicate;
 pub mod search;
 pub mod season;

@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::choose::{Choice, Facts, is_irregular, key, text, value};
 use super::columns::{class, relative};
-use super::view::{View, hides_a_column};
+use super::view::{View, hides_anything};
 use super::{Slip, Wanted};
 use crate::cut::{Row, Rules, TableRule, Tables, Value};
 
@@ -169,7 +169,7 @@ impl Sight<'_> {
             }
             // The tail may hold anything.
             None => {
-                let hides = is_row_masked || hides_a_column(self.rule, policy, self.columns);
+                let hides = is_row_masked || hides_anything(self.rule, policy, self.columns);
                 !hides || self.slips(Slip::TailTells)
             }
         };

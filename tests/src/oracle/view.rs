@@ -63,7 +63,8 @@ fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<
         "person_id" if !keeps && !is_asked => return None,
         "former_pnr" if !keeps && !is_asked || !allows("identity") => return None,
         "input_error" => {
-            let is_all = keeps && is_everybody(&policy.persons);
+            let is_all =
+                keeps && is_everybody(&policy.persons) && policy.protection != Protection::Drop;
             if !(is_asked || is_all) || !allows("identity") || !allows("free-text") {
                 return None;
             }
@@ -124,9 +125,13 @@ fn is_everybody(persons: &Persons) -> bool {
     *persons == Persons::default()
 }
 
-/// Whether a column of the layout is not in the view, or not as it stands in the record.
-pub fn hides_a_column(rule: &TableRule, policy: &Policy, columns: &[String]) -> bool {
+/// Whether anything of the table is not in the view, or not as it stands in the record.
+pub fn hides_anything(rule: &TableRule, policy: &Policy, columns: &[String]) -> bool {
     let is_keyed = rule.fields[0].kind == "pnr";
     let is_there = |field: &FieldRule| columns.contains(&field.column);
-    !rule.fields.iter().all(is_there) || is_keyed && policy.numbers != Numbers::Keep
+    let hides_church = rule.table == "event" && !policy.classes.contains("religion");
+    !rule.fields.iter().all(is_there)
+        || is_keyed && policy.numbers != Numbers::Keep
+        || policy.rows.contains_key(&rule.table)
+        || hides_church
 }
