@@ -14,6 +14,7 @@ use cprflow_tests::oracle::predicate::Predicate;
 use cprflow_tests::oracle::season::nights;
 use cprflow_tests::oracle::{Extract, Wanted, held, view};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 static RULES: LazyLock<Rules> = LazyLock::new(cut::rules_of_product);
 
@@ -144,21 +145,23 @@ impl Plan {
                 .map(|mask| some(&["01", "03", "60", "90", "80", "70", "50", "30"], mask)),
             ages: self.ages,
             event_codes: self.events.map(|mask| {
-                some(
-                    &["A01", "A02", "A21", "A34", "P56", "A33", "P03", "A13"],
-                    mask,
-                )
+                let church = match self.allows("religion") {
+                    true => ["A34", "P56"],
+                    // An event of the church chooses nobody without its class.
+                    false => ["A06", "A51"],
+                };
+                let others = ["A01", "A02", "A21", "A33", "P03", "A13"];
+                some(&[&church[..], &others].concat(), mask)
             }),
             numbers: self.numbers_of.map(numbers),
         };
-        let classes = CLASSES.iter().enumerate();
-        let classes = classes.filter(|(place, _)| self.classes >> place & 1 == 1);
+        let classes = CLASSES.iter().filter(|class| self.allows(class));
         let mut wanted = Wanted::new(Policy {
             persons,
             day: self
                 .day
                 .map(|day| format!("20{:02}-0{}-28", day % 60, 1 + day % 9)),
-            classes: classes.map(|(_, class)| (*class).to_owned()).collect(),
+            classes: classes.map(|class| (*class).to_owned()).collect(),
             protection: self.protection,
             numbers: self.numbers,
             leavers: self.leavers,
@@ -167,6 +170,11 @@ impl Plan {
         self.name_tables(&mut wanted);
         self.name_columns(&mut wanted);
         self.name_rows(&mut wanted)
+    }
+
+    fn allows(&self, class: &str) -> bool {
+        let place = CLASSES.iter().position(|known| *known == class);
+        place.is_some_and(|place| self.classes >> place & 1 == 1)
     }
 
     fn name_tables(&self, wanted: &mut Wanted) {

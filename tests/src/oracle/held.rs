@@ -1,8 +1,8 @@
 //! What a tenant got, held against what it must get.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use cprflow::policy::{Numbers, Protection};
+use cprflow::policy::{Leavers, Numbers, Protection};
 
 use super::choose::key;
 use super::columns::{class, needed_class, relative};
@@ -67,12 +67,27 @@ fn difference(seen: Option<&Row>, expected: Option<&Row>) -> String {
 /// If somebody is told of.
 pub fn nobody_else(tables: &Tables, wanted: &Wanted, answer: &Answer) {
     let policy = &wanted.policy;
-    let left = answer.choice.left.keys();
-    let scope: BTreeSet<&String> = answer.choice.chosen.iter().chain(left).collect();
-    let owners: BTreeSet<String> = scope
-        .iter()
-        .map(|number| number_of(wanted, number))
+    let (chosen, left) = (&answer.choice.chosen, &answer.choice.left);
+    let in_scope = |table: &str, number: &String| match table {
+        "out_of_scope" => left.contains_key(number),
+        _ => {
+            let comes_once_more = policy.leavers == Leavers::Last && left.contains_key(number);
+            chosen.contains(number) || comes_once_more
+        }
+    };
+    let persons = chosen.iter().chain(left.keys());
+    let owners: BTreeMap<String, &String> = persons
+        .map(|number| (number_of(wanted, number), number))
         .collect();
+    for (table, rows) in tables {
+        for owner in rows.iter().filter_map(key) {
+            let owner = owners.get(owner);
+            assert!(
+                owner.is_some_and(|owner| in_scope(table, owner)),
+                "a row in {table} of somebody else"
+            );
+        }
+    }
     for hit in hits(tables) {
         let place = format!("{}.{}", hit.table, hit.column);
         // Lines as they stand are there where nothing is hidden, and rejected input where it is asked for.
@@ -86,23 +101,22 @@ pub fn nobody_else(tables: &Tables, wanted: &Wanted, answer: &Answer) {
         if let Some(needed) = needed_class(hit.table, column) {
             assert!(policy.classes.contains(needed), "{place} is hidden");
         }
-        let owner = key(hit.row);
-        match owner {
-            Some(owner) => assert!(owners.contains(owner), "a row in {place} of somebody else"),
-            None => assert!(
-                policy.numbers == Numbers::Drop,
-                "a row in {place} of nobody"
-            ),
-        }
+        // Without a column that says whose row it is, it must be that of somebody in scope.
+        let is_own = |number: &String| match key(hit.row) {
+            Some(owner) => owner == number_of(wanted, number),
+            None => in_scope(hit.table, number),
+        };
         let (told, number) = match &hit.who {
             Who::Number(number) => {
                 if !answer.facts.seen.contains(number) {
                     continue;
                 }
                 assert!(policy.numbers == Numbers::Keep, "{place} tells a number");
-                let is_own = owner == Some(number);
                 let may_name = column.ends_with("pnr") || hit.column == "irregular.+";
-                assert!(is_own || may_name, "{place} tells somebody's number");
+                assert!(
+                    is_own(number) || may_name,
+                    "{place} tells somebody's number"
+                );
                 continue;
             }
             Who::Token(told, number) => (*told, number),
@@ -114,11 +128,11 @@ pub fn nobody_else(tables: &Tables, wanted: &Wanted, answer: &Answer) {
                 continue;
             }
         };
-        let is_own = owner == Some(&number_of(wanted, number));
         let is_of_relative = relative(hit.table, column).is_some();
-        if policy.numbers != Numbers::Drop {
-            assert!(is_own || is_of_relative, "{place} tells of somebody else");
-        }
+        assert!(
+            is_own(number) || is_of_relative,
+            "{place} tells of somebody else"
+        );
         // The oddities are free text in dates of any class: they are of the class of their column.
         let is_named = matches!(told, Told::Name | Told::Address)
             || matches!(
