@@ -282,7 +282,7 @@ fn predicate(rows: &Tables, table: &str, dice: &mut Dice, depth: usize) -> Predi
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tenant_gets_what_its_policy_lets_through(plan in plan()) {
@@ -303,7 +303,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 25, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_same_bytes_roster_and_policy_give_the_same_batches(plan in plan()) {
