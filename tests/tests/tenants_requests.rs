@@ -13,7 +13,7 @@ use cprflow_tests::oracle::choose::{key, text, value};
 use cprflow_tests::oracle::gate::{Tenant, in_roster, view};
 use cprflow_tests::oracle::season::{Told, nights};
 use cprflow_tests::oracle::show::number_of;
-use cprflow_tests::oracle::{Extract, Wanted};
+use cprflow_tests::oracle::{Extract, Wanted, held};
 use cprflow_tests::rows;
 
 static RULES: LazyLock<Rules> = LazyLock::new(cut::rules_of_product);
@@ -312,6 +312,36 @@ fn no_question_turns_a_pseudonym_back() {
     });
     let asked = where_(&dropped, "person", &format!("pnr = '{number}'"));
     assert!(matches!(asked, Err(Error::Request(_))));
+}
+
+/// Ten zeros stand where there is nobody: no policy chooses them, and nobody leaves by that number.
+#[test]
+fn ten_zeros_are_nobody() {
+    let person = "0101965058";
+    let lines = [
+        "00000000000001109012026030220260301".to_owned(),
+        "0010000000000          01000000000000 K1908-03-02".to_owned(),
+        "0080000000000Nobody".to_owned(),
+        format!("001{person}          01000000000000 K1908-03-02"),
+        format!("014{person}0000000000"),
+        format!("012{person}G0000000000           Somebody"),
+        "999999999999900000005".to_owned(),
+    ];
+    let bytes = (lines.join("\n") + "\n").into_bytes();
+    let extract = Extract::of_lines(&RULES, &bytes);
+    for numbers in [Numbers::Keep, Numbers::Pseudonym, Numbers::Drop] {
+        let wanted = Wanted::new(Policy {
+            classes: CLASSES.map(str::to_owned).into(),
+            numbers,
+            ..Policy::default()
+        });
+        let answer = extract.ask(&wanted, &BTreeSet::new()).unwrap();
+        assert_eq!(answer.share.persons, 1);
+        let got = Tenant::new(wanted).take(&bytes).unwrap();
+        held::same(&got.share, &answer.share, "ten zeros");
+        let nobody = BTreeSet::from(["0000000000".to_owned()]);
+        assert!(in_roster(&got.roster, &nobody).is_empty());
+    }
 }
 
 /// Columns that are asked for are those of the policy.
