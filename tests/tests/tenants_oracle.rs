@@ -1,5 +1,4 @@
 //! The oracle of tenants is right about the columns, and the seasoned nights bring what it is there to tell apart.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic;
