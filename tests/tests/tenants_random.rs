@@ -18,8 +18,11 @@ use proptest::strategy::ValueTree;
 
 static RULES: LazyLock<Rules> = LazyLock::new(cut::rules_of_product);
 
-/// Three deliveries of a few populations each, the last one of them damaged.
-static DELIVERIES: LazyLock<Vec<Vec<(Vec<u8>, Extract)>>> = LazyLock::new(|| {
+/// A delivery's bytes, and what the oracle sees of them.
+type Delivery = (Vec<u8>, Extract);
+
+/// Four deliveries of a few populations each, the last one of them damaged.
+static DELIVERIES: LazyLock<Vec<Vec<Delivery>>> = LazyLock::new(|| {
     let population = |seed: u64| {
         let mut nights = nights(&RULES, 70, seed, 10);
         nights.retain(|night| matches!(night.night, 0 | 4 | 5 | 8));
@@ -113,7 +116,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 impl Plan {
-    fn deliveries(&self) -> &'static [(Vec<u8>, Extract)] {
+    fn deliveries(&self) -> &'static [Delivery] {
         &DELIVERIES[self.population]
     }
 
