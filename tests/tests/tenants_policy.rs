@@ -149,7 +149,7 @@ fn a_policy_that_hides_nothing_shows_the_lines_as_they_are() {
         Value::Map(entries) => entries.iter().any(|(column, _)| column == "+"),
         _ => false,
     };
-    assert!(rows_of(&all, "name").iter().any(|row| has_tail(row)));
+    assert!(rows_of(&all, "name").iter().any(has_tail));
     // Of every line but the start, the end and those of nobody there is a row.
     for (held, (_, extract)) in all.iter().zip(&*DELIVERIES) {
         let of = |table: &str| extract.rows().get(table).map_or(0, Vec::len);
