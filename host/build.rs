@@ -11,6 +11,9 @@ use std::process::Command;
 /// The crate of the component, beside this one.
 const CONNECTOR: &str = "../connector";
 
+/// The contract.
+const CONTRACT: &str = "../wit/connector.wit";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=CPRFLOW_COMPONENT");
     println!("cargo::rerun-if-env-changed=LIBSSH2_SYS_USE_PKG_CONFIG");
@@ -31,7 +34,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         "cargo::rustc-env=CPRFLOW_COMPONENT_FILE={}",
         component.display()
     );
+    println!("cargo::rustc-env=CPRFLOW_CONTRACT={}", contract()?);
     Ok(())
+}
+
+/// The version of the contract that the host is built against.
+fn contract() -> Result<String, Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={CONTRACT}");
+    let text = std::fs::read_to_string(CONTRACT)?;
+    let version = text.lines().find_map(|line| {
+        let version = line.strip_prefix("package cprflow:connector@")?;
+        version.strip_suffix(';')
+    });
+    Ok(version.ok_or("the contract has no version")?.to_owned())
 }
 
 fn build() -> Result<PathBuf, Box<dyn Error>> {

@@ -67,6 +67,8 @@ pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use policy::Policy;
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
+#[cfg(feature = "native")]
+pub use scrub::{holds_number, scrub};
 pub use selection::{AgeRange, PersonFilter, Selected, Selection};
 pub use split::Shape;
 pub use xml::XmlError;

@@ -15,12 +15,12 @@ const MAX_SEPARATORS: usize = 3;
 
 /// The text on one line, of about that many characters at the most, with a word in the place of every number of
 /// ten digits or more, however the digits are set apart.
-pub(crate) fn scrub(text: &str, max_chars: usize) -> String {
+pub fn scrub(text: &str, max_chars: usize) -> String {
     scrub_and_count(text, max_chars).0
 }
 
 /// Whether the text has anything that can be a person number.
-pub(crate) fn holds_number(text: &str) -> bool {
+pub fn holds_number(text: &str) -> bool {
     scrub_and_count(text, usize::MAX).1 > 0
 }
 

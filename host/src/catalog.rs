@@ -1,12 +1,13 @@
 //! The component's tables, as the host knows them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::Serialize;
 
 use crate::error::{ComponentError, Error};
+use crate::sandbox::LimitKind;
 use crate::sandbox::bindings::exports::cprflow::connector::catalog as wit;
 
 /// The tables of a component, in the order in which a scan knows them.
@@ -64,20 +65,7 @@ pub struct CprField {
 impl Catalog {
     pub(crate) fn new(tables: Vec<wit::Table>) -> Result<Self, Error> {
         let tables: Vec<Table> = tables.into_iter().map(Table::from).collect();
-        for (place, table) in tables.iter().enumerate() {
-            let is_name = |name: &str| {
-                !name.is_empty()
-                    && name.len() <= 64
-                    && name
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-            };
-            // Names become file names: only a component that keeps to plain ones is let in.
-            if !is_name(&table.name) || tables.iter().take(place).any(|t| t.name == table.name) {
-                let what = format!("table {place} of its catalog has no fit name of its own");
-                return Err(ComponentError::Misbehaved(what).into());
-            }
-        }
+        check(&tables)?;
         Ok(Self { tables })
     }
 
@@ -180,6 +168,88 @@ impl From<wit::Column> for Column {
             }),
         }
     }
+}
+
+/// Tables at the most. There are fifty.
+const MAX_TABLES: usize = 256;
+
+/// Columns of a table at the most. The widest of cprflow's own has some fifty.
+const MAX_COLUMNS: usize = 512;
+
+/// Bytes of a name, and of a description.
+const MAX_NAME: usize = 64;
+const MAX_TEXT: usize = 4 * 1024;
+
+/// Refuses tables that cannot be used as they are. Names become file names and columns of other engines: only a
+/// component that keeps to plain ones is let in.
+fn check(tables: &[Table]) -> Result<(), ComponentError> {
+    limit(LimitKind::Tables, tables.len(), MAX_TABLES)?;
+    for (place, table) in tables.iter().enumerate() {
+        let misbehaved =
+            |what: &str| ComponentError::Misbehaved(format!("table {place} of its catalog {what}"));
+        let before = tables.iter().take(place);
+        if !is_name(&table.name) || before.into_iter().any(|other| other.name == table.name) {
+            return Err(misbehaved("has no fit name of its own"));
+        }
+        limit(LimitKind::Columns, table.columns.len(), MAX_COLUMNS)?;
+        if table.columns.is_empty() {
+            return Err(misbehaved("has no columns"));
+        }
+        let record_type = table.record_type.as_deref();
+        if record_type
+            .is_some_and(|digits| digits.len() != 3 || !digits.bytes().all(|b| b.is_ascii_digit()))
+            || !is_text(&table.cpr_title)
+            || !is_text(&table.description)
+        {
+            return Err(misbehaved("is described by what is no text"));
+        }
+        let mut names = HashSet::new();
+        for column in &table.columns {
+            if !is_name(&column.name) || !names.insert(column.name.as_str()) {
+                return Err(misbehaved("has a column without a fit name of its own"));
+            }
+            let texts = column.field.iter().flat_map(|field| {
+                let sensitivity = field.sensitivity.as_deref();
+                [
+                    field.cpr_name.as_str(),
+                    field.kind.as_str(),
+                    sensitivity.unwrap_or_default(),
+                ]
+            });
+            if texts
+                .into_iter()
+                .any(|text| text.len() > MAX_NAME || !is_text(text))
+            {
+                return Err(misbehaved(
+                    "has a column that is described by what is no text",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn limit(limit: LimitKind, count: usize, most: usize) -> Result<(), ComponentError> {
+    let at_most = most as u64;
+    if count > most {
+        return Err(ComponentError::Limit { limit, at_most });
+    }
+    Ok(())
+}
+
+fn is_name(name: &str) -> bool {
+    matches!(name.len(), 1..=MAX_NAME)
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && !cprflow_connector::holds_number(name)
+}
+
+/// Whether it is short, on one line, and free of what can be a person number.
+fn is_text(text: &str) -> bool {
+    text.len() <= MAX_TEXT
+        && !text.contains(char::is_control)
+        && !cprflow_connector::holds_number(text)
 }
 
 /// The short name of a column's type, for people.

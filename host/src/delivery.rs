@@ -10,10 +10,10 @@ use crate::sandbox::{Connector, Limits, tame};
 const MAX_BYTES: usize = 64 * 1024;
 
 /// What reading one document may use: it is small.
-const LIMITS: Limits = Limits {
-    memory: 16 * 1024 * 1024,
-    call: Duration::from_secs(10),
-};
+const LIMITS: Limits = Limits::new()
+    .memory(16 << 20)
+    .call(Duration::from_secs(10))
+    .answer_bytes(256 << 10);
 
 impl Connector {
     /// Reads the metadata file of a delivery, or a receipt, in a fresh instance.
@@ -33,8 +33,13 @@ impl Connector {
     /// # Ok::<(), cprflow::Error>(())
     /// ```
     pub fn read_metadata(&self, bytes: &[u8]) -> Result<Document, Error> {
+        self.read_metadata_within(LIMITS, bytes)
+    }
+
+    /// The same within other limits than the usual 16 MiB and 10 seconds.
+    pub fn read_metadata_within(&self, limits: Limits, bytes: &[u8]) -> Result<Document, Error> {
         let given = bytes.get(..=MAX_BYTES).unwrap_or(bytes);
-        let mut session = self.start(LIMITS)?;
+        let mut session = self.start(limits)?;
         let read = session.call(|bindings, store| {
             let delivery = bindings.cprflow_connector_delivery();
             delivery.call_read_metadata(store, given)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::ledger::LedgerError;
+use crate::sandbox::LimitKind;
 use crate::transport::soap::SoapError;
 use crate::transport::{Operation, TransportError};
 
@@ -125,6 +126,18 @@ impl Error {
         }
     }
 
+    /// The same with the tenant's name, if it is the component's doing.
+    pub(crate) fn of_tenant(self, tenant: Option<&str>) -> Self {
+        match (self, tenant) {
+            (Self::Component(error), Some(tenant)) if error.tenant().is_none() => {
+                let tenant = crate::sandbox::tame(tenant);
+                let error = Box::new(error);
+                ComponentError::OfTenant { tenant, error }.into()
+            }
+            (error, _) => error,
+        }
+    }
+
     /// An error about a file.
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
@@ -210,9 +223,35 @@ pub struct MetadataError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentError {
-    /// It is no component, or one of another contract.
+    /// It is no component.
     #[error("this is no component that cprflow can run: {0}")]
     Invalid(String),
+
+    /// It is a WebAssembly module of the kind that components are made of.
+    #[error(
+        "this is a core WebAssembly module and no component: build it for the target wasm32-wasip2, or make a \
+         component of it with `wasm-tools component new`"
+    )]
+    CoreModule,
+
+    /// It is larger than a component may be.
+    #[error("the component is refused: it is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+
+    /// It keeps another version of the contract, or none.
+    #[error(
+        "the component is refused: it exports {found}, and this cprflow runs {supported}; build it against the \
+         contract in wit/, or take the cprflow that it was built for"
+    )]
+    Contract {
+        /// What it exports of the contract.
+        found: String,
+        /// What it must export.
+        supported: String,
+    },
 
     /// It asks for a power that no connector gets.
     #[error(
@@ -222,6 +261,33 @@ pub enum ComponentError {
     Refused {
         /// The name of the import.
         import: String,
+    },
+
+    /// Compiling it took more than it may.
+    #[error(
+        "the component is refused: compiling it did not end within {time:?} and {memory} bytes of memory ({how})"
+    )]
+    Compile {
+        /// The limit on time.
+        time: Duration,
+        /// The limit on memory.
+        memory: u64,
+        /// How the compiler ended.
+        how: String,
+    },
+
+    /// The process that compiles components cannot be run.
+    #[error("cannot run the compiler of components: {0}")]
+    Compiler(String),
+
+    /// There is no room for another instance.
+    #[error(
+        "no instance of the component can be made: {slots} are running, which is as many as there is room for; run \
+         fewer scans at a time"
+    )]
+    PoolFull {
+        /// Instances that there is room for.
+        slots: u32,
     },
 
     /// It wanted more memory than a scan may have.
@@ -238,6 +304,22 @@ pub enum ComponentError {
         limit: Duration,
     },
 
+    /// All its calls together took too long.
+    #[error("the component was stopped: all its calls together took longer than {limit:?}")]
+    Time {
+        /// The limit.
+        limit: Duration,
+    },
+
+    /// It returned or held more than it may.
+    #[error("the component was stopped: more than {at_most} {limit}")]
+    Limit {
+        /// Which limit.
+        limit: LimitKind,
+        /// How many or how much there may be.
+        at_most: u64,
+    },
+
     /// It trapped.
     #[error("the component trapped: {0}")]
     Trapped(String),
@@ -245,4 +327,31 @@ pub enum ComponentError {
     /// What it returned is not what the contract says.
     #[error("the component does not keep the contract: {0}")]
     Misbehaved(String),
+
+    /// One of these, in the scan of a tenant.
+    #[error("tenant {tenant}: {error}")]
+    OfTenant {
+        /// The tenant's name.
+        tenant: String,
+        /// What happened.
+        error: Box<ComponentError>,
+    },
+}
+
+impl ComponentError {
+    /// What happened, whosever scan it was.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::OfTenant { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
+    /// The tenant in whose scan it happened, if that has a name.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::OfTenant { tenant, .. } => Some(tenant),
+            _ => None,
+        }
+    }
 }

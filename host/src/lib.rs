@@ -73,7 +73,7 @@ pub use policy::Policy;
 pub use pseudonym::PseudonymKey;
 pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
 pub use restore::write_extract;
-pub use sandbox::{Connector, Limits};
+pub use sandbox::{Connector, LimitKind, Limits, Loader, compile_component};
 pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};
 pub use selected::Selected;
 pub use view::{OUT_OF_SCOPE, PROTECTED, View};

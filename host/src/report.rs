@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::catalog::Catalog;
+use crate::error::ComponentError;
 use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
-use crate::sandbox::tame;
+use crate::sandbox::{LimitKind, tame};
 
 /// How the records are laid out in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -109,9 +111,40 @@ impl Summary {
     }
 }
 
-impl From<wit::Summary> for Summary {
-    fn from(summary: wit::Summary) -> Self {
-        Self {
+/// Findings of a summary at the most, and places of a finding. There are some dozens of codes and some hundreds of
+/// columns.
+const MAX_FINDINGS: usize = 1_000;
+const MAX_PLACES: usize = 10_000;
+
+impl Summary {
+    /// What a component says of a scan, if it can be true: the tables are those of its catalog, dates are dates, and
+    /// there are no more findings than a person can read.
+    pub(crate) fn checked(
+        summary: wit::Summary,
+        catalog: &Catalog,
+    ) -> Result<Self, ComponentError> {
+        let mut tables: Vec<TableCount> = Vec::new();
+        for count in summary.tables {
+            let is_new = tables.iter().all(|known| known.table != count.table);
+            if !is_new || catalog.table(&count.table).is_none() {
+                return Err(misbehaved(
+                    "its summary counts tables that its catalog lacks",
+                ));
+            }
+            tables.push(TableCount {
+                table: count.table,
+                records: count.records,
+            });
+        }
+        let places = summary.findings.iter().map(|finding| finding.places.len());
+        if summary.findings.len() > MAX_FINDINGS || places.sum::<usize>() > MAX_PLACES {
+            return Err(ComponentError::Limit {
+                limit: LimitKind::Findings,
+                at_most: MAX_FINDINGS as u64,
+            });
+        }
+        let findings = summary.findings.into_iter().map(Finding::checked);
+        Ok(Self {
             bytes: summary.bytes,
             records: summary.records,
             shape: match summary.shape {
@@ -120,29 +153,43 @@ impl From<wit::Summary> for Summary {
                 wit::Shape::Packed => Shape::Packed,
                 wit::Shape::PackedUniform => Shape::PackedUniform,
             },
-            start: summary.start.map(|start| Start {
-                task_number: tame(&start.task_number),
-                production_date: start.production_date.as_deref().map(tame),
-                previous_production_date: start.previous_production_date.as_deref().map(tame),
-            }),
+            start: summary.start.map(Start::checked).transpose()?,
             declared_records: summary.declared_records,
-            tables: summary
-                .tables
-                .into_iter()
-                .map(|count| TableCount {
-                    table: tame(&count.table),
-                    records: count.records,
-                })
-                .collect(),
-            findings: summary.findings.into_iter().map(Finding::from).collect(),
-        }
+            tables,
+            findings: findings.collect::<Result<_, _>>()?,
+        })
     }
 }
 
-impl From<wit::Finding> for Finding {
-    fn from(finding: wit::Finding) -> Self {
-        Self {
-            code: tame(&finding.code),
+impl Start {
+    fn checked(start: wit::Start) -> Result<Self, ComponentError> {
+        let date = |date: Option<String>| match date {
+            Some(date) if !is_date(&date) => Err(misbehaved("its summary has a date that is none")),
+            date => Ok(date),
+        };
+        Ok(Self {
+            task_number: tame(&start.task_number),
+            production_date: date(start.production_date)?,
+            previous_production_date: date(start.previous_production_date)?,
+        })
+    }
+}
+
+impl Finding {
+    fn checked(finding: wit::Finding) -> Result<Self, ComponentError> {
+        let is_code = |code: &str| {
+            matches!(code.len(), 1..=64)
+                && code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && tame(code) == code
+        };
+        if !is_code(&finding.code) {
+            return Err(misbehaved("its summary has a finding without a code"));
+        }
+        let places = finding.places.into_iter();
+        Ok(Self {
+            code: finding.code,
             level: match finding.level {
                 wit::Level::Note => Level::Note,
                 wit::Level::Warning => Level::Warning,
@@ -150,9 +197,7 @@ impl From<wit::Finding> for Finding {
             },
             count: finding.count,
             message: tame(&finding.message),
-            places: finding
-                .places
-                .into_iter()
+            places: places
                 .map(|place| Place {
                     record_type: place.record_type.as_deref().map(tame),
                     column: place.column.as_deref().map(tame),
@@ -160,6 +205,19 @@ impl From<wit::Finding> for Finding {
                     first_line: place.first_line,
                 })
                 .collect(),
-        }
+        })
     }
+}
+
+/// Whether the text has the form `YYYY-MM-DD`.
+fn is_date(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+fn misbehaved(what: &str) -> ComponentError {
+    ComponentError::Misbehaved(what.to_owned())
 }

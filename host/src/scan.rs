@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
@@ -15,7 +16,7 @@ use crate::policy::Policy;
 use crate::pseudonym::PseudonymKey;
 use crate::report::Summary;
 use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
-use crate::sandbox::{Connector, Limits, Session, tame};
+use crate::sandbox::{Connector, Limits, Output, Session, tame};
 use crate::selected::Selection;
 
 /// Bytes handed to the component at a time. Large enough to make the cost of a call small, small enough for both
@@ -49,6 +50,7 @@ pub struct Scan {
     check_persons: bool,
     expected_previous: Option<String>,
     limits: Limits,
+    pub(crate) tenant: Option<Arc<str>>,
     block: usize,
     pub(crate) policy: Option<Policy>,
     pub(crate) roster: Option<Vec<u8>>,
@@ -66,6 +68,7 @@ impl Scan {
             check_persons: false,
             expected_previous: None,
             limits: Limits::default(),
+            tenant: None,
             block: BLOCK,
             policy: None,
             roster: None,
@@ -153,6 +156,12 @@ impl Scan {
         self
     }
 
+    /// For whom it is: an error of the component's names the tenant.
+    pub fn tenant(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(name.into());
+        self
+    }
+
     /// Bytes handed to the component at a time (256 KiB). It changes no batch.
     pub fn block_bytes(mut self, bytes: usize) -> Self {
         self.block = bytes.max(1);
@@ -174,8 +183,11 @@ impl Scan {
                 "a policy takes two passes over the extract: call read_selected".to_owned(),
             ));
         }
-        let session = self.connector.start(self.limits)?;
-        self.begin(session, None, input)
+        let tenant = self.tenant.clone();
+        let begun = self
+            .start()
+            .and_then(|session| self.begin(session, None, input));
+        begun.map_err(|error| error.of_tenant(tenant.as_deref()))
     }
 
     /// What was asked of the one table that was named, and how many rows at the most.
@@ -212,6 +224,12 @@ impl Scan {
             Some(limit) => limit.clamp(1, u64::from(self.batch_rows)) as u32,
             None => self.batch_rows,
         };
+        let most = u32::try_from(self.limits.batch_rows).unwrap_or(u32::MAX);
+        let batch_rows = batch_rows.min(most);
+        let asked = match batch_rows {
+            0 => u64::MAX,
+            rows => rows.into(),
+        };
         let options = wit::ScanOptions {
             tables: (!self.requests.is_empty()).then(|| self.requests.clone()),
             batch_rows,
@@ -225,6 +243,8 @@ impl Scan {
         })?;
         Ok(DeliveryReader {
             scan: scan.map_err(scan_error)?,
+            output: Output::new(self.limits, asked),
+            tenant: self.tenant,
             session,
             connector: self.connector,
             requests: self.requests,
@@ -232,7 +252,6 @@ impl Scan {
             input,
             block,
             bytes: 0,
-            records: 0,
             decoders: Vec::new(),
             state: State::Reading,
         })
@@ -273,7 +292,8 @@ pub struct DeliveryReader<R> {
     input: R,
     block: Vec<u8>,
     bytes: u64,
-    records: u64,
+    output: Output,
+    pub(crate) tenant: Option<Arc<str>>,
     decoders: Vec<TableDecoder>,
     state: State,
 }
@@ -301,6 +321,7 @@ impl<R: Read> Iterator for DeliveryReader<R> {
             return None;
         }
         let next = self.advance().transpose();
+        let next = next.map(|next| next.map_err(|error| error.of_tenant(self.tenant.as_deref())));
         if !matches!(next, Some(Ok(_))) {
             self.state = State::Over;
         }
@@ -315,8 +336,10 @@ impl<R> DeliveryReader<R> {
         let summary = self.session.call(|bindings, store| {
             let source = bindings.cprflow_connector_source();
             source.scan().call_summary(store, scan)
-        })?;
-        Ok(summary.into())
+        });
+        let checked =
+            summary.and_then(|summary| Ok(Summary::checked(summary, self.connector.catalog())?));
+        checked.map_err(|error| error.of_tenant(self.tenant.as_deref()))
     }
 
     /// Bytes read from the input so far.
@@ -326,7 +349,7 @@ impl<R> DeliveryReader<R> {
 
     /// Rows handed on so far, of all tables together.
     pub fn rows_read(&self) -> u64 {
-        self.records
+        self.output.rows()
     }
 
     /// The batches as those of one table.
@@ -360,7 +383,7 @@ impl<R: Read> DeliveryReader<R> {
     fn advance(&mut self) -> Result<Option<TableBatch>, Error> {
         let scan = self.scan;
         loop {
-            let next = self.session.call(|bindings, store| {
+            let next = self.session.call_for_batch(|bindings, store| {
                 let source = bindings.cprflow_connector_source();
                 source.scan().call_next(store, scan)
             })?;
@@ -391,6 +414,8 @@ impl<R: Read> DeliveryReader<R> {
     }
 
     fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, Error> {
+        self.output
+            .count(batch.rows.into(), batch.ipc.len() as u64, self.bytes)?;
         let found = self
             .decoders
             .iter()
@@ -426,7 +451,6 @@ impl<R: Read> DeliveryReader<R> {
                 key.ok_or_else(|| Error::Request("there is no key for pseudonyms".to_owned()))?;
             decoded = key.replace(&decoded, &decoder.pseudonyms)?;
         }
-        self.records += decoded.num_rows() as u64;
         Ok(TableBatch {
             table: batch.table,
             batch: decoded,

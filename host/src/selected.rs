@@ -68,6 +68,16 @@ impl Scan {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_selected<R: Read, F: FnMut() -> io::Result<R>>(
+        self,
+        open: F,
+    ) -> Result<DeliveryReader<R>, Error> {
+        let tenant = self.tenant.clone();
+        self.select(open)
+            .map_err(|error| error.of_tenant(tenant.as_deref()))
+    }
+
+    /// Both passes, up to the first batch.
+    fn select<R: Read, F: FnMut() -> io::Result<R>>(
         mut self,
         mut open: F,
     ) -> Result<DeliveryReader<R>, Error> {
@@ -133,11 +143,13 @@ impl<R> DeliveryReader<R> {
             ));
         };
         let resource = selection.resource;
-        let roster = self.session.call(|bindings, store| {
+        // Of all of Denmark it has the size of a batch.
+        let roster = self.session.call_for_batch(|bindings, store| {
             let selection = bindings.cprflow_connector_source().selection();
             selection.call_roster(store, resource)
-        })?;
-        roster.map_err(scan_error)
+        });
+        let roster = roster.and_then(|roster| roster.map_err(scan_error));
+        roster.map_err(|error| error.of_tenant(self.tenant.as_deref()))
     }
 
     /// The tables and columns that the policy lets through; none without a policy.

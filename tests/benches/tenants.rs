@@ -23,6 +23,7 @@ use cprflow::policy::{CLASSES, DEFAULT_CLASSES, Leavers, Numbers, Policy, Protec
 use cprflow::{Connector, Error, Limits, PseudonymKey, Scan};
 use cprflow_connector::generate::{self, Settings};
 use cprflow_tests::extract;
+use cprflow_tests::hostile_guest;
 
 fn main() {
     // Cargo also runs benchmarks when it tests everything; that is not the time.
@@ -35,22 +36,19 @@ fn main() {
     let municipalities = municipalities(&settings);
     let connector = Connector::embedded().unwrap();
     let healthy = |place| Tenant {
+        connector: connector.clone(),
         policy: policy(place, &municipalities),
-        harm: None,
+        is_hostile: false,
     };
     let healthy: Vec<Tenant> = (0..tenants).map(healthy).collect();
     let mut mixed = healthy.clone();
-    for place in 0..HOSTILE {
-        let harm = if place % 2 == 0 {
-            Harm::Time
-        } else {
-            Harm::Memory
-        };
+    for (place, attack) in ATTACKS.into_iter().enumerate() {
         let hostile = Tenant {
-            policy: greedy(),
-            harm: Some(harm),
+            connector: hostile_guest::connector(attack),
+            policy: Policy::default(),
+            is_hostile: true,
         };
-        mixed.insert(mixed.len() / HOSTILE * place, hostile);
+        mixed.insert(mixed.len() / ATTACKS.len() * place, hostile);
     }
     say(format_args!(
         "{} persons, {:.1} MB, {tenants} tenants, {THREADS} threads\n\n\
@@ -59,10 +57,10 @@ fn main() {
         extract.len() as f64 / 1e6
     ));
     // What is only made once is not the first tenant's fault.
-    run(&connector, &extract, &healthy[..THREADS]);
+    run(&extract, &healthy[..THREADS]);
     for (name, tenants) in [("healthy alone", &healthy), ("beside ten hostile", &mixed)] {
         let begun = Instant::now();
-        let mut times = run(&connector, &extract, tenants);
+        let mut times = run(&extract, tenants);
         let all = begun.elapsed();
         let rows: u64 = times.iter().map(|(_, rows)| rows).sum();
         times.sort_unstable();
@@ -79,36 +77,40 @@ fn main() {
 }
 
 const THREADS: usize = 2;
-const HOSTILE: usize = 10;
+/// What the hostile tenants' components do.
+const ATTACKS: [&str; 10] = [
+    "spin-view",
+    "spin-selection",
+    "spin-selection-push",
+    "spin-selection-finish",
+    "spin-open",
+    "spin-push",
+    "spin-next",
+    "spin-roster",
+    "memory-huge",
+    "memory-many",
+];
 
 #[derive(Clone)]
 struct Tenant {
+    connector: Connector,
     policy: Policy,
-    harm: Option<Harm>,
-}
-
-/// How a hostile tenant tries to get at the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Harm {
-    /// One call that takes as long as it may.
-    Time,
-    /// As much memory as there is.
-    Memory,
+    is_hostile: bool,
 }
 
 /// Runs all tenants; gives time and rows of each that is healthy.
-fn run(connector: &Connector, extract: &[u8], tenants: &[Tenant]) -> Vec<(Duration, u64)> {
+fn run(extract: &[u8], tenants: &[Tenant]) -> Vec<(Duration, u64)> {
     let next = AtomicUsize::new(0);
     let times = Mutex::new(Vec::with_capacity(tenants.len()));
     let work = || {
         while let Some(tenant) = tenants.get(next.fetch_add(1, Ordering::Relaxed)) {
             let begun = Instant::now();
-            let ended = scan(connector, extract, tenant);
+            let ended = scan(extract, tenant);
             let took = begun.elapsed();
-            match (ended, tenant.harm) {
-                (Ok(rows), None) => times.lock().unwrap().push((took, rows)),
-                (Err(Error::Component(_)), Some(_)) => {}
-                (ended, harm) => panic!("{harm:?} ended in {ended:?}"),
+            match (ended, tenant.is_hostile) {
+                (Ok(rows), false) => times.lock().unwrap().push((took, rows)),
+                (Err(Error::Component(_)), true) => {}
+                (ended, is_hostile) => panic!("hostile: {is_hostile}, ended in {ended:?}"),
             }
         }
     };
@@ -120,21 +122,16 @@ fn run(connector: &Connector, extract: &[u8], tenants: &[Tenant]) -> Vec<(Durati
     times.into_inner().unwrap()
 }
 
-fn scan(connector: &Connector, extract: &[u8], tenant: &Tenant) -> Result<u64, Error> {
-    let mut scan = Scan::new(connector).policy(&tenant.policy);
+fn scan(extract: &[u8], tenant: &Tenant) -> Result<u64, Error> {
+    let mut scan = Scan::new(&tenant.connector).policy(&tenant.policy);
     if tenant.policy.numbers == Numbers::Pseudonym {
         scan = scan.pseudonym_key(PseudonymKey::new([7; 32])?);
     }
-    if let Some(harm) = tenant.harm {
-        let (memory, call) = match harm {
-            Harm::Time => (256 << 20, Duration::from_millis(10)),
-            Harm::Memory => (8 << 20, Duration::from_secs(10)),
-        };
-        let limits = Limits { memory, call };
-        scan = scan
-            .limits(limits)
-            .block_bytes(extract.len())
-            .batch_rows(1_000_000);
+    if tenant.is_hostile {
+        let limits = Limits::new()
+            .memory(64 << 20)
+            .call(Duration::from_millis(100));
+        scan = scan.limits(limits);
     }
     let mut reader = scan.read_selected(|| Ok(Cursor::new(extract)))?;
     let mut rows = 0;
@@ -167,21 +164,6 @@ fn policy(place: usize, municipalities: &[String]) -> Policy {
             1950 + place % 60
         );
         policy.rows.insert("person".to_owned(), rows);
-    }
-    policy
-}
-
-/// All that a policy can ask for, with conditions that take long.
-fn greedy() -> Policy {
-    let codes: Vec<_> = (0..400).map(|code| format!("'{code:04}'")).collect();
-    let rows = format!("municipality_code not in ({})", codes.join(", "));
-    let mut policy = Policy {
-        classes: CLASSES.map(str::to_owned).into(),
-        protection: Protection::Include,
-        ..Policy::default()
-    };
-    for table in ["address", "plaintext_address", "address_history"] {
-        policy.rows.insert(table.to_owned(), rows.clone());
     }
     policy
 }

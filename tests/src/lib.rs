@@ -3,6 +3,8 @@
 //! - [`extract`]: extracts in memory, public and generated, and damage done to them
 //! - [`cut`]: an extract cut and read by plain slicing, with no code of the parser's
 //! - [`hostile`]: servers that do not do what they must
+//! - [`hostile_guest`]: components that attack their host
+//! - [`messages`]: Arrow batches as messages, and messages that lie
 //! - [`rows`]: scans, sandboxed and native, gathered
 //! - [`dataset`]: published deliveries, and what is true after them
 //! - [`nights`]: deliveries over many nights, for what becomes of them
@@ -28,6 +30,8 @@ pub mod cut;
 pub mod dataset;
 pub mod extract;
 pub mod hostile;
+pub mod hostile_guest;
+pub mod messages;
 pub mod nights;
 pub mod oracle;
 pub mod proxy;

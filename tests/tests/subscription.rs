@@ -279,16 +279,16 @@ fn half_a_million_persons() {
         children.push_str(&format!("\n  <p:PNR>{number:010}</p:PNR>"));
     }
     let body = response("GetAllFilters", &children);
-    let limits = Limits {
-        memory: 64 * 1024 * 1024,
-        call: Duration::from_secs(60),
-    };
+    const MEMORY: usize = 64 << 20;
+    let limits = Limits::new()
+        .call(Duration::from_secs(60))
+        .answer_bytes(MEMORY);
     let read = |memory: usize| {
-        let limits = Limits { memory, ..limits };
+        let limits = limits.memory(memory);
         connector().subscription_reply_within(limits, &Operation::GetAllFilters, 200, &body)
     };
     let begun = Instant::now();
-    let Reply::Filters(filters) = read(limits.memory).unwrap() else {
+    let Reply::Filters(filters) = read(MEMORY).unwrap() else {
         panic!("these are filters");
     };
     let took = begun.elapsed();

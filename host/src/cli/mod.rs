@@ -2,6 +2,7 @@
 
 mod aside;
 mod catalog;
+mod compile;
 mod doctor;
 mod generate;
 mod inbox;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use cprflow::{Connector, Error};
+use cprflow::{Connector, Error, Loader};
 
 /// How a command ended, when it could run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +116,8 @@ enum Command {
     Doctor(doctor::Doctor),
     Views(views::Views),
     Subscription(Box<subscription::Subscription>),
+    #[command(hide = true)]
+    CompileComponent(compile::CompileComponent),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  cprflow completions bash > ~/.local/share/bash-completion/completions/cprflow"
@@ -161,6 +164,7 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Doctor(doctor) => doctor.run(),
         Command::Views(views) => views.run(&connector()?),
         Command::Subscription(subscription) => subscription.run(&connector()?),
+        Command::CompileComponent(compile) => compile.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cprflow", &mut script);
@@ -173,6 +177,10 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
 fn connector(component: Option<&Path>) -> Result<Connector, Error> {
     match component {
         None => Connector::embedded(),
-        Some(path) => Connector::from_file(path),
+        // It is not ours, so that even compiling it is done elsewhere.
+        Some(path) => {
+            let compiler = std::env::current_exe().map_err(Error::file("cprflow"))?;
+            Loader::new(compiler).file(path)
+        }
     }
 }

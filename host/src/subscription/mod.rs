@@ -14,10 +14,10 @@ pub const MAX_REPLY: usize = 64 * 1024 * 1024;
 
 /// What one call of the component may use. The largest answer, of two million persons, takes two and a half times
 /// its size, and some seconds on a busy machine.
-const LIMITS: Limits = Limits {
-    memory: 256 * 1024 * 1024,
-    call: Duration::from_secs(60),
-};
+const LIMITS: Limits = Limits::new()
+    .memory(256 << 20)
+    .call(Duration::from_secs(60))
+    .answer_bytes(MAX_REPLY);
 
 impl Connector {
     /// The body of a call, in UTF-8. It goes by POST with `Content-Type: text/xml; charset=utf-8` and

@@ -1,0 +1,111 @@
+//! What isolation costs, and how soon it strikes.
+//!
+//! - **start**: a tenant's store, instance and first call (the opening of a scan), and letting go of it again; the
+//!   median, the best and the 99th percentile of many.
+//! - **zeroing**: the same for instances that have written so many bytes of their memory, which the pool makes zero
+//!   for the next.
+//! - **kill**: how long a loop runs that has a deadline of 100 ms.
+//! - **ticks**: how much a busy loop slows down while the clock of deadlines ticks.
+//!
+//! `cargo bench -p cprflow-tests --bench isolation`, with `CPRFLOW_BENCH_RUNS` for another number of kills than 100.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use cprflow::{ComponentError, Connector, Error, Limits, Scan};
+use cprflow_tests::hostile_guest;
+use cprflow_tests::rows;
+
+fn main() {
+    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    start("cprflow's own component", rows::connector());
+    let hostile = Connector::from_bytes(&hostile_guest::component("")).unwrap();
+    start("a component of 100 KB", &hostile);
+    zeroing();
+    kill(setting("CPRFLOW_BENCH_RUNS", 100));
+}
+
+/// Opens a scan and lets go of it, many times.
+fn start(what: &str, connector: &Connector) {
+    let times = (0..20_000)
+        .map(|_| {
+            let began = Instant::now();
+            let opened = Scan::new(connector)
+                .block_bytes(1)
+                .read_all(&b""[..])
+                .unwrap();
+            let open = began.elapsed();
+            drop(opened);
+            (open, began.elapsed())
+        })
+        .skip(1_000);
+    let (open, whole): (Vec<_>, Vec<_>) = times.unzip();
+    say(&format!("start of {what}"), open);
+    say(&format!("start and end of {what}"), whole);
+}
+
+/// The same after memory was written to.
+fn zeroing() {
+    let filler = Connector::from_bytes(&hostile_guest::component("")).unwrap();
+    for mebibytes in [0, 1, 4, 16, 64] {
+        let block = vec![b'x'; mebibytes << 20];
+        let times = (0..50).map(|_| {
+            let scan = Scan::new(&filler).block_bytes(block.len().max(1));
+            let mut reader = scan.read_all(block.as_slice()).unwrap();
+            assert!(reader.next().is_none());
+            let began = Instant::now();
+            drop(reader);
+            began.elapsed()
+        });
+        say(
+            &format!("end of an instance that was given {mebibytes} MiB"),
+            times.collect(),
+        );
+    }
+}
+
+/// A loop with a deadline of 100 ms.
+fn kill(runs: usize) {
+    let spinning = Connector::from_bytes(&hostile_guest::component("spin-next")).unwrap();
+    let limits = Limits::new().call(Duration::from_millis(100));
+    let times = (0..runs).map(|_| {
+        let mut reader = Scan::new(&spinning)
+            .limits(limits)
+            .read_all(&b"x"[..])
+            .unwrap();
+        let began = Instant::now();
+        let ended = reader.next();
+        let time = began.elapsed();
+        assert!(matches!(
+            ended,
+            Some(Err(Error::Component(ComponentError::Deadline { .. })))
+        ));
+        time
+    });
+    say("a loop with a deadline of 100 ms", times.collect());
+}
+
+fn say(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{what}: median {:.1?}, least {:.1?}, 99th percentile {:.1?}, most {:.1?} ({} runs)",
+        at(0.5),
+        at(0.0),
+        at(0.99),
+        at(1.0),
+        times.len()
+    )
+    .unwrap();
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    let set = std::env::var(name).ok();
+    set.and_then(|value| value.parse().ok()).unwrap_or(default)
+}

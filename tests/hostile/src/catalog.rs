@@ -1,0 +1,195 @@
+//! The catalog, and what is wrong with it.
+
+use crate::Component;
+use crate::attack;
+use crate::bindings::exports::cprflow::connector::catalog::{
+    Column, DataType, Field, Guest, Table,
+};
+use crate::spin::spin;
+
+impl Guest for Component {
+    fn tables() -> Vec<Table> {
+        spin("spin-tables");
+        if attack("environment-at-load") {
+            std::hint::black_box(std::env::vars().next());
+        }
+        let mut tables = tables();
+        let name = |name: &str| Table {
+            name: name.to_owned(),
+            ..alpha()
+        };
+        if attack("million-columns") {
+            let columns = (0..1_000_000).map(|place| column(&format!("c{place}"), DataType::Int64));
+            tables.push(Table {
+                columns: columns.collect(),
+                ..name("wide")
+            });
+        }
+        if attack("many-columns") {
+            let columns = (0..5_000).map(|place| column(&format!("c{place}"), DataType::Int64));
+            tables.push(Table {
+                columns: columns.collect(),
+                ..name("wide")
+            });
+        }
+        if attack("many-tables") {
+            tables.extend((0..1_000).map(|place| name(&format!("t{place}"))));
+        }
+        if attack("long-name") {
+            tables.push(name(&"n".repeat(1 << 20)));
+        }
+        if attack("duplicate-tables") {
+            tables.push(alpha());
+        }
+        if attack("path") {
+            tables.push(name("../../etc/passwd"));
+        }
+        if attack("upper-case") {
+            tables.push(name("Alpha"));
+        }
+        if attack("name-number") {
+            tables.push(name("p0101010101"));
+        }
+        if attack("no-name") {
+            tables.push(name(""));
+        }
+        if attack("no-columns") {
+            tables.push(Table {
+                columns: Vec::new(),
+                ..name("empty")
+            });
+        }
+        if attack("duplicate-columns") {
+            tables.push(Table {
+                columns: vec![column("c", DataType::Utf8), column("c", DataType::Int64)],
+                ..name("twice")
+            });
+        }
+        if attack("column-path") {
+            tables.push(Table {
+                columns: vec![column("a/b", DataType::Utf8)],
+                ..name("slash")
+            });
+        }
+        if attack("described-by-number") {
+            tables.push(Table {
+                description: "the record of 010101-0101".to_owned(),
+                ..name("telling")
+            });
+        }
+        if attack("described-at-length") {
+            tables.push(Table {
+                description: "d".repeat(1 << 20),
+                ..name("telling")
+            });
+        }
+        if attack("record-type") {
+            tables.push(Table {
+                record_type: Some("0101010101".to_owned()),
+                ..name("typed")
+            });
+        }
+        if attack("field-control") {
+            let mut table = name("escape");
+            if let Some(column) = table.columns.first_mut() {
+                column.field = Some(Field {
+                    cpr_name: "\u{1b}[2J".to_owned(),
+                    position: 1,
+                    length: 1,
+                    kind: "text".to_owned(),
+                    sensitivity: None,
+                });
+            }
+            tables.push(table);
+        }
+        tables
+    }
+}
+
+/// The tables of a component that keeps the contract.
+pub(crate) fn tables() -> Vec<Table> {
+    let beta = Table {
+        name: "beta".to_owned(),
+        columns: vec![
+            column("day", DataType::Date),
+            column("is_so", DataType::Boolean),
+            column("irregular", DataType::TextMap),
+            column("line", DataType::Int64),
+        ],
+        ..alpha()
+    };
+    vec![alpha(), beta]
+}
+
+/// The tables that any policy lets through, and what is wrong with them.
+pub(crate) fn view() -> Vec<Table> {
+    let mut tables = tables();
+    let name = |name: &str| Table {
+        name: name.to_owned(),
+        ..alpha()
+    };
+    if attack("view-own-table") {
+        tables.push(name("gamma"));
+    }
+    if attack("view-own-column") {
+        for table in &mut tables {
+            table.columns.push(column("more", DataType::Utf8));
+        }
+    }
+    if attack("view-protected") {
+        for table in &mut tables {
+            table.columns.push(Column {
+                nullable: false,
+                ..column("protected", DataType::Boolean)
+            });
+        }
+    }
+    if attack("view-table-twice") {
+        tables.push(alpha());
+    }
+    if attack("view-without-leavers") {
+        return tables;
+    }
+    if attack("view-million") {
+        tables.extend((0..100_000).map(|_| alpha()));
+    }
+    let strict = |name: &str| Column {
+        nullable: false,
+        ..column(name, DataType::Utf8)
+    };
+    tables.push(Table {
+        record_type: None,
+        columns: vec![
+            strict("pnr"),
+            strict("reason"),
+            column("date", DataType::Date),
+        ],
+        ..name("out_of_scope")
+    });
+    tables
+}
+
+fn alpha() -> Table {
+    Table {
+        name: "alpha".to_owned(),
+        record_type: Some("001".to_owned()),
+        cpr_title: "Alfa".to_owned(),
+        description: "A table.".to_owned(),
+        columns: vec![
+            column("name", DataType::Utf8),
+            Column {
+                nullable: false,
+                ..column("line", DataType::Int64)
+            },
+        ],
+    }
+}
+
+fn column(name: &str, data_type: DataType) -> Column {
+    Column {
+        name: name.to_owned(),
+        data_type,
+        nullable: true,
+        field: None,
+    }
+}

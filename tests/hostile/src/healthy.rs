@@ -1,0 +1,191 @@
+//! What the component does where it does not attack: it returns the batches that it is given.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use crate::bindings::exports::cprflow::connector::{delivery, source, subscription};
+use crate::spin::{IN_POST_RETURN, churn, dawdle, for_ever, spin};
+use crate::{Component, attack, catalog, memory, output, text};
+
+impl source::Guest for Component {
+    type Scan = Session;
+    type Selection = Persons;
+
+    fn view(_policy: source::Policy) -> Result<Vec<source::Table>, source::Error> {
+        spin("spin-view");
+        Ok(catalog::view())
+    }
+}
+
+/// A scan: batches on their way from `push` to `next`.
+#[derive(Default)]
+pub(crate) struct Session {
+    waiting: RefCell<VecDeque<source::Batch>>,
+    last: RefCell<Option<source::Batch>>,
+    kept: RefCell<Vec<u8>>,
+    pushes: Cell<u32>,
+}
+
+impl source::GuestScan for Session {
+    fn open(
+        _options: source::ScanOptions,
+        _persons: Option<source::SelectionBorrow<'_>>,
+    ) -> Result<source::Scan, source::Error> {
+        spin("spin-open");
+        Ok(source::Scan::new(Self::default()))
+    }
+
+    /// A block is a line `TABLE ROWS`, and then the messages of one batch.
+    fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
+        spin("spin-push");
+        dawdle("dawdle");
+        churn("spin-allocating");
+        memory::exhaust();
+        if attack("destructor") {
+            drop(source::Scan::new(Self::default()));
+        }
+        if let Some(error) = text::error() {
+            return Err(error);
+        }
+        self.kept.borrow_mut().extend_from_slice(&block);
+        self.pushes.set(self.pushes.get() + 1);
+        let Some(end) = block.iter().position(|byte| *byte == b'\n') else {
+            return Ok(());
+        };
+        let (head, rest) = block.split_at(end);
+        let head = String::from_utf8_lossy(head);
+        let Some((table, rows)) = head.rsplit_once(' ') else {
+            return Ok(());
+        };
+        let Ok(rows) = rows.parse() else {
+            return Ok(());
+        };
+        let batch = source::Batch {
+            table: table.to_owned(),
+            rows,
+            ipc: rest.get(1..).unwrap_or_default().to_vec(),
+        };
+        *self.last.borrow_mut() = Some(batch.clone());
+        self.waiting.borrow_mut().push_back(batch);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), source::Error> {
+        spin("spin-finish");
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Option<source::Batch>, source::Error> {
+        spin("spin-next");
+        let next = self.waiting.borrow_mut().pop_front();
+        // The first batch has its schema before it, the second has not: that can be repeated.
+        if next.is_none()
+            && self.pushes.get() >= 2
+            && let Some(batch) = output::batch(self.last.borrow().as_ref())
+        {
+            return Ok(Some(batch));
+        }
+        if next.is_some() && attack("spin-post-return") {
+            IN_POST_RETURN.store(true, Ordering::Relaxed);
+        }
+        Ok(next)
+    }
+
+    fn summary(&self) -> source::Summary {
+        spin("spin-summary");
+        output::summary()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if attack("destructor-trap") {
+            std::process::abort();
+        }
+        if attack("destructor") || attack("destructor-spin") {
+            for_ever();
+        }
+    }
+}
+
+/// A selection, of nobody.
+pub(crate) struct Persons;
+
+impl source::GuestSelection for Persons {
+    fn open(_filter: source::PersonFilter) -> Result<source::Selection, source::Error> {
+        Ok(source::Selection::new(Self))
+    }
+
+    fn open_policy(
+        _policy: source::Policy,
+        _roster: Option<Vec<u8>>,
+    ) -> Result<source::Selection, source::Error> {
+        spin("spin-selection");
+        Ok(source::Selection::new(Self))
+    }
+
+    fn push(&self, _block: Vec<u8>) -> Result<(), source::Error> {
+        spin("spin-selection-push");
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<source::Selected, source::Error> {
+        spin("spin-selection-finish");
+        Ok(source::Selected {
+            persons: u64::MAX,
+            entered: u64::MAX,
+            left: u64::MAX,
+        })
+    }
+
+    fn merge(&self, _other: source::SelectionBorrow<'_>) -> Result<(), source::Error> {
+        Ok(())
+    }
+
+    fn roster(&self) -> Result<Vec<u8>, source::Error> {
+        spin("spin-roster");
+        Ok(if attack("huge-roster") {
+            vec![0; 200 << 20]
+        } else {
+            Vec::new()
+        })
+    }
+}
+
+impl delivery::Guest for Component {
+    fn read_metadata(_bytes: Vec<u8>) -> Result<delivery::Document, delivery::Error> {
+        spin("spin-delivery");
+        Err(delivery::Error {
+            kind: delivery::ErrorKind::Malformed,
+            element: None,
+            message: "it reads no metadata of 010101-0101".to_owned(),
+        })
+    }
+}
+
+impl subscription::Guest for Component {
+    fn make_request(
+        _operation: subscription::Operation,
+        _context: subscription::InvocationContext,
+    ) -> Result<Vec<u8>, subscription::RequestError> {
+        Ok(Vec::new())
+    }
+
+    fn read_reply(
+        _operation: subscription::Operation,
+        status: u16,
+        _body: Vec<u8>,
+    ) -> Result<subscription::Reply, subscription::Failure> {
+        spin("spin-subscription");
+        Err(subscription::Failure {
+            kind: subscription::FailureKind::Empty,
+            status,
+            party: subscription::Party::Platform,
+            retry: false,
+            fault: None,
+            element: None,
+            message: String::new(),
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! Attempts to use what Rust's standard library imports.
+
+use std::io::{Read, Write};
+
+use crate::attack;
+
+/// Tries it, if it is the attack. Whatever came back is said, should anything come back.
+pub(crate) fn reach_out() -> Option<String> {
+    if attack("environment") {
+        return Some(format!("{:?}", std::env::vars().next()));
+    }
+    if attack("arguments") {
+        return Some(format!("{:?}", std::env::args().next()));
+    }
+    if attack("stdout") {
+        let written = std::io::stdout().write_all(b"0101010101\n");
+        return Some(format!("{written:?}"));
+    }
+    if attack("stdin") {
+        let mut byte = [0];
+        let read = std::io::stdin().read(&mut byte);
+        return Some(format!("{read:?}"));
+    }
+    if attack("exit") {
+        std::process::exit(0);
+    }
+    None
+}
