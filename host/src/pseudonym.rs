@@ -81,8 +81,8 @@ impl PseudonymKey {
         let mut last: Option<(&str, String)> = None;
         for number in numbers {
             match (number, &last) {
-                // Ten zeros are nobody, and must not become somebody.
-                (Some(number), _) if number.bytes().all(|byte| byte == b'0') => {
+                // They are nobody, and must not become somebody. Fewer are a damaged number, as any other part of one.
+                (Some(NOBODY), _) => {
                     pseudonyms.append_null();
                 }
                 (Some(number), Some((same, pseudonym))) if number == *same => {
@@ -99,6 +99,9 @@ impl PseudonymKey {
         Arc::new(pseudonyms.finish())
     }
 }
+
+/// The number that stands where there is nobody.
+const NOBODY: &str = "0000000000";
 
 impl fmt::Debug for PseudonymKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

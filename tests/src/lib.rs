@@ -9,6 +9,7 @@
 //! - [`dataset`]: published deliveries, and what is true after them
 //! - [`nights`]: deliveries over many nights, for what becomes of them
 //! - [`command`]: the command `cprflow` as a process
+//! - [`oracle`]: what a tenant must get, worked out the slow and obvious way
 //! - [`proxy`]: a proxy that delays, stalls, cuts and resets connections
 //! - [`python`]: a Python to read results with
 //! - [`service`]: a stand-in platform and clients of its subscription service
@@ -33,6 +34,7 @@ pub mod hostile;
 pub mod hostile_guest;
 pub mod messages;
 pub mod nights;
+pub mod oracle;
 pub mod proxy;
 pub mod python;
 pub mod rows;

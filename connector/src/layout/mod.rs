@@ -197,20 +197,16 @@ impl Table {
     }
 
     /// The class of circumstances that a row tells of by being there: that of the table's first column with a class,
-    /// and free text where there is nothing else.
+    /// and free text where the rest only numbers and dates it.
     pub fn subject(&self) -> Option<Sensitivity> {
         let first = self.columns.iter().find_map(|column| column.sensitivity)?;
-        let is_only_content = || {
-            let mut content = self.columns.iter().filter(|c| c.kind != Kind::Pnr);
-            content.all(|column| column.sensitivity == Some(first))
-        };
         match first {
             Sensitivity::CivilStatus
             | Sensitivity::Economic
             | Sensitivity::Protection
             | Sensitivity::Religion
             | Sensitivity::Social => Some(first),
-            Sensitivity::FreeText => is_only_content().then_some(first),
+            Sensitivity::FreeText => (self.record_type == NOTE).then_some(first),
             Sensitivity::Address | Sensitivity::Identity | Sensitivity::Name => None,
         }
     }
@@ -238,6 +234,9 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 }
+
+/// The record type of notes: a text, its number and its dates.
+const NOTE: &str = "019";
 
 /// The record types of former civil statuses and separations.
 const FORMER_STATUS: &[&str] = &["029", "030"];
@@ -485,6 +484,7 @@ mod tests {
         assert_eq!(of(Sensitivity::Economic), ["035", "050"]);
         let social = ["007", "017", "018", "021", "025", "052"];
         assert_eq!(of(Sensitivity::Social), social);
+        assert_eq!(of(Sensitivity::FreeText), ["019"]);
         assert!(of(Sensitivity::Name).is_empty());
     }
 }

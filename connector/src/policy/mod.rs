@@ -86,8 +86,9 @@ impl Policy {
         }
     }
 
-    /// The tables and columns that it lets through.
+    /// The tables and columns that it lets through, or what is wrong with it.
     pub fn view(&self) -> Result<View, Error> {
+        self.persons.check()?;
         Ok(Rules::new(self)?.view)
     }
 }

@@ -36,6 +36,11 @@ pub struct PersonFilter {
 }
 
 impl PersonFilter {
+    /// Whether every code and number is of the form that it must have.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        Filter::new(self.clone()).map(drop)
+    }
+
     /// Whether there is no condition.
     pub(crate) fn is_everybody(&self) -> bool {
         *self == Self::default()

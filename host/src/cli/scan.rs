@@ -21,17 +21,20 @@ use super::{Failure, Outcome, catalog, say};
 Examples:
   cprflow scan D100313.L431101 --table person
   cprflow scan D100313.L431101 --table address --columns pnr,municipality_code --format csv
-  cprflow scan D100313.L431101 --table person --where \"status in ('01', '03') and birth_date < '1990-01-01'\"
+  cprflow scan D100313.L431101 --table person --where \"status = '01' and sex = 'K'\"
   cprflow scan D100313.L431101 --table event --where \"event_code = 'A01'\" --format jsonl
   cprflow scan D100313.L431101 --all --format parquet -o tables/
   cprflow scan D100313.L431101 --format summary
   zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow
 
 Predicates (--where):
-  COLUMN = VALUE, also !=, <, <=, >, >=; COLUMN [not] in (VALUE, …); COLUMN [not] between VALUE and VALUE;
-  COLUMN is [not] null; joined by and, or, not and parentheses. Text and codes stand in single quotes, leading
-  zeros included; dates are 'YYYY-MM-DD', times 'YYYY-MM-DD HH:MM'; numbers, true and false have no quotes.
-  As in SQL, a comparison with null is neither true nor false.")]
+  COLUMN = VALUE, also !=, <, <=, >, >=
+  COLUMN in (VALUE, …), COLUMN between VALUE and VALUE, COLUMN is null, each also with not
+  joined by and, or, not and parentheses
+
+  Text and codes stand in single quotes, leading zeros included. Dates are 'YYYY-MM-DD', times
+  'YYYY-MM-DD HH:MM'. Numbers, true and false have no quotes. As in SQL, a comparison with null
+  is neither true nor false.")]
 pub(crate) struct Scan {
     /// The extract; - for standard input
     input: PathBuf,

@@ -1,0 +1,180 @@
+//! What every column tells, and of whom: the oracle's own list, which a test holds against the catalog.
+
+/// Columns by table and class of personal data. Whatever is not here has no class.
+#[rustfmt::skip]
+pub const CLASSED: &[(&str, &str, &[&str])] = &[
+    ("person", "identity", &["current_pnr"]),
+    ("person", "free-text", &["occupation", "key_constant"]),
+    ("address", "address", &[
+        "municipality_code", "street_code", "house_number", "floor", "door", "building_number", "co_name", "moved_in",
+        "moved_in_uncertain", "moved_into_municipality", "moved_into_municipality_uncertain",
+        "previous_municipality_code", "left_previous_municipality", "left_previous_municipality_uncertain",
+        "supplementary_authority_code", "supplementary_address_1", "supplementary_address_2", "supplementary_address_3",
+        "supplementary_address_4", "supplementary_address_5", "supplementary_address_start_date",
+        "supplementary_address_deletion_date", "street_name", "address_uuid",
+    ]),
+    ("plaintext_address", "name", &["addressing_name"]),
+    ("plaintext_address", "address", PLAINTEXT),
+    ("protection", "protection", &["protection_type", "start_date", "deletion_date"]),
+    ("emigration", "address", FOREIGN),
+    ("contact_address", "address", &[
+        "contact_address_1", "contact_address_2", "contact_address_3", "contact_address_4", "contact_address_5",
+        "start_date", "deletion_date",
+    ]),
+    ("disappearance", "social", &["disappeared", "disappeared_uncertain"]),
+    ("name", "name", &[
+        "given_name", "given_name_mark", "middle_name", "middle_name_mark", "surname", "surname_mark", "name_start",
+        "name_start_uncertain", "addressing_name",
+    ]),
+    ("birth_registration", "free-text", &["birth_authority_text"]),
+    ("church", "religion", &["church_relation", "start_date", "start_date_uncertain"]),
+    ("civil_status", "civil-status", &[
+        "civil_status", "spouse_birth_date", "spouse_birth_date_uncertain", "civil_status_start",
+        "civil_status_start_uncertain", "separation_reference",
+    ]),
+    ("civil_status", "name", &["spouse_name", "spouse_name_mark"]),
+    ("separation", "civil-status", &["civil_status_reference", "start_date", "start_date_uncertain"]),
+    ("parents", "name", &["mother_name", "mother_name_mark", "father_name", "father_name_mark"]),
+    ("guardianship", "social", &[
+        "start_date", "start_date_uncertain", "deletion_date", "guardian_relation_type", "guardian_pnr",
+        "guardian_pnr_start_date",
+    ]),
+    ("guardianship", "name", &["guardian_name"]),
+    ("guardianship", "address", GUARDIAN),
+    ("municipal_condition", "social", &["condition_type", "condition_code", "start_date", "start_date_uncertain"]),
+    ("municipal_condition", "free-text", &["remark"]),
+    ("note", "free-text", &["note_text"]),
+    ("relocation_order", "social", &["start_date"]),
+    ("relocation_order", "free-text", &["remark"]),
+    ("former_pnr", "identity", &["former_pnr"]),
+    ("address_history", "address", &[
+        "correction_mark", "municipality_code", "street_code", "house_number", "floor", "door", "building_number",
+        "co_name", "moved_in", "moved_in_uncertain", "moved_out", "moved_out_uncertain",
+    ]),
+    ("emigration_history", "address", FOREIGN),
+    ("disappearance_history", "social", &[
+        "correction_mark", "disappeared", "disappeared_uncertain", "found", "found_uncertain",
+    ]),
+    ("name_history", "name", &[
+        "correction_mark", "given_name", "given_name_mark", "middle_name", "middle_name_mark", "surname",
+        "surname_mark", "name_start", "name_start_uncertain", "name_end", "name_end_uncertain",
+    ]),
+    ("church_history", "religion", &[
+        "church_relation", "start_date", "start_date_uncertain", "end_date", "end_date_uncertain",
+    ]),
+    ("civil_status_history", "civil-status", &[
+        "correction_mark", "civil_status", "spouse_birth_date", "spouse_birth_date_uncertain", "civil_status_start",
+        "civil_status_start_uncertain", "civil_status_end", "civil_status_end_uncertain", "separation_reference",
+    ]),
+    ("civil_status_history", "name", &["spouse_name", "spouse_name_mark"]),
+    ("separation_history", "civil-status", &[
+        "correction_mark", "civil_status_reference", "start_date", "start_date_uncertain", "end_date",
+        "end_date_uncertain",
+    ]),
+    ("mother_address", "name", &["addressing_name"]),
+    ("mother_address", "address", PLAINTEXT),
+    ("mother_address", "protection", &["protection_start_date"]),
+    ("father_address", "name", &["addressing_name"]),
+    ("father_address", "address", PLAINTEXT),
+    ("father_address", "protection", &["protection_start_date"]),
+    ("child_address", "name", &["addressing_name"]),
+    ("child_address", "address", PLAINTEXT),
+    ("child_address", "protection", &["protection_start_date"]),
+    ("protection_history", "protection", &["protection_type", "start_date", "end_date"]),
+    ("credit_warning_history", "economic", &["protection_type", "credit_warning_start", "credit_warning_end"]),
+    ("person_id", "identity", &["person_id"]),
+    ("credit_warning", "economic", &["protection_type", "credit_warning_start"]),
+    ("guardianship_typed", "social", &[
+        "start_date", "start_date_uncertain", "deletion_date", "guardian_relation_type", "guardian_pnr",
+        "guardian_pnr_start_date", "guardianship_type",
+    ]),
+    ("guardianship_typed", "name", &["guardian_name"]),
+    ("guardianship_typed", "address", GUARDIAN),
+    ("address_id", "address", &["address_uuid"]),
+    ("event", "free-text", &["key_constant"]),
+    ("input_error", "identity", &["sort_key", "input_key"]),
+    ("input_error", "free-text", &["error_text"]),
+    ("subscription_receipt", "free-text", &["key_constant"]),
+];
+
+/// The address of a person as it is written on letters.
+#[rustfmt::skip]
+const PLAINTEXT: &[&str] = &[
+    "co_name", "locality", "standard_address", "town_name", "postal_code", "postal_district", "municipality_code",
+    "street_code", "house_number", "floor", "door", "building_number", "street_addressing_name",
+];
+
+#[rustfmt::skip]
+const FOREIGN: &[&str] = &[
+    "foreign_address_1", "foreign_address_2", "foreign_address_3", "foreign_address_4", "foreign_address_5",
+];
+
+#[rustfmt::skip]
+const GUARDIAN: &[&str] = &[
+    "guardian_address_start_date", "guardian_address_1", "guardian_address_2", "guardian_address_3",
+    "guardian_address_4", "guardian_address_5",
+];
+
+/// The columns that hold a relative's number, and the columns beside it that tell that relative's name or address.
+#[rustfmt::skip]
+pub const RELATIVES: &[(&str, &str, &[&[&str]])] = &[
+    ("civil_status", "spouse_pnr", &[&["spouse_name", "spouse_name_mark"]]),
+    ("civil_status_history", "spouse_pnr", &[&["spouse_name", "spouse_name_mark"]]),
+    ("parents", "mother_pnr", &[&["mother_name", "mother_name_mark"]]),
+    ("parents", "father_pnr", &[&["father_name", "father_name_mark"]]),
+    ("guardianship", "guardian_pnr", &[&["guardian_name"], GUARDIAN]),
+    ("guardianship_typed", "guardian_pnr", &[&["guardian_name"], GUARDIAN]),
+    ("mother_address", "mother_pnr", &[&["addressing_name"], PLAINTEXT]),
+    ("father_address", "father_pnr", &[&["addressing_name"], PLAINTEXT]),
+    ("child_address", "child_pnr", &[&["addressing_name"], PLAINTEXT]),
+];
+
+/// The tables of which it tells something that a row is there at all, and the class of what it tells.
+#[rustfmt::skip]
+pub const SUBJECTS: &[(&str, &str)] = &[
+    ("protection", "protection"),
+    ("disappearance", "social"),
+    ("church", "religion"),
+    ("civil_status", "civil-status"),
+    ("separation", "civil-status"),
+    ("guardianship", "social"),
+    ("municipal_condition", "social"),
+    ("note", "free-text"),
+    ("relocation_order", "social"),
+    ("disappearance_history", "social"),
+    ("church_history", "religion"),
+    ("civil_status_history", FORMER_CIVIL_STATUS),
+    ("separation_history", FORMER_CIVIL_STATUS),
+    ("protection_history", "protection"),
+    ("credit_warning_history", "economic"),
+    ("credit_warning", "economic"),
+    ("guardianship_typed", "social"),
+];
+
+/// The class that stands for former civil statuses.
+const FORMER_CIVIL_STATUS: &str = "civil-status-history";
+
+/// The class that stands in the catalog beside a column.
+pub fn class(table: &str, column: &str) -> Option<&'static str> {
+    let found = CLASSED
+        .iter()
+        .find(|(of, _, columns)| *of == table && columns.contains(&column));
+    found.map(|(_, class, _)| *class)
+}
+
+/// The class that a policy must allow for the column to be seen.
+pub fn needed_class(table: &str, column: &str) -> Option<&'static str> {
+    match class(table, column)? {
+        "civil-status" if table.ends_with("_history") => Some(FORMER_CIVIL_STATUS),
+        class => Some(class),
+    }
+}
+
+/// The column with the number of the relative whose name or address a column tells.
+pub fn relative(table: &str, column: &str) -> Option<&'static str> {
+    let tells = |groups: &[&[&str]]| groups.iter().any(|columns| columns.contains(&column));
+    let found = RELATIVES
+        .iter()
+        .find(|(of, _, groups)| *of == table && tells(groups));
+    found.map(|(_, number, _)| *number)
+}
