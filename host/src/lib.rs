@@ -40,6 +40,7 @@ mod pnr;
 pub mod policy;
 mod report;
 mod restore;
+mod roster;
 mod sandbox;
 mod scan;
 mod spool;
@@ -47,12 +48,13 @@ pub mod status;
 pub mod subscriber;
 pub mod subscription;
 pub mod sync;
+mod tenant;
 pub mod transport;
 pub mod views;
 
 pub use agreement::{Agreement, AgreementName, Claim, Environment, FileMarks, Marks, claim};
 pub use catalog::{Catalog, Column, CprField, Table, type_name};
-pub use dataset::{ComponentIdentity, Manifest, ManifestFinding};
+pub use dataset::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
 pub use decision::DeliveryChoice;
 pub use decode::Decoder;
 pub use disk::free_bytes;
@@ -60,7 +62,8 @@ pub use error::{
     ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
 };
 pub use ledger::{
-    Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, State, Stray, Visit,
+    Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, Share, ShareCounts,
+    ShareState, State, Stray, Visit,
 };
 pub use parquet_out::{ParquetDirectory, ParquetFile};
 pub use pnr::{Pnr, PnrError};
@@ -68,3 +71,4 @@ pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
 pub use restore::write_extract;
 pub use sandbox::{Connector, Limits};
 pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};
+pub use tenant::{Tenant, TenantLimits, TenantName, policy_digest};

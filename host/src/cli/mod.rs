@@ -15,6 +15,7 @@ mod source;
 mod status;
 mod subscription;
 mod sync;
+mod tenant;
 mod verify;
 mod views;
 mod write;
@@ -115,6 +116,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Views(views::Views),
     Subscription(Box<subscription::Subscription>),
+    Tenant(tenant::Tenant),
     /// Print the completion script of a shell
     #[command(
         after_help = "Example:\n  cprflow completions bash > ~/.local/share/bash-completion/completions/cprflow"
@@ -158,9 +160,10 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Retry(retry) => retry.run(&connector()?),
         Command::SetAside(set_aside) => set_aside.run(&connector()?),
         Command::Init(init) => init.run(),
-        Command::Doctor(doctor) => doctor.run(),
+        Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),
         Command::Subscription(subscription) => subscription.run(&connector()?),
+        Command::Tenant(tenant) => tenant.run(connector),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cprflow", &mut script);

@@ -182,10 +182,7 @@ pub(super) fn run(
         }
     }
     for problem in &all.problems {
-        say::error(&format!(
-            "agreement {}: {}",
-            problem.agreement, problem.error
-        ));
+        say::error(&problem.to_string());
     }
     Ok(match (all.problems.is_empty(), all.needs_attention()) {
         (false, _) => Outcome::Failed,

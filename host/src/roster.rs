@@ -1,0 +1,107 @@
+//! Rosters: who was in a tenant's scope after a delivery, for the next one to tell who has left.
+//!
+//! `<state>/rosters/<tenant>/<agreement>.<number>.roster`, where the number is that of the delivery in the tenant's
+//! dataset. A roster is on the disk before its delivery is published, and the ledger says which delivery was published
+//! last: so whenever the program is killed, the roster in force is the one that fits what the tenant has.
+//!
+//! A roster holds person numbers, in the component's own form. Its file is for its owner only.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::Error;
+use crate::spool::{entries, private_directory, sync_directory};
+
+/// The rosters of a tenant and an agreement.
+#[derive(Debug, Clone)]
+pub(crate) struct Rosters {
+    directory: PathBuf,
+    agreement: String,
+}
+
+impl Rosters {
+    pub(crate) fn new(state: &Path, tenant: &str, agreement: &str) -> Self {
+        Self {
+            directory: state.join("rosters").join(tenant),
+            agreement: agreement.to_owned(),
+        }
+    }
+
+    /// The roster that the delivery of that number left; none if there is none.
+    pub(crate) fn read(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(number);
+        match fs::read(&path) {
+            Ok(roster) => Ok(Some(roster)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file(path)(error)),
+        }
+    }
+
+    /// Where that roster is.
+    pub(crate) fn path(&self, number: u64) -> PathBuf {
+        let name = format!("{}.{number:06}.roster", self.agreement);
+        self.directory.join(name)
+    }
+
+    /// Keeps the roster that the delivery of that number leaves, durably.
+    pub(crate) fn write(&self, number: u64, roster: &[u8]) -> Result<(), Error> {
+        private_directory(&self.directory)?;
+        let path = self.path(number);
+        let mut file = NamedTempFile::new_in(&self.directory).map_err(Error::file(&path))?;
+        file.write_all(roster)
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(Error::file(&path))?;
+        file.persist(&path)
+            .map_err(|error| Error::file(&path)(error.error))?;
+        sync_directory(Some(&self.directory))?;
+        // The directories above may be new too.
+        sync_directory(self.directory.parent())
+    }
+
+    /// Removes all but the roster of that number.
+    pub(crate) fn keep_only(&self, number: u64) -> Result<(), Error> {
+        let kept = self.path(number);
+        let prefix = format!("{}.", self.agreement);
+        for path in entries(&self.directory)? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_own = name.starts_with(&prefix) && name.ends_with(".roster");
+            if is_own && path != kept {
+                fs::remove_file(&path).map_err(Error::file(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roster_of_a_number_is_found_again_and_older_ones_go() {
+        use std::os::unix::fs::PermissionsExt;
+        let state = tempfile::tempdir().unwrap();
+        let rosters = Rosters::new(state.path(), "social", "a");
+        let others = Rosters::new(state.path(), "social", "a_b");
+        assert_eq!(rosters.read(1).unwrap(), None);
+        rosters.keep_only(1).unwrap();
+        rosters.write(1, b"one").unwrap();
+        rosters.write(2, b"two").unwrap();
+        others.write(3, b"three").unwrap();
+        assert_eq!(rosters.read(1).unwrap().unwrap(), b"one");
+        rosters.keep_only(2).unwrap();
+        assert_eq!(rosters.read(1).unwrap(), None);
+        assert_eq!(rosters.read(2).unwrap().unwrap(), b"two");
+        assert_eq!(others.read(3).unwrap().unwrap(), b"three");
+        for (path, expected) in [
+            (rosters.path(2), 0o600),
+            (state.path().join("rosters/social"), 0o700),
+        ] {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, expected);
+        }
+    }
+}
