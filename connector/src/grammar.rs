@@ -4,7 +4,7 @@
 
 use nom::bytes::complete::{tag, take, take_while_m_n};
 use nom::character::complete::char;
-use nom::combinator::{all_consuming, map_opt, rest};
+use nom::combinator::{all_consuming, map_opt, opt, rest};
 use nom::sequence::{preceded, separated_pair};
 use nom::{IResult, Parser};
 
@@ -87,6 +87,22 @@ pub(crate) fn date8(input: &[u8]) -> Option<i32> {
     .map(|(_, days)| days)
 }
 
+/// `YYYY-MM-DD`, perhaps with ` HH:MM` or ` HH:MM:SS`, and nothing after it: a day number and seconds of that day.
+pub(crate) fn timestamp(input: &[u8]) -> Option<(i32, i64)> {
+    let (day, time) = input.split_at_checked(10)?;
+    let days = date(day)?;
+    let clock = (
+        preceded(char(' '), digits(2)),
+        preceded(char(':'), digits(2)),
+        opt(preceded(char(':'), digits(2))),
+    );
+    let (_, clock) = all_consuming(opt(clock)).parse(time).ok()?;
+    let (hour, minute, second) = clock.unwrap_or_default();
+    let second = second.unwrap_or_default();
+    let is_time = hour < 24 && minute < 60 && second < 60;
+    is_time.then_some((days, (hour * 3_600 + minute * 60 + second) as i64))
+}
+
 /// A code of exactly that many digits, and nothing after it.
 pub(crate) fn is_code(input: &str, length: usize) -> bool {
     all_consuming(digits(length))
@@ -147,6 +163,28 @@ mod tests {
         assert_eq!(end_record(b"999999999999900001098"), Some(1098));
         assert_eq!(end_record(b"9999999999999"), None);
         assert_eq!(end_record(b"9999999999999 0001098"), None);
+    }
+
+    #[test]
+    fn times_of_day() {
+        let day = date(b"2001-11-17").unwrap();
+        assert_eq!(timestamp(b"2001-11-17"), Some((day, 0)));
+        assert_eq!(timestamp(b"2001-11-17 13:05"), Some((day, 47_100)));
+        assert_eq!(timestamp(b"2001-11-17 23:59:59"), Some((day, 86_399)));
+        for wrong in [
+            "",
+            "2001-11-1",
+            "2001-11-17 ",
+            "2001-11-17 13",
+            "2001-11-17T13:05",
+            "2001-11-17 24:00",
+            "2001-11-17 13:60",
+            "2001-11-17 13:05:",
+            "2001-11-17 13:05:60",
+            "2001-13-17 13:05",
+        ] {
+            assert_eq!(timestamp(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 
     #[test]

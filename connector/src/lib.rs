@@ -6,6 +6,9 @@
 //! The way of a byte: [`Scan::push`] → `split` (blocks to records, in every physical shape) → `tally` (what the
 //! record is, and the books) → `table` (fields to columns, by `value` and `builder`) → [`Scan::next`].
 //!
+//! A [`Selection`] is a pass before it that chooses persons, and may keep to a [`Policy`]; then `gate` stands between
+//! `tally` and `table`, and decides what passes and what of it is masked.
+//!
 //! Beside it stand the documents around extracts: [`delivery`] reads metadata files, [`subscription`]
 //! makes and reads the calls of CprSubscriptionService.
 //!
@@ -35,6 +38,7 @@ pub mod delivery;
 pub mod emit;
 mod error;
 mod finding;
+mod gate;
 #[cfg(feature = "native")]
 pub mod generate;
 mod grammar;
@@ -42,6 +46,9 @@ mod ident;
 pub mod ipc;
 pub mod layout;
 mod packed;
+mod plan;
+pub mod policy;
+mod predicate;
 #[cfg(feature = "native")]
 pub mod restore;
 mod scan;
@@ -58,7 +65,8 @@ mod xml;
 
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
+pub use policy::Policy;
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
-pub use selection::{PersonFilter, Selection};
+pub use selection::{AgeRange, PersonFilter, Selected, Selection};
 pub use split::Shape;
 pub use xml::XmlError;

@@ -101,7 +101,8 @@ impl<'a> Restorer<'a> {
                     irregular: irregular.ok_or_else(|| missing(IRREGULAR))?,
                 }
             }
-            TableId::Unknown | TableId::Rejected => Content::Raw {
+            // A table without records has no such column, and is refused for it.
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => Content::Raw {
                 table: name,
                 raw: find("raw")?.as_string_opt().ok_or_else(|| missing("raw"))?,
             },

@@ -1,20 +1,19 @@
 //! One pass over an extract: blocks of bytes in, batches out.
 
 use std::fmt;
-use std::sync::Arc;
-
-use arrow::array::RecordBatch;
-use roaring::RoaringTreemap;
 
 use crate::error::Error;
 use crate::finding::Finding;
+use crate::gate::Gate;
 use crate::grammar;
 use crate::layout;
-use crate::schema::{ColumnId, TableId, all_tables};
+use crate::plan::{LeaverTable, Plan};
+use crate::schema::{TableId, all_tables};
 use crate::selection::Selection;
 use crate::split::{Shape, Splitter, Step};
 use crate::table::TableBuilder;
-use crate::tally::{Class, Tally, TypeSet, iso, pnr_number};
+use crate::tally::{Class, Tally, TypeSet, iso};
+use arrow::array::RecordBatch;
 
 /// Rows in a batch where the caller does not say. Enough to make the cost of a batch small beside that of its
 /// rows, few enough for its columns to stay in the processor's cache.
@@ -28,12 +27,15 @@ const MAX_BATCH_ROWS: usize = 1024 * 1024;
 const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// A table to scan.
-#[derive(Debug, Clone)]
+#[derive(Clone, Default)]
 pub struct TableRequest {
     /// The table's name.
     pub name: String,
     /// The columns wanted, in this order; none for all of them.
     pub columns: Option<Vec<String>>,
+    /// Which rows, for example `status in ('01', '03')`; none for all of them. Under a policy it is judged on what
+    /// the policy lets through.
+    pub predicate: Option<String>,
 }
 
 /// What a scan is asked to do.
@@ -101,7 +103,10 @@ pub struct Scan {
     /// Types whose records are only counted, if there are any.
     unwanted: Option<TypeSet>,
     batch_rows: usize,
-    persons: Option<Arc<RoaringTreemap>>,
+    /// None where every record passes as it stands.
+    gate: Option<Gate>,
+    /// Who has left, once all else is said; none where nobody asks.
+    leavers: Option<LeaverTable>,
     bytes: u64,
     state: State,
 }
@@ -112,6 +117,17 @@ enum State {
     /// All is read, or as much as can be; the builders from this place on are still to be emptied.
     Emptying(usize, Option<Error>),
     Over(Option<Error>),
+}
+
+impl fmt::Debug for TableRequest {
+    /// Says whether there is a predicate, not which: it can hold a person number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableRequest")
+            .field("name", &self.name)
+            .field("columns", &self.columns)
+            .field("has_predicate", &self.predicate.is_some())
+            .finish()
+    }
 }
 
 impl fmt::Debug for TableBatch {
@@ -136,7 +152,8 @@ impl fmt::Debug for Scan {
 }
 
 impl Scan {
-    /// Begins a scan; with a selection it yields only the records of the persons in it.
+    /// Begins a scan; with a selection it yields only the records of the persons in it, and of those what the
+    /// selection's policy lets through.
     pub fn open(options: &ScanOptions, persons: Option<&Selection>) -> Result<Self, Error> {
         let expected_previous = match &options.expected_previous {
             Some(text) => Some(grammar::date(text.as_bytes()).ok_or_else(|| {
@@ -148,7 +165,12 @@ impl Scan {
             0 => DEFAULT_BATCH_ROWS,
             rows => rows.min(MAX_BATCH_ROWS),
         };
-        let builders = builders(options.tables.as_deref())?;
+        let chosen = persons.map(Selection::chosen).transpose()?;
+        let Plan {
+            builders,
+            gate,
+            leavers,
+        } = Plan::new(options.tables.as_deref(), chosen)?;
         let is_unwanted = |place| matches!(builders.get(place), Some(None));
         Ok(Self {
             splitter: Splitter::default(),
@@ -156,7 +178,8 @@ impl Scan {
             unwanted: Some(TypeSet::keyed(is_unwanted)).filter(|types| !types.is_empty()),
             builders,
             batch_rows,
-            persons: persons.map(Selection::chosen).transpose()?,
+            gate,
+            leavers,
             bytes: 0,
             state: State::Reading,
         })
@@ -218,7 +241,12 @@ impl Scan {
                             *next = place + 1;
                             return self.take(place).map(Some);
                         }
-                        None => self.state = State::Over(error.take()),
+                        // Nobody has left an extract that could not be read to its end.
+                        None if error.is_some() => self.state = State::Over(error.take()),
+                        None => match self.take_leavers()? {
+                            Some(batch) => return Ok(Some(batch)),
+                            None => self.state = State::Over(None),
+                        },
                     }
                 }
                 State::Over(Some(error)) => return Err(error.clone()),
@@ -280,15 +308,18 @@ impl Scan {
             let Some(Some(builder)) = self.builders.get_mut(place) else {
                 continue;
             };
-            if let Some(persons) = &self.persons
-                && !is_of(class, record, persons)
-            {
-                continue;
-            }
+            let mask = match &mut self.gate {
+                None => None,
+                Some(gate) => match gate.pass(class, place, record, position.line) {
+                    None => continue,
+                    mask => mask,
+                },
+            };
             match (class, builder.id()) {
-                (Class::Known(_), TableId::Layout(table)) => {
-                    builder.push_record(table, record, position.line);
-                }
+                (Class::Known(_), TableId::Layout(table)) => match mask {
+                    None => builder.push_record(table, record, position.line),
+                    Some(mask) => builder.push_masked(table, record, position.line, mask),
+                },
                 (Class::Rejected(reason), _) => {
                     builder.push_raw(reason.name().as_bytes(), record, position.line);
                 }
@@ -311,76 +342,19 @@ impl Scan {
             batch: builder.take().map_err(|_| Error::Internal)?,
         })
     }
+
+    fn take_leavers(&mut self) -> Result<Option<TableBatch>, Error> {
+        let Some(leavers) = &mut self.leavers else {
+            return Ok(None);
+        };
+        let batch = leavers.next(self.batch_rows)?;
+        Ok(batch.map(|batch| TableBatch {
+            table: TableId::OutOfScope,
+            batch,
+        }))
+    }
 }
 
 /// Places in [`all_tables`] of the two tables that are no record type's.
 const UNKNOWN: usize = layout::tables().len();
 const REJECTED: usize = UNKNOWN + 1;
-
-/// Whether the record belongs to one of these persons.
-fn is_of(class: Class, record: &[u8], persons: &RoaringTreemap) -> bool {
-    let Class::Known(index) = class else {
-        return false;
-    };
-    let is_keyed = layout::tables()
-        .get(index)
-        .is_some_and(layout::Table::is_keyed);
-    is_keyed && persons.contains(pnr_number(record.get(3..13).unwrap_or_default()))
-}
-
-fn builders(requests: Option<&[TableRequest]>) -> Result<Vec<Option<TableBuilder>>, Error> {
-    let Some(requests) = requests else {
-        return Ok(all_tables()
-            .map(|id| Some(TableBuilder::new(id, id.columns())))
-            .collect());
-    };
-    let mut builders: Vec<Option<TableBuilder>> = all_tables().map(|_| None).collect();
-    for request in requests {
-        let found = all_tables()
-            .zip(&mut builders)
-            .find(|(id, _)| id.name() == request.name);
-        let Some((id, builder)) = found else {
-            return Err(Error::InvalidRequest(format!(
-                "there is no table {:?}; `cprflow tables` lists them",
-                request.name
-            )));
-        };
-        if builder.is_some() {
-            return Err(Error::InvalidRequest(format!(
-                "the table {:?} is asked for twice",
-                request.name
-            )));
-        }
-        *builder = Some(TableBuilder::new(id, columns(id, request)?));
-    }
-    Ok(builders)
-}
-
-fn columns(id: TableId, request: &TableRequest) -> Result<Vec<ColumnId>, Error> {
-    let all = id.columns();
-    let Some(names) = &request.columns else {
-        return Ok(all);
-    };
-    let mut columns: Vec<ColumnId> = Vec::with_capacity(names.len());
-    for name in names {
-        if columns.iter().any(|column| column.name() == name) {
-            return Err(Error::InvalidRequest(format!(
-                "the column {name:?} is asked for twice"
-            )));
-        }
-        let found = all.iter().find(|column| column.name() == name);
-        columns.push(*found.ok_or_else(|| {
-            Error::InvalidRequest(format!(
-                "the table {:?} has no column {name:?}; `cprflow schema {}` lists them",
-                request.name, request.name
-            ))
-        })?);
-    }
-    if columns.is_empty() {
-        return Err(Error::InvalidRequest(format!(
-            "no column of the table {:?} is asked for",
-            request.name
-        )));
-    }
-    Ok(columns)
-}

@@ -14,12 +14,16 @@ use crate::layout::{self, Column, Kind, Table};
 pub const IRREGULAR: &str = "irregular";
 /// The column with the record's number in the delivery.
 pub const LINE: &str = "line";
+/// The column that says whether a row's person has protection of name and address.
+pub const PROTECTED: &str = "protected";
 /// The key in `irregular` of what stands beyond the known layout.
 pub const TAIL: &str = "+";
 /// The table of records whose type no layout covers.
 pub const UNKNOWN_RECORD: &str = "unknown_record";
 /// The table of lines that are no records.
 pub const REJECTED_RECORD: &str = "rejected_record";
+/// The table of persons who were in scope and no longer are: of scans that keep to a policy.
+pub const OUT_OF_SCOPE: &str = "out_of_scope";
 
 /// A table that a scan can yield.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum TableId {
     Unknown,
     /// [`REJECTED_RECORD`].
     Rejected,
+    /// [`OUT_OF_SCOPE`].
+    OutOfScope,
 }
 
 /// A column that a table has.
@@ -37,19 +43,25 @@ pub enum TableId {
 pub enum ColumnId {
     /// Cut from a field of the record.
     Field(&'static Column),
+    /// [`PROTECTED`].
+    Protected,
     /// [`IRREGULAR`].
     Irregular,
     /// [`LINE`].
     Line,
     /// The three digits of an unknown type.
     RecordType,
-    /// Why a line was rejected.
+    /// Why a line was rejected, or why a person has left.
     Reason,
     /// The whole line.
     Raw,
+    /// The number of a person who has left.
+    Number,
+    /// The day on which that is so.
+    Day,
 }
 
-/// Every table, in the order in which a scan knows them.
+/// Every table of the catalog, in the order in which a scan knows them.
 pub fn all_tables() -> impl ExactSizeIterator<Item = TableId> {
     (0..table_count()).map(|index| match layout::tables().get(index) {
         Some(table) => TableId::Layout(table),
@@ -69,6 +81,7 @@ impl TableId {
         match name {
             UNKNOWN_RECORD => Some(Self::Unknown),
             REJECTED_RECORD => Some(Self::Rejected),
+            OUT_OF_SCOPE => Some(Self::OutOfScope),
             _ => layout::by_name(name).map(Self::Layout),
         }
     }
@@ -79,6 +92,7 @@ impl TableId {
             Self::Layout(table) => table.name,
             Self::Unknown => UNKNOWN_RECORD,
             Self::Rejected => REJECTED_RECORD,
+            Self::OutOfScope => OUT_OF_SCOPE,
         }
     }
 
@@ -86,7 +100,7 @@ impl TableId {
     pub const fn record_type(&self) -> Option<&'static str> {
         match self {
             Self::Layout(table) => Some(table.record_type),
-            Self::Unknown | Self::Rejected => None,
+            Self::Unknown | Self::Rejected | Self::OutOfScope => None,
         }
     }
 
@@ -94,7 +108,7 @@ impl TableId {
     pub const fn cpr_title(&self) -> &'static str {
         match self {
             Self::Layout(table) => table.cpr_title,
-            Self::Unknown | Self::Rejected => "",
+            Self::Unknown | Self::Rejected | Self::OutOfScope => "",
         }
     }
 
@@ -106,6 +120,7 @@ impl TableId {
             Self::Rejected => {
                 "A line without a 3-digit record type or without a complete key, as it stands"
             }
+            Self::OutOfScope => "A person who was in scope of the policy and no longer is, and why",
         }
     }
 
@@ -120,6 +135,7 @@ impl TableId {
                 .collect(),
             Self::Unknown => vec![ColumnId::Line, ColumnId::RecordType, ColumnId::Raw],
             Self::Rejected => vec![ColumnId::Line, ColumnId::Reason, ColumnId::Raw],
+            Self::OutOfScope => vec![ColumnId::Number, ColumnId::Reason, ColumnId::Day],
         }
     }
 
@@ -143,11 +159,14 @@ impl ColumnId {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Field(column) => column.name,
+            Self::Protected => PROTECTED,
             Self::Irregular => IRREGULAR,
             Self::Line => LINE,
             Self::RecordType => "record_type",
             Self::Reason => "reason",
             Self::Raw => "raw",
+            Self::Number => "pnr",
+            Self::Day => "date",
         }
     }
 
@@ -163,13 +182,15 @@ impl ColumnId {
             },
             Self::Irregular => DataType::Map(map_entries(), false),
             Self::Line => DataType::Int64,
-            Self::RecordType | Self::Reason | Self::Raw => DataType::Utf8,
+            Self::Protected => DataType::Boolean,
+            Self::Day => DataType::Date32,
+            Self::RecordType | Self::Reason | Self::Raw | Self::Number => DataType::Utf8,
         }
     }
 
     /// Whether the column can hold nulls.
     pub const fn is_nullable(&self) -> bool {
-        matches!(self, Self::Field(_) | Self::Irregular)
+        matches!(self, Self::Field(_) | Self::Irregular | Self::Day)
     }
 
     fn arrow_field(&self) -> Field {

@@ -7,7 +7,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use crate::builder::{Builder, Flags, Irregular, Numbers, Text};
+use crate::gate::{Leaver, Mask, Masking};
 use crate::layout::{Blank, Column, Kind, Table};
+use crate::policy::{Rules, ViewTable};
 use crate::schema::{ColumnId, TAIL, TableId};
 use crate::scratch::Scratch;
 use crate::value::{self, Cell};
@@ -37,10 +39,16 @@ pub(crate) struct TableBuilder {
     fields: Vec<FieldBuilder>,
     scratch: Scratch,
     irregular: Option<Irregular>,
+    /// Whether what stands beyond the known layout may be shown.
+    shows_tail: bool,
+    protected: Flags,
     line: Numbers<i64>,
     /// `record_type` or `reason`.
     label: Text,
     raw: Text,
+    /// Of `out_of_scope`.
+    number: Text,
+    day: Numbers<i32>,
     rows: usize,
     bytes: usize,
 }
@@ -51,6 +59,10 @@ struct FieldBuilder {
     from: usize,
     to: usize,
     is_pnr: bool,
+    /// By what it is masked.
+    masking: Masking,
+    /// Whether `irregular` may show its raw text.
+    is_told: bool,
     values: Builder,
     irregular: Sightings,
 }
@@ -58,24 +70,39 @@ struct FieldBuilder {
 impl TableBuilder {
     /// A builder of these columns of a table.
     pub(crate) fn new(id: TableId, columns: Vec<ColumnId>) -> Self {
-        let has_irregular = columns
-            .iter()
-            .any(|column| matches!(column, ColumnId::Irregular));
-        let wanted = |field: &&'static Column| {
-            // `irregular` speaks of all columns, so that choosing it alone finds every oddity.
-            has_irregular
-                || columns
-                    .iter()
-                    .any(|column| matches!(column, ColumnId::Field(c) if c.name == field.name))
+        Self::of(id, columns, &id.columns())
+    }
+
+    /// A builder of these columns of a table as a policy lets it through.
+    pub(crate) fn ruled(table: &ViewTable, columns: Vec<ColumnId>, rules: &Rules) -> Self {
+        let mut builder = Self::of(table.id, columns, &table.columns);
+        builder.shows_tail = table.is_whole;
+        if let TableId::Layout(layout) = table.id {
+            for field in &mut builder.fields {
+                field.masking = Masking::of(layout, field.column, rules);
+                field.is_told = rules.tells_irregular(field.column);
+            }
+        }
+        builder
+    }
+
+    /// A builder of these columns, of those that are shown.
+    fn of(id: TableId, columns: Vec<ColumnId>, shown: &[ColumnId]) -> Self {
+        let has_irregular = columns.contains(&ColumnId::Irregular);
+        // `irregular` speaks of all columns, so that choosing it alone finds every oddity.
+        let read = if has_irregular { shown } else { &columns };
+        let is_read = |field: &&'static Column| {
+            let mut read = read.iter();
+            read.any(|column| matches!(column, ColumnId::Field(c) if c.name == field.name))
         };
         let fields = match id {
             TableId::Layout(table) => table
                 .columns
                 .iter()
-                .filter(wanted)
+                .filter(is_read)
                 .map(FieldBuilder::new)
                 .collect(),
-            TableId::Unknown | TableId::Rejected => Vec::new(),
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => Vec::new(),
         };
         Self {
             id,
@@ -84,9 +111,13 @@ impl TableBuilder {
             fields,
             scratch: Scratch::default(),
             irregular: has_irregular.then(Irregular::default),
+            shows_tail: true,
+            protected: Flags::default(),
             line: Numbers::default(),
             label: Text::default(),
             raw: Text::default(),
+            number: Text::default(),
+            day: Numbers::default(),
             rows: 0,
             bytes: 0,
         }
@@ -138,6 +169,43 @@ impl TableBuilder {
         self.end_row(record, line);
     }
 
+    /// Appends a record of the table's own type through a mask.
+    pub(crate) fn push_masked(&mut self, table: &Table, record: &[u8], line: u64, mask: Mask) {
+        let ascii = self.scratch.load(record);
+        for field in &mut self.fields {
+            if mask.hides(field.masking) {
+                field.push_null();
+            } else if field.push(&self.scratch, record.len(), ascii) {
+                field.irregular.add(line);
+                if let Some(irregular) = self.irregular.as_mut().filter(|_| field.is_told) {
+                    let column = field.column;
+                    let raw = self.scratch.field(column.start(), column.end());
+                    irregular.add(column.name, raw);
+                }
+            }
+        }
+        if let Some(irregular) = &mut self.irregular {
+            if self.shows_tail
+                && mask.is_empty()
+                && let Some(tail) = record.get(table.record_length()..)
+                && !value::is_spaces(tail)
+            {
+                irregular.add(TAIL, tail);
+            }
+            irregular.end_row();
+        }
+        self.protected.push(Cell::Value(mask.is_protected));
+        self.end_row(record, line);
+    }
+
+    /// Appends a person who has left.
+    pub(crate) fn push_leaver(&mut self, leaver: &Leaver) {
+        self.number.push(&leaver.digits, true);
+        self.label.push(leaver.reason.as_bytes(), true);
+        self.day.push(leaver.day.map_or(Cell::Null, Cell::Value));
+        self.rows += 1;
+    }
+
     /// Appends a line as it stands, with its unknown type or the reason for its rejection.
     pub(crate) fn push_raw(&mut self, label: &[u8], record: &[u8], line: u64) {
         self.label.push(label, true);
@@ -163,6 +231,9 @@ impl TableBuilder {
         let mut line = Builder::Counts(std::mem::take(&mut self.line));
         let mut label = Builder::Text(std::mem::take(&mut self.label));
         let mut raw = Builder::Text(std::mem::take(&mut self.raw));
+        let mut protected = Builder::Flags(std::mem::take(&mut self.protected));
+        let mut number = Builder::Text(std::mem::take(&mut self.number));
+        let mut day = Builder::Dates(std::mem::take(&mut self.day));
         let irregular = self.irregular.as_mut().map(std::mem::take);
         let mut irregular = Builder::Irregular(irregular.unwrap_or_default());
         // Fields that were read only for `irregular` are emptied too.
@@ -179,10 +250,13 @@ impl TableBuilder {
                     .find(|(name, _)| *name == column.name)
                     .map(|(_, array)| array.clone())
                     .ok_or_else(|| ArrowError::SchemaError("a column was not read".to_owned())),
+                ColumnId::Protected => protected.take(),
                 ColumnId::Irregular => irregular.take(),
                 ColumnId::Line => line.take(),
                 ColumnId::RecordType | ColumnId::Reason => label.take(),
                 ColumnId::Raw => raw.take(),
+                ColumnId::Number => number.take(),
+                ColumnId::Day => day.take(),
             })
             .collect::<Result<_, _>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.rows));
@@ -208,6 +282,8 @@ impl FieldBuilder {
             from: column.start(),
             to: column.end(),
             is_pnr: column.kind == Kind::Pnr,
+            masking: Masking::default(),
+            is_told: true,
             values,
             irregular: Sightings::default(),
         }
@@ -240,6 +316,18 @@ impl FieldBuilder {
             Builder::Counts(counts) => counts.push(value::count(raw, blank)),
             Builder::Flags(flags) => flags.push(value::flag(raw)),
             Builder::Irregular(_) => false,
+        }
+    }
+
+    /// Appends nothing, whatever the record says.
+    fn push_null(&mut self) {
+        match &mut self.values {
+            Builder::Text(text) => text.push_null(),
+            Builder::Dates(dates) => drop(dates.push(Cell::Null)),
+            Builder::Timestamps(timestamps) => drop(timestamps.push(Cell::Null)),
+            Builder::Counts(counts) => drop(counts.push(Cell::Null)),
+            Builder::Flags(flags) => drop(flags.push(Cell::Null)),
+            Builder::Irregular(_) => {}
         }
     }
 

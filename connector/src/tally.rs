@@ -73,6 +73,15 @@ impl TypeSet {
         self.places.iter().all(Option::is_none)
     }
 
+    /// Whether the line is of one of the types, by its first digits, and no longer than a record.
+    #[inline]
+    pub(crate) fn has_type_of(&self, line: &[u8]) -> bool {
+        let number = line
+            .first_chunk()
+            .and_then(|digits| layout::type_number(*digits));
+        line.len() <= layout::LONGEST_RECORD && number.and_then(|n| self.get(n)).is_some()
+    }
+
     #[inline]
     fn get(&self, number: u16) -> Option<usize> {
         let place = self.places.get(usize::from(number)).copied().flatten()?;
@@ -584,13 +593,14 @@ fn is_keyed(index: usize) -> bool {
 }
 
 /// Places in [`layout::tables`] of the record types that the books treat apart.
-const START: usize = place_of("000");
-const PERSON: usize = place_of("001");
+pub(crate) const START: usize = place_of("000");
+pub(crate) const PERSON: usize = place_of("001");
 const INPUT_ERROR: usize = place_of("910");
 const RECEIPT: usize = place_of("997");
 const END: usize = place_of("999");
 
-const fn place_of(record_type: &str) -> usize {
+/// The place of a record type that there is.
+pub(crate) const fn place_of(record_type: &str) -> usize {
     let wanted = record_type.as_bytes();
     let mut i = 0;
     loop {

@@ -32,7 +32,7 @@ pub struct Table {
 }
 
 /// A column.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Column {
     /// The column's name.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct Column {
 }
 
 /// The field of the record that a column is cut from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CprField {
     /// CPR's name of the field.
     pub cpr_name: String,

@@ -8,6 +8,8 @@
 //! - [`Scan`] says what is wanted of an extract: a table, columns, a limit. [`Scan::read`] gives an Arrow
 //!   [`RecordBatchReader`](arrow::array::RecordBatchReader) of one table, [`Scan::read_all`] the batches of all
 //!   tables in one pass. Every scan is a fresh instance of the component, with [`Limits`] of its own.
+//! - [`Scan::policy`] keeps a scan to what a tenant may see, and [`Scan::read_selected`] runs it, in two passes over the
+//!   extract: [`policy`]. [`Connector::view`] says which tables and columns are left.
 //! - [`Summary`] says what the extract was like: records per table, dates, and findings under stable codes. It holds
 //!   no value of a person's record. Whatever can only be told at the end is in it after the last batch.
 //! - [`ParquetDirectory`] writes the tables of an extract, and [`write_extract`] makes the extract again from them.
@@ -38,11 +40,13 @@ mod ledger;
 mod parquet_out;
 mod pnr;
 pub mod policy;
+mod pseudonym;
 mod report;
 mod restore;
 mod roster;
 mod sandbox;
 mod scan;
+mod selected;
 mod spool;
 pub mod status;
 pub mod subscriber;
@@ -50,6 +54,7 @@ pub mod subscription;
 pub mod sync;
 mod tenant;
 pub mod transport;
+mod view;
 pub mod views;
 
 pub use agreement::{Agreement, AgreementName, Claim, Environment, FileMarks, Marks, claim};
@@ -67,8 +72,12 @@ pub use ledger::{
 };
 pub use parquet_out::{ParquetDirectory, ParquetFile};
 pub use pnr::{Pnr, PnrError};
+pub use policy::Policy;
+pub use pseudonym::PseudonymKey;
 pub use report::{Finding, Level, Place, Shape, Start, Summary, TableCount};
 pub use restore::write_extract;
 pub use sandbox::{Connector, Limits};
 pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};
+pub use selected::Selected;
 pub use tenant::{Tenant, TenantLimits, TenantName, policy_digest};
+pub use view::{OUT_OF_SCOPE, PROTECTED, View};

@@ -41,7 +41,9 @@ pub fn write_extract(directory: &Path, shape: Shape, out: impl Write) -> Result<
         table.check_shape(&record, shape)?;
         let written = match table.id {
             TableId::Layout(layout) => emitter.write(layout, &record),
-            TableId::Unknown | TableId::Rejected => emitter.write_raw(&record),
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => {
+                emitter.write_raw(&record)
+            }
         };
         written.map_err(Error::file("the extract"))?;
         table.advance()?;
@@ -158,7 +160,7 @@ impl Rows {
         }
         let fits = match self.id {
             TableId::Layout(layout) => record.len() == layout.record_length(),
-            TableId::Unknown | TableId::Rejected => false,
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => false,
         };
         if fits {
             return Ok(());

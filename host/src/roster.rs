@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::policy::Policy;
+use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
+use crate::sandbox::{Connector, Limits};
+use crate::scan::scan_error;
 use crate::spool::{entries, private_directory, sync_directory};
 
 /// The rosters of a tenant and an agreement.
@@ -73,6 +77,46 @@ impl Rosters {
             }
         }
         Ok(())
+    }
+}
+
+impl Connector {
+    /// A roster of everybody who is in one of two.
+    ///
+    /// Only the component knows what a roster says: two selections from nothing, each with one of them, are merged.
+    pub(crate) fn join_rosters(
+        &self,
+        limits: Limits,
+        one: &[u8],
+        other: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        // Whom a policy chooses makes no difference where there is nobody to choose.
+        let policy = wit::Policy::from(&Policy::default());
+        let mut session = self.start(limits)?;
+        let mut open = |roster: &[u8]| {
+            let opened = session.call(|bindings, store| {
+                let selection = bindings.cprflow_connector_source().selection();
+                selection.call_open_policy(store, &policy, Some(roster))
+            })?;
+            let opened = opened.map_err(scan_error)?;
+            let finished = session.call(|bindings, store| {
+                let selection = bindings.cprflow_connector_source().selection();
+                selection.call_finish(store, opened)
+            })?;
+            finished.map_err(scan_error)?;
+            Ok::<_, Error>(opened)
+        };
+        let (one, other) = (open(one)?, open(other)?);
+        let merged = session.call(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_merge(store, one, other)
+        })?;
+        merged.map_err(scan_error)?;
+        let roster = session.call(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_roster(store, one)
+        })?;
+        roster.map_err(scan_error)
     }
 }
 

@@ -8,11 +8,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use wasmtime::component::ResourceAny;
 
+use crate::catalog::Table;
 use crate::decode::Decoder;
 use crate::error::{ComponentError, DataError, DataErrorKind, Error};
+use crate::policy::Policy;
+use crate::pseudonym::PseudonymKey;
 use crate::report::Summary;
 use crate::sandbox::bindings::exports::cprflow::connector::source as wit;
 use crate::sandbox::{Connector, Limits, Session, tame};
+use crate::selected::Selection;
 
 /// Bytes handed to the component at a time. Large enough to make the cost of a call small, small enough for both
 /// copies, the host's and the component's, to stay in the processor's cache.
@@ -46,6 +50,9 @@ pub struct Scan {
     expected_previous: Option<String>,
     limits: Limits,
     block: usize,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) roster: Option<Vec<u8>>,
+    pub(crate) pseudonym_key: Option<PseudonymKey>,
 }
 
 impl Scan {
@@ -60,6 +67,9 @@ impl Scan {
             expected_previous: None,
             limits: Limits::default(),
             block: BLOCK,
+            policy: None,
+            roster: None,
+            pseudonym_key: None,
         }
     }
 
@@ -73,6 +83,7 @@ impl Scan {
         self.requests.push(wit::TableRequest {
             name: name.into(),
             columns: None,
+            where_: None,
         });
         self
     }
@@ -82,6 +93,33 @@ impl Scan {
         if let Some(request) = self.requests.last_mut() {
             request.columns = Some(columns.into_iter().map(Into::into).collect());
         }
+        self
+    }
+
+    /// Which rows of the table that was named last, for example `status in ('01', '03') and birth_date < '1990-01-01'`.
+    /// Under a policy it is judged on what the policy lets through.
+    pub fn where_(mut self, predicate: impl Into<String>) -> Self {
+        if let Some(request) = self.requests.last_mut() {
+            request.where_ = Some(predicate.into());
+        }
+        self
+    }
+
+    /// Keeps the scan to what a tenant may see; [`read_selected`](Self::read_selected) runs it.
+    pub fn policy(mut self, policy: &Policy) -> Self {
+        self.policy = Some(policy.clone());
+        self
+    }
+
+    /// The roster that the policy's scan of the delivery before has left ([`DeliveryReader::roster`]).
+    pub fn roster(mut self, roster: Vec<u8>) -> Self {
+        self.roster = Some(roster);
+        self
+    }
+
+    /// The key of the pseudonyms that a policy asks for.
+    pub fn pseudonym_key(mut self, key: PseudonymKey) -> Self {
+        self.pseudonym_key = Some(key);
         self
     }
 
@@ -123,29 +161,51 @@ impl Scan {
 
     /// The rows of the one table that was named.
     pub fn read<R: Read>(self, input: R) -> Result<TableReader<R>, Error> {
-        let [request] = self.requests.as_slice() else {
-            return Err(Error::Request(
-                "name one table: a stream of batches has one schema".to_owned(),
-            ));
-        };
-        let table = self.connector.catalog().table(&request.name);
-        let schema = table.and_then(|table| table.schema(request.columns.as_deref()));
-        let limit = self.limit;
+        let (name, columns, limit) = self.one_table()?;
         // The component says what is wrong with the request, if anything is.
         let batches = self.read_all(input)?;
-        let schema = schema.ok_or_else(|| {
-            ComponentError::Misbehaved("it scans columns that its catalog lacks".to_owned())
-        })?;
-        Ok(TableReader {
-            batches,
-            schema,
-            left: limit,
-        })
+        batches.into_table(&name, columns.as_deref(), limit)
     }
 
     /// The rows of all tables that are wanted, in one pass.
     pub fn read_all<R: Read>(self, input: R) -> Result<DeliveryReader<R>, Error> {
-        let mut session = self.connector.start(self.limits)?;
+        if self.policy.is_some() {
+            return Err(Error::Request(
+                "a policy takes two passes over the extract: call read_selected".to_owned(),
+            ));
+        }
+        let session = self.connector.start(self.limits)?;
+        self.begin(session, None, input)
+    }
+
+    /// What was asked of the one table that was named, and how many rows at the most.
+    pub(crate) fn one_table(&self) -> Result<(String, Option<Vec<String>>, Option<u64>), Error> {
+        match self.requests.as_slice() {
+            [request] => Ok((request.name.clone(), request.columns.clone(), self.limit)),
+            _ => Err(Error::Request(
+                "name one table: a stream of batches has one schema".to_owned(),
+            )),
+        }
+    }
+
+    /// A fresh instance for this scan.
+    pub(crate) fn start(&self) -> Result<Session, Error> {
+        self.connector.start(self.limits)
+    }
+
+    /// Room for the bytes that are handed to the component at a time.
+    pub(crate) fn block(&self) -> Vec<u8> {
+        vec![0; self.block]
+    }
+
+    /// Begins the pass that makes rows.
+    pub(crate) fn begin<R>(
+        self,
+        mut session: Session,
+        selection: Option<Selection>,
+        input: R,
+    ) -> Result<DeliveryReader<R>, Error> {
+        let block = self.block();
         let batch_rows = match self.limit {
             // No more is read than is needed for the rows that are wanted.
             Some(limit) if self.batch_rows == 0 => limit.clamp(1, DEFAULT_BATCH_ROWS) as u32,
@@ -158,17 +218,19 @@ impl Scan {
             check_persons: self.check_persons,
             expected_previous: self.expected_previous,
         };
+        let persons = selection.as_ref().map(|selection| selection.resource);
         let scan = session.call(|bindings, store| {
             let source = bindings.cprflow_connector_source();
-            source.scan().call_open(store, &options, None)
+            source.scan().call_open(store, &options, persons)
         })?;
         Ok(DeliveryReader {
             scan: scan.map_err(scan_error)?,
             session,
             connector: self.connector,
             requests: self.requests,
+            selection,
             input,
-            block: vec![0; self.block],
+            block,
             bytes: 0,
             records: 0,
             decoders: Vec::new(),
@@ -203,16 +265,25 @@ impl fmt::Debug for TableBatch {
 ///
 /// What was read before an error comes first, then the error, and then nothing more.
 pub struct DeliveryReader<R> {
-    session: Session,
+    pub(crate) session: Session,
     scan: ResourceAny,
     connector: Connector,
     requests: Vec<wit::TableRequest>,
+    pub(crate) selection: Option<Selection>,
     input: R,
     block: Vec<u8>,
     bytes: u64,
     records: u64,
-    decoders: Vec<(String, Decoder)>,
+    decoders: Vec<TableDecoder>,
     state: State,
+}
+
+/// What the batches of one table go through.
+struct TableDecoder {
+    table: String,
+    decoder: Decoder,
+    /// Places of the columns whose values become pseudonyms.
+    pseudonyms: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +328,33 @@ impl<R> DeliveryReader<R> {
     pub fn rows_read(&self) -> u64 {
         self.records
     }
+
+    /// The batches as those of one table.
+    pub(crate) fn into_table(
+        self,
+        name: &str,
+        columns: Option<&[String]>,
+        limit: Option<u64>,
+    ) -> Result<TableReader<R>, Error> {
+        let table = self.table(name);
+        let schema = table.and_then(|table| table.schema(columns));
+        let schema = schema.ok_or_else(|| {
+            ComponentError::Misbehaved("it scans columns that its catalog lacks".to_owned())
+        })?;
+        Ok(TableReader {
+            batches: self,
+            schema,
+            left: limit,
+        })
+    }
+
+    /// The table of that name, if the scan can yield it.
+    fn table(&self, name: &str) -> Option<&Table> {
+        match &self.selection {
+            Some(selection) => selection.view.table(name),
+            None => self.connector.catalog().table(name),
+        }
+    }
 }
 
 impl<R: Read> DeliveryReader<R> {
@@ -273,7 +371,7 @@ impl<R: Read> DeliveryReader<R> {
             if self.state == State::Ended {
                 return Ok(None);
             }
-            let count = self.fill()?;
+            let count = fill(&mut self.input, &mut self.block)?;
             let block = self.block.get(..count).unwrap_or_default();
             let pushed = self.session.call(|bindings, store| {
                 let source = bindings.cprflow_connector_source();
@@ -285,18 +383,11 @@ impl<R: Read> DeliveryReader<R> {
             pushed.map_err(scan_error)?;
             if count == 0 {
                 self.state = State::Ended;
+                if let Some(selection) = &self.selection {
+                    selection.check_input(self.bytes)?;
+                }
             }
             self.bytes += count as u64;
-        }
-    }
-
-    /// Reads the next block; 0 at the end of the input.
-    fn fill(&mut self) -> Result<usize, Error> {
-        loop {
-            match self.input.read(&mut self.block) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => return read.map_err(Error::Input),
-            }
         }
     }
 
@@ -304,7 +395,7 @@ impl<R: Read> DeliveryReader<R> {
         let found = self
             .decoders
             .iter()
-            .position(|(table, _)| *table == batch.table);
+            .position(|decoder| decoder.table == batch.table);
         let place = match found {
             Some(place) => place,
             None => {
@@ -313,15 +404,29 @@ impl<R: Read> DeliveryReader<R> {
                         "it returns a table that was not asked for".to_owned(),
                     )
                 })?;
-                self.decoders
-                    .push((batch.table.clone(), Decoder::new(schema)));
+                let pseudonyms = match &self.selection {
+                    Some(selection) => selection.view.pseudonyms(&batch.table, &schema),
+                    None => Vec::new(),
+                };
+                self.decoders.push(TableDecoder {
+                    table: batch.table.clone(),
+                    decoder: Decoder::new(schema),
+                    pseudonyms,
+                });
                 self.decoders.len() - 1
             }
         };
-        let Some((_, decoder)) = self.decoders.get_mut(place) else {
+        let Some(decoder) = self.decoders.get_mut(place) else {
             return Err(Error::Request("no decoder".to_owned()));
         };
-        let decoded = decoder.decode(batch.ipc, batch.rows as usize)?;
+        let mut decoded = decoder.decoder.decode(batch.ipc, batch.rows as usize)?;
+        if !decoder.pseudonyms.is_empty() {
+            let selection = self.selection.as_ref();
+            let key = selection.and_then(|selection| selection.key.as_ref());
+            let key =
+                key.ok_or_else(|| Error::Request("there is no key for pseudonyms".to_owned()))?;
+            decoded = key.replace(&decoded, &decoder.pseudonyms)?;
+        }
         self.records += decoded.num_rows() as u64;
         Ok(TableBatch {
             table: batch.table,
@@ -331,7 +436,7 @@ impl<R: Read> DeliveryReader<R> {
 
     /// The schema of a table that was asked for.
     fn schema_of(&self, name: &str) -> Option<SchemaRef> {
-        let table = self.connector.catalog().table(name)?;
+        let table = self.table(name)?;
         match self.requests.iter().find(|request| request.name == name) {
             Some(request) => table.schema(request.columns.as_deref()),
             None if self.requests.is_empty() => table.schema(None),
@@ -340,9 +445,19 @@ impl<R: Read> DeliveryReader<R> {
     }
 }
 
+/// Reads the next block; 0 at the end of the input.
+pub(crate) fn fill(input: &mut impl Read, block: &mut [u8]) -> Result<usize, Error> {
+    loop {
+        match input.read(block) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(Error::Input),
+        }
+    }
+}
+
 /// The rows of one table: an Arrow [`RecordBatchReader`].
 pub struct TableReader<R> {
-    batches: DeliveryReader<R>,
+    pub(crate) batches: DeliveryReader<R>,
     schema: SchemaRef,
     /// Rows still to come at the most.
     left: Option<u64>,
@@ -399,7 +514,7 @@ impl<R: Read> RecordBatchReader for TableReader<R> {
     }
 }
 
-fn scan_error(error: wit::Error) -> Error {
+pub(crate) fn scan_error(error: wit::Error) -> Error {
     let message = tame(&error.message);
     let kind = match error.kind {
         wit::ErrorKind::InvalidRequest => return Error::Request(message),

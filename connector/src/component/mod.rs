@@ -2,6 +2,7 @@
 
 mod catalog;
 mod delivery;
+mod policy;
 mod source;
 mod subscription;
 

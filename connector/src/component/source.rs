@@ -4,13 +4,22 @@ use std::cell::RefCell;
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::source;
+use super::catalog::catalog_table;
 use crate::ipc::Encoder;
 use crate::schema::table_count;
-use crate::{Error, Level, PersonFilter, Scan, ScanOptions, Selection, Shape, TableRequest};
+use crate::{Error, Level, Policy, Scan, ScanOptions, Selection, Shape, TableRequest};
 
 impl source::Guest for Component {
     type Selection = RefCell<Selection>;
     type Scan = RefCell<Session>;
+
+    fn view(policy: source::Policy) -> Result<Vec<source::Table>, source::Error> {
+        let view = Policy::from(policy).view()?;
+        let tables = view.tables.iter();
+        Ok(tables
+            .map(|table| catalog_table(&table.id, &table.columns))
+            .collect())
+    }
 }
 
 /// A scan and the encoders of its tables.
@@ -29,6 +38,7 @@ impl source::GuestScan for RefCell<Session> {
                 let requests = tables.into_iter().map(|request| TableRequest {
                     name: request.name,
                     columns: request.columns,
+                    predicate: request.where_,
                 });
                 requests.collect()
             }),
@@ -89,11 +99,15 @@ impl source::GuestScan for RefCell<Session> {
 
 impl source::GuestSelection for RefCell<Selection> {
     fn open(filter: source::PersonFilter) -> Result<source::Selection, source::Error> {
-        let selection = Selection::open(PersonFilter {
-            municipality_codes: filter.municipality_codes,
-            status_codes: filter.status_codes,
-            numbers: filter.numbers,
-        })?;
+        let selection = Selection::open(filter.into())?;
+        Ok(source::Selection::new(RefCell::new(selection)))
+    }
+
+    fn open_policy(
+        policy: source::Policy,
+        roster: Option<Vec<u8>>,
+    ) -> Result<source::Selection, source::Error> {
+        let selection = Selection::open_policy(policy.into(), roster.as_deref())?;
         Ok(source::Selection::new(RefCell::new(selection)))
     }
 
@@ -101,8 +115,13 @@ impl source::GuestSelection for RefCell<Selection> {
         Ok(self.borrow_mut().push(block)?)
     }
 
-    fn finish(&self) -> Result<u64, source::Error> {
-        Ok(self.borrow_mut().finish()?)
+    fn finish(&self) -> Result<source::Selected, source::Error> {
+        let selected = self.borrow_mut().finish()?;
+        Ok(source::Selected {
+            persons: selected.persons,
+            entered: selected.entered,
+            left: selected.left,
+        })
     }
 
     fn merge(&self, other: source::SelectionBorrow<'_>) -> Result<(), source::Error> {
@@ -111,6 +130,10 @@ impl source::GuestSelection for RefCell<Selection> {
             return Ok(());
         }
         Ok(self.borrow_mut().merge(&other.borrow())?)
+    }
+
+    fn roster(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow().roster()?)
     }
 }
 

@@ -88,6 +88,19 @@ pub enum Sensitivity {
 }
 
 impl Sensitivity {
+    /// Every class.
+    pub const ALL: [Self; 9] = [
+        Self::Address,
+        Self::CivilStatus,
+        Self::Economic,
+        Self::FreeText,
+        Self::Identity,
+        Self::Name,
+        Self::Protection,
+        Self::Religion,
+        Self::Social,
+    ];
+
     /// The name of the class in the contract and in documentation.
     pub const fn name(self) -> &'static str {
         match self {
@@ -121,6 +134,9 @@ pub struct Column {
     pub blank: Blank,
     /// The class of personal data, if the column belongs to one.
     pub sensitivity: Option<Sensitivity>,
+    /// The column of the same table with the number of the relative whom this one tells about; none where it tells
+    /// about the record's own person.
+    pub relative: Option<&'static str>,
 }
 
 impl Column {
@@ -136,6 +152,11 @@ impl Column {
 
     const fn zeros(mut self) -> Self {
         self.blank = Blank::Zeros;
+        self
+    }
+
+    const fn of(mut self, relative: &'static str) -> Self {
+        self.relative = Some(relative);
         self
     }
 
@@ -160,6 +181,8 @@ pub struct Table {
     pub description: &'static str,
     /// The fields after the record type, in order.
     pub columns: &'static [Column],
+    /// Whether the table ties person numbers to each other or to other identifiers, beside their keys.
+    pub ties_numbers: bool,
 }
 
 impl Table {
@@ -173,11 +196,58 @@ impl Table {
         matches!(self.columns[0].kind, Kind::Pnr)
     }
 
+    /// The class of circumstances that a row tells of by being there: that of the table's first column with a class,
+    /// and free text where there is nothing else.
+    pub fn subject(&self) -> Option<Sensitivity> {
+        let first = self.columns.iter().find_map(|column| column.sensitivity)?;
+        let is_only_content = || {
+            let mut content = self.columns.iter().filter(|c| c.kind != Kind::Pnr);
+            content.all(|column| column.sensitivity == Some(first))
+        };
+        match first {
+            Sensitivity::CivilStatus
+            | Sensitivity::Economic
+            | Sensitivity::Protection
+            | Sensitivity::Religion
+            | Sensitivity::Social => Some(first),
+            Sensitivity::FreeText => is_only_content().then_some(first),
+            Sensitivity::Address | Sensitivity::Identity | Sensitivity::Name => None,
+        }
+    }
+
+    /// Whether a row tells of a civil status that was.
+    pub fn is_of_former_status(&self) -> bool {
+        FORMER_STATUS.contains(&self.record_type)
+    }
+
+    /// The events of the table that tell of church membership.
+    pub fn religious_events(&self) -> &'static [&'static str] {
+        match self.record_type == EVENT {
+            true => RELIGIOUS_EVENTS,
+            false => &[],
+        }
+    }
+
+    const fn ties_numbers(mut self) -> Self {
+        self.ties_numbers = true;
+        self
+    }
+
     /// The column of that name.
     pub fn column(&self, name: &str) -> Option<&'static Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
+
+/// The record types of former civil statuses and separations.
+const FORMER_STATUS: &[&str] = &["029", "030"];
+
+/// The record type of events, and the column with their code.
+const EVENT: &str = "099";
+pub(crate) const EVENT_CODE: &str = "event_code";
+
+/// Events by which a person's relation to the Church of Denmark changes.
+const RELIGIOUS_EVENTS: &[&str] = &["A34", "P56"];
 
 /// The longest record that any layout knows, in bytes.
 pub const LONGEST_RECORD: usize = longest(tables::TABLES);
@@ -292,6 +362,7 @@ const fn table(
         cpr_title,
         description,
         columns,
+        ties_numbers: false,
     };
     assert!(
         end == table.record_length(),
@@ -315,6 +386,7 @@ const fn column(
         kind,
         blank: Blank::Spaces,
         sensitivity: None,
+        relative: None,
     }
 }
 
@@ -365,8 +437,54 @@ mod tests {
             for column in table.columns {
                 let same = table.columns.iter().filter(|c| c.name == column.name);
                 assert_eq!(same.count(), 1, "{}.{}", table.name, column.name);
-                assert!(!["line", "irregular"].contains(&column.name));
+                assert!(!["line", "irregular", "protected"].contains(&column.name));
             }
         }
+    }
+
+    #[test]
+    fn a_relative_is_named_by_a_number_of_the_same_table() {
+        let mut relatives = Vec::new();
+        for table in tables() {
+            for column in table.columns {
+                let Some(relative) = column.relative else {
+                    continue;
+                };
+                let number = table.column(relative).unwrap();
+                assert_eq!(number.kind, Kind::Pnr, "{}.{}", table.name, column.name);
+                assert_ne!(number.name, table.columns[0].name);
+                relatives.push((table.record_type, relative));
+            }
+        }
+        relatives.dedup();
+        assert_eq!(
+            relatives,
+            [
+                ("012", "spouse_pnr"),
+                ("015", "mother_pnr"),
+                ("015", "father_pnr"),
+                ("017", "guardian_pnr"),
+                ("029", "spouse_pnr"),
+                ("031", "mother_pnr"),
+                ("032", "father_pnr"),
+                ("033", "child_pnr"),
+                ("052", "guardian_pnr"),
+            ]
+        );
+    }
+
+    #[test]
+    fn tables_whose_rows_tell_by_being_there() {
+        let of = |class: Sensitivity| -> Vec<&str> {
+            let tables = tables().iter().filter(|t| t.subject() == Some(class));
+            tables.map(|table| table.record_type).collect()
+        };
+        assert_eq!(of(Sensitivity::Religion), ["011", "028"]);
+        assert_eq!(of(Sensitivity::CivilStatus), ["012", "013", "029", "030"]);
+        assert_eq!(of(Sensitivity::Protection), ["004", "034"]);
+        assert_eq!(of(Sensitivity::Economic), ["035", "050"]);
+        let social = ["007", "017", "018", "021", "025", "052"];
+        assert_eq!(of(Sensitivity::Social), social);
+        assert!(of(Sensitivity::Name).is_empty());
     }
 }

@@ -261,6 +261,22 @@ impl Ledger {
         Ok(number.map(|number| number as u64))
     }
 
+    /// Whether a tenant has a delivery of the agreement that is applied after one of that name.
+    pub fn has_later_share(
+        &self,
+        tenant: &str,
+        agreement: &str,
+        directory: &str,
+    ) -> Result<bool, LedgerError> {
+        self.told(self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM share JOIN delivery ON delivery.id = share.delivery
+                            WHERE share.tenant = ?1 AND delivery.agreement = ?2 AND share.state = 'published'
+                                AND share.directory > ?3)",
+            params![tenant, agreement, directory],
+            |row| row.get(0),
+        ))
+    }
+
     /// Takes up a delivery that stands in a tenant's dataset, from what it says of itself there.
     pub fn adopt_share(
         &mut self,

@@ -4,6 +4,7 @@
 //! ledger gives the delivery its number, the roster that it leaves is kept under that number, the directory gets its
 //! name, the ledger hears of it, and the older roster goes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -185,8 +186,9 @@ impl Hand<'_> {
             .ledger()
             .share_publishing(record.id, tenant, name, now)?;
         crate::hook::reached("tenant-publishing");
+        let roster = self.next_roster(ready, &record, &directory, &staged)?;
         self.rosters(tenant, &record.agreement)
-            .write(sequence, &staged.roster)?;
+            .write(sequence, &roster)?;
         crate::hook::reached("roster-written");
         let manifest = self.manifest(ready, &record, sequence, &staged, now);
         manifest.write(&staged.directory)?;
@@ -308,6 +310,33 @@ impl Hand<'_> {
         let tenant = ready.tenant.name.as_str();
         let newest = self.ledger().newest_share(tenant, agreement)?;
         read_roster(&self.store.state, ready.tenant, agreement, newest)
+    }
+
+    /// Who is in scope after a delivery.
+    ///
+    /// One that comes late says how things were before the newer ones. Whoever left in it may have come again since,
+    /// and must be told to leave one day: nobody is taken off the roster by it.
+    fn next_roster<'b>(
+        &self,
+        ready: &Ready<'_>,
+        record: &Record,
+        directory: &str,
+        staged: &'b Staged,
+    ) -> Result<Cow<'b, [u8]>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let is_late = self
+            .ledger()
+            .has_later_share(tenant, &record.agreement, directory)?;
+        match self.roster(ready, &record.agreement)? {
+            Some(before) if is_late && staged.selected.left > 0 => {
+                let limits = ready.tenant.limits.sandbox();
+                let joined = self
+                    .connector
+                    .join_rosters(limits, &staged.roster, &before)?;
+                Ok(joined.into())
+            }
+            _ => Ok(staged.roster.as_slice().into()),
+        }
     }
 
     fn manifest(

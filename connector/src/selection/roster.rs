@@ -1,0 +1,136 @@
+//! Who was in scope, from one extract to the next.
+//!
+//! `CPRROSTR`, a version, the number of persons, a check sum over what follows, and then Roaring's own portable
+//! format for 64-bit numbers. Numbers are written with their smallest byte first.
+
+use roaring::RoaringTreemap;
+
+use crate::error::Error;
+
+const MAGIC: &[u8; 8] = b"CPRROSTR";
+const VERSION: u32 = 1;
+
+/// No person number is larger.
+const LARGEST: u64 = 9_999_999_999;
+
+/// The roster as bytes. The same persons give the same bytes.
+pub(super) fn write(persons: &RoaringTreemap) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::with_capacity(persons.serialized_size());
+    persons
+        .serialize_into(&mut body)
+        .map_err(|_| Error::Internal)?;
+    let mut bytes = Vec::with_capacity(body.len() + 28);
+    bytes.extend(MAGIC);
+    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(persons.len().to_le_bytes());
+    bytes.extend(check_sum(&body).to_le_bytes());
+    bytes.extend(body);
+    Ok(bytes)
+}
+
+/// The persons of a roster. One that cannot be read is an error: a guess would lose those who leave.
+pub(super) fn read(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| unreadable("it does not begin like one"))?;
+    let (version, rest) = rest
+        .split_first_chunk::<4>()
+        .ok_or_else(|| unreadable("it is cut off"))?;
+    let version = u32::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(unreadable(&format!(
+            "it is of version {version}, and this is version {VERSION}"
+        )));
+    }
+    let parts = rest.split_first_chunk::<8>();
+    let parts = parts.and_then(|(count, rest)| Some((count, rest.split_first_chunk::<8>()?)));
+    let (count, (sum, mut body)) = parts.ok_or_else(|| unreadable("it is cut off"))?;
+    if check_sum(body) != u64::from_le_bytes(*sum) {
+        return Err(unreadable("it is damaged or cut off"));
+    }
+    let persons = RoaringTreemap::deserialize_from(&mut body)
+        .map_err(|_| unreadable("it holds no list of persons"))?;
+    let is_sound = body.is_empty()
+        && persons.len() == u64::from_le_bytes(*count)
+        && persons.max().is_none_or(|largest| largest <= LARGEST);
+    match is_sound {
+        true => Ok(persons),
+        false => Err(unreadable("it contradicts itself")),
+    }
+}
+
+fn unreadable(why: &str) -> Error {
+    Error::InvalidRequest(format!(
+        "the roster of persons who were in scope cannot be read: {why}. Take it from a backup, or begin with none \
+         and deliver everybody anew: who left meanwhile is not told"
+    ))
+}
+
+/// FNV-1a: against accidents, not against forgery.
+fn check_sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(bytes: &[u8]) -> String {
+        match read(bytes) {
+            Err(Error::InvalidRequest(message)) => message,
+            other => panic!("{:?}", other.map(|persons| persons.len())),
+        }
+    }
+
+    #[test]
+    fn what_is_no_roster_is_refused() {
+        let whole = write(&(1..2000).map(|n| n * 1_000_003).collect()).unwrap();
+        for length in 0..whole.len() {
+            refused(&whole[..length]);
+        }
+        for place in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[place] ^= 0x10;
+            refused(&damaged);
+        }
+        refused(&[&whole[..], b"more"].concat());
+        let mut newer = whole.clone();
+        newer[8] = 2;
+        assert!(refused(&newer).contains("version 2"));
+        assert!(refused(b"").contains("does not begin like one"));
+        let too_large = write(&RoaringTreemap::from_iter([LARGEST + 1])).unwrap();
+        assert!(refused(&too_large).contains("contradicts itself"));
+    }
+
+    /// A check sum is easily made right: what it covers is still not believed.
+    #[test]
+    fn bytes_with_a_right_check_sum_are_not_believed_for_that() {
+        let sealed = |count: u64, body: &[u8]| {
+            let (version, sum) = (VERSION.to_le_bytes(), check_sum(body).to_le_bytes());
+            [&MAGIC[..], &version, &count.to_le_bytes(), &sum, body].concat()
+        };
+        refused(&sealed(0, b""));
+        refused(&sealed(1, &[0xff; 64]));
+        refused(&sealed(u64::MAX, &[0; 8]));
+        refused(&sealed(0, &[0; 9]));
+        assert!(read(&sealed(0, &[0; 8])).unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_roster_comes_back_as_it_was(numbers in prop::collection::btree_set(0..=LARGEST, 0..500)) {
+            let persons = RoaringTreemap::from_iter(&numbers);
+            let bytes = write(&persons).unwrap();
+            prop_assert_eq!(&read(&bytes).unwrap(), &persons);
+            prop_assert_eq!(write(&read(&bytes).unwrap()).unwrap(), bytes);
+        }
+
+        #[test]
+        fn garbage_is_an_error(garbage in prop::collection::vec(any::<u8>(), 0..300)) {
+            refused(&garbage);
+        }
+    }
+}
