@@ -31,6 +31,7 @@ pub mod nights;
 pub mod proxy;
 pub mod python;
 pub mod rows;
+pub mod scope;
 pub mod service;
 pub mod sshd;
 pub mod trial;

@@ -344,3 +344,258 @@ fn can_judge_protection(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Configuration, file};
+
+    const AGREEMENTS: &str = "dataset = \"all\"\nstate = \"state\"\n[agreement.a]\ninbox = \"in\"\n\
+                              record_types = [\"001\", \"004\"]\n[agreement.b]\ninbox = \"in\"\n\
+                              record_types = [\"001\"]\n";
+
+    const TENANT: &str = "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"t\"\n";
+
+    fn configuration(text: &str) -> Result<Configuration, String> {
+        file::read(&format!("{AGREEMENTS}{text}"), Path::new("/nowhere/etc"))
+    }
+
+    #[test]
+    fn a_whole_tenant() {
+        let configuration = configuration(
+            r#"
+            [tenant.social]
+            agreements = ["a", "b"]
+            purpose = "social services"
+            dataset = "/nowhere/social"
+            key = { file = "social.key" }
+            day = "2026-01-01"
+            also_classes = ["economic"]
+            church = { purpose = "fees" }
+            tables = ["person", "church"]
+            protection = "include"
+            numbers = "pseudonym"
+            also = ["person_id"]
+            leavers = "last"
+            [tenant.social.persons]
+            municipalities = ["265", "0851"]
+            statuses = ["01"]
+            ages = [18, 66]
+            events = ["A01"]
+            numbers = "numbers"
+            [tenant.social.columns]
+            person = ["pnr", "status"]
+            [tenant.social.rows]
+            person = "status = '01'"
+            [tenant.social.limits]
+            memory_mb = 64
+            call_ms = 100
+            total_seconds = 60
+            output_mb = 10
+            rows = 1000
+            "#,
+        )
+        .unwrap();
+        let tenant = configuration.tenant("social").unwrap();
+        assert!(tenant.sees("a") && tenant.sees("b") && !tenant.sees("c"));
+        assert_eq!(
+            tenant.numbers.as_deref(),
+            Some(Path::new("/nowhere/etc/numbers"))
+        );
+        let rules = &tenant.rules;
+        assert_eq!(
+            rules.persons.municipality_codes.as_ref().unwrap(),
+            &["0265", "0851"]
+        );
+        assert_eq!(rules.persons.ages, Some((18, 66)));
+        let classes: Vec<_> = rules.classes.iter().map(String::as_str).collect();
+        assert_eq!(
+            classes,
+            [
+                "address",
+                "civil-status",
+                "economic",
+                "name",
+                "protection",
+                "religion"
+            ]
+        );
+        assert_eq!(
+            (rules.numbers, rules.leavers),
+            (Numbers::Pseudonym, Leavers::Last)
+        );
+        assert_eq!(rules.columns["person"], ["pnr", "status"]);
+        assert_eq!(tenant.limits.memory, 64 << 20);
+        assert_eq!(tenant.limits.call, Duration::from_millis(100));
+        assert_eq!((tenant.limits.output, tenant.limits.rows), (10 << 20, 1000));
+        assert_eq!(configuration.stores[0].tenants_of("a").count(), 1);
+        assert!(
+            configuration
+                .tenant("other")
+                .unwrap_err()
+                .to_string()
+                .contains("there are: social")
+        );
+    }
+
+    #[test]
+    fn without_words_to_the_contrary_little_is_seen() {
+        let configuration = configuration(TENANT).unwrap();
+        let rules = &configuration.tenant("t").unwrap().rules;
+        assert_eq!(*rules, Policy::default());
+        assert_eq!(rules.protection, Protection::Mask);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_by_tenant_and_key_and_no_value_repeated() {
+        let more = |text: &str| format!("{TENANT}{text}");
+        for (text, expected) in [
+            ("[tenant.T]\n".to_owned(), "tenant T: a name has"),
+            ("tenant.t = 1\n".to_owned(), "tenant t: "),
+            (
+                "[tenant.t]\n".to_owned(),
+                "tenant t: agreements: name those",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"c\"]\n".to_owned(),
+                "there are a, b",
+            ),
+            (
+                "[tenant.t]\nagreements = []\n".to_owned(),
+                "agreements: this is a list",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\n".to_owned(),
+                "purpose: say what",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \" \"\n".to_owned(),
+                "purpose: this is a purpose, in words",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\n".to_owned(),
+                "dataset: name a directory",
+            ),
+            (
+                more("numbers = \"pseudonym\""),
+                "key: `numbers = \"pseudonym\"` needs a key",
+            ),
+            (
+                more("numbers = \"1201901234\""),
+                "numbers: this is one of \"keep\", \"pseudonym\", \"drop\"",
+            ),
+            (more("key = \"1201901234\""), "key: say where it is"),
+            (more("key = { env = \"K\" }"), "key: it is for pseudonyms"),
+            (more("persons = 1"), "persons: this is a table"),
+            (
+                more("persons = { numbers = 1201901234 }"),
+                "persons.numbers: this is the path",
+            ),
+            (
+                more("persons = { numbers = [\"1201901234\"] }"),
+                "persons.numbers: this is the path",
+            ),
+            (
+                more("persons = { municipalities = [\"1201901234\"] }"),
+                "persons.municipalities: a municipality",
+            ),
+            (
+                more("persons = { municipalities = [] }"),
+                "persons.municipalities: this is a list",
+            ),
+            (more("persons = { statuses = [\"1\"] }"), "persons.statuses"),
+            (more("persons = { ages = [66, 18] }"), "persons.ages"),
+            (more("persons = { ages = [18] }"), "persons.ages"),
+            (
+                more("persons = { events = [\"x\"] }"),
+                "persons.events: a change code",
+            ),
+            (
+                more("persons = { people = 1 }"),
+                "persons.people: there is no such key; there are ages,",
+            ),
+            (more("days = 1"), "days: there is no such key"),
+            (more("day = \"2026-02-30\""), "day: this is a date"),
+            (
+                more("classes = [\"religion\"]"),
+                "classes: religion does not stand here",
+            ),
+            (more("also_classes = [\"religion\"]"), "church = { purpose"),
+            (
+                more("also_classes = [\"all\"]"),
+                "there are address, civil-status",
+            ),
+            (
+                more("classes = [\"name\"]\nalso_classes = [\"name\"]"),
+                "give one of the two",
+            ),
+            (more("church = {}"), "church.purpose: church membership"),
+            (more("protection = \"hide\""), "protection: this is one of"),
+            (more("leavers = 1"), "leavers: "),
+            (
+                more("also = [\"person\"]"),
+                "also: this is a list of these: former_pnr",
+            ),
+            (
+                more("columns = { person = \"pnr\" }"),
+                "columns.person: this is a list",
+            ),
+            (
+                more("rows = { person = [] }"),
+                "rows.person: this says which rows",
+            ),
+            (
+                more("limits = { memory_mb = 1 }"),
+                "limits.memory_mb: a component has",
+            ),
+            (
+                more("limits = { rows = 0 }"),
+                "limits.rows: this is a whole number",
+            ),
+            (
+                more("limits = { memory = 1 }"),
+                "limits.memory: there is no such key",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"b\"]\npurpose = \"p\"\ndataset = \"t\"\n".to_owned(),
+                "protection: it is to mask protected persons, and agreement b does not order record type 004",
+            ),
+            (
+                more("[tenant.u]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"t\"\n"),
+                "are one directory",
+            ),
+            (
+                more("[tenant.u]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"x/../t/u\"\n"),
+                "lies inside",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"all/t\"\n"
+                    .to_owned(),
+                "lies inside the dataset /nowhere/etc/all",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \".\"\n".to_owned(),
+                "lies inside the dataset /nowhere/etc/. of tenant t",
+            ),
+        ] {
+            let error = configuration(&text).map(drop).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("1201901234"), "{error}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_what_they_lead_to() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("one")).unwrap();
+        std::os::unix::fs::symlink("one", place.path().join("two")).unwrap();
+        let tenant = |name: &str| {
+            format!(
+                "[tenant.{name}]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"{name}\"\n"
+            )
+        };
+        let text = format!("{AGREEMENTS}{}{}", tenant("one"), tenant("two"));
+        let error = file::read(&text, place.path()).map(drop).unwrap_err();
+        assert!(error.contains("are one directory"), "{error}");
+    }
+}
