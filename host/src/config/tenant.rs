@@ -451,7 +451,6 @@ mod tests {
         let more = |text: &str| format!("{TENANT}{text}");
         for (text, expected) in [
             ("[tenant.T]\n".to_owned(), "tenant T: a name has"),
-            ("tenant.t = 1\n".to_owned(), "tenant t: "),
             (
                 "[tenant.t]\n".to_owned(),
                 "tenant t: agreements: name those",
