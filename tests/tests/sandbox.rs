@@ -83,8 +83,8 @@ fn a_component_of_another_contract() {
         "(component (instance $none) (export \"cprflow:connector/catalog@9.0.0\" (instance $none))
             (export \"cprflow:connector/source@9.0.0\" (instance $none)))",
         // The right names with nothing behind them.
-        "(component (instance $none) (export \"cprflow:connector/catalog@0.1.0\" (instance $none))
-            (export \"cprflow:connector/source@0.1.0\" (instance $none)))",
+        "(component (instance $none) (export \"cprflow:connector/catalog@0.2.0\" (instance $none))
+            (export \"cprflow:connector/source@0.2.0\" (instance $none)))",
     ];
     for wat in components {
         let error = error_of(load(wat));
@@ -121,10 +121,10 @@ fn the_embedded_component_imports_shims_only() {
         .collect();
     exports.sort_unstable();
     insta::assert_snapshot!(exports.join("\n"), @r"
-    cprflow:connector/catalog@0.1.0
-    cprflow:connector/delivery@0.1.0
-    cprflow:connector/source@0.1.0
-    cprflow:connector/subscription@0.1.0
+    cprflow:connector/catalog@0.2.0
+    cprflow:connector/delivery@0.2.0
+    cprflow:connector/source@0.2.0
+    cprflow:connector/subscription@0.2.0
     ");
 }
 

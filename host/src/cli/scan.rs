@@ -23,10 +23,18 @@ use super::{Failure, Outcome, catalog, say};
 Examples:
   cprflow scan D100313.L431101 --table person
   cprflow scan D100313.L431101 --table address --columns pnr,municipality_code --format csv
+  cprflow scan D100313.L431101 --table person --where \"status in ('01', '03') and birth_date < '1990-01-01'\"
+  cprflow scan D100313.L431101 --table event --where \"event_code = 'A01'\" --format jsonl
   cprflow scan D100313.L431101 --all --format parquet -o tables/
   cprflow scan D100313.L431101 --format summary
   cprflow scan D100313.L431101 --tenant social --config cprflow.toml --table person
-  zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow")]
+  zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow
+
+Predicates (--where):
+  COLUMN = VALUE, also !=, <, <=, >, >=; COLUMN [not] in (VALUE, …); COLUMN [not] between VALUE and VALUE;
+  COLUMN is [not] null; joined by and, or, not and parentheses. Text and codes stand in single quotes, leading
+  zeros included; dates are 'YYYY-MM-DD', times 'YYYY-MM-DD HH:MM'; numbers, true and false have no quotes.
+  As in SQL, a comparison with null is neither true nor false.")]
 pub(crate) struct Scan {
     /// The extract; - for standard input
     input: PathBuf,
@@ -42,6 +50,10 @@ pub(crate) struct Scan {
     /// The columns wanted, in this order
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', requires = "table")]
     columns: Option<Vec<String>>,
+
+    /// Only the rows that this is true of, for example "municipality_code = '0851'"
+    #[arg(long = "where", value_name = "PREDICATE", requires = "table")]
+    predicate: Option<String>,
 
     /// Stop after this many rows
     #[arg(long, value_name = "ROWS", requires = "table")]
@@ -129,10 +141,7 @@ impl Scan {
         table: &str,
         format: RowFormat,
     ) -> Result<Outcome, Failure> {
-        let mut scan = self.scan(connector)?.table(table);
-        if let Some(columns) = &self.columns {
-            scan = scan.columns(columns);
-        }
+        let mut scan = self.scan_table(connector, table)?;
         if let Some(limit) = self.limit {
             scan = scan.limit(limit);
         }
@@ -207,13 +216,10 @@ impl Scan {
 
     /// The whole path without a destination: rows are made, checked and dropped.
     fn count(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let mut scan = self.scan(connector)?;
-        if let Some(table) = &self.table {
-            scan = scan.table(table);
-            if let Some(columns) = &self.columns {
-                scan = scan.columns(columns);
-            }
-        }
+        let scan = match &self.table {
+            Some(table) => self.scan_table(connector, table)?,
+            None => self.scan(connector)?,
+        };
         let (mut batches, progress) = self.read_all(scan)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
         let ended = loop {
@@ -250,6 +256,18 @@ impl Scan {
                 .map(|(table, count)| [table.as_str(), count.as_str()]),
         )?;
         end(ended, &batches.summary()?)
+    }
+
+    /// A scan of that table, as it was asked for.
+    fn scan_table(&self, connector: &Connector, table: &str) -> Result<cprflow::Scan, Failure> {
+        let mut scan = self.scan(connector)?.table(table);
+        if let Some(columns) = &self.columns {
+            scan = scan.columns(columns);
+        }
+        Ok(match &self.predicate {
+            Some(predicate) => scan.where_(predicate),
+            None => scan,
+        })
     }
 
     fn scan(&self, connector: &Connector) -> Result<cprflow::Scan, Failure> {
