@@ -584,6 +584,19 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_a_configuration() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/tenants/cprflow.toml");
+        let configuration = Configuration::from_file(&path).unwrap();
+        let names: Vec<_> = configuration
+            .tenants()
+            .into_iter()
+            .map(|tenant| tenant.name.as_str())
+            .collect();
+        assert_eq!(names, ["schools", "statistics"]);
+        assert_eq!(configuration.stores[0].tenants_of("municipality").count(), 2);
+    }
+
+    #[test]
     fn links_lead_to_what_they_lead_to() {
         let place = tempfile::tempdir().unwrap();
         std::fs::create_dir(place.path().join("one")).unwrap();
