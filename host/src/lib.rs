@@ -15,6 +15,7 @@
 //! - [`ParquetDirectory`] writes the tables of an extract, and [`write_extract`] makes the extract again from them.
 //! - [`sync::Sync`] is the daily job: deliveries from an inbox ([`transport`]) to a dataset, by the agreements of a
 //!   [`config::Configuration`], with a [`Ledger`] of what became of each. [`status`](status::status) reads it.
+//! - [`Tenant`] is a party that gets its own share of the deliveries: [`sync::tenant_scan`] is what it would get of one.
 //! - [`Connector::read_metadata`] reads the metadata file of a delivery: [`delivery`].
 //! - [`Connector::subscription_request`] and [`Connector::subscription_reply`] make and read the calls that decide
 //!   what a delivery holds: [`subscription`]. [`subscriber`] is what a person does with them.

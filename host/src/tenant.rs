@@ -15,7 +15,7 @@ use crate::policy::{Numbers, Persons, Policy};
 use crate::pseudonym::PseudonymKey;
 use crate::sandbox::Limits;
 use crate::spool::hexadecimal;
-use crate::subscriber::{SecretPlace, SubscriberError, read_list};
+use crate::subscriber::{ListError, SecretPlace, SubscriberError, read_list};
 
 /// The name of a tenant. It becomes a directory of the state, and a word in logs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,9 +112,18 @@ impl Tenant {
         let mut policy = self.rules.clone();
         if let Some(path) = &self.numbers {
             let file = private_file(path, "person numbers")?;
-            let numbers = read_list(file).map_err(|error| SubscriberError::List {
-                path: path.clone(),
-                error,
+            let numbers = read_list(file).map_err(|error| match error {
+                ListError::Empty => Error::Configuration {
+                    path: path.clone(),
+                    what: "there is no person number in it, so that the tenant would get nobody; without \
+                           `persons.numbers` it gets everybody who meets the other conditions"
+                        .to_owned(),
+                },
+                error => SubscriberError::List {
+                    path: path.clone(),
+                    error,
+                }
+                .into(),
             })?;
             policy.persons.numbers = Some(numbers.into_iter().collect());
         }

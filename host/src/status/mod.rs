@@ -192,7 +192,12 @@ impl Look<'_> {
         else {
             return Vec::new();
         };
-        let seen = Dataset::tables_seen(&self.store.dataset, self.agreement.name.as_str());
+        let name = self.agreement.name.as_str();
+        if !Dataset::has_deliveries(&self.store.dataset, name).unwrap_or_default() {
+            // Everything goes to tenants, each of which sees a part only.
+            return Vec::new();
+        }
+        let seen = Dataset::tables_seen(&self.store.dataset, name);
         // The ledger knows what was published; a dataset that was moved away is no reason to fail.
         let Ok(seen) = seen else { return Vec::new() };
         let came = |record_type: &str| {

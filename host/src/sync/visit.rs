@@ -52,7 +52,9 @@ impl<'a> Visit<'a> {
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         let mut is_left = false;
         for record in self.under_way(&[State::Published, State::DataRemoved])? {
-            is_left |= self.may_settle(&record)?;
+            // What has no tenants was settled at once, or could not be.
+            let has_tenants = !self.tenants.of(&record.agreement).is_empty();
+            is_left |= has_tenants && self.may_settle(&record)?;
         }
         if let Some(mut connection) = self.connection().filter(|_| is_left) {
             self.stop.check()?;
