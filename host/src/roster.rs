@@ -6,11 +6,10 @@
 //!
 //! A roster holds person numbers, in the component's own form. Its file is for its owner only.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use crate::error::Error;
 use crate::policy::Policy;
@@ -53,13 +52,20 @@ impl Rosters {
     /// Keeps the roster that the delivery of that number leaves, durably.
     pub(crate) fn write(&self, number: u64, roster: &[u8]) -> Result<(), Error> {
         private_directory(&self.directory)?;
-        let path = self.path(number);
-        let mut file = NamedTempFile::new_in(&self.directory).map_err(Error::file(&path))?;
+        // One name for all that are on their way: what a killed run left of one goes with the next.
+        let part = self.directory.join(format!("{}.part", self.agreement));
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)
+            .map_err(Error::file(&part))?;
         file.write_all(roster)
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(Error::file(&path))?;
-        file.persist(&path)
-            .map_err(|error| Error::file(&path)(error.error))?;
+            .and_then(|()| file.sync_all())
+            .map_err(Error::file(&part))?;
+        let path = self.path(number);
+        fs::rename(&part, &path).map_err(Error::file(&path))?;
         sync_directory(Some(&self.directory))?;
         // The directories above may be new too.
         sync_directory(self.directory.parent())
@@ -71,8 +77,7 @@ impl Rosters {
         let prefix = format!("{}.", self.agreement);
         for path in entries(&self.directory)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_own = name.starts_with(&prefix) && name.ends_with(".roster");
-            if is_own && path != kept {
+            if name.starts_with(&prefix) && path != kept {
                 fs::remove_file(&path).map_err(Error::file(&path))?;
             }
         }

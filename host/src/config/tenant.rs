@@ -593,7 +593,10 @@ mod tests {
             .map(|tenant| tenant.name.as_str())
             .collect();
         assert_eq!(names, ["schools", "statistics"]);
-        assert_eq!(configuration.stores[0].tenants_of("municipality").count(), 2);
+        assert_eq!(
+            configuration.stores[0].tenants_of("municipality").count(),
+            2
+        );
     }
 
     #[test]
