@@ -31,7 +31,7 @@ fn native(extract: &[u8], table: Option<&str>) -> Result<usize, cprflow_connecto
     let tables = table.map(|name| {
         vec![TableRequest {
             name: name.to_owned(),
-            columns: None,
+            ..TableRequest::default()
         }]
     });
     let options = ScanOptions {

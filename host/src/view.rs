@@ -169,3 +169,167 @@ fn check_leavers(table: &Table, policy: &Policy) -> Result<(), &'static str> {
         false => Err("has another out_of_scope than there can be"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, kind: &str, class: Option<&str>) -> wit::Column {
+        wit::Column {
+            name: name.to_owned(),
+            data_type: wit::DataType::Utf8,
+            nullable: true,
+            field: Some(wit::Field {
+                cpr_name: name.to_uppercase(),
+                position: 4,
+                length: 10,
+                kind: kind.to_owned(),
+                sensitivity: class.map(str::to_owned),
+            }),
+        }
+    }
+
+    fn own(name: &str, data_type: wit::DataType, nullable: bool) -> wit::Column {
+        wit::Column {
+            name: name.to_owned(),
+            data_type,
+            nullable,
+            field: None,
+        }
+    }
+
+    fn table(name: &str, columns: Vec<wit::Column>) -> wit::Table {
+        wit::Table {
+            name: name.to_owned(),
+            record_type: Some("001".to_owned()).filter(|_| name != OUT_OF_SCOPE),
+            cpr_title: String::new(),
+            description: String::new(),
+            columns,
+        }
+    }
+
+    fn person() -> wit::Table {
+        let columns = vec![
+            column("pnr", "pnr", None),
+            column("given_name", "text", Some("name")),
+            column("church_relation", "code", Some("religion")),
+        ];
+        table("person", columns)
+    }
+
+    fn leavers() -> wit::Table {
+        let columns = vec![
+            own("pnr", wit::DataType::Utf8, false),
+            own("reason", wit::DataType::Utf8, false),
+            own("date", wit::DataType::Date, true),
+        ];
+        table(OUT_OF_SCOPE, columns)
+    }
+
+    /// What is said of a view of the catalog that has the one table.
+    fn said(policy: &Policy, tables: Vec<wit::Table>) -> Option<String> {
+        let catalog = Catalog::new(vec![person()]).unwrap();
+        let view = View::new(tables, &catalog, policy);
+        view.err().map(|error| error.to_string())
+    }
+
+    /// The person table after a change, and the leavers.
+    fn changed(change: impl FnOnce(&mut wit::Table)) -> Vec<wit::Table> {
+        let mut table = person();
+        table.columns.pop();
+        change(&mut table);
+        vec![table, leavers()]
+    }
+
+    #[test]
+    fn a_view_within_the_catalog_and_the_policy_is_believed() {
+        assert_eq!(said(&Policy::default(), changed(|_| {})), None);
+        let fewer = changed(|table| drop(table.columns.pop()));
+        assert_eq!(said(&Policy::default(), fewer), None);
+        let including = Policy {
+            protection: Protection::Include,
+            ..Policy::default()
+        };
+        let protected = own(PROTECTED, wit::DataType::Boolean, false);
+        let with_protected = changed(|table| table.columns.push(protected));
+        assert_eq!(said(&including, with_protected), None);
+    }
+
+    #[test]
+    fn a_view_beyond_the_catalog_or_the_policy_is_not() {
+        let policy = Policy::default();
+        let protected = |nullable| own(PROTECTED, wit::DataType::Boolean, nullable);
+        for (tables, expected) in [
+            (
+                changed(|table| table.columns = person().columns),
+                "a class that the policy hides",
+            ),
+            (
+                changed(|table| table.name = "people".to_owned()),
+                "a table that its catalog lacks",
+            ),
+            (
+                changed(|table| table.description = "Anna".to_owned()),
+                "describes a table otherwise",
+            ),
+            (
+                changed(|table| table.columns[1].nullable = false),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns[1].data_type = wit::DataType::Date),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns[1].field = None),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns.push(column("pnr", "pnr", None))),
+                "a column twice",
+            ),
+            (
+                changed(|table| table.columns.push(protected(false))),
+                "\"protected\" that does not belong",
+            ),
+            (vec![person(), person(), leavers()], "hides"),
+            (vec![leavers(), leavers()], "a table twice"),
+            (vec![], "lacks out_of_scope"),
+            (
+                vec![table(OUT_OF_SCOPE, person().columns)],
+                "another out_of_scope",
+            ),
+        ] {
+            let said = said(&policy, tables).unwrap();
+            assert!(said.contains(expected), "{said}");
+        }
+        let including = Policy {
+            protection: Protection::Include,
+            ..Policy::default()
+        };
+        let nullable = changed(|table| table.columns.push(protected(true)));
+        assert!(
+            said(&including, nullable)
+                .unwrap()
+                .contains("does not belong")
+        );
+        let narrow = Policy {
+            columns: [("person".to_owned(), vec!["pnr".to_owned()])].into(),
+            ..Policy::default()
+        };
+        assert!(
+            said(&narrow, changed(|_| {}))
+                .unwrap()
+                .contains("does not name")
+        );
+        let dropping = Policy {
+            numbers: Numbers::Drop,
+            ..Policy::default()
+        };
+        assert!(
+            said(&dropping, changed(|_| {}))
+                .unwrap()
+                .contains("person numbers")
+        );
+    }
+}
