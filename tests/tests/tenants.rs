@@ -506,6 +506,70 @@ fn a_new_ledger_takes_up_what_the_tenants_have() {
     assert_eq!(trial.published_to("here").len(), nights.len());
 }
 
+/// Nobody who has left is in the current state: neither with rows nor with events, however much came once more.
+#[test]
+fn views_end_with_the_delivery_that_says_who_left() {
+    let trial = Trial::local();
+    let nights = nights(200, 11);
+    let here = &municipalities(&nights[0])[0];
+    let last = format!("leavers = \"last\"\n{}", in_municipality(here));
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant("notice", "town", &in_municipality(here)),
+        tenant("last", "town", &last)
+    ));
+    let mut scope = Scope::new(here);
+    let mut left = BTreeSet::new();
+    for (night, extract) in nights.iter().enumerate() {
+        left.extend(scope.apply(extract).left);
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+    }
+    left.retain(|number| !scope.persons.contains(number));
+    assert!(!left.is_empty(), "nobody leaves, so nothing is tested");
+    for name in ["notice", "last"] {
+        let dataset = trial.dataset_of(name);
+        let arguments = ["views", "--dialect", "duckdb", dataset.to_str().unwrap()];
+        let sql = cprflow_tests::command::cprflow(arguments);
+        assert_eq!(sql.code, 0, "{}", sql.stderr);
+        let Some(python) = cprflow_tests::python::python() else {
+            return;
+        };
+        let script = trial.path("views.sql");
+        fs::write(&script, &sql.stdout).unwrap();
+        let numbers = |query: &str| -> BTreeSet<String> {
+            let program = "import duckdb, sys\n\
+                           db = duckdb.connect()\n\
+                           db.execute(open(sys.argv[1]).read())\n\
+                           print('\\n'.join(row[0] for row in db.execute(sys.argv[2]).fetchall()))";
+            let answer = std::process::Command::new(&python)
+                .args(["-c", program])
+                .arg(&script)
+                .arg(query)
+                .output()
+                .unwrap();
+            assert!(
+                answer.status.success(),
+                "{}",
+                String::from_utf8_lossy(&answer.stderr)
+            );
+            let text = String::from_utf8(answer.stdout).unwrap();
+            text.lines()
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(numbers("SELECT pnr FROM person"), scope.persons, "{name}");
+        let told = numbers("SELECT pnr FROM out_of_scope");
+        assert!(left.is_subset(&told), "{name}");
+        for table in ["name", "address", "event"] {
+            let shown = numbers(&format!("SELECT pnr FROM {table}"));
+            assert!(shown.is_disjoint(&left), "{name}: {table}");
+            assert!(!shown.is_empty(), "{name}: {table}");
+        }
+    }
+}
+
 /// What is late says how things were: whoever had left by then has come again since, and leaves again one day.
 #[test]
 fn a_late_delivery_takes_nobody_off_the_roster() {

@@ -76,7 +76,7 @@ pub(crate) struct Scan {
     tenant: Option<String>,
 
     /// The configuration that has the tenant
-    #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG", hide_env = true)]
     config: Option<PathBuf>,
 
     /// The agreement that the extract is of, where the tenant may see several

@@ -194,9 +194,13 @@ pub(super) fn run(
 fn text(out: &mut impl Write, report: &Report) -> Result<(), std::io::Error> {
     let bold = Style::new().bold();
     for published in &report.published {
+        let (to, what) = match &published.tenant {
+            Some(tenant) => (format!(" to tenant {tenant}"), "rows"),
+            None => (String::new(), "records"),
+        };
         writeln!(
             out,
-            "{bold}published{bold:#}  {} as {}: {} records of {} persons",
+            "{bold}published{bold:#}  {}{to} as {}: {} {what} of {} persons",
             published.file_name,
             published.directory.display(),
             HumanCount(published.records),

@@ -152,6 +152,11 @@ impl Pool {
         self.changed.notify_all();
     }
 
+    /// Whether nothing more is begun.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.lock().is_stopped
+    }
+
     /// Nothing more is begun.
     pub(super) fn stop(&self) {
         let mut state = self.lock();

@@ -203,6 +203,11 @@ impl<'a> Tenants<'a> {
         self.pool.is_settled(delivery)
     }
 
+    /// Whether what is not handed out yet stays so in this run.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.hand.stop.is_set() || self.pool.is_stopped()
+    }
+
     /// Waits until everything is handed out or given up.
     pub(super) fn wait(&self) {
         self.pool.wait();

@@ -139,8 +139,12 @@ impl<'a> Visit<'a> {
         if !self.tenants.is_settled(record.id) {
             return Ok(false);
         }
+        if !self.ledger.is_needed(record.id)? {
+            return Ok(true);
+        }
+        // Whoever was stopped may be well all the same.
         let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
-        Ok(spooled.whole().is_some() || !self.ledger.is_needed(record.id)?)
+        Ok(!self.tenants.is_stopped() && spooled.whole().is_some())
     }
 
     /// Removes from the server what is published.
