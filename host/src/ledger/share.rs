@@ -372,3 +372,90 @@ fn read_share(row: &Row<'_>) -> rusqlite::Result<Share> {
         updated: time(row, 16)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::NewDelivery;
+
+    fn begin(ledger: &Ledger, transfer: &str) -> i64 {
+        let new = NewDelivery {
+            agreement: "a".to_owned(),
+            transfer_uuid: transfer.to_owned(),
+            file_name: transfer.to_owned(),
+            metadata_name: transfer.to_owned(),
+            size: 1,
+            modified: None,
+            sender: None,
+        };
+        ledger.begin(&new, Timestamp::UNIX_EPOCH).unwrap().id
+    }
+
+    #[test]
+    fn a_ledger_of_before_there_were_tenants_is_taken_up() {
+        let place = tempfile::tempdir().unwrap();
+        let old = Ledger::open(place.path()).unwrap();
+        begin(&old, "one");
+        let back = "DROP TABLE share; PRAGMA user_version = 1";
+        old.connection.execute_batch(back).unwrap();
+        drop(old);
+        let read = Ledger::open_to_read(place.path()).unwrap().unwrap();
+        assert!(read.shares().unwrap().is_empty());
+        assert_eq!(read.newest_share("t", "a").unwrap(), None);
+        drop(read);
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        assert!(!ledger.is_new());
+        let now = Timestamp::UNIX_EPOCH;
+        ledger.share_out(1, &["t"], now).unwrap();
+        assert_eq!(ledger.shares().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_tenant_counts_for_itself() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let name = |number: u64| format!("delivery={number}");
+        let ids = ["one", "two", "three"].map(|transfer| begin(&ledger, transfer));
+        for id in ids {
+            ledger.share_out(id, &["t", "u"], now).unwrap();
+            ledger.share_out(id, &["t"], now).unwrap();
+        }
+        let counts = ShareCounts::default();
+        for (id, number) in ids.into_iter().zip(1..) {
+            let given = ledger.share_publishing(id, "t", name, now).unwrap();
+            assert_eq!(given, (number, name(number)));
+            assert_eq!(ledger.share_publishing(id, "t", name, now).unwrap(), given);
+            assert_eq!(
+                ledger.newest_share("t", "a").unwrap(),
+                (number > 1).then(|| number - 1)
+            );
+            ledger.share_published(id, "t", &counts, now).unwrap();
+            assert!(ledger.is_needed(id).unwrap(), "by the other");
+        }
+        assert!(ledger.has_later_share("t", "a", &name(2)).unwrap());
+        assert!(!ledger.has_later_share("t", "a", &name(3)).unwrap());
+        // The other has the last one only: its first.
+        let reason = Reason::new("x", "y");
+        ledger.share_failed(ids[0], "u", &reason, now).unwrap();
+        assert_eq!(ledger.share(ids[0], "u").unwrap().unwrap().attempts, 1);
+        ledger.set_share_aside(ids[0], "u", &reason, now).unwrap();
+        assert!(!ledger.is_needed(ids[0]).unwrap());
+        assert_eq!(
+            ledger.share_publishing(ids[2], "u", name, now).unwrap().0,
+            1
+        );
+        // What is published is not set aside, and what is not is let go again.
+        ledger.set_share_aside(ids[0], "t", &reason, now).unwrap();
+        assert_eq!(
+            ledger.share(ids[0], "t").unwrap().unwrap().state,
+            ShareState::Published
+        );
+        ledger.release_share(ids[0], "u", now).unwrap();
+        let released = ledger.share(ids[0], "u").unwrap().unwrap();
+        assert_eq!(
+            (released.state, released.reason),
+            (ShareState::Waiting, None)
+        );
+    }
+}

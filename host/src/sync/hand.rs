@@ -327,16 +327,17 @@ impl Hand<'_> {
         let is_late = self
             .ledger()
             .has_later_share(tenant, &record.agreement, directory)?;
-        match self.roster(ready, &record.agreement)? {
-            Some(before) if is_late && staged.selected.left > 0 => {
-                let limits = ready.tenant.limits.sandbox();
-                let joined = self
-                    .connector
-                    .join_rosters(limits, &staged.roster, &before)?;
-                Ok(joined.into())
-            }
-            _ => Ok(staged.roster.as_slice().into()),
+        if !is_late || staged.selected.left == 0 {
+            return Ok(staged.roster.as_slice().into());
         }
+        let Some(before) = self.roster(ready, &record.agreement)? else {
+            return Ok(staged.roster.as_slice().into());
+        };
+        let limits = ready.tenant.limits.sandbox();
+        let joined = self
+            .connector
+            .join_rosters(limits, &staged.roster, &before)?;
+        Ok(joined.into())
     }
 
     fn manifest(
