@@ -120,7 +120,7 @@ fn nothing_is_lost(trial: &Trial, night: usize, point: &str) {
 /// Whether a tenant has not got a night yet.
 fn is_left(trial: &Trial, night: usize) -> bool {
     let lacks = |tenant: &&str| trial.published_to(tenant).len() <= night;
-    TENANTS.iter().any(|tenant| lacks(&tenant)) && trial.remote().contains(&format!("n{night}"))
+    TENANTS.iter().any(lacks) && trial.remote().contains(&format!("n{night}"))
 }
 
 fn trial(first: &[u8]) -> Trial {
