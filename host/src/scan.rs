@@ -161,10 +161,10 @@ impl Scan {
 
     /// The rows of the one table that was named.
     pub fn read<R: Read>(self, input: R) -> Result<TableReader<R>, Error> {
-        let (name, columns, limit) = self.one_table()?;
+        let (request, limit) = self.one_table()?;
         // The component says what is wrong with the request, if anything is.
         let batches = self.read_all(input)?;
-        batches.into_table(&name, columns.as_deref(), limit)
+        batches.into_table(&request, limit)
     }
 
     /// The rows of all tables that are wanted, in one pass.
@@ -179,9 +179,9 @@ impl Scan {
     }
 
     /// What was asked of the one table that was named, and how many rows at the most.
-    pub(crate) fn one_table(&self) -> Result<(String, Option<Vec<String>>, Option<u64>), Error> {
+    pub(crate) fn one_table(&self) -> Result<(wit::TableRequest, Option<u64>), Error> {
         match self.requests.as_slice() {
-            [request] => Ok((request.name.clone(), request.columns.clone(), self.limit)),
+            [request] => Ok((request.clone(), self.limit)),
             _ => Err(Error::Request(
                 "name one table: a stream of batches has one schema".to_owned(),
             )),
@@ -332,12 +332,11 @@ impl<R> DeliveryReader<R> {
     /// The batches as those of one table.
     pub(crate) fn into_table(
         self,
-        name: &str,
-        columns: Option<&[String]>,
+        request: &wit::TableRequest,
         limit: Option<u64>,
     ) -> Result<TableReader<R>, Error> {
-        let table = self.table(name);
-        let schema = table.and_then(|table| table.schema(columns));
+        let table = self.table(&request.name);
+        let schema = table.and_then(|table| table.schema(request.columns.as_deref()));
         let schema = schema.ok_or_else(|| {
             ComponentError::Misbehaved("it scans columns that its catalog lacks".to_owned())
         })?;

@@ -113,9 +113,8 @@ impl Scan {
         self,
         open: F,
     ) -> Result<TableReader<R>, Error> {
-        let (name, columns, limit) = self.one_table()?;
-        let batches = self.read_selected(open)?;
-        batches.into_table(&name, columns.as_deref(), limit)
+        let (request, limit) = self.one_table()?;
+        self.read_selected(open)?.into_table(&request, limit)
     }
 }
 
