@@ -71,9 +71,12 @@ impl Rosters {
         sync_directory(self.directory.parent())
     }
 
-    /// Removes all but the roster of that number.
+    /// Removes all but the roster of that number. If that is not there, the others may be all that is left.
     pub(crate) fn keep_only(&self, number: u64) -> Result<(), Error> {
         let kept = self.path(number);
+        if !kept.is_file() {
+            return Ok(());
+        }
         let prefix = format!("{}.", self.agreement);
         for path in entries(&self.directory)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -141,6 +144,7 @@ mod tests {
         rosters.write(2, b"two").unwrap();
         others.write(3, b"three").unwrap();
         assert_eq!(rosters.read(1).unwrap().unwrap(), b"one");
+        rosters.keep_only(7).unwrap();
         rosters.keep_only(2).unwrap();
         assert_eq!(rosters.read(1).unwrap(), None);
         assert_eq!(rosters.read(2).unwrap().unwrap(), b"two");

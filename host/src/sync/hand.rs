@@ -398,6 +398,20 @@ impl Hand<'_> {
         }
     }
 
+    /// Removes all rosters but those in force.
+    pub(super) fn clear_rosters(&self) -> Result<(), Error> {
+        for agreement in &self.store.agreements {
+            let agreement = agreement.name.as_str();
+            for tenant in self.store.tenants_of(agreement) {
+                let tenant = tenant.name.as_str();
+                if let Some(number) = self.ledger().newest_share(tenant, agreement)? {
+                    self.rosters(tenant, agreement).keep_only(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn rosters(&self, tenant: &str, agreement: &str) -> Rosters {
         Rosters::new(&self.store.state, tenant, agreement)
     }

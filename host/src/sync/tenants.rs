@@ -83,8 +83,9 @@ impl<'a> Tenants<'a> {
         tenants.map(|tenant| tenant.name.as_str()).collect()
     }
 
-    /// Hands out what an earlier run left.
+    /// Hands out what an earlier run left, and removes rosters that it was killed before it could remove.
     pub(super) fn add_waiting(&self) -> Result<(), Error> {
+        self.hand.clear_rosters()?;
         let shares = self.hand.ledger().shares()?;
         for share in shares.iter().filter(|share| !share.state.is_settled()) {
             let record = self.hand.ledger().delivery(share.delivery)?;
