@@ -71,16 +71,23 @@ impl Rosters {
         sync_directory(self.directory.parent())
     }
 
-    /// Removes all but the roster of that number. If that is not there, the others may be all that is left.
-    pub(crate) fn keep_only(&self, number: u64) -> Result<(), Error> {
-        let kept = self.path(number);
-        if !kept.is_file() {
+    /// Removes what is older than the roster of that number, and what a killed run left of one on its way. If that
+    /// roster is not there, the older ones may be all that is left.
+    ///
+    /// A newer one stays: its delivery may stand in the dataset already, and the ledger not know.
+    pub(crate) fn remove_older(&self, number: u64) -> Result<(), Error> {
+        if !self.path(number).is_file() {
             return Ok(());
         }
         let prefix = format!("{}.", self.agreement);
         for path in entries(&self.directory)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with(&prefix) && path != kept {
+            let Some(rest) = name.strip_prefix(&prefix) else {
+                continue;
+            };
+            let own = rest.strip_suffix(".roster").map(str::parse::<u64>);
+            let is_older = matches!(own, Some(Ok(own)) if own < number);
+            if is_older || rest == "part" {
                 fs::remove_file(&path).map_err(Error::file(&path))?;
             }
         }
@@ -139,13 +146,15 @@ mod tests {
         let rosters = Rosters::new(state.path(), "social", "a");
         let others = Rosters::new(state.path(), "social", "a_b");
         assert_eq!(rosters.read(1).unwrap(), None);
-        rosters.keep_only(1).unwrap();
+        rosters.remove_older(1).unwrap();
         rosters.write(1, b"one").unwrap();
         rosters.write(2, b"two").unwrap();
         others.write(3, b"three").unwrap();
         assert_eq!(rosters.read(1).unwrap().unwrap(), b"one");
-        rosters.keep_only(7).unwrap();
-        rosters.keep_only(2).unwrap();
+        rosters.remove_older(7).unwrap();
+        rosters.remove_older(1).unwrap();
+        assert!(rosters.read(1).unwrap().is_some() && rosters.read(2).unwrap().is_some());
+        rosters.remove_older(2).unwrap();
         assert_eq!(rosters.read(1).unwrap(), None);
         assert_eq!(rosters.read(2).unwrap().unwrap(), b"two");
         assert_eq!(others.read(3).unwrap().unwrap(), b"three");

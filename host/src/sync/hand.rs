@@ -211,7 +211,7 @@ impl Hand<'_> {
             .share_published(record.id, tenant, &counts, (self.now)())?;
         crate::hook::reached("tenant-published");
         self.rosters(tenant, &record.agreement)
-            .keep_only(manifest.sequence)?;
+            .remove_older(manifest.sequence)?;
         crate::hook::reached("roster-settled");
         let name = manifest.name();
         tracing::info!(
@@ -398,14 +398,14 @@ impl Hand<'_> {
         }
     }
 
-    /// Removes all rosters but those in force.
+    /// Removes rosters that are older than those in force.
     pub(super) fn clear_rosters(&self) -> Result<(), Error> {
         for agreement in &self.store.agreements {
             let agreement = agreement.name.as_str();
             for tenant in self.store.tenants_of(agreement) {
                 let tenant = tenant.name.as_str();
                 if let Some(number) = self.ledger().newest_share(tenant, agreement)? {
-                    self.rosters(tenant, agreement).keep_only(number)?;
+                    self.rosters(tenant, agreement).remove_older(number)?;
                 }
             }
         }
