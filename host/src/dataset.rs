@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::ledger::{Counts, FindingCount, Record, State};
+use crate::ledger::{Counts, FindingCount, Record, ShareCounts, State};
 use crate::report::{Finding, Level};
 use crate::spool::{entries, private_directory, sync_directory};
 
@@ -46,7 +46,7 @@ pub struct Manifest {
     pub previous_production_date: Option<String>,
     /// When it was published, in UTC.
     pub published: String,
-    /// Records of all types in the extract.
+    /// Records of all types in the extract; for a tenant only its own rows.
     pub records: u64,
     /// Rows of every table.
     pub rows: std::collections::BTreeMap<String, u64>,
@@ -62,8 +62,27 @@ pub struct Manifest {
     pub policy: String,
     /// What for.
     pub purpose: String,
+    /// For whom; none where everything was let through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantManifest>,
     /// The program that wrote this.
     pub written_by: String,
+}
+
+/// What a manifest says of the tenant, and of nobody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantManifest {
+    /// The tenant's name.
+    pub name: String,
+    /// What church membership is for, where it may be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub church_purpose: Option<String>,
+    /// Persons in scope.
+    pub persons: u64,
+    /// Those of them who were not before.
+    pub entered: u64,
+    /// Persons who no longer are.
+    pub left: u64,
 }
 
 /// A finding in a manifest.
@@ -122,22 +141,27 @@ impl Dataset {
     /// directories too. They are renamed into it, so both must be on one file system.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         private_directory(root)?;
-        let parent = root.parent().filter(|_| root.file_name().is_some());
         let device = |path: &Path| {
             let metadata = fs::metadata(path).map_err(Error::file(path))?;
             Ok::<_, Error>(metadata.dev())
         };
-        match (parent, root.file_name()) {
-            (Some(parent), Some(name)) if device(parent)? == device(root)? => Ok(Self {
-                root: root.to_owned(),
-                staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
-            }),
+        match (root.parent(), Self::at(root)) {
+            (Some(parent), Some(dataset)) if device(parent)? == device(root)? => Ok(dataset),
             _ => Err(Error::Request(format!(
                 "{} is a file system of its own: name a directory in it as the dataset. Deliveries are made ready \
                  beside the dataset and renamed into it",
                 root.display()
             ))),
         }
+    }
+
+    /// The dataset of a directory, without a look whether it is there; none if it can be none.
+    pub(crate) fn at(root: &Path) -> Option<Self> {
+        let (parent, name) = (root.parent()?, root.file_name()?);
+        Some(Self {
+            root: root.to_owned(),
+            staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+        })
     }
 
     /// An empty directory in which a delivery is made ready. What is left in it from before goes.
@@ -171,6 +195,14 @@ impl Dataset {
     /// What a published delivery says of itself; none if there is no such delivery.
     pub(crate) fn manifest(&self, agreement: &str, name: &str) -> Result<Option<Manifest>, Error> {
         read_manifest(&self.agreement(agreement).join(name))
+    }
+
+    /// Whether any delivery of an agreement is published in a dataset.
+    pub(crate) fn has_deliveries(root: &Path, agreement: &str) -> Result<bool, Error> {
+        let there = entries(&root.join(format!("agreement={agreement}")))?;
+        Ok(there
+            .iter()
+            .any(|path| name_of(path).starts_with("delivery=")))
     }
 
     /// The tables that ever had a row in a published delivery of an agreement.
@@ -233,6 +265,23 @@ impl Manifest {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(Error::file(&path))
+    }
+
+    /// The name of its delivery's directory.
+    pub(crate) fn name(&self) -> String {
+        delivery_name(&self.production_date, self.sequence, &self.transfer_uuid)
+    }
+
+    /// What a tenant got of the delivery.
+    pub(crate) fn share(&self) -> ShareCounts {
+        let count = |count: fn(&TenantManifest) -> u64| self.tenant.as_ref().map_or(0, count);
+        ShareCounts {
+            policy: self.policy.clone(),
+            persons: count(|tenant| tenant.persons),
+            entered: count(|tenant| tenant.entered),
+            left: count(|tenant| tenant.left),
+            rows: self.rows.values().sum(),
+        }
     }
 
     /// The delivery as the ledger would have it.

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 
 use crate::config::{Configuration, Store};
+use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
-use crate::ledger::{Ledger, Reason, Record, State};
+use crate::ledger::{Ledger, Reason, Record, ShareState, State};
 use crate::sandbox::Connector;
+use crate::spool::Spooled;
 use crate::sync::discover;
 use crate::transport::connect;
 
@@ -86,6 +88,80 @@ impl<'a> DeliveryChoice<'a> {
             "there is no delivery {:?}, neither in the ledger nor in an inbox",
             self.named
         )))
+    }
+
+    /// Lets a tenant have a delivery after all: one that was set aside for it or could not be published, or one that
+    /// was published before the tenant came.
+    pub fn release_to(&self, tenant: &str) -> Result<(), Error> {
+        let tenant = self.configuration.tenant(tenant)?;
+        let (store, record) = self.published()?;
+        if !tenant.sees(&record.agreement) {
+            return Err(Error::Request(format!(
+                "tenant {} may not see data of agreement {}",
+                tenant.name, record.agreement
+            )));
+        }
+        let _lock = StateLock::take(&store.state)?;
+        let ledger = Ledger::open(&store.state)?;
+        let share = ledger.share(record.id, tenant.name.as_str())?;
+        if share.is_some_and(|share| share.state == ShareState::Published) {
+            return Err(Error::Request(format!(
+                "tenant {} has {} already",
+                tenant.name, record.file_name
+            )));
+        }
+        let spooled = Spooled::new(&store.spool(), &record.agreement, &record.transfer_uuid)?;
+        if spooled.whole().is_none() {
+            return Err(Error::Request(format!(
+                "the extract of {} is no longer in the spool: order its persons anew (`cprflow subscription reorder`), \
+                 and they come with a delivery of their own",
+                record.file_name
+            )));
+        }
+        ledger.release_share(record.id, tenant.name.as_str(), Timestamp::now())?;
+        Ok(())
+    }
+
+    /// Sets a delivery aside for one tenant; the others keep it or get it. Returns its file's name.
+    pub fn set_aside_for(&self, tenant: &str, why: &str) -> Result<String, Error> {
+        let (store, record) = self.published()?;
+        let _lock = StateLock::take(&store.state)?;
+        let ledger = Ledger::open(&store.state)?;
+        let refuse = |what: &str| {
+            Err(Error::Request(format!(
+                "{} {what} tenant {tenant:?}",
+                record.file_name
+            )))
+        };
+        let Some(share) = ledger.share(record.id, tenant)? else {
+            return refuse("is not on its way to a");
+        };
+        // Killed between the two, a run may have published it and not said so.
+        let is_there = match (self.configuration.tenant(tenant), &share.directory) {
+            (Ok(tenant), Some(name)) => Dataset::at(&tenant.dataset)
+                .map(|dataset| dataset.manifest(&record.agreement, name))
+                .transpose()?
+                .flatten()
+                .is_some_and(|manifest| manifest.transfer_uuid == record.transfer_uuid),
+            _ => false,
+        };
+        if is_there || share.state == ShareState::Published {
+            return refuse("is published already, and that is not undone, for");
+        }
+        let reason = Reason::new("by-hand", why);
+        ledger.set_share_aside(record.id, tenant, &reason, Timestamp::now())?;
+        Ok(record.file_name)
+    }
+
+    /// The delivery, which was judged and is on its way to tenants.
+    fn published(&self) -> Result<(&'a Store, Record), Error> {
+        self.one(|record| record.state.is_published())?
+            .ok_or_else(|| {
+                Error::Request(format!(
+                    "no delivery {:?} was taken and found sound: `cprflow status` tells how each is",
+                    self.named
+                ))
+            })
     }
 
     /// The one delivery of the ledgers that is meant, if it is like that.

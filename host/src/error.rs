@@ -86,6 +86,15 @@ pub enum Error {
         what: String,
     },
 
+    /// A tenant's delivery is larger than the tenant's configuration lets it be.
+    #[error("it was stopped: more than `{key}` allows, which is {limit}")]
+    TenantLimit {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Its value.
+        limit: u64,
+    },
+
     /// Somebody asked to stop. Nothing is lost: the next run goes on from here.
     #[error("stopped before the end; the next run goes on from here")]
     Stopped,

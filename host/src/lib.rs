@@ -15,6 +15,7 @@
 //! - [`ParquetDirectory`] writes the tables of an extract, and [`write_extract`] makes the extract again from them.
 //! - [`sync::Sync`] is the daily job: deliveries from an inbox ([`transport`]) to a dataset, by the agreements of a
 //!   [`config::Configuration`], with a [`Ledger`] of what became of each. [`status`](status::status) reads it.
+//! - [`Tenant`] is a party that gets its own share of the deliveries: [`sync::tenant_scan`] is what it would get of one.
 //! - [`Connector::read_metadata`] reads the metadata file of a delivery: [`delivery`].
 //! - [`Connector::subscription_request`] and [`Connector::subscription_reply`] make and read the calls that decide
 //!   what a delivery holds: [`subscription`]. [`subscriber`] is what a person does with them.
@@ -43,6 +44,7 @@ pub mod policy;
 mod pseudonym;
 mod report;
 mod restore;
+mod roster;
 mod sandbox;
 mod scan;
 mod selected;
@@ -51,13 +53,14 @@ pub mod status;
 pub mod subscriber;
 pub mod subscription;
 pub mod sync;
+mod tenant;
 pub mod transport;
 mod view;
 pub mod views;
 
 pub use agreement::{Agreement, AgreementName, Claim, Environment, FileMarks, Marks, claim};
 pub use catalog::{Catalog, Column, CprField, Table, type_name};
-pub use dataset::{ComponentIdentity, Manifest, ManifestFinding};
+pub use dataset::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
 pub use decision::DeliveryChoice;
 pub use decode::Decoder;
 pub use disk::free_bytes;
@@ -65,7 +68,8 @@ pub use error::{
     ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
 };
 pub use ledger::{
-    Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, State, Stray, Visit,
+    Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, Share, ShareCounts,
+    ShareState, State, Stray, Visit,
 };
 pub use parquet_out::{ParquetDirectory, ParquetFile};
 pub use pnr::{Pnr, PnrError};
@@ -76,4 +80,5 @@ pub use restore::write_extract;
 pub use sandbox::{Connector, LimitKind, Limits, Loader, compile_component};
 pub use scan::{DeliveryReader, Scan, TableBatch, TableReader};
 pub use selected::Selected;
+pub use tenant::{Tenant, TenantLimits, TenantName, policy_digest};
 pub use view::{OUT_OF_SCOPE, PROTECTED, View};

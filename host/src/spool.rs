@@ -82,11 +82,12 @@ impl Spooled {
     }
 }
 
-/// Removes what is in the spool since before `max_age`, and gives the names.
+/// Removes what is in the spool since before `max_age` and is not needed, and gives the names.
 pub(crate) fn remove_older(
     spool: &Path,
     max_age: SignedDuration,
     now: Timestamp,
+    is_needed: impl Fn(&Path) -> bool,
 ) -> Result<Vec<PathBuf>, Error> {
     let mut removed = Vec::new();
     for directory in entries(spool)? {
@@ -95,7 +96,7 @@ pub(crate) fn remove_older(
                 .and_then(|metadata| metadata.modified())
                 .map_err(Error::file(&path))?;
             let modified = Timestamp::try_from(modified).unwrap_or(now);
-            if now.duration_since(modified) > max_age {
+            if now.duration_since(modified) > max_age && !is_needed(&path) {
                 remove_file(&path)?;
                 removed.push(path);
             }

@@ -38,6 +38,7 @@ pub mod oracle;
 pub mod proxy;
 pub mod python;
 pub mod rows;
+pub mod scope;
 pub mod service;
 pub mod sshd;
 pub mod steering;

@@ -3,7 +3,7 @@
 //! Whatever the command says is searched for the person numbers of the trial's extracts; so are, when the trial ends,
 //! its ledger and its manifests.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -34,6 +34,8 @@ pub struct Trial {
     /// A port to connect to in place of the server's own.
     port: Option<u16>,
     numbers: RefCell<BTreeSet<String>>,
+    /// Whether there is a configuration; without one the arguments say everything.
+    is_configured: Cell<bool>,
 }
 
 impl Trial {
@@ -44,6 +46,7 @@ impl Trial {
             inbox: Inbox::Directory,
             port: None,
             numbers: RefCell::default(),
+            is_configured: Cell::default(),
         };
         fs::create_dir(trial.inbox()).unwrap();
         trial
@@ -62,6 +65,7 @@ impl Trial {
             inbox: Inbox::Sftp(Box::new(sshd)),
             port: None,
             numbers: RefCell::default(),
+            is_configured: Cell::default(),
         })
     }
 
@@ -125,8 +129,18 @@ impl Trial {
         names
     }
 
+    /// Writes a configuration, which all commands take from then on: agreements and tenants, below the state.
+    pub fn configure(&self, text: &str) {
+        let text = format!("dataset = \"disk/dataset\"\nstate = \"state\"\n{text}");
+        fs::write(self.path("cprflow.toml"), text).unwrap();
+        self.is_configured.set(true);
+    }
+
     /// Arguments that say where from and where to.
     pub fn source(&self) -> Vec<String> {
+        if self.is_configured.get() {
+            return vec!["--config".to_owned(), self.place.path("cprflow.toml")];
+        }
         let mut arguments = vec![
             "--dataset".to_owned(),
             self.dataset().display().to_string(),
@@ -153,7 +167,14 @@ impl Trial {
 
     /// Runs `cprflow sync`.
     pub fn sync(&self) -> Ended {
-        self.run("sync", &["--unrestricted", "test"])
+        self.run("sync", self.purpose())
+    }
+
+    fn purpose(&self) -> &'static [&'static str] {
+        match self.is_configured.get() {
+            true => &[],
+            false => &["--unrestricted", "test"],
+        }
     }
 
     /// Runs a command on the trial's inbox and dataset.
@@ -161,6 +182,14 @@ impl Trial {
         let mut arguments = vec![subcommand.to_owned()];
         arguments.extend(self.source());
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        self.cprflow(&arguments)
+    }
+
+    /// Runs a command that needs the configuration only.
+    pub fn run_only(&self, subcommand: &str, more: &[&str]) -> Ended {
+        let mut arguments = vec![subcommand.to_owned()];
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        arguments.extend(self.source());
         self.cprflow(&arguments)
     }
 
@@ -177,7 +206,7 @@ impl Trial {
         let mut child = command()
             .arg("sync")
             .args(self.source())
-            .args(["--unrestricted", "test"])
+            .args(self.purpose())
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))
             .stdin(Stdio::null())
@@ -213,25 +242,17 @@ impl Trial {
 
     /// The published deliveries, in the order of applying: directory and manifest.
     pub fn published(&self) -> Vec<(PathBuf, Manifest)> {
-        let mut found = Vec::new();
-        let agreements = fs::read_dir(self.dataset()).into_iter().flatten();
-        for agreement in agreements.map(|entry| entry.unwrap().path()) {
-            let name = agreement
-                .file_name()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
-            if !name.starts_with("agreement=") {
-                continue;
-            }
-            for delivery in fs::read_dir(&agreement).unwrap() {
-                let delivery = delivery.unwrap().path();
-                let text = fs::read_to_string(delivery.join("_delivery.json")).unwrap();
-                found.push((delivery, serde_json::from_str(&text).unwrap()));
-            }
-        }
-        found.sort_by(|one: &(PathBuf, Manifest), other| one.0.cmp(&other.0));
-        found
+        published(&self.dataset())
+    }
+
+    /// The dataset of a tenant, as the tests configure it.
+    pub fn dataset_of(&self, tenant: &str) -> PathBuf {
+        self.path("tenants").join(tenant)
+    }
+
+    /// What is published to a tenant, in the order of applying.
+    pub fn published_to(&self, tenant: &str) -> Vec<(PathBuf, Manifest)> {
+        published(&self.dataset_of(tenant))
     }
 
     /// The file names of the published deliveries, in the order of applying.
@@ -282,7 +303,7 @@ impl Drop for Trial {
         if thread::panicking() {
             return;
         }
-        for path in [self.path("state"), self.dataset()] {
+        for path in [self.path("state"), self.dataset(), self.path("tenants")] {
             for file in files(&path) {
                 let name = file.file_name().unwrap().to_string_lossy().into_owned();
                 let is_told =
@@ -348,6 +369,25 @@ pub fn metadata(name: &str, size: u64, transfer: &str) -> String {
 /// The transfer UUID of a number.
 pub fn transfer(number: u32) -> String {
     format!("{number:08x}-0000-4000-8000-000000000000")
+}
+
+/// The deliveries in a dataset, in the order of applying: directory and manifest.
+fn published(dataset: &Path) -> Vec<(PathBuf, Manifest)> {
+    let mut found = Vec::new();
+    let agreements = fs::read_dir(dataset).into_iter().flatten();
+    for agreement in agreements.map(|entry| entry.unwrap().path()) {
+        let name = agreement.file_name().unwrap().to_string_lossy();
+        if !name.starts_with("agreement=") {
+            continue;
+        }
+        for delivery in fs::read_dir(&agreement).unwrap() {
+            let delivery = delivery.unwrap().path();
+            let text = fs::read_to_string(delivery.join("_delivery.json")).unwrap();
+            found.push((delivery, serde_json::from_str(&text).unwrap()));
+        }
+    }
+    found.sort_by(|one: &(PathBuf, Manifest), other| one.0.cmp(&other.0));
+    found
 }
 
 /// The tables in a delivery's directory.

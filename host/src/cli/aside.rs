@@ -16,10 +16,15 @@ use super::{Failure, Outcome, say};
 #[command(after_help = "\
 Examples:
   cprflow retry d261123.l431101 --accept count-mismatch --config cprflow.toml
+  cprflow retry d261123.l431101 --tenant social --config cprflow.toml
   cprflow retry 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --inbox inbox/ --dataset dataset/ --unrestricted 'a trial'")]
 pub(crate) struct Retry {
     /// The delivery: its transfer UUID, or its file's name if only one has it
     delivery: String,
+
+    /// Only for this tenant: it was set aside for it, or published before the tenant came
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["accept", "production_date"])]
+    tenant: Option<String>,
 
     /// A finding that is no reason to set it aside; may be given more than once
     #[arg(long, value_name = "CODE", value_parser = clap::builder::PossibleValuesParser::new(ACCEPTABLE))]
@@ -46,11 +51,16 @@ pub(crate) struct Retry {
 /// It stays on the server, and in the spool if it is there. What is published already is not undone.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  cprflow set-aside 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --reason 'wrong order, helpdesk case 4711' --config cprflow.toml")]
+Examples:
+  cprflow set-aside 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --reason 'wrong order, helpdesk case 4711' --config cprflow.toml
+  cprflow set-aside d261123.l431101 --tenant social --reason 'it cannot be read there' --config cprflow.toml")]
 pub(crate) struct SetAside {
     /// The delivery: its transfer UUID, or its file's name if only one has it
     delivery: String,
+
+    /// Only for this tenant: it does not get the delivery, and what follows it need not wait
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
 
     /// Why; it stands in the ledger
     #[arg(long, value_name = "TEXT")]
@@ -66,8 +76,11 @@ impl Retry {
         if let Some(purpose) = &self.unrestricted {
             configuration.unrestricted(purpose)?;
         }
-        DeliveryChoice::new(&configuration, &self.delivery)
-            .release(&self.accept, self.production_date.as_deref())?;
+        let choice = DeliveryChoice::new(&configuration, &self.delivery);
+        match &self.tenant {
+            Some(tenant) => choice.release_to(tenant)?,
+            None => choice.release(&self.accept, self.production_date.as_deref())?,
+        }
         run(connector, &configuration, &Stop::default(), self.format)
     }
 }
@@ -83,9 +96,17 @@ impl SetAside {
             ));
         }
         let configuration = self.source.configuration()?;
-        let name = DeliveryChoice::new(&configuration, &self.delivery)
-            .set_aside(connector, &self.reason)?;
-        say::done(&format!("{name} is set aside"));
+        let choice = DeliveryChoice::new(&configuration, &self.delivery);
+        match &self.tenant {
+            Some(tenant) => {
+                let name = choice.set_aside_for(tenant, &self.reason)?;
+                say::done(&format!("{name} is set aside for tenant {tenant}"));
+            }
+            None => {
+                let name = choice.set_aside(connector, &self.reason)?;
+                say::done(&format!("{name} is set aside"));
+            }
+        }
         Ok(Outcome::Clean)
     }
 }

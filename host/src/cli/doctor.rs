@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::config::{Configuration, Store};
 use cprflow::transport::connect;
-use cprflow::{Agreement, Error, Ledger};
+use cprflow::{Agreement, Connector, Error, Ledger, Tenant};
 use indicatif::HumanBytes;
 
 use super::source::Source;
@@ -15,8 +15,8 @@ use super::{Failure, Outcome};
 
 /// Check every part that a run needs, and say what to do
 ///
-/// The configuration, the private key, the server's key, the login, the folder, the free disk and the ledger. Nothing
-/// is fetched and nothing is changed.
+/// The configuration, the private key, the server's key, the login, the folder, the free disk, the ledger, and each
+/// tenant's policy and key. Nothing is fetched and nothing is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -35,13 +35,23 @@ pub(crate) struct Doctor {
 const LITTLE: u64 = 1 << 30;
 
 impl Doctor {
-    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+    pub(crate) fn run(
+        &self,
+        connector: impl FnOnce() -> Result<Connector, Error>,
+    ) -> Result<Outcome, Failure> {
         let configuration = self.source.configuration()?;
         let mut visit = Visit {
             out: anstream::stdout().lock(),
             ailments: 0,
         };
         visit.examine(&configuration)?;
+        let tenants = configuration.tenants();
+        if !tenants.is_empty() {
+            let connector = connector()?;
+            for tenant in tenants {
+                visit.tenant(&connector, tenant)?;
+            }
+        }
         Ok(match visit.ailments {
             0 => Outcome::Clean,
             _ => Outcome::Findings,
@@ -59,7 +69,8 @@ impl<W: Write> Visit<W> {
         for store in &configuration.stores {
             self.store(store)?;
             for agreement in &store.agreements {
-                self.agreement(agreement)?;
+                let mut tenants = store.tenants_of(agreement.name.as_str());
+                self.agreement(agreement, tenants.next().is_some())?;
             }
         }
         Ok(())
@@ -67,22 +78,8 @@ impl<W: Write> Visit<W> {
 
     fn store(&mut self, store: &Store) -> Result<(), Failure> {
         writeln!(self.out, "dataset {}", store.dataset.display())?;
-        for (what, path) in [
-            ("disk of the dataset", &store.dataset),
-            ("disk of the spool", &store.state),
-        ] {
-            match free_bytes(path) {
-                Ok(free) if free < LITTLE => self.ill(
-                    what,
-                    &format!(
-                        "only {} are free: a full load of a municipality takes gigabytes",
-                        HumanBytes(free)
-                    ),
-                )?,
-                Ok(free) => self.well(what, &format!("{} free", HumanBytes(free)))?,
-                Err(error) => self.ill(what, &error.to_string())?,
-            }
-        }
+        self.disk("disk of the dataset", &store.dataset)?;
+        self.disk("disk of the spool", &store.state)?;
         match Ledger::open_to_read(&store.state) {
             Ok(None) => self.well("ledger", "none yet; the first run makes it"),
             Ok(Some(ledger)) => match ledger.check() {
@@ -93,10 +90,47 @@ impl<W: Write> Visit<W> {
         }
     }
 
-    fn agreement(&mut self, agreement: &Agreement) -> Result<(), Failure> {
+    /// The files that a tenant's entry names, its policy, which the component is asked about, and its disk.
+    fn tenant(&mut self, connector: &Connector, tenant: &Tenant) -> Result<(), Failure> {
+        writeln!(self.out, "tenant {}", tenant.name)?;
+        self.well("purpose", &tenant.purpose)?;
+        match tenant.policy().and_then(|policy| connector.view(&policy)) {
+            Ok(view) => self.well(
+                "policy",
+                &format!(
+                    "{} tables; `cprflow tenant check` explains it",
+                    view.tables().len()
+                ),
+            )?,
+            Err(error) => self.ill("policy", &error.to_string())?,
+        }
+        match tenant.pseudonym_key() {
+            Ok(None) => {}
+            Ok(Some(_)) => self.well("key", "for pseudonyms")?,
+            Err(error) => self.ill("key", &error.to_string())?,
+        }
+        self.disk("disk of the dataset", &tenant.dataset)
+    }
+
+    fn disk(&mut self, what: &str, path: &Path) -> Result<(), Failure> {
+        match free_bytes(path) {
+            Ok(free) if free < LITTLE => self.ill(
+                what,
+                &format!(
+                    "only {} are free: a full load of a municipality takes gigabytes",
+                    HumanBytes(free)
+                ),
+            ),
+            Ok(free) => self.well(what, &format!("{} free", HumanBytes(free))),
+            Err(error) => self.ill(what, &error.to_string()),
+        }
+    }
+
+    fn agreement(&mut self, agreement: &Agreement, has_tenants: bool) -> Result<(), Failure> {
         writeln!(self.out, "agreement {}", agreement.name)?;
         match &agreement.unrestricted {
             Some(purpose) => self.well("purpose", purpose)?,
+            None if has_tenants => self.well("purpose", "that of each tenant")?,
             None => self.well(
                 "purpose",
                 "none: `cprflow sync` will want --unrestricted PURPOSE",

@@ -16,6 +16,7 @@ mod source;
 mod status;
 mod subscription;
 mod sync;
+mod tenant;
 mod verify;
 mod views;
 mod write;
@@ -116,6 +117,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Views(views::Views),
     Subscription(Box<subscription::Subscription>),
+    Tenant(tenant::Tenant),
     #[command(hide = true)]
     CompileComponent(compile::CompileComponent),
     /// Print the completion script of a shell
@@ -161,9 +163,10 @@ fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Retry(retry) => retry.run(&connector()?),
         Command::SetAside(set_aside) => set_aside.run(&connector()?),
         Command::Init(init) => init.run(),
-        Command::Doctor(doctor) => doctor.run(),
+        Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),
         Command::Subscription(subscription) => subscription.run(&connector()?),
+        Command::Tenant(tenant) => tenant.run(connector),
         Command::CompileComponent(compile) => compile.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,8 +1,8 @@
 //! A progress bar on standard error, if that is a terminal.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +45,50 @@ impl Input {
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer)
+    }
+}
+
+/// The input of a command that reads it twice. What cannot be read twice is kept in a file that has no name and only
+/// this process can reach.
+pub(crate) struct Twice {
+    path: PathBuf,
+    kept: Option<File>,
+    /// Bytes in it.
+    pub(crate) len: Option<u64>,
+}
+
+impl Twice {
+    /// Opens it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let mut input = Input::open(path)?;
+        if let Some(len) = input.len {
+            return Ok(Self {
+                path: path.to_owned(),
+                kept: None,
+                len: Some(len),
+            });
+        }
+        let here = Error::file(std::env::temp_dir());
+        let mut kept = tempfile::tempfile().map_err(here)?;
+        let len = io::copy(&mut input, &mut kept).map_err(Error::Input)?;
+        Ok(Self {
+            path: path.to_owned(),
+            kept: Some(kept),
+            len: Some(len),
+        })
+    }
+
+    /// Reads it from its beginning.
+    pub(crate) fn again(&self) -> io::Result<Input> {
+        let mut file = match &self.kept {
+            Some(kept) => kept.try_clone()?,
+            None => File::open(&self.path)?,
+        };
+        file.rewind()?;
+        Ok(Input {
+            reader: Box::new(file),
+            len: self.len,
+        })
     }
 }
 

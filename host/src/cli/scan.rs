@@ -4,11 +4,13 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use cprflow::{Connector, Error, ParquetDirectory, Summary};
+use cprflow::config::Configuration;
+use cprflow::sync::tenant_scan;
+use cprflow::{Connector, DeliveryReader, Error, ParquetDirectory, Summary};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::output::{RowFormat, RowWriter, Sink};
-use super::progress::{Input, Progress};
+use super::progress::{Input, Progress, Twice};
 use super::{Failure, Outcome, catalog, say};
 
 /// Turn an extract into typed tables
@@ -25,6 +27,7 @@ Examples:
   cprflow scan D100313.L431101 --table event --where \"event_code = 'A01'\" --format jsonl
   cprflow scan D100313.L431101 --all --format parquet -o tables/
   cprflow scan D100313.L431101 --format summary
+  cprflow scan D100313.L431101 --tenant social --config cprflow.toml --table person
   zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow
 
 Predicates (--where):
@@ -70,6 +73,22 @@ pub(crate) struct Scan {
     /// Replace the Parquet files that are in the directory already
     #[arg(long, requires = "all")]
     force: bool,
+
+    /// Show what this tenant of the configuration would get, and nothing else
+    #[arg(long, value_name = "NAME", requires = "config")]
+    tenant: Option<String>,
+
+    /// The configuration that has the tenant
+    #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG", hide_env = true)]
+    config: Option<PathBuf>,
+
+    /// The agreement that the extract is of, where the tenant may see several
+    #[arg(long, value_name = "NAME", requires = "tenant")]
+    agreement: Option<String>,
+
+    /// Where the ledger and the tenant's roster are, where the configuration does not say
+    #[arg(long, value_name = "DIR", requires = "tenant")]
+    state: Option<PathBuf>,
 
     /// Rows in a batch at the most
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
@@ -125,13 +144,22 @@ impl Scan {
         table: &str,
         format: RowFormat,
     ) -> Result<Outcome, Failure> {
-        let input = Input::open(&self.input)?;
-        let progress = Progress::new(input.len);
-        let mut scan = self.scan_table(connector, table);
+        let mut scan = self.scan_table(connector, table)?;
         if let Some(limit) = self.limit {
             scan = scan.limit(limit);
         }
-        let mut rows = scan.read(input)?;
+        let (mut rows, progress) = match &self.tenant {
+            None => {
+                let input = Input::open(&self.input)?;
+                let progress = Progress::new(input.len);
+                (scan.read(input)?, progress)
+            }
+            Some(_) => {
+                let input = Twice::open(&self.input)?;
+                let progress = Progress::new(input.len);
+                (scan.read_table_selected(|| input.again())?, progress)
+            }
+        };
         let schema = arrow::array::RecordBatchReader::schema(&rows);
         let sink = Sink::open(self.output.as_deref())?;
         let is_file = matches!(sink, Sink::File(..));
@@ -160,10 +188,14 @@ impl Scan {
                 "name the directory for the tables with -o".to_owned(),
             ));
         };
-        let input = Input::open(&self.input)?;
-        let progress = Progress::new(input.len);
         let mut tables = ParquetDirectory::create(directory, self.force)?;
-        let mut batches = self.scan(connector).read_all(input)?;
+        let (mut batches, progress) = self.read_all(self.scan(connector)?)?;
+        // A tenant gets its tables whether or not they have rows.
+        for table in batches.view().iter().flat_map(|view| view.tables()) {
+            if let Some(schema) = table.schema(None) {
+                tables.begin_table(&table.name, schema)?;
+            }
+        }
         let ended = loop {
             match batches.next() {
                 Some(Ok(rows)) => tables.write(&rows.table, &rows.batch)?,
@@ -187,13 +219,11 @@ impl Scan {
 
     /// The whole path without a destination: rows are made, checked and dropped.
     fn count(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let input = Input::open(&self.input)?;
-        let progress = Progress::new(input.len);
         let scan = match &self.table {
-            Some(table) => self.scan_table(connector, table),
-            None => self.scan(connector),
+            Some(table) => self.scan_table(connector, table)?,
+            None => self.scan(connector)?,
         };
-        let mut batches = scan.read_all(input)?;
+        let (mut batches, progress) = self.read_all(scan)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
         let ended = loop {
             let rows = match batches.next() {
@@ -212,7 +242,10 @@ impl Scan {
         let ended = unless_broken(ended)?;
         let place = |name: &String| {
             let mut tables = connector.catalog().tables().iter();
-            tables.position(|table| table.name == *name)
+            // A tenant's out_of_scope is in no catalog, and comes last.
+            tables
+                .position(|table| table.name == *name)
+                .unwrap_or(usize::MAX)
         };
         counts.sort_by_key(|(table, _)| place(table));
         let texts: Vec<(String, String)> = counts
@@ -229,22 +262,46 @@ impl Scan {
     }
 
     /// A scan of that table, as it was asked for.
-    fn scan_table(&self, connector: &Connector, table: &str) -> cprflow::Scan {
-        let mut scan = self.scan(connector).table(table);
+    fn scan_table(&self, connector: &Connector, table: &str) -> Result<cprflow::Scan, Failure> {
+        let mut scan = self.scan(connector)?.table(table);
         if let Some(columns) = &self.columns {
             scan = scan.columns(columns);
         }
-        match &self.predicate {
+        Ok(match &self.predicate {
             Some(predicate) => scan.where_(predicate),
             None => scan,
-        }
+        })
     }
 
-    fn scan(&self, connector: &Connector) -> cprflow::Scan {
-        let scan = cprflow::Scan::new(connector);
-        match self.batch_rows {
+    fn scan(&self, connector: &Connector) -> Result<cprflow::Scan, Failure> {
+        let scan = match (&self.tenant, &self.config) {
+            (Some(tenant), Some(config)) => {
+                let mut configuration = Configuration::from_file(config)?;
+                if let Some(state) = &self.state {
+                    configuration.state(state);
+                }
+                tenant_scan(connector, &configuration, tenant, self.agreement.as_deref())?
+            }
+            _ => cprflow::Scan::new(connector),
+        };
+        Ok(match self.batch_rows {
             Some(rows) => scan.batch_rows(rows),
             None => scan,
+        })
+    }
+
+    fn read_all(&self, scan: cprflow::Scan) -> Result<(DeliveryReader<Input>, Progress), Failure> {
+        match &self.tenant {
+            None => {
+                let input = Input::open(&self.input)?;
+                let progress = Progress::new(input.len);
+                Ok((scan.read_all(input)?, progress))
+            }
+            Some(_) => {
+                let input = Twice::open(&self.input)?;
+                let progress = Progress::new(input.len);
+                Ok((scan.read_selected(|| input.again())?, progress))
+            }
         }
     }
 }

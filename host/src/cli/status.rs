@@ -81,6 +81,27 @@ fn text(out: &mut impl Write, all: &[Standing]) -> Result<(), std::io::Error> {
                 record.file_name, record.state
             )?;
         }
+        for tenant in &status.tenants {
+            write!(
+                out,
+                "  tenant         {}: {} published",
+                tenant.tenant, tenant.published
+            )?;
+            if let Some(newest) = &tenant.newest {
+                write!(
+                    out,
+                    ", newest {}: {} persons in scope, {} entered, {} left",
+                    newest.directory.as_deref().unwrap_or_default(),
+                    newest.counts.persons,
+                    newest.counts.entered,
+                    newest.counts.left,
+                )?;
+            }
+            if tenant.waiting > 0 {
+                write!(out, "; {} waiting", tenant.waiting)?;
+            }
+            writeln!(out)?;
+        }
         for remark in &status.remarks {
             let (color, word) = match remark.needs_attention {
                 true => (AnsiColor::Red, "look here"),

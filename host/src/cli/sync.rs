@@ -178,10 +178,7 @@ pub(super) fn run(
         }
     }
     for problem in &all.problems {
-        say::error(&format!(
-            "agreement {}: {}",
-            problem.agreement, problem.error
-        ));
+        say::error(&problem.to_string());
     }
     Ok(match (all.problems.is_empty(), all.needs_attention()) {
         (false, _) => Outcome::Failed,
@@ -193,9 +190,13 @@ pub(super) fn run(
 fn text(out: &mut impl Write, report: &Report) -> Result<(), std::io::Error> {
     let bold = Style::new().bold();
     for published in &report.published {
+        let (to, what) = match &published.tenant {
+            Some(tenant) => (format!(" to tenant {tenant}"), "rows"),
+            None => (String::new(), "records"),
+        };
         writeln!(
             out,
-            "{bold}published{bold:#}  {} as {}: {} records of {} persons",
+            "{bold}published{bold:#}  {}{to} as {}: {} {what} of {} persons",
             published.file_name,
             published.directory.display(),
             HumanCount(published.records),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::service::{ServiceEntry, SubscriptionEntry};
 use super::{
     Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
-    DEFAULT_SILENT_WORKING_DAYS, check_purpose, inbox, is_remote, secret_file, stores,
+    DEFAULT_SILENT_WORKING_DAYS, check_purpose, inbox, is_remote, secret_file, stores, tenant,
 };
 use crate::agreement::{Agreement, AgreementName, Environment, FileMarks};
 use crate::transport::{Fingerprint, Secret, SftpSettings};
@@ -26,6 +26,9 @@ struct Top {
     silent_working_days: Option<u32>,
     #[serde(default)]
     agreement: BTreeMap<String, Entry>,
+    /// Read by hand: serde's errors would repeat what stands there, and name no tenant.
+    #[serde(default)]
+    tenant: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -75,9 +78,10 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, String
         let agreement = agreement(&name, entry, top.dataset.as_deref(), directory);
         agreements.push(agreement.map_err(|what| format!("agreement {name}: {what}"))?);
     }
+    let tenants = tenant::read(top.tenant, &agreements, directory)?;
     let state = top.state.map(|state| directory.join(state));
     let max_age_days = top.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
-    let stores = stores(agreements, state.as_deref(), max_age_days);
+    let stores = stores(agreements, &tenants, state.as_deref(), max_age_days);
     Ok(Configuration {
         stores: stores.map_err(|error| error.to_string())?,
         interval: match top.interval_minutes {

@@ -1,10 +1,14 @@
 //! The configuration: agreements and where their deliveries go, from one TOML file or from the command line.
 
 mod file;
+mod keys;
+mod places;
 mod service;
 mod template;
+mod tenant;
 
-use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +18,7 @@ use sha2::Digest;
 use crate::agreement::{Agreement, AgreementName, FileMarks};
 use crate::error::Error;
 use crate::spool::hexadecimal;
+use crate::tenant::Tenant;
 use crate::transport::{Inbox, InboxError, Secret, SftpSettings};
 
 pub use file::ACCEPTABLE;
@@ -45,12 +50,20 @@ pub struct Store {
     pub agreements: Vec<Agreement>,
     /// Agreements that are published elsewhere and may share an inbox with one of these.
     pub others: Vec<Agreement>,
+    /// The tenants who may see data of an agreement of this store.
+    pub tenants: Vec<Tenant>,
 }
 
 impl Store {
     /// Where extracts are on their way.
     pub fn spool(&self) -> PathBuf {
         self.state.join("spool")
+    }
+
+    /// The tenants who may see data of an agreement.
+    pub fn tenants_of(&self, agreement: &str) -> impl Iterator<Item = &Tenant> {
+        let all = self.tenants.iter();
+        all.filter(move |tenant| tenant.sees(agreement))
     }
 
     /// The agreements of this store whose deliveries come to that inbox.
@@ -112,7 +125,7 @@ impl Configuration {
             service: None,
             subscription: None,
         };
-        let stores = stores(vec![agreement], None, DEFAULT_MAX_AGE_DAYS)?;
+        let stores = stores(vec![agreement], &[], None, DEFAULT_MAX_AGE_DAYS)?;
         Ok(Self {
             stores,
             interval: DEFAULT_INTERVAL,
@@ -124,6 +137,35 @@ impl Configuration {
     /// All agreements.
     pub fn agreements(&self) -> impl Iterator<Item = &Agreement> {
         self.stores.iter().flat_map(|store| &store.agreements)
+    }
+
+    /// All tenants, by name.
+    pub fn tenants(&self) -> Vec<&Tenant> {
+        let mut all: Vec<_> = self
+            .stores
+            .iter()
+            .flat_map(|store| &store.tenants)
+            .collect();
+        all.sort_by(|one, other| one.name.cmp(&other.name));
+        // One who may see agreements of several stores is in each of them.
+        all.dedup_by(|one, other| one.name == other.name);
+        all
+    }
+
+    /// The tenant of that name, or which there are.
+    pub fn tenant(&self, name: &str) -> Result<&Tenant, Error> {
+        let all = self.tenants();
+        let names: Vec<_> = all.iter().map(|tenant| tenant.name.as_str()).collect();
+        let place = names.iter().position(|known| *known == name);
+        place.and_then(|place| all.get(place).copied()).ok_or_else(|| {
+            Error::Request(match names.is_empty() {
+                true => "there is no tenant in the configuration: add a [tenant.NAME] (see `cprflow init`)".to_owned(),
+                false => format!(
+                    "there is no tenant {name:?} in the configuration; there are: {}",
+                    names.join(", ")
+                ),
+            })
+        })
     }
 
     /// Lets everything through for that purpose, for agreements that have none of their own.
@@ -188,20 +230,29 @@ pub fn is_remote(inbox: &Inbox) -> bool {
 
 /// The secret that stands in a file of its own, which nobody but its owner may read.
 pub fn secret_file(path: &Path) -> Result<Secret, Error> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    private_file(path, "this secret")?
+        .read_to_string(&mut text)
+        .map_err(Error::file(path))?;
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+/// Opens a file that nobody but its owner may read; `what` it holds is for the error.
+pub(crate) fn private_file(path: &Path, what: &str) -> Result<File, Error> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path).map_err(Error::file(path))?;
+    let file = File::open(path).map_err(Error::file(path))?;
+    let metadata = file.metadata().map_err(Error::file(path))?;
     let mode = metadata.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(Error::Configuration {
+    match mode & 0o077 {
+        0 => Ok(file),
+        _ => Err(Error::Configuration {
             path: path.to_owned(),
             what: format!(
-                "others can read this secret (mode {:o}): `chmod 600` it, and ask yourself who has it already",
+                "others can read {what} (mode {:o}): `chmod 600` it, and ask yourself who has it already",
                 mode & 0o777
             ),
-        });
+        }),
     }
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(Error::file(path))?);
-    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
 }
 
 /// An error if a text does not say what data is for. It is kept in manifests and audit logs.
@@ -219,6 +270,7 @@ fn check_purpose(purpose: &str) -> Result<(), &'static str> {
 /// The agreements by dataset.
 fn stores(
     agreements: Vec<Agreement>,
+    tenants: &[Tenant],
     state: Option<&Path>,
     max_age_days: u32,
 ) -> Result<Vec<Store>, Error> {
@@ -238,8 +290,10 @@ fn stores(
     for dataset in datasets {
         let is_own =
             |agreement: &Agreement| absolute(&agreement.dataset).is_ok_and(|own| own == dataset);
-        let (own, others) = agreements.iter().cloned().partition(is_own);
+        let (own, others): (Vec<_>, _) = agreements.iter().cloned().partition(is_own);
+        let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
         stores.push(Store {
+            tenants: tenants.iter().filter(sees_own).cloned().collect(),
             state: match state {
                 Some(state) if is_only => state.to_owned(),
                 Some(state) => state.join(store_name(&dataset)),
@@ -251,18 +305,7 @@ fn stores(
             others,
         });
     }
-    // Two datasets in one another would publish into each other.
-    let roots: BTreeSet<_> = stores.iter().map(|store| &store.dataset).collect();
-    for root in &roots {
-        let is_inside = |other: &&PathBuf| other != root && other.starts_with(root);
-        if let Some(inner) = roots.iter().copied().find(is_inside) {
-            return Err(Error::Request(format!(
-                "the dataset {} lies inside the dataset {}: give each a directory of its own",
-                inner.display(),
-                root.display()
-            )));
-        }
-    }
+    places::check(&stores)?;
     Ok(stores)
 }
 

@@ -134,10 +134,11 @@ impl CredentialsEntry {
     }
 }
 
-const SECRET: &str = "say where it is, { file = \"…\" } or { env = \"…\" }; a secret does not stand in the \
+pub(super) const SECRET: &str = "say where it is, { file = \"…\" } or { env = \"…\" }; a secret does not stand in the \
                       configuration";
 
-fn secret_place(reference: &toml::Value, directory: &Path) -> Option<SecretPlace> {
+/// Where a secret is: `{ file = "…" }` or `{ env = "…" }`; none for anything else.
+pub(super) fn secret_place(reference: &toml::Value, directory: &Path) -> Option<SecretPlace> {
     let text = |key: &str| reference.get(key).and_then(toml::Value::as_str);
     match (text("file"), text("env")) {
         (Some(path), None) => Some(SecretPlace::File(directory.join(path))),

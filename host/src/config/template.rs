@@ -64,7 +64,8 @@ known_hosts = "known_hosts"
 # missing-start, missing-end, count-mismatch, damaged-encoding, records-after-end.
 accept = []
 
-# Publishes everything of everyone. Say what for; it stands in every _delivery.json.
+# Publishes everything of everyone. Say what for; it stands in every _delivery.json. An agreement with tenants (see the
+# end of this file) can do without.
 # unrestricted = "…"
 
 # What the agreement's files look like. Needed when several agreements share an inbox: a file that fits none of
@@ -101,6 +102,36 @@ accept = []
 # change_codes = ["A01"]         # so they need:
 # no_filter = false
 # allow_national = false
+
+# A party that gets its own share of the deliveries, in a dataset of its own, instead of everything. Explain it with
+# `cprflow tenant check`. What is not allowed is not there.
+# [tenant.schools]
+# agreements = ["municipality"]  # whose data it may see
+# purpose = "…"                  # what for; it stands in every _delivery.json
+# dataset = "tenants/schools"
+# protection = "mask"            # or "drop", or "include": persons with protection of name and address
+# numbers = "keep"               # or "drop", or "pseudonym", with
+# key = { file = "schools.key" } # openssl rand -hex 32 > schools.key && chmod 600 schools.key
+# also_classes = ["economic"]    # beside address, civil-status, name and protection; or all of them: classes = […]
+# church = { purpose = "…" }     # church membership (religious belief) needs a purpose of its own
+# tables = ["person", "address"] # none but these
+# leavers = "notice"             # or "last": who is no longer in scope comes once more in full
+# [tenant.schools.persons]       # everybody who meets all of these; without it, everybody
+# municipalities = ["0265"]
+# statuses = ["01", "03"]
+# ages = [5, 16]
+# events = ["A01"]
+# numbers = "numbers.txt"        # a person number a line, chmod 600
+# [tenant.schools.columns]
+# person = ["pnr", "status", "birth_date"]
+# [tenant.schools.rows]
+# event = "event_code in ('A01', 'A05')"
+# [tenant.schools.limits]
+# memory_mb = 256
+# call_ms = 10000
+# total_seconds = 7200
+# output_mb = 1048576
+# rows = 4294967296
 "#;
 
 #[cfg(test)]

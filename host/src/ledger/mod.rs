@@ -9,6 +9,7 @@
 pub(crate) mod lock;
 mod record;
 mod schema;
+mod share;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 pub use record::{Counts, FindingCount, NewDelivery, Reason, Record, State, Stray, Visit};
 use record::{RECORD_COLUMNS, read_record};
+pub use share::{Share, ShareCounts, ShareState};
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +132,13 @@ impl Ledger {
         self.told(found.optional())
     }
 
+    /// A delivery, by its row.
+    pub(crate) fn delivery(&self, id: i64) -> Result<Option<Record>, LedgerError> {
+        let sql = format!("SELECT {RECORD_COLUMNS} FROM delivery WHERE id = ?1");
+        let found = self.connection.query_row(&sql, [id], read_record);
+        self.told(found.optional())
+    }
+
     /// Every delivery, in the order in which they were first seen.
     pub fn all(&self) -> Result<Vec<Record>, LedgerError> {
         self.told(self.select(&format!(
@@ -215,26 +224,20 @@ impl Ledger {
         directory: impl FnOnce(u64) -> String,
         now: Timestamp,
     ) -> Result<(u64, String), LedgerError> {
-        let path = self.path.clone();
-        let tell = |error| schema::told(&path, error);
-        let transaction = self.connection.transaction().map_err(tell)?;
-        let sequence: i64 = transaction
-            .query_row(
+        self.at_once(|transaction| {
+            let sequence: i64 = transaction.query_row(
                 "SELECT coalesce((SELECT sequence FROM delivery WHERE id = ?1),
                                  (SELECT coalesce(max(sequence), 0) + 1 FROM delivery))",
                 [id],
                 |row| row.get(0),
-            )
-            .map_err(tell)?;
-        let name = directory(sequence as u64);
-        transaction
-            .execute(
+            )?;
+            let name = directory(sequence as u64);
+            transaction.execute(
                 "UPDATE delivery SET state = 'publishing', sequence = ?2, directory = ?3, updated = ?4 WHERE id = ?1",
                 params![id, sequence, name, now.to_string()],
-            )
-            .map_err(tell)?;
-        transaction.commit().map_err(tell)?;
-        Ok((sequence as u64, name))
+            )?;
+            Ok((sequence as u64, name))
+        })
     }
 
     /// The delivery stands in the dataset under its name.

@@ -278,16 +278,16 @@ fn json<T: for<'a> Deserialize<'a>>(row: &Row<'_>, column: usize) -> rusqlite::R
     serde_json::from_str(&text).map_err(|_| unreadable(column, "no JSON of that kind"))
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     optional_time(row, column)?.ok_or_else(|| unreadable(column, "no time"))
 }
 
-fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+pub(super) fn optional_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let text: Option<String> = row.get(column)?;
     let parse = |text: String| text.parse().map_err(|_| unreadable(column, "no time"));
     text.map(parse).transpose()
 }
 
-fn unreadable(column: usize, what: &'static str) -> rusqlite::Error {
+pub(super) fn unreadable(column: usize, what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
 }

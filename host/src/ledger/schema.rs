@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{LedgerError, PATIENCE};
 
 /// The format that this program writes, in SQLite's `user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE delivery (
@@ -62,6 +62,29 @@ CREATE TABLE visit (
 ) STRICT;
 ";
 
+/// What format 2 has beside format 1: the tenants' shares.
+const SHARES: &str = "
+CREATE TABLE share (
+    delivery INTEGER NOT NULL REFERENCES delivery (id),
+    tenant TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'publishing', 'published', 'set-aside')),
+    reason_code TEXT,
+    reason TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    sequence INTEGER,
+    directory TEXT,
+    policy TEXT,
+    persons INTEGER NOT NULL DEFAULT 0,
+    entered INTEGER NOT NULL DEFAULT 0,
+    departed INTEGER NOT NULL DEFAULT 0,
+    rows INTEGER NOT NULL DEFAULT 0,
+    published TEXT,
+    updated TEXT NOT NULL,
+    PRIMARY KEY (delivery, tenant),
+    UNIQUE (tenant, sequence)
+) STRICT;
+";
+
 /// Opens a ledger, and makes it if there is none; also says whether it was made.
 pub(super) fn open(path: &Path) -> Result<(Connection, bool), LedgerError> {
     let is_new = !path.exists();
@@ -78,9 +101,14 @@ pub(super) fn open(path: &Path) -> Result<(Connection, bool), LedgerError> {
         .map_err(tell)?;
     match format(&connection).map_err(tell)? {
         0 => {
-            let make = format!("BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            let make = format!("BEGIN; {TABLES} {SHARES} PRAGMA user_version = {FORMAT}; COMMIT;");
             connection.execute_batch(&make).map_err(tell)?;
             Ok((connection, true))
+        }
+        1 => {
+            let add = format!("BEGIN; {SHARES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            connection.execute_batch(&add).map_err(tell)?;
+            Ok((connection, false))
         }
         FORMAT => Ok((connection, is_new)),
         found => Err(newer(path, found)),
@@ -107,9 +135,14 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open_with_flags(path, flags).map_err(tell)?;
     connection.busy_timeout(PATIENCE).map_err(tell)?;
     match format(&connection).map_err(tell)? {
-        0 | FORMAT => Ok(connection),
+        0 | 1 | FORMAT => Ok(connection),
         found => Err(newer(path, found)),
     }
+}
+
+/// Whether it is of a format that knows shares.
+pub(super) fn has_shares(connection: &Connection) -> rusqlite::Result<bool> {
+    format(connection).map(|format| format >= FORMAT)
 }
 
 /// Whether the whole file is sound. A ledger is small: this takes milliseconds.

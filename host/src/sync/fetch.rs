@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::discover::Found;
-use super::stage::{Staged, stage};
+use super::stage::{Staged, examine, stage};
 use super::{Connection, Observer, Stop};
 use crate::error::Error;
 use crate::ledger::Reason;
@@ -32,7 +32,8 @@ pub(super) struct Fetch<'a> {
     pub(super) spooled: &'a Spooled,
     /// Bytes in the spool that are of this very file.
     pub(super) from: u64,
-    pub(super) staging: &'a Path,
+    /// Where the tables of the whole are made ready; none if nobody wants them.
+    pub(super) staging: Option<&'a Path>,
     pub(super) observer: &'a dyn Observer,
     pub(super) stop: &'a Stop,
 }
@@ -52,7 +53,11 @@ impl Fetch<'_> {
             let arrival = &arrival;
             let scanner = threads.spawn(move || {
                 let rows = |rows| self.observer.scanned(rows);
-                stage(scan, Follower::new(reader, arrival), self.staging, rows)
+                let input = Follower::new(reader, arrival);
+                match self.staging {
+                    Some(staging) => stage(scan, input, staging, rows),
+                    None => examine(scan, input, rows),
+                }
             });
             let downloaded = self.download(connection, &mut sink, arrival);
             arrival.ended(matches!(downloaded, Ok(None)));

@@ -4,17 +4,24 @@
 //! on the server, `fetch` brings it to the spool while `stage` scans it along, `publish` gives it its place in the
 //! dataset, and `settle` removes the server's copy. The [ledger](crate::Ledger) knows after each step how far it
 //! is, and whoever comes next goes on from there. Nothing is removed anywhere before what follows it is on the disk.
+//!
+//! Where an agreement has tenants, `hand` publishes the delivery to each of them, from the spool, in threads that a
+//! `pool` begins; `settle` waits for those that are well, and the spool keeps the extract for the others.
 
 pub(crate) mod discover;
 mod fetch;
+mod hand;
+mod pool;
 mod publish;
 mod run;
 mod settle;
 mod stage;
 mod stop;
+mod tenants;
 mod visit;
 
 pub use discover::{Found, Inventory, Waiting, discover};
+pub use hand::tenant_scan;
 pub use run::{Problem, Published, Report, SetAside, Sync};
 pub use stop::Stop;
 

@@ -139,6 +139,7 @@ impl Publisher<'_> {
             },
             policy: "unrestricted".to_owned(),
             purpose: self.purpose.to_owned(),
+            tenant: None,
             written_by: concat!("cprflow ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         manifest.write(staging)?;

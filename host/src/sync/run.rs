@@ -1,19 +1,23 @@
 //! One run over the inboxes of a store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::pool::{Pulse, Work};
+use super::tenants::Tenants;
 use super::visit::Visit;
-use super::{Connection, Observer, Silent, Stop};
+use super::{Observer, Silent, Stop};
+use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Reason, Record, State};
 use crate::sandbox::Connector;
-use crate::spool;
+use crate::spool::{self, Spooled};
 use crate::transport::Inbox;
 
 /// What a run did, and what it left for others.
@@ -36,13 +40,16 @@ pub struct Report {
 pub struct Published {
     /// Its agreement.
     pub agreement: String,
+    /// The tenant that it was published to; none for the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The data file's name.
     pub file_name: String,
     /// Its directory in the dataset.
     pub directory: PathBuf,
-    /// Records of all types.
+    /// Records of all types; for a tenant its rows.
     pub records: u64,
-    /// Records of type 001.
+    /// Records of type 001; for a tenant the persons in its scope.
     pub persons: u64,
     /// What a person should hear of it.
     pub remarks: Vec<String>,
@@ -62,17 +69,34 @@ pub struct SetAside {
 /// What went wrong.
 #[derive(Debug)]
 pub struct Problem {
-    /// The agreement that it happened to.
-    pub agreement: String,
+    /// The agreement that it happened to, if it was one.
+    pub agreement: Option<String>,
+    /// The tenant that it happened to; the others go on.
+    pub tenant: Option<String>,
     /// What.
     pub error: Error,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.tenant, &self.agreement) {
+            (Some(tenant), Some(agreement)) => {
+                write!(f, "tenant {tenant}, agreement {agreement}: ")?
+            }
+            (Some(tenant), None) => write!(f, "tenant {tenant}: ")?,
+            (None, Some(agreement)) => write!(f, "agreement {agreement}: ")?,
+            (None, None) => {}
+        }
+        write!(f, "{}", self.error)
+    }
 }
 
 impl Serialize for Problem {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        let mut fields = serializer.serialize_struct("Problem", 2)?;
+        let mut fields = serializer.serialize_struct("Problem", 3)?;
         fields.serialize_field("agreement", &self.agreement)?;
+        fields.serialize_field("tenant", &self.tenant)?;
         fields.serialize_field("error", &self.error.to_string())?;
         fields.end()
     }
@@ -131,58 +155,35 @@ impl<'a> Sync<'a> {
 
     /// Runs. An error means that the store itself cannot be worked on; whatever happens to one inbox is in the report.
     pub fn run(&self) -> Result<Report, Error> {
-        let agreements = &self.store.agreements;
-        if let Some(agreement) = agreements.iter().find(|one| one.unrestricted.is_none()) {
-            return Err(Error::Request(format!(
-                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
-                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration",
-                agreement.name
-            )));
-        }
+        self.check_purposes()?;
         spool::private_directory(&self.store.state)?;
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
-        let dataset = Dataset::open(&self.store.dataset)?;
+        let dataset = self.dataset()?;
         if ledger.is_new() {
-            self.adopt(&ledger, &dataset)?;
+            self.adopt(&mut ledger, &dataset)?;
         }
         dataset.clear_staging()?;
         let mut report = Report::default();
-        for inbox in self.inboxes() {
-            let own = self.store.own(&inbox);
-            let Some(first) = own.first().copied() else {
-                continue;
-            };
-            let mut visit = Visit {
-                connector: self.connector,
-                store: self.store,
-                observer: self.observer,
-                stop: &self.stop,
-                now: self.now,
-                inbox: &inbox,
-                ledger: &mut ledger,
-                dataset: &dataset,
-                report: &mut report,
-            };
-            let ended = visit.run(&mut Connection::new(first));
-            let error = match ended {
-                Ok(()) => None,
-                Err(Error::Stopped) => break,
-                Err(error) if error.is_of_one_inbox() => Some(error),
-                // The next inbox would meet the same disk and the same ledger.
-                Err(error) => return Err(error),
-            };
-            let said = error.as_ref().map(Error::to_string);
-            for agreement in &own {
-                ledger.visited(agreement.name.as_str(), said.as_deref(), (self.now)())?;
+        let tenants = Tenants::new(
+            self.connector,
+            self.store,
+            Ledger::open(&self.store.state)?,
+            &self.stop,
+            self.now,
+        )?;
+        let act = |number: usize, work: &Work, pulse: &Pulse| tenants.act(number, work, pulse);
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| tenants.run(scope, &act));
+            let ended = self.visits(&mut ledger, &dataset, &tenants, &mut report);
+            if ended.is_err() {
+                tenants.give_up();
             }
-            if let Some(error) = error {
-                report.problems.push(Problem {
-                    agreement: first.name.to_string(),
-                    error,
-                });
-            }
-        }
+            tenants.close();
+            ended
+        });
+        ended?;
+        tenants.report(&mut report)?;
         dataset.clear_staging()?;
         self.expire(&ledger)?;
         let aside = ledger.all()?.into_iter();
@@ -192,6 +193,113 @@ impl<'a> Sync<'a> {
                 .map(SetAside::from),
         );
         Ok(report)
+    }
+
+    /// Looks into every inbox, waits for the tenants, and removes from the servers what they have.
+    fn visits(
+        &self,
+        ledger: &mut Ledger,
+        dataset: &Dataset,
+        tenants: &Tenants<'_>,
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        tenants.add_waiting()?;
+        for inbox in self.inboxes() {
+            let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
+            let ended = visit.run();
+            if self.told(&inbox, ended, ledger, report)? {
+                break;
+            }
+        }
+        tenants.wait();
+        for inbox in self.inboxes() {
+            let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
+            let ended = visit.finish();
+            if self.told(&inbox, ended, ledger, report)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit<'b>(
+        &'b self,
+        inbox: &'b Inbox,
+        ledger: &'b mut Ledger,
+        dataset: &'b Dataset,
+        tenants: &'b Tenants<'_>,
+        report: &'b mut Report,
+    ) -> Visit<'b> {
+        Visit {
+            connector: self.connector,
+            store: self.store,
+            observer: self.observer,
+            stop: &self.stop,
+            now: self.now,
+            inbox,
+            ledger,
+            dataset,
+            tenants,
+            report,
+        }
+    }
+
+    /// Notes how a visit ended; true if it was stopped.
+    fn told(
+        &self,
+        inbox: &Inbox,
+        ended: Result<(), Error>,
+        ledger: &Ledger,
+        report: &mut Report,
+    ) -> Result<bool, Error> {
+        let error = match ended {
+            Ok(()) => None,
+            Err(Error::Stopped) => return Ok(true),
+            Err(error) if error.is_of_one_inbox() => Some(error),
+            // The next inbox would meet the same disk and the same ledger.
+            Err(error) => return Err(error),
+        };
+        let own = self.store.own(inbox);
+        let said = error.as_ref().map(Error::to_string);
+        for agreement in &own {
+            ledger.visited(agreement.name.as_str(), said.as_deref(), (self.now)())?;
+        }
+        if let (Some(error), Some(first)) = (error, own.first()) {
+            report.problems.push(Problem {
+                agreement: Some(first.name.to_string()),
+                tenant: None,
+                error,
+            });
+        }
+        Ok(false)
+    }
+
+    /// Somebody must have said for whom and what for each agreement's data is.
+    fn check_purposes(&self) -> Result<(), Error> {
+        let is_for_nobody = |agreement: &&Agreement| {
+            let mut tenants = self.store.tenants_of(agreement.name.as_str());
+            agreement.unrestricted.is_none() && tenants.next().is_none()
+        };
+        let mut agreements = self.store.agreements.iter();
+        match agreements.find(is_for_nobody) {
+            None => Ok(()),
+            Some(agreement) => Err(Error::Request(format!(
+                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
+                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration; or let \
+                 tenants have what each may see: [tenant.NAME]",
+                agreement.name
+            ))),
+        }
+    }
+
+    /// The dataset of the whole. It is not made where nobody is to have the whole.
+    fn dataset(&self) -> Result<Dataset, Error> {
+        let mut agreements = self.store.agreements.iter();
+        let is_wanted = agreements.any(|agreement| agreement.unrestricted.is_some());
+        match Dataset::at(&self.store.dataset).filter(|_| !is_wanted) {
+            Some(dataset) => Ok(dataset),
+            None => Dataset::open(&self.store.dataset),
+        }
     }
 
     /// The inboxes of the store, each once.
@@ -205,10 +313,41 @@ impl<'a> Sync<'a> {
         inboxes
     }
 
-    /// A new ledger takes up what stands in the dataset, so that nothing is published twice.
-    fn adopt(&self, ledger: &Ledger, dataset: &Dataset) -> Result<(), Error> {
+    /// A new ledger takes up what stands in the datasets, so that nothing is published twice.
+    fn adopt(&self, ledger: &mut Ledger, dataset: &Dataset) -> Result<(), Error> {
+        let now = (self.now)();
         for (directory, manifest) in dataset.deliveries()? {
-            ledger.adopt(&manifest.record(directory, (self.now)()))?;
+            ledger.adopt(&manifest.record(directory, now))?;
+        }
+        for tenant in &self.store.tenants {
+            // A tenant whose dataset cannot be read says so itself.
+            let Some(dataset) = Dataset::at(&tenant.dataset) else {
+                continue;
+            };
+            let mut deliveries = dataset.deliveries().unwrap_or_default();
+            deliveries.retain(|(_, manifest)| {
+                let mut agreements = self.store.agreements.iter();
+                agreements.any(|agreement| agreement.name.as_str() == manifest.agreement)
+            });
+            deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+            for (directory, manifest) in deliveries {
+                let counts = manifest.share();
+                let record = manifest.record(directory, now);
+                ledger.adopt_share(&record, tenant.name.as_str(), &counts)?;
+            }
+        }
+        // Whoever has not got what the spool still holds gets it.
+        for record in ledger.all()? {
+            let spooled = Spooled::new(
+                &self.store.spool(),
+                &record.agreement,
+                &record.transfer_uuid,
+            )?;
+            if spooled.whole().is_some() {
+                let tenants = self.store.tenants_of(&record.agreement);
+                let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
+                ledger.share_out(record.id, &names, now)?;
+            }
         }
         Ok(())
     }
@@ -218,14 +357,21 @@ impl<'a> Sync<'a> {
         let spool = self.store.spool();
         let max_age = crate::calendar::days(self.store.max_age_days);
         let now = (self.now)();
-        let removed = spool::remove_older(&spool, max_age, now)?;
-        let names = |record: &Record| {
-            removed.iter().any(|path| {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy();
-                name == record.transfer_uuid
-            })
+        let is_of = |path: &Path, record: &Record| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            name == record.transfer_uuid
         };
-        for record in ledger.all()?.iter().filter(|record| names(record)) {
+        let mut needed = Vec::new();
+        for record in ledger.all()? {
+            if record.state.is_published() && ledger.is_needed(record.id)? {
+                needed.push(record);
+            }
+        }
+        // The server may have nothing of it any more: it stays until the tenant has it or a person says otherwise.
+        let is_needed = |path: &Path| needed.iter().any(|record| is_of(path, record));
+        let removed = spool::remove_older(&spool, max_age, now, is_needed)?;
+        let is_removed = |record: &&Record| removed.iter().any(|path| is_of(path, record));
+        for record in ledger.all()?.iter().filter(is_removed) {
             tracing::warn!(
                 agreement = record.agreement,
                 transfer = record.transfer_uuid,

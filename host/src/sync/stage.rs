@@ -27,6 +27,30 @@ pub(super) struct Staged {
     pub(super) broken: Option<DataError>,
 }
 
+/// Scans an extract only to judge it.
+pub(super) fn examine(
+    scan: Scan,
+    input: impl Read,
+    progress: impl Fn(u64),
+) -> Result<Staged, Error> {
+    // The table with the fewest rows: what is said of the whole does not depend on the tables asked for.
+    let mut batches = scan.table("delivery_start").read_all(input)?;
+    let mut broken = None;
+    while let Some(batch) = batches.next() {
+        match batch {
+            Ok(_) => {}
+            Err(Error::Data(error)) => broken = Some(error),
+            Err(error) => return Err(error),
+        }
+        progress(batches.rows_read());
+    }
+    Ok(Staged {
+        summary: batches.summary()?,
+        rows: BTreeMap::new(),
+        broken,
+    })
+}
+
 /// Scans an extract and writes all of its tables, empty ones too.
 ///
 /// Scanning and writing are two threads: each takes about as long as the other.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -11,11 +11,12 @@ use super::fetch::{Fetch, Fetched};
 use super::publish::{Publisher, counts, objection};
 use super::run::{Problem, Published, Report, SetAside};
 use super::settle::{digest, settle};
-use super::stage::{Staged, stage};
+use super::stage::{Staged, examine, stage};
+use super::tenants::Tenants;
 use super::{Connection, Observer, Stop};
 use crate::agreement::Agreement;
 use crate::config::Store;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, delivery_name};
 use crate::error::Error;
 use crate::ledger::{Ledger, Reason, Record, State};
 use crate::report::Level;
@@ -34,12 +35,40 @@ pub(super) struct Visit<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) ledger: &'a mut Ledger,
     pub(super) dataset: &'a Dataset,
+    pub(super) tenants: &'a Tenants<'a>,
     pub(super) report: &'a mut Report,
 }
 
 impl<'a> Visit<'a> {
     /// Takes everything that is ready.
-    pub(super) fn run(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
+    pub(super) fn run(&mut self) -> Result<(), Error> {
+        let Some(mut connection) = self.connection() else {
+            return Ok(());
+        };
+        self.take_all(&mut connection)
+    }
+
+    /// Removes from the server, and then from the spool, what all tenants have by now.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        let mut is_left = false;
+        for record in self.under_way(&[State::Published, State::DataRemoved])? {
+            // What has no tenants was settled at once, or could not be.
+            let has_tenants = !self.tenants.of(&record.agreement).is_empty();
+            is_left |= has_tenants && self.may_settle(&record)?;
+        }
+        if let Some(mut connection) = self.connection().filter(|_| is_left) {
+            self.stop.check()?;
+            self.settle_published(&mut connection)?;
+        }
+        self.clear_spool()
+    }
+
+    fn connection(&self) -> Option<Connection<'a>> {
+        let own = self.store.own(self.inbox);
+        own.first().copied().map(Connection::new)
+    }
+
+    fn take_all(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
         self.recover()?;
         self.settle_published(connection)?;
         let inventory = discover(
@@ -83,17 +112,39 @@ impl<'a> Visit<'a> {
                 self.ledger.published(record.id, (self.now)())?;
             }
         }
+        self.clear_spool()
+    }
+
+    /// Removes extracts from the spool that are done with.
+    fn clear_spool(&self) -> Result<(), Error> {
         for agreement in self.store.own(self.inbox) {
             let directory = self.store.spool().join(agreement.name.as_str());
             for path in spool::entries(&directory)? {
                 let transfer = path.file_stem().unwrap_or_default().to_string_lossy();
                 let known = self.ledger.find(agreement.name.as_str(), &transfer)?;
-                if known.is_some_and(|known| known.state == State::Done) {
+                let Some(known) = known.filter(|known| known.state == State::Done) else {
+                    continue;
+                };
+                if !self.ledger.is_needed(known.id)? {
                     self.spooled(agreement.name.as_str(), &transfer)?.remove()?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether the server's copy of a published delivery may go: every tenant that is well has it, and the spool
+    /// keeps it for the others.
+    fn may_settle(&self, record: &Record) -> Result<bool, Error> {
+        if !self.tenants.is_settled(record.id) {
+            return Ok(false);
+        }
+        if !self.ledger.is_needed(record.id)? {
+            return Ok(true);
+        }
+        // Whoever was stopped may be well all the same.
+        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
+        Ok(!self.tenants.is_stopped() && spooled.whole().is_some())
     }
 
     /// Removes from the server what is published.
@@ -103,6 +154,9 @@ impl<'a> Visit<'a> {
             let Some(agreement) = self.agreement(&record.agreement) else {
                 continue;
             };
+            if !self.may_settle(&record)? {
+                continue;
+            }
             let settled = self.settle(&record, connection);
             self.unless_of_one_file(agreement, settled)?;
         }
@@ -117,9 +171,11 @@ impl<'a> Visit<'a> {
             record,
             (self.now)(),
         )?;
-        self.spooled(&record.agreement, &record.transfer_uuid)?
-            .remove()?;
-        crate::hook::reached("spool-removed");
+        if !self.ledger.is_needed(record.id)? {
+            self.spooled(&record.agreement, &record.transfer_uuid)?
+                .remove()?;
+            crate::hook::reached("spool-removed");
+        }
         Ok(())
     }
 
@@ -156,6 +212,8 @@ impl<'a> Visit<'a> {
             known.file_name == found.data.name.as_str() && known.size == found.data.stat.size
         };
         match known {
+            // It is on its way to the tenants, and goes when they have it.
+            Some(known) if known.state.is_published() && !self.may_settle(&known)? => Ok(()),
             Some(known) if known.state.is_published() => self.again(&known, found, connection),
             Some(known) if known.state == State::SetAside && known.reason_is(GONE) => {
                 self.fetch(agreement, found, Some(known), connection)
@@ -195,15 +253,13 @@ impl<'a> Visit<'a> {
         if spooled.whole().is_some() {
             return self.publish_spooled(agreement, &record, &spooled, scan, Some(connection));
         }
-        let staging = self
-            .dataset
-            .staging(agreement.name.as_str(), &record.transfer_uuid)?;
+        let staging = self.staging(agreement, &record)?;
         self.observer.begins(found.data.name.as_str(), stat.size);
         let fetch = Fetch {
             found,
             spooled: &spooled,
             from: spooled.part_size().min(stat.size),
-            staging: &staging,
+            staging: staging.as_deref(),
             observer: self.observer,
             stop: self.stop,
         };
@@ -214,7 +270,7 @@ impl<'a> Visit<'a> {
                 agreement,
                 &record,
                 &spooled,
-                &staging,
+                staging.as_deref(),
                 sha256,
                 *staged,
                 Some(connection),
@@ -244,16 +300,29 @@ impl<'a> Visit<'a> {
         };
         let open = || File::open(&path).map_err(Error::file(&path));
         let sha256 = spool::digest(open()?).map_err(Error::file(&path))?;
-        let staging = self
-            .dataset
-            .staging(agreement.name.as_str(), &record.transfer_uuid)?;
+        let staging = self.staging(agreement, record)?;
         self.observer.begins(&record.file_name, record.size);
         self.observer.downloaded(record.size);
-        let staged = stage(scan, open()?, &staging, |rows| self.observer.scanned(rows));
+        let rows = |rows| self.observer.scanned(rows);
+        let staged = match &staging {
+            Some(staging) => stage(scan, open()?, staging, rows),
+            None => examine(scan, open()?, rows),
+        };
         self.observer.ends();
+        let staging = staging.as_deref();
         self.judge(
-            agreement, record, spooled, &staging, sha256, staged, connection,
+            agreement, record, spooled, staging, sha256, staged, connection,
         )
+    }
+
+    /// Where the tables of the whole are made ready; none if nobody is to have the whole.
+    fn staging(&self, agreement: &Agreement, record: &Record) -> Result<Option<PathBuf>, Error> {
+        let wanted = agreement.unrestricted.as_ref();
+        let staging = wanted.map(|_| {
+            self.dataset
+                .staging(agreement.name.as_str(), &record.transfer_uuid)
+        });
+        staging.transpose()
     }
 
     /// Publishes a delivery that is in the spool and staged, or sets it aside.
@@ -266,7 +335,7 @@ impl<'a> Visit<'a> {
         agreement: &'a Agreement,
         record: &Record,
         spooled: &Spooled,
-        staging: &Path,
+        staging: Option<&Path>,
         sha256: String,
         staged: Result<Staged, Error>,
         connection: Option<&mut Connection<'_>>,
@@ -291,34 +360,66 @@ impl<'a> Visit<'a> {
             Some(task) => self.ledger.newest_published(&record.agreement, task)?,
             None => None,
         };
+        let tenants = self.tenants.of(&record.agreement);
+        if !tenants.is_empty() {
+            self.ledger.share_out(record.id, &tenants, now)?;
+            crate::hook::reached("shared-out");
+        }
         let remarks = remarks(&staged, &record, newest.as_deref());
+        match staging {
+            Some(staging) => self.publish_whole(agreement, &record, &staged, staging, remarks)?,
+            None => {
+                for remark in remarks {
+                    tracing::warn!("{remark}");
+                }
+                let date = record.production_date().unwrap_or_default();
+                let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
+                self.ledger.publishing(record.id, name, now)?;
+                self.ledger.published(record.id, now)?;
+            }
+        }
+        self.tenants.add(record.id)?;
+        let record = self.again_from_ledger(&record)?;
+        if !self.may_settle(&record)? {
+            return Ok(());
+        }
+        match connection {
+            Some(connection) => self.settle(&record, connection),
+            None => {
+                self.ledger.removed(record.id, State::Done, now)?;
+                spooled.remove()
+            }
+        }
+    }
+
+    /// Publishes all of a delivery, for whoever may see everything.
+    fn publish_whole(
+        &mut self,
+        agreement: &'a Agreement,
+        record: &Record,
+        staged: &Staged,
+        staging: &Path,
+        remarks: Vec<String>,
+    ) -> Result<(), Error> {
         let publisher = Publisher {
             connector: self.connector,
             dataset: self.dataset,
             agreement,
             purpose: agreement.unrestricted.as_deref().unwrap_or_default(),
-            now,
+            now: (self.now)(),
         };
-        let directory = publisher.publish(self.ledger, &record, &staged, staging)?;
+        let directory = publisher.publish(self.ledger, record, staged, staging)?;
         tracing::info!(directory, records = record.counts.records, "published");
         self.report.published.push(Published {
             agreement: record.agreement.clone(),
+            tenant: None,
             file_name: record.file_name.clone(),
             directory: Path::new(&format!("agreement={}", record.agreement)).join(directory),
             records: record.counts.records,
             persons: record.counts.persons,
             remarks,
         });
-        match connection {
-            Some(connection) => {
-                let record = self.again_from_ledger(&record)?;
-                self.settle(&record, connection)
-            }
-            None => {
-                self.ledger.removed(record.id, State::Done, now)?;
-                spooled.remove()
-            }
-        }
+        Ok(())
     }
 
     fn set_aside(&mut self, record: &Record, reason: &Reason) -> Result<(), Error> {
@@ -465,7 +566,8 @@ impl<'a> Visit<'a> {
             Err(error) if error.is_of_one_file() => {
                 tracing::error!(%error);
                 self.report.problems.push(Problem {
-                    agreement: agreement.name.to_string(),
+                    agreement: Some(agreement.name.to_string()),
+                    tenant: None,
                     error,
                 });
                 Ok(())

@@ -8,6 +8,8 @@
 //! - `latest_delivery`: for each number, the delivery that holds
 //! - `T`: the rows of table `T` as they are now. Events, and records that are of no person, are all there, for no
 //!   delivery replaces them.
+//! - `out_of_scope`, in a tenant's dataset: who has left its scope. A person's rows end with the delivery that says so,
+//!   unless a later one brings the person again.
 //! - `pnr_resolution`: from numbers that are no longer valid to those that are
 //!
 //! Everything is by agreement: two agreements deliver the same number at different times and with different tables.
@@ -46,6 +48,15 @@ const RESOLUTION: &str = "pnr_resolution";
 
 /// The table of the 001 records, which say whom a delivery replaces.
 const PERSON: &str = "person";
+
+/// The table in which a tenant is told who is no longer in its scope. Its name is of the host, so no catalog has it.
+const LEFT: &str = crate::view::OUT_OF_SCOPE;
+
+/// What that view says.
+const LEFT_MEANING: &str = "persons who were in scope and no longer are, and why";
+
+/// The table of events.
+const EVENT: &str = "event";
 
 /// Record types that are keyed by a number and yet never replaced: events, and receipts for subscriptions.
 const ONLY_ADDED: [&str; 2] = ["099", "997"];
@@ -89,7 +100,8 @@ pub fn sql(dialect: Dialect, catalog: &Catalog, options: &ViewsOptions) -> Resul
 
 /// A view of a table.
 struct View<'a> {
-    table: &'a Table,
+    name: &'a str,
+    description: &'a str,
     /// The column of the number whose latest delivery holds; none where every delivery does.
     key: Option<&'a str>,
 }
@@ -113,7 +125,7 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
     };
     for name in options.tables.iter().flatten() {
         let is_own = name == LATEST || name == RESOLUTION;
-        if !is_own && catalog.table(name).is_none() {
+        if !is_own && name != LEFT && catalog.table(name).is_none() {
             return Err(Error::Request(format!(
                 "there is no table {name:?}; `cprflow tables` lists them, and {LATEST} and {RESOLUTION} are views too"
             )));
@@ -147,8 +159,19 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
                     .left_out
                     .push(format!("{}: its column {key} is not published", table.name));
             }
-            key => views.tables.push(View { table, key }),
+            key => views.tables.push(View {
+                name: &table.name,
+                description: &table.description,
+                key,
+            }),
         }
+    }
+    if published.has(LEFT) && is_wanted(LEFT) {
+        views.tables.push(View {
+            name: LEFT,
+            description: LEFT_MEANING,
+            key: None,
+        });
     }
     views.latest |= views.tables.iter().any(|view| view.key.is_some());
     if views.latest && !published.has_column(PERSON, "pnr") {
@@ -181,9 +204,13 @@ struct Script<'a> {
 impl Script<'_> {
     fn write(&self) -> String {
         let mut sql = self.head();
-        let names = || self.views.tables.iter().map(|view| &view.table.name);
+        let names = || self.views.tables.iter().map(|view| view.name);
         if self.views.latest && names().all(|name| name != PERSON) {
             sql.push_str(&self.published(PERSON));
+        }
+        let needs_left = self.views.latest || names().any(|name| name == EVENT);
+        if self.has_left() && needs_left && names().all(|name| name != LEFT) {
+            sql.push_str(&self.published(LEFT));
         }
         for name in names() {
             sql.push_str(&self.published(name));
@@ -225,20 +252,29 @@ impl Script<'_> {
         format!("{}{source}", comment(&what))
     }
 
+    /// Whether it is told who has left.
+    fn has_left(&self) -> bool {
+        self.options.published.has_column(LEFT, "pnr")
+    }
+
     fn latest(&self) -> String {
-        let what = "latest_delivery: for each number the delivery that holds, which is the latest with a 001 for it";
-        let query = "\
-SELECT agreement, pnr, max(delivery) AS delivery
-FROM published_person
-WHERE pnr IS NOT NULL
-GROUP BY agreement, pnr";
+        let (what, query) = match self.has_left() {
+            false => (LATEST_OF_ALL, LATEST_OF_ALL_QUERY),
+            true => (LATEST_IN_SCOPE, LATEST_IN_SCOPE_QUERY),
+        };
         format!("{}{}", comment(what), self.create(LATEST, query))
+    }
+
+    /// The condition on events that they are not of somebody who has left since.
+    fn still_in_scope(&self, view: &View) -> Option<&'static str> {
+        let has_number = self.options.published.has_column(view.name, "pnr");
+        (view.name == EVENT && has_number && self.has_left()).then_some(STILL_IN_SCOPE)
     }
 
     /// A table as it is now.
     fn current(&self, view: &View) -> String {
-        let name = &view.table.name;
-        let what = format!("{name}: {}", view.table.description);
+        let name = view.name;
+        let what = format!("{name}: {}", view.description);
         let from = self.dialect.identifier(&format!("published_{name}"));
         let (state, query) = match view.key {
             Some(key) => {
@@ -257,7 +293,12 @@ SEMI JOIN latest_delivery AS latest
             None => {
                 let has_line = self.options.published.has_column(name, "line");
                 let line = if has_line { ", line" } else { "" };
-                let query = format!("SELECT *\nFROM {from}\nORDER BY delivery, agreement{line}");
+                let query = match self.still_in_scope(view) {
+                    None => format!("SELECT *\nFROM {from}\nORDER BY delivery, agreement{line}"),
+                    Some(still) => format!(
+                        "SELECT delivered.*\nFROM {from} AS delivered\n{still}\nORDER BY delivery, agreement{line}"
+                    ),
+                };
                 ("of all deliveries, in the order of applying them", query)
             }
         };
@@ -270,6 +311,38 @@ SEMI JOIN latest_delivery AS latest
         format!("{create} {view} AS\n{query};\n")
     }
 }
+
+const LATEST_OF_ALL: &str = "latest_delivery: for each number the delivery that holds, which is the latest with a 001 for it";
+
+const LATEST_OF_ALL_QUERY: &str = "\
+SELECT agreement, pnr, max(delivery) AS delivery
+FROM published_person
+WHERE pnr IS NOT NULL
+GROUP BY agreement, pnr";
+
+const LATEST_IN_SCOPE: &str = "\
+latest_delivery: for each number the delivery that holds, which is the latest with a 001 for it.
+Whoever is out of scope in that one or since has none.";
+
+const LATEST_IN_SCOPE_QUERY: &str = "\
+SELECT agreement, pnr, max(delivery) AS delivery
+FROM (
+  SELECT agreement, pnr, delivery, CAST(NULL AS STRING) AS left_with FROM published_person
+  UNION ALL
+  SELECT agreement, pnr, delivery, delivery AS left_with FROM published_out_of_scope
+) AS said
+WHERE pnr IS NOT NULL
+GROUP BY agreement, pnr
+HAVING coalesce(max(left_with), '') < max(delivery)";
+
+const STILL_IN_SCOPE: &str = "\
+LEFT JOIN (
+  SELECT agreement AS left_agreement, pnr AS left_pnr, max(delivery) AS left_with
+  FROM published_out_of_scope
+  GROUP BY agreement, pnr
+) AS since
+  ON left_agreement = delivered.agreement AND left_pnr = delivered.pnr
+WHERE left_with IS NULL OR left_with < delivery";
 
 /// Lines of comment. Whatever is told in it stays in it.
 fn comment(text: &str) -> String {

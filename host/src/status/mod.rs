@@ -1,8 +1,12 @@
 //! How things stand: what was published, what waits, what a person has to look at.
 
+mod tenants;
+
 use cprflow_connector::layout;
 use jiff::Timestamp;
 use serde::Serialize;
+
+pub use tenants::TenantStatus;
 
 use crate::agreement::{Agreement, Environment};
 use crate::calendar::{danish_time, days_since, working_days_between};
@@ -32,6 +36,8 @@ pub struct Status {
     pub set_aside: Vec<Record>,
     /// Files in the inbox that are nobody's, or no delivery yet.
     pub strays: Vec<Stray>,
+    /// The tenants who may see the agreement's data.
+    pub tenants: Vec<TenantStatus>,
     /// CPR's working days since something was published; none if nothing ever was.
     pub silent_working_days: Option<u32>,
     /// What a person should know or do, in words, with whether it needs doing.
@@ -110,7 +116,10 @@ impl Look<'_> {
             remarks: Vec::new(),
             strays,
             visit,
+            tenants: Vec::new(),
         };
+        let (tenants, of_tenants) = self.tenants(ledger, &records)?;
+        status.tenants = tenants;
         let remarks = [
             self.of_visits(&status),
             self.of_silence(&status),
@@ -119,6 +128,7 @@ impl Look<'_> {
             self.of_strays(&status),
             of_initial_load(&published),
             self.of_record_types(ledger, &published),
+            of_tenants,
         ];
         status.remarks = remarks.into_iter().flatten().collect();
         Ok(status)
@@ -215,7 +225,12 @@ impl Look<'_> {
         else {
             return Vec::new();
         };
-        let seen = Dataset::tables_seen(&self.store.dataset, self.agreement.name.as_str());
+        let name = self.agreement.name.as_str();
+        if !Dataset::has_deliveries(&self.store.dataset, name).unwrap_or_default() {
+            // Everything goes to tenants, each of which sees a part only.
+            return Vec::new();
+        }
+        let seen = Dataset::tables_seen(&self.store.dataset, name);
         // The ledger knows what was published; a dataset that was moved away is no reason to fail.
         let Ok(seen) = seen else { return Vec::new() };
         let came = |record_type: &str| {

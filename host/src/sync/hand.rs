@@ -1,0 +1,472 @@
+//! Handing a delivery to a tenant: its policy's scan of the extract in the spool becomes a directory of its dataset.
+//!
+//! In this order, and each step is durable before the next begins: the tables stand ready beside the dataset, the
+//! ledger gives the delivery its number, the roster that it leaves is kept under that number, the directory gets its
+//! name, the ledger hears of it, and the older roster goes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+
+use super::Stop;
+use super::pool::{Pulse, Work};
+use super::run::Published;
+use crate::agreement::AgreementName;
+use crate::config::{Configuration, Store};
+use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
+use crate::error::Error;
+use crate::ledger::{Ledger, Record, ShareState};
+use crate::parquet_out::ParquetDirectory;
+use crate::policy::Policy;
+use crate::pseudonym::PseudonymKey;
+use crate::report::Level;
+use crate::roster::Rosters;
+use crate::sandbox::Connector;
+use crate::scan::Scan;
+use crate::selected::Selected;
+use crate::spool::Spooled;
+use crate::tenant::{Tenant, policy_digest};
+
+/// A tenant that is ready to get deliveries: its files are read, and the component takes its policy.
+pub(super) struct Ready<'a> {
+    pub(super) tenant: &'a Tenant,
+    policy: Policy,
+    digest: String,
+    key: Option<PseudonymKey>,
+    pub(super) dataset: Dataset,
+}
+
+/// The scan of what a tenant would get of a delivery of an agreement if it came now. The tenant's roster is read, and
+/// stays as it is.
+///
+/// It takes [`Scan::read_selected`]. The agreement can go without a name where the tenant sees one only.
+pub fn tenant_scan(
+    connector: &Connector,
+    configuration: &Configuration,
+    tenant: &str,
+    agreement: Option<&str>,
+) -> Result<Scan, Error> {
+    let tenant = configuration.tenant(tenant)?;
+    let names: Vec<_> = tenant
+        .agreements
+        .iter()
+        .map(AgreementName::as_str)
+        .collect();
+    let agreement = match (agreement, names.as_slice()) {
+        (Some(name), _) if tenant.sees(name) => name,
+        (None, [only]) => only,
+        (Some(_), _) => {
+            return Err(Error::Request(format!(
+                "tenant {} may not see data of that agreement, only of {}",
+                tenant.name,
+                names.join(", ")
+            )));
+        }
+        (None, _) => {
+            return Err(Error::Request(format!(
+                "tenant {} may see data of several agreements; say which this is of, with --agreement: {}",
+                tenant.name,
+                names.join(", ")
+            )));
+        }
+    };
+    let is_of = |store: &&Store| {
+        let mut own = store.agreements.iter();
+        own.any(|own| own.name.as_str() == agreement)
+    };
+    let store = configuration.stores.iter().find(is_of);
+    let mut roster = None;
+    if let Some(store) = store
+        && let Some(ledger) = Ledger::open_to_read(&store.state)?
+    {
+        let newest = ledger.newest_share(tenant.name.as_str(), agreement)?;
+        roster = read_roster(&store.state, tenant, agreement, newest)?;
+    }
+    Ok(Ready::new(connector, tenant)?.scan(connector, roster))
+}
+
+impl<'a> Ready<'a> {
+    /// Makes a tenant ready, or says what is wrong with it.
+    pub(super) fn new(connector: &Connector, tenant: &'a Tenant) -> Result<Self, Error> {
+        let policy = tenant.policy()?;
+        connector.view(&policy)?;
+        let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| {
+            Error::Request(format!("{} can be no dataset", tenant.dataset.display()))
+        })?;
+        Ok(Self {
+            tenant,
+            digest: policy_digest(&policy),
+            policy,
+            key: tenant.pseudonym_key()?,
+            dataset,
+        })
+    }
+
+    /// Makes its dataset ready too.
+    pub(super) fn open(self) -> Result<Self, Error> {
+        let dataset = Dataset::open(&self.tenant.dataset)?;
+        dataset.clear_staging()?;
+        Ok(Self { dataset, ..self })
+    }
+
+    /// The scan of what the tenant may see.
+    fn scan(&self, connector: &Connector, roster: Option<Vec<u8>>) -> Scan {
+        let mut scan = Scan::new(connector)
+            .limits(self.tenant.limits.sandbox())
+            .policy(&self.policy);
+        if let Some(roster) = roster {
+            scan = scan.roster(roster);
+        }
+        if let Some(key) = &self.key {
+            scan = scan.pseudonym_key(key.clone());
+        }
+        scan
+    }
+}
+
+/// What hands deliveries to tenants, from any thread.
+pub(super) struct Hand<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) store: &'a Store,
+    /// A connection of the threads' own: the one of the run is in use while they work.
+    pub(super) ledger: Mutex<Ledger>,
+    pub(super) stop: &'a Stop,
+    pub(super) now: fn() -> Timestamp,
+}
+
+/// Tables that are ready to be published.
+struct Staged {
+    directory: PathBuf,
+    rows: BTreeMap<String, u64>,
+    selected: Selected,
+    roster: Vec<u8>,
+}
+
+impl Hand<'_> {
+    /// Publishes a delivery to a tenant; none if it has it already or shall not have it.
+    pub(super) fn publish(
+        &self,
+        ready: &Ready<'_>,
+        work: &Work,
+        pulse: &Pulse,
+    ) -> Result<Option<Published>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let (record, share) = {
+            let ledger = self.ledger();
+            (
+                ledger.delivery(work.delivery)?,
+                ledger.share(work.delivery, tenant)?,
+            )
+        };
+        let (Some(record), Some(share)) = (record, share) else {
+            return Ok(None);
+        };
+        if share.state.is_settled() {
+            return Ok(None);
+        }
+        if share.state == ShareState::Publishing
+            && let Some(name) = &share.directory
+            && let Some(manifest) = ready.dataset.manifest(&record.agreement, name)?
+            && manifest.transfer_uuid == record.transfer_uuid
+        {
+            // An earlier run was killed before the ledger heard of it.
+            return self.published(ready, &record, &manifest).map(Some);
+        }
+        let staged = self.stage(ready, &record, pulse)?;
+        crate::hook::reached("tenant-scanned");
+        let date = record.production_date().unwrap_or_default();
+        let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
+        let now = (self.now)();
+        let (sequence, directory) = self
+            .ledger()
+            .share_publishing(record.id, tenant, name, now)?;
+        crate::hook::reached("tenant-publishing");
+        let roster = self.next_roster(ready, &record, &directory, &staged)?;
+        self.rosters(tenant, &record.agreement)
+            .write(sequence, &roster)?;
+        crate::hook::reached("roster-written");
+        let manifest = self.manifest(ready, &record, sequence, &staged, now);
+        manifest.write(&staged.directory)?;
+        ready
+            .dataset
+            .publish(&staged.directory, &record.agreement, &directory)?;
+        self.published(ready, &record, &manifest).map(Some)
+    }
+
+    /// Tells the ledger what stands in the tenant's dataset.
+    fn published(
+        &self,
+        ready: &Ready<'_>,
+        record: &Record,
+        manifest: &Manifest,
+    ) -> Result<Published, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let counts = manifest.share();
+        self.ledger()
+            .share_published(record.id, tenant, &counts, (self.now)())?;
+        crate::hook::reached("tenant-published");
+        self.rosters(tenant, &record.agreement)
+            .remove_older(manifest.sequence)?;
+        crate::hook::reached("roster-settled");
+        let name = manifest.name();
+        tracing::info!(
+            tenant,
+            agreement = record.agreement,
+            transfer = record.transfer_uuid,
+            directory = name,
+            rows = counts.rows,
+            "published to a tenant"
+        );
+        Ok(Published {
+            agreement: record.agreement.clone(),
+            tenant: Some(tenant.to_owned()),
+            file_name: record.file_name.clone(),
+            directory: Path::new(&format!("agreement={}", record.agreement)).join(name),
+            records: counts.rows,
+            persons: counts.persons,
+            remarks: match (counts.entered, counts.left) {
+                (0, 0) => Vec::new(),
+                (entered, left) => vec![format!(
+                    "{entered} persons entered the scope, {left} left it"
+                )],
+            },
+        })
+    }
+
+    /// Scans the extract by the tenant's policy and writes every table of it, empty ones too.
+    fn stage(&self, ready: &Ready<'_>, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
+        let limits = &ready.tenant.limits;
+        let spooled = Spooled::new(
+            &self.store.spool(),
+            &record.agreement,
+            &record.transfer_uuid,
+        )?;
+        let path = spooled.whole().ok_or_else(|| {
+            Error::Request(format!(
+                "its extract is gone from the spool: order its persons anew (`cprflow subscription reorder`), and set \
+                 this one aside: cprflow set-aside {} --tenant {} --reason …",
+                record.transfer_uuid, ready.tenant.name
+            ))
+        })?;
+        let roster = self.roster(ready, &record.agreement)?;
+        let directory = ready
+            .dataset
+            .staging(&record.agreement, &record.transfer_uuid)?;
+        let scan = ready.scan(self.connector, roster);
+        let mut batches = scan.read_selected(|| {
+            let file = File::open(path)?;
+            Ok(Watched {
+                file,
+                pulse,
+                stop: self.stop,
+            })
+        })?;
+        let mut tables = ParquetDirectory::create(&directory, false)?;
+        let mut rows = BTreeMap::new();
+        let view = batches.view().cloned();
+        for table in view.iter().flat_map(|view| view.tables()) {
+            rows.insert(table.name.clone(), 0);
+            if let Some(schema) = table.schema(None) {
+                tables.begin_table(&table.name, schema)?;
+            }
+        }
+        let (mut all, mut bytes) = (0_u64, 0_u64);
+        while let Some(batch) = batches.next().transpose()? {
+            pulse.beat();
+            self.stop.check()?;
+            let count = batch.batch.num_rows() as u64;
+            all += count;
+            bytes += batch.batch.get_array_memory_size() as u64;
+            within("limits.rows", all, limits.rows)?;
+            within("limits.output_mb", bytes >> 20, limits.output >> 20)?;
+            within(
+                "limits.total_seconds",
+                pulse.elapsed().as_secs(),
+                limits.total.as_secs(),
+            )?;
+            tables.write(&batch.table, &batch.batch)?;
+            *rows.entry(batch.table).or_default() += count;
+        }
+        let roster = batches.roster()?;
+        let selected = batches
+            .selected()
+            .ok_or_else(|| Error::Request("the scan has not chosen anybody".to_owned()))?;
+        tables.finish()?;
+        Ok(Staged {
+            directory,
+            rows,
+            selected,
+            roster,
+        })
+    }
+
+    /// Who was in scope after the delivery before.
+    fn roster(&self, ready: &Ready<'_>, agreement: &str) -> Result<Option<Vec<u8>>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let newest = self.ledger().newest_share(tenant, agreement)?;
+        read_roster(&self.store.state, ready.tenant, agreement, newest)
+    }
+
+    /// Who is in scope after a delivery.
+    ///
+    /// One that comes late says how things were before the newer ones. Whoever left in it may have come again since,
+    /// and must be told to leave one day: nobody is taken off the roster by it.
+    fn next_roster<'b>(
+        &self,
+        ready: &Ready<'_>,
+        record: &Record,
+        directory: &str,
+        staged: &'b Staged,
+    ) -> Result<Cow<'b, [u8]>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let is_late = self
+            .ledger()
+            .has_later_share(tenant, &record.agreement, directory)?;
+        if !is_late || staged.selected.left == 0 {
+            return Ok(staged.roster.as_slice().into());
+        }
+        let Some(before) = self.roster(ready, &record.agreement)? else {
+            return Ok(staged.roster.as_slice().into());
+        };
+        let limits = ready.tenant.limits.sandbox();
+        let joined = self
+            .connector
+            .join_rosters(limits, &staged.roster, &before)?;
+        Ok(joined.into())
+    }
+
+    fn manifest(
+        &self,
+        ready: &Ready<'_>,
+        record: &Record,
+        sequence: u64,
+        staged: &Staged,
+        now: Timestamp,
+    ) -> Manifest {
+        let own = |agreement: &&crate::Agreement| agreement.name.as_str() == record.agreement;
+        let agreement = self.store.agreements.iter().find(own);
+        let Selected {
+            persons,
+            entered,
+            left,
+        } = staged.selected;
+        Manifest {
+            format: 1,
+            agreement: record.agreement.clone(),
+            controller: agreement.and_then(|agreement| agreement.controller.clone()),
+            sequence,
+            transfer_uuid: record.transfer_uuid.clone(),
+            file_name: record.file_name.clone(),
+            metadata_name: record.metadata_name.clone(),
+            sender: record.sender.clone(),
+            size: record.size,
+            sha256: record.counts.sha256.clone(),
+            task_number: record.counts.task_number.clone(),
+            production_date: record.production_date().unwrap_or_default().to_owned(),
+            previous_production_date: record.counts.previous_production_date.clone(),
+            published: now.to_string(),
+            records: staged.rows.values().sum(),
+            rows: staged.rows.clone(),
+            record_types: None,
+            // They are of the whole extract, and tell of persons whom the tenant may not see.
+            findings: Vec::new(),
+            accepted: record
+                .counts
+                .findings
+                .iter()
+                .filter(|finding| finding.level == Level::Error.name())
+                .map(|finding| finding.code.clone())
+                .collect(),
+            component: ComponentIdentity {
+                sha256: self.connector.sha256().to_owned(),
+            },
+            policy: format!("sha256:{}", ready.digest),
+            purpose: ready.tenant.purpose.clone(),
+            tenant: Some(TenantManifest {
+                name: ready.tenant.name.to_string(),
+                church_purpose: ready.tenant.church_purpose.clone(),
+                persons,
+                entered,
+                left,
+            }),
+            written_by: concat!("cprflow ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Removes rosters that are older than those in force.
+    pub(super) fn clear_rosters(&self) -> Result<(), Error> {
+        for agreement in &self.store.agreements {
+            let agreement = agreement.name.as_str();
+            for tenant in self.store.tenants_of(agreement) {
+                let tenant = tenant.name.as_str();
+                if let Some(number) = self.ledger().newest_share(tenant, agreement)? {
+                    self.rosters(tenant, agreement).remove_older(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rosters(&self, tenant: &str, agreement: &str) -> Rosters {
+        Rosters::new(&self.store.state, tenant, agreement)
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The roster that the delivery of that number left. It may be missing only where the tenant has nothing.
+fn read_roster(
+    state: &Path,
+    tenant: &Tenant,
+    agreement: &str,
+    newest: Option<u64>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(number) = newest else {
+        return Ok(None);
+    };
+    let rosters = Rosters::new(state, tenant.name.as_str(), agreement);
+    if let Some(roster) = rosters.read(number)? {
+        return Ok(Some(roster));
+    }
+    if !Dataset::has_deliveries(&tenant.dataset, agreement)? {
+        // Nobody is in a copy that is not there, so nobody has to be told to leave it.
+        return Ok(None);
+    }
+    Err(Error::Request(format!(
+        "{} is gone, and with it who must be told to be out of scope: put it back from a backup; or move what the \
+         tenant has of agreement {agreement} away from {} and order its persons anew (`cprflow subscription reorder`)",
+        rosters.path(number).display(),
+        tenant.dataset.display(),
+    )))
+}
+
+fn within(key: &'static str, used: u64, limit: u64) -> Result<(), Error> {
+    match used > limit {
+        true => Err(Error::TenantLimit { key, limit }),
+        false => Ok(()),
+    }
+}
+
+/// A file that shows that it is read, and ends when it is time to stop.
+struct Watched<'a> {
+    file: File,
+    pulse: &'a Pulse,
+    stop: &'a Stop,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pulse.beat();
+        if self.stop.is_set() {
+            return Err(io::Error::other("stopped"));
+        }
+        self.file.read(buffer)
+    }
+}

@@ -1,0 +1,732 @@
+//! Tenants: one delivery, many parties, each with its own share of it, and none in another's way.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cprflow_connector::generate::{self, Settings};
+use cprflow_tests::cut::Tables;
+use cprflow_tests::extract;
+use cprflow_tests::scope::{Scope, every_text, municipalities, texts};
+use cprflow_tests::trial::{Trial, files, tables, transfer};
+use serde_json::Value;
+
+/// An agreement on the trial's inbox.
+const AGREEMENT: &str = "[agreement.town]\ncontroller = \"The town\"\ninbox = \"inbox\"\n\
+                         files = { name = 'd\\d{6}\\.l431101' }\n";
+
+#[test]
+fn each_tenant_gets_its_own_and_nobody_anything_else() {
+    let trial = Trial::local();
+    let nights = nights(200, 1);
+    let [north, south, ..] = &municipalities(&nights[0])[..] else {
+        panic!("two municipalities")
+    };
+    trial.configure(&format!(
+        "{AGREEMENT}[agreement.other]\ninbox = \"inbox\"\nfiles = {{ name = 'x.*' }}\n{}{}{}",
+        tenant("north", "town", &in_municipality(north)),
+        tenant("south", "town", &in_municipality(south)),
+        tenant("elsewhere", "other", ""),
+    ));
+    let mut scopes = BTreeMap::from([("north", Scope::new(north)), ("south", Scope::new(south))]);
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+        let ended = trial.sync();
+        assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+        for (name, scope) in &mut scopes {
+            let expected = scope.apply(extract);
+            let published = trial.published_to(name);
+            let (directory, manifest) = published.last().unwrap();
+            assert_eq!(published.len(), night + 1);
+            let found = tables(directory);
+            assert!(!found.contains_key("church") && !found.contains_key("unknown_record"));
+            assert_eq!(texts(&found["person"], "pnr"), expected.chosen);
+            assert_eq!(texts(&found["out_of_scope"], "pnr"), expected.left);
+            let own = manifest.tenant.as_ref().unwrap();
+            assert_eq!(
+                (own.persons, own.entered, own.left),
+                (
+                    expected.chosen.len() as u64,
+                    expected.entered.len() as u64,
+                    expected.left.len() as u64
+                )
+            );
+            assert_eq!(manifest.rows["person"], found["person"].len() as u64);
+            assert_eq!(manifest.purpose, format!("what {name} does"));
+            assert!(
+                manifest.policy.starts_with("sha256:"),
+                "{}",
+                manifest.policy
+            );
+            assert_eq!(manifest.controller.as_deref(), Some("The town"));
+        }
+    }
+    assert!(
+        trial.remote().is_empty(),
+        "both have it, so the server's copy goes"
+    );
+    assert!(!trial.dataset().exists(), "nobody is to have the whole");
+    assert!(trial.published_to("elsewhere").is_empty());
+    assert!(is_empty(&trial.path("state/spool/town")));
+    // Nothing of one is with the other: neither a name, nor a directory, nor a number.
+    for (one, other) in [("north", "south"), ("south", "north")] {
+        for file in files(&trial.dataset_of(one)) {
+            let bytes = fs::read(&file).unwrap();
+            let path = file.strip_prefix(trial.dataset_of(one)).unwrap();
+            assert!(!path.to_string_lossy().contains(other));
+            if path.ends_with("_delivery.json") {
+                assert!(!String::from_utf8(bytes).unwrap().contains(other));
+            }
+        }
+    }
+    assert_private(&trial.path("tenants/north"));
+    assert_private(&trial.path("state"));
+    // A tenant of another agreement is refused.
+    let refused = scan(
+        &trial,
+        "elsewhere",
+        &nights[0],
+        &["--agreement", "town", "--table", "person"],
+    );
+    assert_eq!(refused.0, 2);
+    assert!(
+        refused
+            .1
+            .contains("may not see data of that agreement, only of other"),
+        "{}",
+        refused.1
+    );
+}
+
+#[test]
+fn the_whole_is_published_beside_if_it_is_asked_for() {
+    let trial = Trial::local();
+    let extract = extract::small(60, 4);
+    trial.configure(&format!(
+        "{AGREEMENT}unrestricted = \"everything\"\n{}",
+        tenant("here", "town", "")
+    ));
+    put(&trial, 0, &extract);
+    let ended = trial.run("sync", &["--format", "json"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    trial.assert_published(&[&extract]);
+    let report: Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!(report["published"][0]["tenant"], Value::Null);
+    assert_eq!(report["published"][1]["tenant"], "here");
+    let found = tables(&trial.published_to("here")[0].0);
+    assert_eq!(found["person"].len(), 60);
+    assert!(trial.remote().is_empty());
+}
+
+#[test]
+fn a_scan_for_a_tenant_is_what_it_gets() {
+    let trial = Trial::local();
+    let nights = nights(150, 5);
+    let here = &municipalities(&nights[0])[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant("here", "town", &in_municipality(here)),
+        tenant(
+            "hidden",
+            "town",
+            &format!(
+                "numbers = \"pseudonym\"\nkey = {{ file = \"key\" }}\n{}",
+                in_municipality(here)
+            )
+        ),
+    ));
+    key(&trial, "key", 'k');
+    for (night, extract) in nights.iter().enumerate() {
+        let before = contents(&trial.path("state/rosters"));
+        let mut shown = BTreeMap::new();
+        for name in ["here", "hidden"] {
+            let directory = trial.path(&format!("shown-{name}-{night}"));
+            let output = directory.display().to_string();
+            let (code, said) = scan(
+                &trial,
+                name,
+                extract,
+                &["--all", "--format", "parquet", "-o", &output],
+            );
+            assert_eq!(code, 0, "{said}");
+            shown.insert(name, tables(&directory));
+        }
+        assert_eq!(
+            contents(&trial.path("state/rosters")),
+            before,
+            "a look changes nothing"
+        );
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+        for (name, shown) in shown {
+            let (directory, _) = trial.published_to(name).pop().unwrap();
+            assert!(shown == tables(&directory), "{name}, night {night}");
+        }
+    }
+    let (code, said) = scan(&trial, "nobody", &nights[0], &["--table", "person"]);
+    assert_eq!(code, 2);
+    assert!(said.contains("there are: here, hidden"), "{said}");
+}
+
+#[test]
+fn pseudonyms_join_across_tables_and_deliveries_and_lead_nowhere_else() {
+    let trial = Trial::local();
+    let nights = nights(150, 6);
+    let pseudonyms =
+        |file: &str| format!("numbers = \"pseudonym\"\nkey = {{ file = \"{file}\" }}\n");
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant("one", "town", &pseudonyms("one.key")),
+        tenant("two", "town", &pseudonyms("two.key")),
+    ));
+    key(&trial, "one.key", '1');
+    key(&trial, "two.key", '2');
+    let mut numbers = BTreeSet::new();
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+        let lines = extract::lines(extract);
+        let keyed = lines.iter().filter(|line| line.starts_with(b"001"));
+        numbers.extend(keyed.map(|line| String::from_utf8(line[3..13].to_vec()).unwrap()));
+    }
+    let all = |name: &str| -> Vec<Tables> {
+        let published = trial.published_to(name).into_iter();
+        published.map(|(directory, _)| tables(&directory)).collect()
+    };
+    let (one, two) = (all("one"), all("two"));
+    let persons: Vec<_> = one
+        .iter()
+        .map(|night| texts(&night["person"], "pnr"))
+        .collect();
+    assert_eq!(persons[0].len(), 150);
+    assert!(persons.iter().flatten().all(|pseudonym| {
+        pseudonym.len() == 64
+            && pseudonym
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    }));
+    for night in &one {
+        let known = texts(&night["person"], "pnr");
+        for table in ["name", "address", "event"] {
+            let named = texts(&night[table], "pnr");
+            // A status file has no events.
+            let is_some = table == "event" || !named.is_empty();
+            assert!(named.is_subset(&known) && is_some, "{table}");
+        }
+    }
+    assert!(
+        persons[1..]
+            .iter()
+            .all(|night| night.intersection(&persons[0]).count() > 0)
+    );
+    let other: BTreeSet<_> = two
+        .iter()
+        .flat_map(|night| texts(&night["person"], "pnr"))
+        .collect();
+    assert_eq!(
+        persons
+            .iter()
+            .flatten()
+            .filter(|pseudonym| other.contains(*pseudonym))
+            .count(),
+        0
+    );
+    for night in one.iter().chain(&two) {
+        let said = every_text(night);
+        assert_eq!(
+            numbers
+                .iter()
+                .filter(|number| said.contains(*number))
+                .count(),
+            0
+        );
+    }
+}
+
+#[test]
+fn a_broken_tenant_delays_nobody_and_gets_its_deliveries_in_order() {
+    let trial = Trial::local();
+    let nights = nights(150, 7);
+    let with_limit = |rows: u64| {
+        trial.configure(&format!(
+            "{AGREEMENT}{}{}",
+            tenant("small", "town", &format!("limits = {{ rows = {rows} }}\n")),
+            tenant("well", "town", ""),
+        ));
+    };
+    // The first night is too much for it, the others would not be.
+    let least = nights[1..].iter().map(|night| night.len()).max().unwrap();
+    assert!(least * 2 < nights[0].len());
+    with_limit(1_000);
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+        let ended = trial.sync();
+        assert_eq!(ended.code, 2, "{}", ended.text());
+        assert!(
+            ended.stderr.contains(
+                "tenant small, agreement town: it was stopped: more than `limits.rows` allows"
+            ),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(trial.published_to("well").len(), night + 1);
+        assert!(
+            trial.published_to("small").is_empty(),
+            "nothing comes before the first"
+        );
+        assert!(trial.remote().is_empty(), "the spool keeps it");
+    }
+    assert_eq!(spooled(&trial), nights.len());
+    let status = trial.run("status", &[]);
+    assert_eq!(status.code, 1);
+    assert!(
+        status.text().contains(&format!(
+            "tenant small: {} deliveries wait, first d260302.l431101, tried {} times",
+            nights.len(),
+            nights.len()
+        )),
+        "{}",
+        status.text()
+    );
+    // However old, what somebody still needs stays.
+    let old = std::process::Command::new("find")
+        .arg(trial.path("state/spool"))
+        .args([
+            "-name",
+            "*.extract",
+            "-exec",
+            "touch",
+            "-d",
+            "-400 days",
+            "{}",
+            "+",
+        ])
+        .status();
+    assert!(old.unwrap().success());
+    assert_eq!(trial.sync().code, 2);
+    assert_eq!(spooled(&trial), nights.len());
+    with_limit(1_000_000);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let sequences = trial.published_to("small").into_iter();
+    let sequences: Vec<_> = sequences.map(|(_, manifest)| manifest.sequence).collect();
+    assert_eq!(sequences, (1..=nights.len() as u64).collect::<Vec<_>>());
+    for (one, other) in trial
+        .published_to("small")
+        .iter()
+        .zip(trial.published_to("well"))
+    {
+        assert!(tables(&one.0) == tables(&other.0));
+    }
+    assert_eq!(spooled(&trial), 0);
+    assert_eq!(trial.run("status", &[]).code, 0);
+}
+
+#[test]
+fn a_person_decides_for_one_tenant() {
+    let trial = Trial::local();
+    let nights = nights(150, 8);
+    let one = tenant("small", "town", "limits = { rows = 1000 }\n");
+    trial.configure(&format!("{AGREEMENT}{one}{}", tenant("well", "town", "")));
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 2);
+    }
+    // Too late for the one, in time for the other.
+    let aside = |tenant: &str| {
+        trial.run(
+            "set-aside",
+            &[
+                "d260302.l431101",
+                "--tenant",
+                tenant,
+                "--reason",
+                "too large for it",
+            ],
+        )
+    };
+    let refused = aside("well");
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("published already"),
+        "{}",
+        refused.stderr
+    );
+    // A tenant that comes later has not got what was published before, and may still have what the spool holds.
+    trial.configure(&format!(
+        "{AGREEMENT}{one}{}{}",
+        tenant("well", "town", ""),
+        tenant("late", "town", "")
+    ));
+    let status = trial.run("status", &[]);
+    assert!(
+        status.text().contains(&format!(
+            "tenant late has not got {} of the deliveries",
+            nights.len()
+        )),
+        "{}",
+        status.text()
+    );
+    let retried = trial.run("retry", &["d260302.l431101", "--tenant", "late"]);
+    assert_eq!(retried.code, 2, "the small one is still broken");
+    assert_eq!(trial.published_to("late").len(), 1);
+    assert_eq!(
+        trial
+            .run("retry", &["d260302.l431101", "--tenant", "late"])
+            .code,
+        2
+    );
+    let ended = aside("small");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let published = trial.published_to("small").into_iter();
+    let files: Vec<_> = published.map(|(_, manifest)| manifest.file_name).collect();
+    assert_eq!(files.len(), nights.len() - 1);
+    assert!(!files.contains(&"d260302.l431101".to_owned()));
+    assert_eq!(spooled(&trial), 0);
+    let refused = trial.run("retry", &["d260302.l431101", "--tenant", "small"]);
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("no longer in the spool"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn what_is_wrong_with_one_tenant_is_its_own_problem() {
+    let trial = Trial::local();
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}{}{}{}",
+        tenant("file", "town", ""),
+        tenant(
+            "key",
+            "town",
+            "numbers = \"pseudonym\"\nkey = { file = \"open.key\" }\n"
+        ),
+        tenant("list", "town", "persons = { numbers = \"numbers\" }\n"),
+        tenant("table", "town", "tables = [\"church\"]\n"),
+        tenant("well", "town", ""),
+    ));
+    fs::create_dir_all(trial.path("tenants")).unwrap();
+    fs::write(trial.dataset_of("file"), "no directory").unwrap();
+    key(&trial, "open.key", 'k');
+    fs::set_permissions(trial.path("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    key(&trial, "numbers", '1');
+    put(&trial, 0, &extract::small(30, 9));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2, "{}", ended.text());
+    for expected in [
+        "tenant file: ",
+        "others can read this secret (mode 644)",
+        "tenant list: ",
+        "tenant table: ",
+    ] {
+        assert!(
+            ended.stderr.contains(expected),
+            "{expected}: {}",
+            ended.stderr
+        );
+    }
+    assert_eq!(trial.published_to("well").len(), 1);
+    assert!(trial.remote().is_empty());
+    let checked = trial.run_only("tenant", &["check"]);
+    assert_eq!(checked.code, 1);
+    assert!(
+        checked.text().contains("wrong        "),
+        "{}",
+        checked.text()
+    );
+    assert_eq!(trial.run_only("tenant", &["check", "well"]).code, 0);
+    let doctor = trial.run("doctor", &[]);
+    assert!(doctor.text().contains("ill   key: "), "{}", doctor.text());
+    assert!(
+        doctor.text().contains("ill   policy: "),
+        "{}",
+        doctor.text()
+    );
+    // Mended, it gets what the spool has kept for it.
+    fs::remove_file(trial.dataset_of("file")).unwrap();
+    fs::set_permissions(trial.path("open.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2);
+    for name in ["file", "key"] {
+        assert_eq!(
+            trial.published_to(name).len(),
+            1,
+            "{name}: {}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
+fn a_new_ledger_takes_up_what_the_tenants_have() {
+    let trial = Trial::local();
+    let nights = nights(150, 10);
+    let here = &municipalities(&nights[0])[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}",
+        tenant("here", "town", &in_municipality(here))
+    ));
+    let mut scope = Scope::new(here);
+    for (night, extract) in nights.iter().enumerate() {
+        let expected = scope.apply(extract);
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+        let (directory, manifest) = trial.published_to("here").pop().unwrap();
+        assert_eq!(manifest.sequence, night as u64 + 1);
+        assert_eq!(
+            texts(&tables(&directory)["out_of_scope"], "pnr"),
+            expected.left
+        );
+        for name in ["", "-wal", "-shm"] {
+            // The last two are there only while it is open.
+            let _ = fs::remove_file(trial.path(&format!("state/ledger.sqlite{name}")));
+        }
+    }
+    // The same delivery once more is not published twice.
+    put(&trial, 0, &nights[0]);
+    assert_eq!(trial.sync().code, 0);
+    assert_eq!(trial.published_to("here").len(), nights.len());
+    assert!(trial.remote().is_empty());
+    // Without the roster nobody could be told to leave: that is no time to go on.
+    fs::remove_dir_all(trial.path("state/rosters")).unwrap();
+    put(&trial, 9, &extract::small(30, 1));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended.stderr.contains("put it back from a backup"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(trial.published_to("here").len(), nights.len());
+}
+
+/// Nobody who has left is in the current state: neither with rows nor with events, however much came once more.
+#[test]
+fn views_end_with_the_delivery_that_says_who_left() {
+    let trial = Trial::local();
+    let nights = nights(200, 11);
+    let here = &municipalities(&nights[0])[0];
+    let last = format!("leavers = \"last\"\n{}", in_municipality(here));
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant("notice", "town", &in_municipality(here)),
+        tenant("last", "town", &last)
+    ));
+    let mut scope = Scope::new(here);
+    let mut left = BTreeSet::new();
+    for (night, extract) in nights.iter().enumerate() {
+        left.extend(scope.apply(extract).left);
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+    }
+    left.retain(|number| !scope.persons.contains(number));
+    assert!(!left.is_empty(), "nobody leaves, so nothing is tested");
+    for name in ["notice", "last"] {
+        let dataset = trial.dataset_of(name);
+        let arguments = ["views", "--dialect", "duckdb", dataset.to_str().unwrap()];
+        let sql = cprflow_tests::command::cprflow(arguments);
+        assert_eq!(sql.code, 0, "{}", sql.stderr);
+        let Some(python) = cprflow_tests::python::python() else {
+            return;
+        };
+        let script = trial.path("views.sql");
+        fs::write(&script, &sql.stdout).unwrap();
+        let numbers = |query: &str| -> BTreeSet<String> {
+            let program = "import duckdb, sys\n\
+                           db = duckdb.connect()\n\
+                           db.execute(open(sys.argv[1]).read())\n\
+                           print('\\n'.join(row[0] for row in db.execute(sys.argv[2]).fetchall()))";
+            let answer = std::process::Command::new(&python)
+                .args(["-c", program])
+                .arg(&script)
+                .arg(query)
+                .output()
+                .unwrap();
+            assert!(
+                answer.status.success(),
+                "{}",
+                String::from_utf8_lossy(&answer.stderr)
+            );
+            let text = String::from_utf8(answer.stdout).unwrap();
+            text.lines()
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(numbers("SELECT pnr FROM person"), scope.persons, "{name}");
+        let told = numbers("SELECT pnr FROM out_of_scope");
+        assert!(left.is_subset(&told), "{name}");
+        for table in ["name", "address", "event"] {
+            let shown = numbers(&format!("SELECT pnr FROM {table}"));
+            assert!(shown.is_disjoint(&left), "{name}: {table}");
+            assert!(!shown.is_empty(), "{name}: {table}");
+        }
+    }
+}
+
+/// What is late says how things were: whoever had left by then has come again since, and leaves again one day.
+#[test]
+fn a_late_delivery_takes_nobody_off_the_roster() {
+    let trial = Trial::local();
+    let status = extract::small(80, 3);
+    let here = &municipalities(&status)[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}",
+        tenant("here", "town", &in_municipality(here))
+    ));
+    let mut scope = Scope::new(here);
+    scope.apply(&status);
+    assert!(scope.persons.len() > 5);
+    for (night, (date, is_away)) in [("20260310", false), ("20260305", true), ("20260320", true)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut lines = extract::lines(&status);
+        for line in lines
+            .iter_mut()
+            .filter(|line| line.starts_with(b"002") && is_away)
+        {
+            line[13..17].copy_from_slice(b"0000");
+        }
+        let start = lines
+            .iter_mut()
+            .find(|line| line.starts_with(b"000"))
+            .unwrap();
+        start[19..27].copy_from_slice(date.as_bytes());
+        put(&trial, night, &extract::join(&lines, b"\n"));
+        assert_eq!(trial.sync().code, 0);
+    }
+    let told: Vec<_> = trial
+        .published_to("here")
+        .into_iter()
+        .map(|(directory, _)| texts(&tables(&directory)["out_of_scope"], "pnr"))
+        .collect();
+    assert_eq!(
+        told,
+        [scope.persons.clone(), BTreeSet::new(), scope.persons]
+    );
+}
+
+#[test]
+fn a_policy_in_words() {
+    let trial = Trial::local();
+    key(&trial, "key", 'k');
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant(
+            "social",
+            "town",
+            "numbers = \"pseudonym\"\nkey = { file = \"key\" }\nprotection = \"drop\"\nleavers = \"last\"\n\
+             persons = { municipalities = [\"265\"], ages = [18, 66], statuses = [\"01\", \"03\"] }\n\
+             rows = { event = \"event_code <> 'A01'\" }\nlimits = { memory_mb = 64, call_ms = 500 }\n"
+        ),
+        tenant("church", "town", "church = { purpose = \"membership fees\" }\n"),
+    ));
+    let ended = trial.run_only("tenant", &["check"]);
+    assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+    let text = ended.text();
+    for expected in [
+        "what social does",
+        "everybody whose current address is in municipality 0265, and whose status is 01 or 03, and who are 18 to 66 \
+         years old on the day when the delivery was produced",
+        "is replaced by a pseudonym",
+        "class religion: table church",
+        "church membership is seen, for: membership fees",
+        "64.00 MiB of memory",
+        "lines as they stand",
+        "policy       sha256:",
+    ] {
+        assert!(text.contains(expected), "{expected}:\n{text}");
+    }
+    let list = trial.run_only("tenant", &["list"]);
+    assert!(list.text().contains("what church does"), "{}", list.text());
+    let doctor = trial.run("doctor", &[]);
+    assert!(
+        doctor.text().contains("well  key: for pseudonyms"),
+        "{}",
+        doctor.text()
+    );
+    assert!(
+        doctor.text().contains("well  purpose: that of each tenant"),
+        "{}",
+        doctor.text()
+    );
+}
+
+/// A status file and nights of changes.
+fn nights(persons: u64, seed: u64) -> Vec<Vec<u8>> {
+    let settings = Settings::new(persons, seed);
+    let changes = |night| {
+        let mut bytes = Vec::new();
+        generate::changes(&settings, night, &mut bytes).unwrap();
+        bytes
+    };
+    std::iter::once(extract::status(&settings))
+        .chain((1..=6).map(changes))
+        .collect()
+}
+
+fn put(trial: &Trial, night: usize, extract: &[u8]) {
+    let name = format!("d2603{:02}.l431101", night + 2);
+    trial.put(&name, extract, &transfer(night as u32 + 1));
+}
+
+/// A tenant with a dataset below `tenants`.
+fn tenant(name: &str, agreement: &str, more: &str) -> String {
+    format!(
+        "[tenant.{name}]\nagreements = [\"{agreement}\"]\npurpose = \"what {name} does\"\n\
+         dataset = \"tenants/{name}\"\n{more}"
+    )
+}
+
+fn in_municipality(code: &str) -> String {
+    format!("persons = {{ municipalities = [\"{code}\"] }}\n")
+}
+
+fn key(trial: &Trial, name: &str, digit: char) {
+    let path = trial.path(name);
+    fs::write(&path, format!("{}\n", String::from(digit).repeat(64))).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Runs `cprflow scan --tenant`; gives the exit code and what it said.
+fn scan(trial: &Trial, tenant: &str, extract: &[u8], more: &[&str]) -> (i32, String) {
+    let input = trial.path("shown.cpr");
+    fs::write(&input, extract).unwrap();
+    let mut arguments = vec!["scan".to_owned(), input.display().to_string()];
+    arguments.extend(["--tenant", tenant, "--config"].map(str::to_owned));
+    arguments.push(trial.path("cprflow.toml").display().to_string());
+    arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+    let ended = cprflow_tests::command::cprflow(arguments);
+    (ended.code, ended.stderr)
+}
+
+fn spooled(trial: &Trial) -> usize {
+    files(&trial.path("state/spool")).len()
+}
+
+/// Every file below a directory with its bytes.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let read = |path: PathBuf| (path.clone(), fs::read(path).unwrap());
+    files(directory).into_iter().map(read).collect()
+}
+
+/// Owner only, from the root to the last file.
+fn assert_private(directory: &Path) {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    for file in files(directory) {
+        assert_eq!(mode(&file) & 0o077, 0, "{}", file.display());
+        assert_eq!(mode(file.parent().unwrap()), 0o700, "{}", file.display());
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
