@@ -87,7 +87,8 @@ pub fn tenant_scan(
         let newest = ledger.newest_share(tenant.name.as_str(), agreement)?;
         roster = read_roster(&store.state, tenant, agreement, newest)?;
     }
-    Ok(Ready::new(connector, tenant)?.scan(connector, roster))
+    let scan = Ready::new(connector, tenant)?.scan(connector, roster);
+    Ok(scan.tenant(tenant.name.as_str()))
 }
 
 impl<'a> Ready<'a> {
