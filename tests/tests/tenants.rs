@@ -266,7 +266,7 @@ fn a_broken_tenant_delays_nobody_and_gets_its_deliveries_in_order() {
         assert_eq!(ended.code, 2, "{}", ended.text());
         assert!(
             ended.stderr.contains(
-                "tenant small, agreement town: it was stopped: more than `limits.rows` allows"
+                "tenant small, agreement town: the component was stopped: more than 1000 rows in all"
             ),
             "{}",
             ended.stderr

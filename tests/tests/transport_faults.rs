@@ -85,7 +85,8 @@ fn a_server_that_says_nothing_or_never_stops_is_given_up_in_time() {
         assert!(gave_up && error.is_transient(), "{error}");
         if flood.is_empty() {
             assert!(matches!(error, TransportError::Timeout { .. }), "{error}");
-            assert!(took >= login, "{took:?}");
+            // Timeouts are given to the system in whole milliseconds.
+            assert!(took + Duration::from_millis(5) >= login, "{took:?}");
         }
         let sent = talking.join().unwrap();
         assert_eq!(sent > 0, !flood.is_empty());

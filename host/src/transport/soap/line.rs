@@ -87,6 +87,26 @@ impl From<Broken> for Error {
     }
 }
 
+/// Connects, and says so where that takes too long: of a limit on the whole call, ureq tells no more than that.
+#[derive(Debug)]
+pub(super) struct Dial<C>(pub(super) C);
+
+impl<In: Transport, C: Connector<In>> Connector<In> for Dial<C> {
+    type Out = C::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let connected = self.0.connect(details, chained);
+        connected.map_err(|error| match error {
+            Error::Timeout(_) => Broken::new(SoapPhase::Connect, error).into(),
+            error => error,
+        })
+    }
+}
+
 /// Does TLS on the connection that it is given.
 pub(super) struct TlsConnector {
     config: Arc<ClientConfig>,

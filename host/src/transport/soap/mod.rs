@@ -36,7 +36,7 @@ pub use identity::CertificateWarning;
 pub use settings::{ClientCertificate, SoapSettings, SoapTimeouts};
 
 use identity::Identities;
-use line::{Lookup, TlsConnector};
+use line::{Dial, Lookup, TlsConnector};
 use place::Place;
 
 /// What calls the subscription service.
@@ -184,8 +184,8 @@ fn agent(settings: &SoapSettings, proxy: Option<ureq::Proxy>, tls: ClientConfig)
         .timeout_per_write(Some(timeouts.answer))
         .timeout_global(Some(timeouts.total))
         .build();
-    let connector = ().chain(ConnectProxyConnector::default());
-    let connector = connector.chain(TcpConnector::default());
+    let connector = ().chain(Dial(ConnectProxyConnector::default()));
+    let connector = connector.chain(Dial(TcpConnector::default()));
     let connector = connector.chain(TlsConnector::new(tls));
     Agent::with_parts(config, connector, Lookup::new(DefaultResolver::default()))
 }

@@ -104,10 +104,8 @@ impl Place {
     fn unbroken(&self, error: ureq::Error) -> SoapError {
         let (_, server) = self.first_stop();
         match error {
-            ureq::Error::Timeout(Timeout::RecvResponse) => {
-                self.timeout(SoapPhase::Wait, Timeout::RecvResponse)
-            }
-            ureq::Error::Timeout(timeout) => self.timeout(SoapPhase::Connect, timeout),
+            // Looking up, connecting, agreeing on keys and sending say so themselves: what is left is waiting.
+            ureq::Error::Timeout(timeout) => self.timeout(SoapPhase::Wait, timeout),
             ureq::Error::ConnectProxyFailed(reason) => SoapError::Proxy {
                 proxy: server,
                 reason: tame(&reason),
