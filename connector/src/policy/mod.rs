@@ -1,6 +1,6 @@
 //! What a tenant may see. What is not allowed is not there.
 //!
-//! A [`Policy`] is words; [`Rules`] are those words held against the layouts, once, before the first byte is read.
+//! A [`Policy`] is words; `Rules` are those words held against the layouts, once, before the first byte is read.
 
 mod rules;
 mod view;

@@ -106,7 +106,7 @@ impl Limits {
         self
     }
 
-    /// Bytes of batches for each byte that was read, beyond [`FREE_OUTPUT`]. Short records become wide rows, by a
+    /// Bytes of batches for each byte that was read, beyond the first 64 MiB. Short records become wide rows, by a
     /// factor of ten at the worst; the default is 64. It ends a component that makes rows out of nothing.
     pub const fn output_per_input(mut self, factor: u64) -> Self {
         self.output_per_input = factor;

@@ -1,6 +1,6 @@
 //! A component that attacks its host.
 //!
-//! It keeps the contract in everything but one attack, whose name stands in [`ATTACK`]: the tests build this once
+//! It keeps the contract in everything but one attack, whose name stands in `ATTACK`: the tests build this once
 //! and write another name into the binary for each. Without an attack it hands on what it is given: a block that is
 //! pushed says which table it is to be returned as, so that the tests make the batches.
 //!

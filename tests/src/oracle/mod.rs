@@ -1,6 +1,6 @@
 //! What a tenant must get of an extract, worked out the slow and obvious way.
 //!
-//! It reads rows that [`cut`](crate::cut) has cut, holds everything in plain sets, and shares no code with the product
+//! It reads rows that [`cut`](mod@crate::cut) has cut, holds everything in plain sets, and shares no code with the product
 //! but the types in which a policy is written. Which column tells what stands in a list of its own.
 //!
 //! - [`columns`]: what every column tells, and of whom
