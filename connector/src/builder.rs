@@ -58,23 +58,17 @@ impl Bits {
 }
 
 /// A `Utf8` column.
+///
+/// It takes no memory until something comes: a scan of all tables has hundreds, most of which stay empty.
+#[derive(Default)]
 pub(crate) struct Text {
+    /// Where each value ends, and one 0 before them. That is put in when the first text comes, or at the end where
+    /// none does: until then all values are null, and end at 0 too.
     offsets: Vec<i32>,
     /// The text, and room for more behind it.
     bytes: Vec<u8>,
     len: usize,
     valid: Bits,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self {
-            offsets: vec![0],
-            bytes: Vec::new(),
-            len: 0,
-            valid: Bits::default(),
-        }
-    }
 }
 
 impl Text {
@@ -136,11 +130,17 @@ impl Text {
 
     #[cold]
     fn grow(&mut self, room: usize) {
+        if self.bytes.is_empty() {
+            self.offsets.push(0);
+        }
         self.bytes.resize((room * 2).max(1024), 0);
     }
 
     fn take(&mut self) -> Result<StringArray, ArrowError> {
         let mut taken = std::mem::take(self);
+        if taken.bytes.is_empty() {
+            taken.offsets.push(0);
+        }
         taken.bytes.truncate(taken.len);
         StringArray::try_new(
             OffsetBuffer::new(ScalarBuffer::from(taken.offsets)),
@@ -241,7 +241,7 @@ impl Irregular {
     /// Ends the row.
     #[inline]
     pub(crate) fn end_row(&mut self) {
-        let end = self.keys.offsets.len() as i32 - 1;
+        let end = self.keys.valid.len as i32;
         let begin = self.offsets.last().copied().unwrap_or_default();
         self.offsets.push(end);
         self.valid.push(end > begin);

@@ -93,7 +93,7 @@ impl TableBuilder {
         let read = if has_irregular { shown } else { &columns };
         let is_read = |field: &&'static Column| {
             let mut read = read.iter();
-            read.any(|column| matches!(column, ColumnId::Field(c) if c.name == field.name))
+            read.any(|column| matches!(column, ColumnId::Field(c) if c.position == field.position))
         };
         let fields = match id {
             TableId::Layout(table) => table
