@@ -5,7 +5,6 @@
 //! - **zeroing**: the same for instances that have written so many bytes of their memory, which the pool makes zero
 //!   for the next.
 //! - **kill**: how long a loop runs that has a deadline of 100 ms.
-//! - **ticks**: how much a busy loop slows down while the clock of deadlines ticks.
 //!
 //! `cargo bench -p cprflow-tests --bench isolation`, with `CPRFLOW_BENCH_RUNS` for another number of kills than 100.
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
