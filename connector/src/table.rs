@@ -36,7 +36,10 @@ pub(crate) struct TableBuilder {
     columns: Vec<ColumnId>,
     /// Built when the table's first batch is due: most tables of most scans never need one.
     schema: Option<SchemaRef>,
+    /// Built when the table's first record comes, for the same reason.
     fields: Vec<FieldBuilder>,
+    /// What they are built from; none once they are.
+    unbuilt: Option<Unbuilt>,
     scratch: Scratch,
     irregular: Option<Irregular>,
     /// Whether what stands beyond the known layout may be shown.
@@ -51,6 +54,14 @@ pub(crate) struct TableBuilder {
     day: Numbers<i32>,
     rows: usize,
     bytes: usize,
+}
+
+/// The fields of a table of which no record has come yet.
+struct Unbuilt {
+    /// The columns that are read.
+    read: Vec<ColumnId>,
+    /// By which rules, if by any.
+    rules: Option<Arc<Rules>>,
 }
 
 /// A field that is read, and what has been read of it.
@@ -70,45 +81,37 @@ struct FieldBuilder {
 impl TableBuilder {
     /// A builder of these columns of a table.
     pub(crate) fn new(id: TableId, columns: Vec<ColumnId>) -> Self {
-        Self::of(id, columns, &id.columns())
+        Self::of(id, columns, id.columns(), None)
     }
 
     /// A builder of these columns of a table as a policy lets it through.
-    pub(crate) fn ruled(table: &ViewTable, columns: Vec<ColumnId>, rules: &Rules) -> Self {
-        let mut builder = Self::of(table.id, columns, &table.columns);
+    pub(crate) fn ruled(table: &ViewTable, columns: Vec<ColumnId>, rules: &Arc<Rules>) -> Self {
+        let shown = table.columns.clone();
+        let mut builder = Self::of(table.id, columns, shown, Some(Arc::clone(rules)));
         builder.shows_tail = table.is_whole;
-        if let TableId::Layout(layout) = table.id {
-            for field in &mut builder.fields {
-                field.masking = Masking::of(layout, field.column, rules);
-                field.is_told = rules.tells_irregular(field.column);
-            }
-        }
         builder
     }
 
     /// A builder of these columns, of those that are shown.
-    fn of(id: TableId, columns: Vec<ColumnId>, shown: &[ColumnId]) -> Self {
+    fn of(
+        id: TableId,
+        columns: Vec<ColumnId>,
+        shown: Vec<ColumnId>,
+        rules: Option<Arc<Rules>>,
+    ) -> Self {
         let has_irregular = columns.contains(&ColumnId::Irregular);
         // `irregular` speaks of all columns, so that choosing it alone finds every oddity.
-        let read = if has_irregular { shown } else { &columns };
-        let is_read = |field: &&'static Column| {
-            let mut read = read.iter();
-            read.any(|column| matches!(column, ColumnId::Field(c) if c.position == field.position))
-        };
-        let fields = match id {
-            TableId::Layout(table) => table
-                .columns
-                .iter()
-                .filter(is_read)
-                .map(FieldBuilder::new)
-                .collect(),
-            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => Vec::new(),
+        let read = if has_irregular {
+            shown
+        } else {
+            columns.clone()
         };
         Self {
             id,
             columns,
             schema: None,
-            fields,
+            fields: Vec::new(),
+            unbuilt: Some(Unbuilt { read, rules }),
             scratch: Scratch::default(),
             irregular: has_irregular.then(Irregular::default),
             shows_tail: true,
@@ -121,6 +124,29 @@ impl TableBuilder {
             rows: 0,
             bytes: 0,
         }
+    }
+
+    /// Builds the fields.
+    #[cold]
+    fn build(&mut self, table: &'static Table) {
+        let Some(Unbuilt { read, rules }) = self.unbuilt.take() else {
+            return;
+        };
+        let is_read = |field: &&'static Column| {
+            let mut read = read.iter();
+            read.any(|column| matches!(column, ColumnId::Field(c) if c.position == field.position))
+        };
+        let fields = table.columns.iter().filter(is_read);
+        self.fields = fields
+            .map(|column| {
+                let mut field = FieldBuilder::new(column);
+                if let Some(rules) = &rules {
+                    field.masking = Masking::of(table, column, rules);
+                    field.is_told = rules.tells_irregular(column);
+                }
+                field
+            })
+            .collect();
     }
 
     pub(crate) fn id(&self) -> TableId {
@@ -146,7 +172,10 @@ impl TableBuilder {
 
     /// Appends a record of the table's own type.
     #[inline]
-    pub(crate) fn push_record(&mut self, table: &Table, record: &[u8], line: u64) {
+    pub(crate) fn push_record(&mut self, table: &'static Table, record: &[u8], line: u64) {
+        if self.unbuilt.is_some() {
+            self.build(table);
+        }
         let ascii = self.scratch.load(record);
         for field in &mut self.fields {
             if field.push(&self.scratch, record.len(), ascii) {
@@ -170,7 +199,16 @@ impl TableBuilder {
     }
 
     /// Appends a record of the table's own type through a mask.
-    pub(crate) fn push_masked(&mut self, table: &Table, record: &[u8], line: u64, mask: Mask) {
+    pub(crate) fn push_masked(
+        &mut self,
+        table: &'static Table,
+        record: &[u8],
+        line: u64,
+        mask: Mask,
+    ) {
+        if self.unbuilt.is_some() {
+            self.build(table);
+        }
         let ascii = self.scratch.load(record);
         for field in &mut self.fields {
             if mask.hides(field.masking) {
