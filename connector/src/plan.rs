@@ -66,7 +66,7 @@ impl Plan {
             let gate = TableGate::new(shown.id, scope.map(Arc::as_ref), wanted);
             let places = all_tables().zip(builders.iter_mut().zip(&mut gates));
             for (id, (builder_place, gate_place)) in places {
-                if id == shown.id {
+                if id.name() == shown.id.name() {
                     *gate_place = Some(gate);
                     *builder_place = Some(builder);
                     break;
