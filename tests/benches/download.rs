@@ -10,12 +10,13 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cprflow::transport::{RemoteName, SftpInbox, Transport};
+use cprflow::transport::{RemoteName, SftpInbox, Transport, TransportError, relay};
 use cprflow_tests::proxy::Proxy;
 use cprflow_tests::sshd::{Setup, Sshd};
 
@@ -93,13 +94,11 @@ fn cprflow(sshd: &Sshd, port: u16) {
     let name = RemoteName::try_from("delivery").unwrap();
     let mut reader = inbox.open(&name, 0).unwrap();
     let mut file = File::create(sshd.path("copy")).unwrap();
-    let mut buffer = vec![0; 4 << 20];
-    loop {
-        match reader.read(&mut buffer).unwrap() {
-            0 => break,
-            read => file.write_all(&buffer[..read]).unwrap(),
-        }
-    }
+    let copied: Result<(), TransportError> = relay(&mut *reader, |block| {
+        file.write_all(block).unwrap();
+        Ok(ControlFlow::Continue(()))
+    });
+    copied.unwrap();
 }
 
 /// Megabytes a second of a download, which must be whole.

@@ -1,7 +1,8 @@
 //! Downloads: from the server to the spool, read along by the scan, resumed after a cut.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::ledger::Reason;
 use crate::scan::Scan;
 use crate::spool::{Arrival, Digesting, Follower, Spooled};
-use crate::transport::{Stat, TransportError};
+use crate::transport::{Stat, TransportError, relay};
 
 /// How a download ended, when nothing failed.
 pub(super) enum Fetched {
@@ -146,36 +147,24 @@ impl Fetch<'_> {
         arrival: &Arrival,
     ) -> Result<(), Error> {
         let size = self.found.data.stat.size;
-        let mut block = vec![0; BLOCK];
         let mut file = connection.get()?.open(&self.found.data.name, *written)?;
-        loop {
+        relay(&mut *file, |block| {
             self.stop.check()?;
-            let count = match file.read(&mut block) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(TransportError::from(error).into()),
-                Ok(count) => count,
-            };
-            if count == 0 {
-                return Ok(());
-            }
-            sink.write_all(block.get(..count).unwrap_or_default())
-                .map_err(self.spooled.error())?;
-            *written += count as u64;
+            sink.write_all(block).map_err(self.spooled.error())?;
+            *written += block.len() as u64;
             arrival.arrived(*written);
             self.observer.downloaded(*written);
             if *written < size {
                 crate::hook::reached("half-downloaded");
             }
-            if *written > size {
+            Ok(match *written > size {
                 // It grows. What has come is thrown away.
-                return Ok(());
-            }
-        }
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })
     }
 }
-
-/// Bytes read from the server at a time: large, because libssh2 asks for so much at once.
-const BLOCK: usize = 4 * 1024 * 1024;
 
 /// Pauses between attempts that bring nothing.
 #[derive(Default)]

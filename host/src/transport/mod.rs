@@ -4,6 +4,7 @@
 //! - [`connect`] opens it and gives a [`Transport`]: list, stat, open, remove, and nothing else.
 //! - [`RemoteName`] is the name of a file after it was checked. A server can call a file anything; a name that could
 //!   lead out of the inbox, break a log line or deceive a reader never becomes one.
+//! - [`relay`] reads a file and writes it at once.
 //! - [`TransportError`] tells whose move it is and whether to try again.
 //! - [`soap`] is the way to the subscription service.
 //!
@@ -14,6 +15,7 @@ mod error;
 mod inbox;
 mod local;
 mod name;
+mod relay;
 mod secret;
 mod sftp;
 pub mod soap;
@@ -25,6 +27,7 @@ pub use error::{HostKey, KeyFileProblem, Operation, TransportError};
 pub use inbox::{Inbox, InboxError, Server};
 pub use local::LocalDirectory;
 pub use name::{NameError, RemoteName};
+pub use relay::relay;
 pub use secret::Secret;
 pub use sftp::{Fingerprint, FingerprintError, SftpInbox, SftpSettings, Timeouts};
 
