@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use wasmtime::Engine;
+use wasmtime::{Engine, Store, UpdateDeadline};
+
+use super::limits::Host;
 
 /// How often deadlines are looked at. A call that is over its time ends two ticks and the scheduler's delay after
 /// it: a deadline of 100 ms is kept within 110 ms. A tick costs some microseconds.
@@ -97,10 +99,41 @@ impl State {
     }
 }
 
-/// So many ticks that a call has at least this long, and the tick that is under way besides.
-pub(super) fn ticks(limit: Duration) -> u64 {
+/// Gives the call that began then so much time.
+pub(super) fn limit(store: &mut Store<Host>, began: Instant, time: Duration) {
+    // A time without end is longer than anybody waits.
+    store.data_mut().due = began.checked_add(time).unwrap_or(began + CENTURY);
+    store.set_epoch_deadline(ticks(time));
+}
+
+/// What becomes of a call whose ticks are spent: it goes on if it has time left. A clock that was held up makes up for
+/// the ticks that it has missed, and a call that began since then has not used them.
+pub(super) fn judge(due: Instant) -> UpdateDeadline {
+    match due.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => UpdateDeadline::Interrupt,
+        left => UpdateDeadline::Continue(ticks(left)),
+    }
+}
+
+/// So many ticks that a call has at least this long.
+fn ticks(limit: Duration) -> u64 {
     let ticks = limit.as_micros().div_ceil(TICK.as_micros());
-    u64::try_from(ticks)
-        .unwrap_or(u64::MAX / 2)
-        .saturating_add(1)
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2)
+}
+
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_interrupted_when_its_time_is_over_and_not_before() {
+        let now = Instant::now();
+        assert!(matches!(judge(now), UpdateDeadline::Interrupt));
+        let UpdateDeadline::Continue(ticks) = judge(now + Duration::from_secs(60)) else {
+            panic!("it has a minute left");
+        };
+        assert!((29_000..=30_000).contains(&ticks), "{ticks}");
+    }
 }

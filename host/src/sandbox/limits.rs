@@ -1,14 +1,14 @@
 //! What an instance may use, and the host's side of a store, which watches over it.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
 /// What a scan may use at the most. Every limit is finite and set before the component's first instruction.
 ///
 /// ```
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 /// use cprflow::Limits;
 ///
 /// let limits = Limits::new().memory(64 << 20).call(Duration::from_millis(100));
@@ -175,8 +175,10 @@ impl fmt::Display for LimitKind {
     }
 }
 
-/// The host's side of a store: it only watches over memory.
+/// The host's side of a store: it only watches over memory and time.
 pub(crate) struct Host {
+    /// When the call that is under way has had its time.
+    pub(super) due: Instant,
     memory_limit: usize,
     memory_used: usize,
     memory_refused: bool,
@@ -185,6 +187,7 @@ pub(crate) struct Host {
 impl Host {
     pub(super) fn new(memory_limit: usize) -> Self {
         Self {
+            due: Instant::now(),
             memory_limit,
             memory_used: 0,
             memory_refused: false,

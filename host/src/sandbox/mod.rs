@@ -128,10 +128,11 @@ impl Session {
         store.limiter(|host| host);
         store.set_max_component_handles(limits.handles);
         store.set_hostcall_fuel(limits.answer_bytes);
+        store.epoch_deadline_callback(|store| Ok(clock::judge(store.data().due)));
         let time = limits.call.min(limits.total);
         let began = Instant::now();
         let under_way = machine.clock.call();
-        store.set_epoch_deadline(clock::ticks(time));
+        clock::limit(&mut store, began, time);
         let started = template.instantiate(&mut store);
         drop(under_way);
         match started {
@@ -181,7 +182,7 @@ impl Session {
         self.store.set_hostcall_fuel(answer_bytes);
         let began = Instant::now();
         let under_way = self.machine.clock.call();
-        self.store.set_epoch_deadline(clock::ticks(time));
+        clock::limit(&mut self.store, began, time);
         let called = call(&self.bindings, &mut self.store);
         drop(under_way);
         let called = called.map_err(|error| {
