@@ -60,6 +60,8 @@ pub fn command() -> Command {
     let mut command = Command::new(binary());
     command
         .env_remove("CLICOLOR_FORCE")
+        .env_remove("CPRFLOW_CONFIG")
+        .env_remove("CPRFLOW_LOG")
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100");
     command

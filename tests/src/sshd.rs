@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cprflow::transport::{Inbox, Secret, Server, SftpSettings};
+use rustix::net::{self, AddressFamily, SocketType};
 
 /// How a server is to be.
 #[derive(Debug, Clone)]
@@ -293,9 +295,29 @@ impl Drop for Sshd {
 }
 
 /// A port of loopback that nobody has now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+fn free_port() -> u16 {
+    ClosedPort::new().number()
+}
+
+/// A port of loopback that refuses every connection, and that nobody else gets as long as this lives: a socket has it
+/// and does not listen.
+#[derive(Debug)]
+pub struct ClosedPort(OwnedFd);
+
+impl ClosedPort {
+    /// Takes one.
+    #[expect(clippy::new_without_default, reason = "it takes something")]
+    pub fn new() -> Self {
+        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self(socket)
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u16 {
+        let address = SocketAddr::try_from(net::getsockname(&self.0).unwrap());
+        address.unwrap().port()
+    }
 }
 
 /// Who runs the tests, and so who can log in.

@@ -71,7 +71,7 @@ impl Trial {
         let mut text = "dataset = \"dataset\"\nstate = \"state\"\n".to_owned();
         let service = self.service.borrow().clone();
         let service =
-            service.unwrap_or_else(|| pem(self.platform.client()) + "timeout_seconds = 5");
+            service.unwrap_or_else(|| pem(self.platform.client()) + "timeout_seconds = 60");
         for (place, agreement) in self.platform.agreements().iter().enumerate() {
             text.push_str(&format!(
                 "[agreement.a{place}]\nenvironment = \"test\"\ninbox = \"inbox\"\n\

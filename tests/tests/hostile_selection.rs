@@ -5,15 +5,15 @@
 
 use std::time::Duration;
 
-use cprflow::{ComponentError, Error, LimitKind, Limits, Policy, Scan};
-use cprflow_tests::hostile_guest::{beside, connector, ended, limits, soon_beside};
+use cprflow::{ComponentError, Connector, DeliveryReader, Error, LimitKind, Limits, Policy, Scan};
+use cprflow_tests::hostile_guest::{beside, connector, ended, hurried, limits, soon_beside};
 
 const DEADLINE: Duration = Duration::from_millis(100);
 
 /// What all the others change one thing of keeps to a policy that lets all of it through.
 #[test]
 fn a_sound_selection_is_made() {
-    let mut reader = select("", limits()).unwrap();
+    let mut reader = select(&connector(""), limits()).unwrap();
     assert!(reader.next().is_none());
     assert_eq!(reader.roster().unwrap(), Vec::<u8>::new());
 }
@@ -40,9 +40,12 @@ fn hostile_loop_in_a_finish_of_the_selection() {
 
 #[test]
 fn hostile_loop_in_the_roster() {
-    let error = soon_beside(|| ended(select("spin-roster", limits()).unwrap().roster()));
+    // What comes before must not be late.
+    let time = Duration::from_secs(1);
+    let connector = connector("spin-roster");
+    let error = soon_beside(|| ended(select(&connector, limits().call(time)).unwrap().roster()));
     assert!(
-        matches!(error, ComponentError::Deadline { limit } if limit == DEADLINE),
+        matches!(error, ComponentError::Deadline { limit } if limit == time),
         "{error:?}"
     );
 }
@@ -50,7 +53,8 @@ fn hostile_loop_in_the_roster() {
 #[test]
 fn hostile_roster_of_hundreds_of_megabytes() {
     let limits = Limits::new().memory(1 << 30);
-    let error = beside(|| ended(select("huge-roster", limits).unwrap().roster()));
+    let connector = connector("huge-roster");
+    let error = beside(|| ended(select(&connector, limits).unwrap().roster()));
     assert!(
         matches!(
             error,
@@ -90,7 +94,8 @@ fn hostile_view_without_leavers() {
 
 #[test]
 fn hostile_view_of_a_hundred_thousand_tables() {
-    let error = beside(|| ended(select("view-million", Limits::new())));
+    let connector = connector("view-million");
+    let error = beside(|| ended(select(&connector, Limits::new())));
     assert!(
         matches!(
             error,
@@ -107,7 +112,7 @@ fn hostile_view_of_a_hundred_thousand_tables() {
 #[test]
 fn hostile_selection_of_a_tenant_who_has_a_name() {
     let connector = connector("spin-selection-push");
-    let scan = Scan::new(&connector).limits(limits()).tenant("roskilde");
+    let scan = Scan::new(&connector).limits(hurried()).tenant("roskilde");
     let selected = scan
         .policy(&Policy::default())
         .read_selected(|| Ok(&b"x"[..]));
@@ -121,16 +126,16 @@ fn hostile_selection_of_a_tenant_who_has_a_name() {
     );
 }
 
-fn select(attack: &str, limits: Limits) -> Result<cprflow::DeliveryReader<&'static [u8]>, Error> {
-    let connector = connector(attack);
-    let scan = Scan::new(&connector)
+fn select(connector: &Connector, limits: Limits) -> Result<DeliveryReader<&'static [u8]>, Error> {
+    let scan = Scan::new(connector)
         .limits(limits)
         .policy(&Policy::default());
     scan.read_selected(|| Ok(&b"x"[..]))
 }
 
 fn is_late(attack: &str) {
-    let error = soon_beside(|| ended(select(attack, limits())));
+    let connector = connector(attack);
+    let error = soon_beside(|| ended(select(&connector, hurried())));
     assert!(
         matches!(error, ComponentError::Deadline { limit } if limit == DEADLINE),
         "{attack}: {error:?}"
@@ -138,7 +143,8 @@ fn is_late(attack: &str) {
 }
 
 fn misbehaves(attack: &str, how: &str) {
-    let error = beside(|| ended(select(attack, limits())));
+    let connector = connector(attack);
+    let error = beside(|| ended(select(&connector, limits())));
     assert!(matches!(error, ComponentError::Misbehaved(_)), "{error:?}");
     assert!(error.to_string().contains(how), "{error}");
 }

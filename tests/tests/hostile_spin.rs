@@ -5,7 +5,7 @@ use std::time::Duration;
 use cprflow::subscription::Operation;
 use cprflow::{ComponentError, Error, Limits, Scan};
 use cprflow_tests::hostile_guest::{
-    beside, component, connector, ended, hand_made, limits, refused, scan, soon_beside,
+    beside, component, connector, ended, hand_made, hurried, refused, scan, soon_beside,
 };
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_millis(100);
 #[test]
 fn hostile_loop_in_the_catalog() {
     let bytes = component("spin-tables");
-    is_late(&soon_beside(|| refused(&bytes, limits())));
+    is_late(&soon_beside(|| refused(&bytes, hurried())));
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn hostile_loop_in_finish() {
 fn hostile_loop_in_summary() {
     let connector = connector("spin-summary");
     let error = soon_beside(|| {
-        let scan = Scan::new(&connector).limits(limits());
+        let scan = Scan::new(&connector).limits(hurried());
         let mut reader = scan.read_all(&b""[..]).unwrap();
         assert!(reader.next().is_none());
         ended(reader.summary())
@@ -51,7 +51,7 @@ fn hostile_loop_in_summary() {
 #[test]
 fn hostile_loop_in_delivery() {
     let connector = connector("spin-delivery");
-    let error = soon_beside(|| ended(connector.read_metadata_within(limits(), b"<a/>")));
+    let error = soon_beside(|| ended(connector.read_metadata_within(hurried(), b"<a/>")));
     is_late(&error);
 }
 
@@ -60,7 +60,7 @@ fn hostile_loop_in_subscription() {
     let connector = connector("spin-subscription");
     let error = soon_beside(|| {
         let operation = Operation::GetAllFilters;
-        ended(connector.subscription_reply_within(limits(), &operation, 200, b"<a/>"))
+        ended(connector.subscription_reply_within(hurried(), &operation, 200, b"<a/>"))
     });
     is_late(&error);
 }
@@ -69,7 +69,7 @@ fn hostile_loop_in_subscription() {
 #[test]
 fn hostile_loop_in_start() {
     let bytes = hand_made("(func $spin (loop $again (br $again))) (start $spin)");
-    is_late(&soon_beside(|| refused(&bytes, limits())));
+    is_late(&soon_beside(|| refused(&bytes, hurried())));
 }
 
 /// It runs when the host hands bytes over.
@@ -94,7 +94,7 @@ fn hostile_loop_in_a_destructor_of_its_own() {
 #[test]
 fn hostile_loop_in_the_destructor_of_the_scan() {
     let connector = connector("destructor-spin");
-    let ended = soon_beside(|| scan(Scan::new(&connector).limits(limits()), b""));
+    let ended = soon_beside(|| scan(Scan::new(&connector).limits(hurried()), b""));
     assert!(ended.unwrap().is_empty());
 }
 
@@ -126,7 +126,7 @@ fn hostile_loops_all_at_once() {
     soon_beside(|| {
         std::thread::scope(|scope| {
             for _ in 0..10 {
-                let scan_one = || ended(scan(Scan::new(&connector).limits(limits()), b"x"));
+                let scan_one = || ended(scan(Scan::new(&connector).limits(hurried()), b"x"));
                 scope.spawn(move || is_late(&scan_one()));
             }
         });
@@ -139,7 +139,7 @@ fn hostile_loop_of_a_tenant_who_has_a_name() {
     let connector = connector("spin-push");
     let scan_one = || {
         scan(
-            Scan::new(&connector).limits(limits()).tenant("roskilde"),
+            Scan::new(&connector).limits(hurried()).tenant("roskilde"),
             b"x",
         )
     };
@@ -157,7 +157,7 @@ fn hostile_loop_of_a_tenant_who_has_a_name() {
 
 fn scan_of(attack: &str, input: &[u8]) -> ComponentError {
     let connector = connector(attack);
-    soon_beside(|| ended(scan(Scan::new(&connector).limits(limits()), input)))
+    soon_beside(|| ended(scan(Scan::new(&connector).limits(hurried()), input)))
 }
 
 fn is_late(error: &ComponentError) {

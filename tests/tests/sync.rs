@@ -292,7 +292,7 @@ fn the_inbox_is_listed_and_left_alone() {
     trial.put("d260302.l431101", &extract::small(20, 1), &transfer(1));
     trial.file("x.sftpreceipt", b"x");
     let old = Command::new("touch")
-        .args(["-d", "-12 days"])
+        .args(["-d", "-288 hours"])
         .arg(trial.inbox().join("d260302.l431101"))
         .status();
     assert!(old.unwrap().success());

@@ -128,5 +128,5 @@ impl Shared {
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// libssh2 counts in whole seconds.
+/// libssh2 comes first where it can: it knows what it was waiting for.
 const GRACE: Duration = Duration::from_secs(2);
