@@ -456,6 +456,29 @@ fn terminated_in_the_middle_nothing_is_lost() {
     trial.assert_published(&[&status]);
 }
 
+/// What was not looked into to its end was not looked into.
+#[test]
+fn terminated_in_the_first_inbox_no_look_is_noted() {
+    let trial = Trial::local();
+    fs::create_dir(trial.path("other")).unwrap();
+    trial.configure(
+        "[agreement.one]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
+         [agreement.two]\ninbox = \"other\"\nunrestricted = \"test\"\n",
+    );
+    trial.put("a", &extract::small(20, 1), &transfer(1));
+    let stopped = trial.stop_at("ready");
+    let told = Command::new("kill").arg(stopped.id().to_string()).status();
+    assert!(told.unwrap().success());
+    let (code, said) = stopped.go_on();
+    assert_eq!(code, 2, "{said}");
+    let status = trial.run("status", &[]);
+    let never = status.text().matches("never looked into").count();
+    assert_eq!(never, 2, "{}", status.text());
+    assert_eq!(trial.sync().code, 0);
+    let status = trial.run("status", &[]);
+    assert!(!status.text().contains("never looked"), "{}", status.text());
+}
+
 #[test]
 fn a_configuration_is_begun_and_examined() {
     let trial = Trial::local();

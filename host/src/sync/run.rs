@@ -207,11 +207,16 @@ impl<'a> Sync<'a> {
         for inbox in self.inboxes() {
             let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
             let ended = visit.run();
+            let is_good = ended.is_ok();
             if self.told(&inbox, ended, ledger, report)? {
                 break;
             }
+            if is_good {
+                self.looked(&inbox, None, ledger)?;
+            }
         }
         tenants.wait();
+        // This looks at nothing that was not looked at before: it can fail, and says nothing of how the look went.
         for inbox in self.inboxes() {
             let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
             let ended = visit.finish();
@@ -244,7 +249,15 @@ impl<'a> Sync<'a> {
         }
     }
 
-    /// Notes how a visit ended; true if it was stopped.
+    /// Notes for each agreement of an inbox that it was looked into, and what went wrong if something did.
+    fn looked(&self, inbox: &Inbox, error: Option<&str>, ledger: &Ledger) -> Result<(), Error> {
+        for agreement in self.store.own(inbox) {
+            ledger.visited(agreement.name.as_str(), error, (self.now)())?;
+        }
+        Ok(())
+    }
+
+    /// Notes what went wrong with a visit; true if it was stopped.
     fn told(
         &self,
         inbox: &Inbox,
@@ -253,18 +266,14 @@ impl<'a> Sync<'a> {
         report: &mut Report,
     ) -> Result<bool, Error> {
         let error = match ended {
-            Ok(()) => None,
+            Ok(()) => return Ok(false),
             Err(Error::Stopped) => return Ok(true),
-            Err(error) if error.is_of_one_inbox() => Some(error),
+            Err(error) if error.is_of_one_inbox() => error,
             // The next inbox would meet the same disk and the same ledger.
             Err(error) => return Err(error),
         };
-        let own = self.store.own(inbox);
-        let said = error.as_ref().map(Error::to_string);
-        for agreement in &own {
-            ledger.visited(agreement.name.as_str(), said.as_deref(), (self.now)())?;
-        }
-        if let (Some(error), Some(first)) = (error, own.first()) {
+        self.looked(inbox, Some(&error.to_string()), ledger)?;
+        if let Some(first) = self.store.own(inbox).first() {
             report.problems.push(Problem {
                 agreement: Some(first.name.to_string()),
                 tenant: None,

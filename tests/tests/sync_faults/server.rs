@@ -63,6 +63,11 @@ fn key_refused() {
     };
     trial.put(NAME, &extract::small(20, 1), &transfer(1));
     refused(&trial, &trial.sync(), "does not let");
+    // And it is remembered, for whoever was not there.
+    let status = trial.run("status", &[]);
+    assert_eq!(status.code, 1, "{}", status.text());
+    let told = "the last look into the inbox failed: ";
+    assert!(status.text().contains(told), "{}", status.text());
 }
 
 #[test]
