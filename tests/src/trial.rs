@@ -240,6 +240,15 @@ impl Trial {
         }
     }
 
+    /// Removes the ledger, as whoever moves a damaged one away does.
+    pub fn lose_ledger(&self) {
+        fs::remove_file(self.path("state/ledger.sqlite")).unwrap();
+        for name in ["-wal", "-shm"] {
+            // They are there only while it is open, or if somebody was killed.
+            let _ = fs::remove_file(self.path(&format!("state/ledger.sqlite{name}")));
+        }
+    }
+
     /// The published deliveries, in the order of applying: directory and manifest.
     pub fn published(&self) -> Vec<(PathBuf, Manifest)> {
         published(&self.dataset())
@@ -307,7 +316,7 @@ impl Drop for Trial {
             for file in files(&path) {
                 let name = file.file_name().unwrap().to_string_lossy().into_owned();
                 let is_told =
-                    name.starts_with("ledger") || name.ends_with(".json") || name == "lock";
+                    name.starts_with("ledger") || name.ends_with(".json") || name.ends_with("lock");
                 if is_told {
                     self.search(&String::from_utf8_lossy(&fs::read(&file).unwrap()));
                 }

@@ -4,13 +4,15 @@
 //! and counts, and no value of a person's record. What each state promises is said at [`State`]; the order in which
 //! they are passed makes the rest safe to repeat after the power fails at any moment.
 //!
-//! One ledger serves one dataset, and one process at a time writes to both: see [`lock`](lock::StateLock).
+//! One ledger serves one dataset, and one process at a time writes to both: see [`lock`](lock::StateLock). Where two
+//! ledgers serve one all the same, each takes up what the other has published.
 
 pub(crate) mod lock;
 mod record;
 mod schema;
 mod share;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,19 +89,14 @@ pub enum LedgerError {
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
-    is_new: bool,
 }
 
 impl Ledger {
     /// Opens the ledger of a state directory, and makes it if there is none.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
         let path = directory.join(FILE);
-        let (connection, is_new) = schema::open(&path)?;
-        Ok(Self {
-            connection,
-            path,
-            is_new,
-        })
+        let connection = schema::open(&path)?;
+        Ok(Self { connection, path })
     }
 
     /// Opens it only to read, if it is there.
@@ -109,16 +106,51 @@ impl Ledger {
             return Ok(None);
         }
         let connection = schema::open_to_read(&path)?;
-        Ok(Some(Self {
-            connection,
-            path,
-            is_new: false,
-        }))
+        Ok(Some(Self { connection, path }))
     }
 
-    /// Whether [`open`](Self::open) has made it.
-    pub fn is_new(&self) -> bool {
-        self.is_new
+    /// Whether it has taken up what stood in a place when it first met it.
+    pub(crate) fn has_adopted(&self, place: Place<'_>) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM adopted WHERE place = ?1)";
+        let found = self
+            .connection
+            .query_row(sql, [place.name()], |row| row.get(0));
+        self.told(found)
+    }
+
+    /// It has, and need not do so again.
+    pub(crate) fn adopted(&self, place: Place<'_>, now: Timestamp) -> Result<(), LedgerError> {
+        self.change(
+            "INSERT INTO adopted (place, at) VALUES (?1, ?2)",
+            [place.name(), now.to_string()],
+        )
+    }
+
+    /// Does what is to be on the disk together or not at all.
+    pub(crate) fn together<T, E: From<LedgerError>>(
+        &mut self,
+        act: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.told(self.connection.execute_batch("BEGIN IMMEDIATE"))?;
+        let done = act(self).and_then(|done| {
+            self.told(self.connection.execute_batch("COMMIT"))?;
+            Ok(done)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            // Should this fail too, closing the ledger does it.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// The directories of the dataset that it knows, each after its agreement.
+    pub(crate) fn directories(&self) -> Result<BTreeSet<(String, String)>, LedgerError> {
+        let sql = "SELECT agreement, directory FROM delivery WHERE directory IS NOT NULL";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        });
+        self.told(found)
     }
 
     /// A delivery, by the UUID of its transfer.
@@ -282,15 +314,30 @@ impl Ledger {
     }
 
     /// Takes up a delivery that stands in the dataset, from what it says of itself there.
-    pub fn adopt(&self, record: &Record) -> Result<(), LedgerError> {
+    ///
+    /// Whatever was begun with it here is over. Where another delivery has its number already, since another ledger
+    /// gave it, it gets the next one.
+    pub(crate) fn adopt(&self, record: &Record) -> Result<(), LedgerError> {
         let findings = serde_json::to_string(&record.counts.findings).unwrap_or_default();
         self.change(
             "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, sender, state, sha256,
                  task_number, production_date, previous_production_date, sequence, directory, records, persons,
                  events, findings, first_seen, fetched, published, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17,
-                 ?17, ?17)
-             ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10,
+                 CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE sequence = ?11
+                                       AND NOT (agreement = ?1 AND transfer_uuid = ?2))
+                      THEN (SELECT max(sequence) + 1 FROM delivery) ELSE ?11 END,
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?17, ?17, ?17)
+             ON CONFLICT (agreement, transfer_uuid) DO UPDATE SET
+                 file_name = excluded.file_name, metadata_name = excluded.metadata_name, size = excluded.size,
+                 modified = NULL, sender = excluded.sender, state = excluded.state, reason_code = NULL,
+                 reason = NULL, sha256 = excluded.sha256, task_number = excluded.task_number,
+                 production_date = excluded.production_date,
+                 previous_production_date = excluded.previous_production_date, sequence = excluded.sequence,
+                 directory = excluded.directory, records = excluded.records, persons = excluded.persons,
+                 events = excluded.events, findings = excluded.findings, fetched = excluded.fetched,
+                 published = excluded.published, updated = excluded.updated
+             WHERE delivery.state NOT IN ('published', 'data-removed', 'done')",
             params![
                 record.agreement,
                 record.transfer_uuid,
@@ -416,6 +463,25 @@ impl Ledger {
         LedgerError::Damaged {
             path: self.path.clone(),
             what: "it contradicts itself".to_owned(),
+        }
+    }
+}
+
+/// Where deliveries stand that a ledger can take up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// The dataset of the whole.
+    Dataset,
+    /// That of a tenant.
+    Tenant(&'a str),
+}
+
+impl Place<'_> {
+    /// Its name, as the ledger has it.
+    fn name(self) -> String {
+        match self {
+            Self::Dataset => "dataset".to_owned(),
+            Self::Tenant(tenant) => format!("tenant={tenant}"),
         }
     }
 }

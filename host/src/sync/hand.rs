@@ -20,6 +20,7 @@ use crate::agreement::AgreementName;
 use crate::config::{Configuration, Store};
 use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
 use crate::error::Error;
+use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Record, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
@@ -39,6 +40,7 @@ pub(super) struct Ready<'a> {
     digest: String,
     key: Option<PseudonymKey>,
     pub(super) dataset: Dataset,
+    _lock: Option<StateLock>,
 }
 
 /// The scan of what a tenant would get of a delivery of an agreement if it came now. The tenant's roster is read, and
@@ -105,14 +107,20 @@ impl<'a> Ready<'a> {
             policy,
             key: tenant.pseudonym_key()?,
             dataset,
+            _lock: None,
         })
     }
 
-    /// Makes its dataset ready too.
+    /// Makes its dataset ready too, for this process alone.
     pub(super) fn open(self) -> Result<Self, Error> {
         let dataset = Dataset::open(&self.tenant.dataset)?;
+        let _lock = dataset.lock()?;
         dataset.clear_staging()?;
-        Ok(Self { dataset, ..self })
+        Ok(Self {
+            dataset,
+            _lock,
+            ..self
+        })
     }
 
     /// The scan of what the tenant may see.

@@ -1,5 +1,6 @@
 //! One run over the inboxes of a store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -15,9 +16,10 @@ use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
-use crate::ledger::{Ledger, Reason, Record, State};
+use crate::ledger::{Ledger, Place, Reason, Record, State};
 use crate::sandbox::Connector;
 use crate::spool::{self, Spooled};
+use crate::tenant::Tenant;
 use crate::transport::Inbox;
 
 /// What a run did, and what it left for others.
@@ -160,15 +162,25 @@ impl<'a> Sync<'a> {
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
         let dataset = self.dataset()?;
-        if ledger.is_new() {
-            self.adopt(&mut ledger, &dataset)?;
-        }
+        let _dataset_lock = dataset.lock()?;
+        self.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
         let mut report = Report::default();
+        let mut ill = BTreeMap::new();
+        for tenant in &self.store.tenants {
+            match self.adopt_shares(&mut ledger, tenant) {
+                // What is wrong with its dataset is a tenant's own problem, and then it gets nothing either.
+                Err(error @ (Error::File { .. } | Error::Tables { .. })) => {
+                    ill.insert(tenant.name.as_str(), error);
+                }
+                adopted => adopted?,
+            }
+        }
         let tenants = Tenants::new(
             self.connector,
             self.store,
             Ledger::open(&self.store.state)?,
+            ill,
             &self.stop,
             self.now,
         )?;
@@ -322,41 +334,74 @@ impl<'a> Sync<'a> {
         inboxes
     }
 
-    /// A new ledger takes up what stands in the datasets, so that nothing is published twice.
+    /// Takes up what stands in the dataset and the ledger does not know, so that nothing is published twice. All of it
+    /// is on the disk together: a ledger that has taken up a part would believe the rest to be new.
     fn adopt(&self, ledger: &mut Ledger, dataset: &Dataset) -> Result<(), Error> {
         let now = (self.now)();
-        for (directory, manifest) in dataset.deliveries()? {
-            ledger.adopt(&manifest.record(directory, now))?;
+        let is_first = !ledger.has_adopted(Place::Dataset)?;
+        // Whoever works with another ledger may have published at any time.
+        let known = ledger.directories()?;
+        let unknown = dataset.deliveries(|agreement, name| {
+            !known.contains(&(agreement.to_owned(), name.to_owned()))
+        })?;
+        if unknown.is_empty() && !is_first {
+            return Ok(());
         }
-        for tenant in &self.store.tenants {
-            // A tenant whose dataset cannot be read says so itself.
-            let Some(dataset) = Dataset::at(&tenant.dataset) else {
-                continue;
-            };
-            let mut deliveries = dataset.deliveries().unwrap_or_default();
-            deliveries.retain(|(_, manifest)| {
-                let mut agreements = self.store.agreements.iter();
-                agreements.any(|agreement| agreement.name.as_str() == manifest.agreement)
-            });
-            deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+        ledger.together(|ledger| {
+            for (directory, manifest) in unknown {
+                ledger.adopt(&manifest.record(directory, now))?;
+                let (agreement, transfer) = (&manifest.agreement, &manifest.transfer_uuid);
+                if let Some(record) = ledger.find(agreement, transfer)? {
+                    self.share_spooled(ledger, &record, now)?;
+                }
+            }
+            crate::hook::reached("adopting");
+            if is_first {
+                ledger.adopted(Place::Dataset, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes up what a tenant has when the ledger first meets it.
+    fn adopt_shares(&self, ledger: &mut Ledger, tenant: &Tenant) -> Result<(), Error> {
+        let now = (self.now)();
+        let place = Place::Tenant(tenant.name.as_str());
+        let Some(dataset) = Dataset::at(&tenant.dataset) else {
+            return Ok(());
+        };
+        if ledger.has_adopted(place)? {
+            return Ok(());
+        }
+        let agreements = self.store.agreements.iter();
+        let own = agreements.map(|agreement| agreement.name.as_str());
+        let mut deliveries =
+            dataset.deliveries(|agreement, _| own.clone().any(|name| name == agreement))?;
+        deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+        ledger.together(|ledger| {
             for (directory, manifest) in deliveries {
                 let counts = manifest.share();
                 let record = manifest.record(directory, now);
+                let find = || ledger.find(&record.agreement, &record.transfer_uuid);
+                let is_known = find()?.is_some();
                 ledger.adopt_share(&record, tenant.name.as_str(), &counts)?;
+                if let Some(record) = find()?.filter(|_| !is_known) {
+                    self.share_spooled(ledger, &record, now)?;
+                }
             }
-        }
-        // Whoever has not got what the spool still holds gets it.
-        for record in ledger.all()? {
-            let spooled = Spooled::new(
-                &self.store.spool(),
-                &record.agreement,
-                &record.transfer_uuid,
-            )?;
-            if spooled.whole().is_some() {
-                let tenants = self.store.tenants_of(&record.agreement);
-                let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
-                ledger.share_out(record.id, &names, now)?;
-            }
+            crate::hook::reached("adopting-shares");
+            Ok(ledger.adopted(place, now)?)
+        })
+    }
+
+    /// Whoever has not got what the spool still holds gets it.
+    fn share_spooled(&self, ledger: &Ledger, record: &Record, now: Timestamp) -> Result<(), Error> {
+        let spool = self.store.spool();
+        let spooled = Spooled::new(&spool, &record.agreement, &record.transfer_uuid)?;
+        if spooled.whole().is_some() && record.state.is_published() {
+            let tenants = self.store.tenants_of(&record.agreement);
+            let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
+            ledger.add_shares(record.id, &names, now)?;
         }
         Ok(())
     }
