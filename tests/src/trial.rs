@@ -59,14 +59,18 @@ impl Trial {
 
     /// The same, with a server of that kind.
     pub fn sftp_with(setup: Setup) -> Option<Self> {
-        let sshd = Sshd::start(setup)?;
-        Some(Self {
+        Sshd::start(setup).map(Self::at)
+    }
+
+    /// The same, with that server.
+    pub fn at(sshd: Sshd) -> Self {
+        Self {
             place: Place::new(),
             inbox: Inbox::Sftp(Box::new(sshd)),
             port: None,
             numbers: RefCell::default(),
             is_configured: Cell::default(),
-        })
+        }
     }
 
     /// The server.

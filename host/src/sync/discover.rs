@@ -116,7 +116,13 @@ pub fn discover(
     for entry in metadata {
         let stem = stem(entry.name.as_str(), METADATA).unwrap_or_default();
         let partner = partner(&data, stem).and_then(|name| data.remove(&name));
-        look.pair(entry, partner)?;
+        let at_fault = partner.as_ref().unwrap_or(&entry).clone();
+        match look.pair(entry, partner) {
+            Err(Error::Transport(error)) if error.is_of_one_file() => {
+                look.unreadable(&at_fault, &error);
+            }
+            ended => ended?,
+        }
     }
     for entry in data.into_values() {
         look.alone(&entry);
@@ -132,6 +138,9 @@ pub fn discover(
     });
     Ok(inventory)
 }
+
+/// What is said of a file whose name is none of ours.
+const FOREIGN_NAME: &str = "no agreement has files of such a name";
 
 /// The suffix of metadata files.
 const METADATA: &str = ".metadata";
@@ -326,15 +335,32 @@ impl Look<'_> {
         })
     }
 
-    /// A data file without metadata.
-    fn alone(&mut self, data: &Entry) {
+    /// Whether no agreement has data files of such a name.
+    fn is_nobodys(&self, name: &str) -> bool {
         let by_name = |agreement: &&&Agreement| {
             let pattern = agreement.files.name.as_ref();
-            pattern.is_none_or(|pattern| pattern.is_match(data.name.as_str()))
+            pattern.is_none_or(|pattern| pattern.is_match(name))
         };
-        let is_nobodys = self.agreements.iter().find(by_name).is_none();
-        if is_nobodys {
-            let reason = Reason::new("foreign", "no agreement has files of such a name");
+        self.agreements.iter().find(by_name).is_none()
+    }
+
+    /// A file, or a pair of them, that the server does not let us read. What it is of cannot be known.
+    fn unreadable(&mut self, entry: &Entry, error: &TransportError) {
+        let name = entry.name.as_str();
+        let reason = match self.is_nobodys(stem(name, METADATA).unwrap_or(name)) {
+            true => Reason::new("foreign", FOREIGN_NAME),
+            false => Reason::new(
+                "unreadable",
+                format!("{error}. Ask the helpdesk what is the matter with it"),
+            ),
+        };
+        self.inventory.strays.push(waiting(entry, reason));
+    }
+
+    /// A data file without metadata.
+    fn alone(&mut self, data: &Entry) {
+        if self.is_nobodys(data.name.as_str()) {
+            let reason = Reason::new("foreign", FOREIGN_NAME);
             self.inventory.strays.push(waiting(data, reason));
         } else {
             let reason = Reason::new(
