@@ -86,6 +86,43 @@ fn same_name_again_before_the_first_is_removed() {
     assert!(trial.remote().is_empty());
 }
 
+/// The same, and it is the same delivery that was sent again: with its metadata it can be told, without it never.
+#[test]
+fn same_transfer_again_before_the_first_is_removed() {
+    let trial = Trial::local();
+    let (status, _) = two_nights();
+    trial.put(NAME, &status, &transfer(1));
+    trial.stop_at("published").kill();
+    trial.put(NAME, &status, &transfer(1));
+    let touched = std::process::Command::new("touch")
+        .args(["-d", "2026-03-02 03:00"])
+        .arg(trial.inbox().join(NAME))
+        .status();
+    assert!(touched.unwrap().success());
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("another file has come"),
+        "{}",
+        ended.stderr
+    );
+    trial.assert_published(&[&status]);
+    assert!(trial.remote().is_empty());
+    // Other bytes are for a person, whole: both files are there.
+    let other = extract::small(60, 9);
+    trial.put(NAME, &status, &transfer(2));
+    trial.stop_at("published").kill();
+    trial.put(NAME, &other, &transfer(2));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(
+        ended.text().contains("(transfer-reused)"),
+        "{}",
+        ended.text()
+    );
+    assert_eq!(trial.remote().len(), 2);
+}
+
 #[test]
 fn file_gone_between_list_and_open() {
     let Some(trial) = Trial::sftp() else { return };
