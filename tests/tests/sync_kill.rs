@@ -75,6 +75,24 @@ fn killed_while_it_is_set_aside() {
     }
 }
 
+/// What came again is removed, data first; killed in between, the metadata is not left for ever.
+#[test]
+fn killed_while_a_copy_is_removed() {
+    let Some(trial) = Trial::sftp() else { return };
+    let (status, _) = two_nights("copy-removed");
+    trial.put("d260302.l431101", &status, &transfer(1));
+    assert_eq!(trial.sync().code, 0);
+    trial.put("d260302.l431101", &status, &transfer(1));
+    trial.stop_at("copy-removed").kill();
+    assert_eq!(trial.remote(), ["d260302.l431101.metadata"]);
+    let inbox = trial.run("inbox", &[]);
+    assert!(inbox.text().contains("(published)"), "{}", inbox.text());
+    let ended = trial.sync();
+    assert_eq!((ended.code, ended.text()), (0, "nothing new\n"));
+    assert!(trial.remote().is_empty());
+    trial.assert_published(&[&status]);
+}
+
 /// A new ledger takes up what is published, all of it or nothing: killed in between, the next run begins anew.
 #[test]
 fn killed_while_a_new_ledger_takes_up_what_is_published() {

@@ -105,6 +105,23 @@ fn list(inbox: &Place, inventory: Inventory, configuration: &Configuration) -> V
             is_delivery: true,
         });
     }
+    for orphan in inventory.orphans {
+        lines.push(Line {
+            inbox: inbox.to_string(),
+            name: orphan.name.to_string(),
+            agreement: Some(orphan.agreement.to_string()),
+            state: "published".to_owned(),
+            production_date: None,
+            size: None,
+            age_days: None,
+            days_left: None,
+            reason: Some(
+                "its delivery is published, and only the metadata is left: `cprflow sync` removes it"
+                    .to_owned(),
+            ),
+            is_delivery: false,
+        });
+    }
     for file in inventory.waiting.into_iter().chain(inventory.strays) {
         lines.push(Line {
             inbox: inbox.to_string(),

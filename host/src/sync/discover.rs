@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::agreement::{Agreement, AgreementName, Claim, Marks, claim};
 use crate::delivery::{Document, Metadata};
 use crate::error::Error;
-use crate::ledger::{Ledger, NewDelivery, Reason, Record};
+use crate::ledger::{Ledger, NewDelivery, Reason, Record, State};
 use crate::report::Start;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
@@ -21,6 +21,19 @@ pub struct Inventory {
     pub waiting: Vec<Waiting>,
     /// Files that are nobody's, or that something is wrong with.
     pub strays: Vec<Waiting>,
+    /// Metadata files of deliveries that are published and whose data files are gone.
+    pub orphans: Vec<Orphan>,
+}
+
+/// A metadata file that somebody was stopped before they could remove: its delivery is published.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// Whose it is.
+    pub agreement: AgreementName,
+    /// Its name.
+    pub name: RemoteName,
+    /// The UUID of the transfer.
+    pub transfer_uuid: String,
 }
 
 /// A delivery that is whole on the server.
@@ -246,6 +259,14 @@ impl Look<'_> {
             Err(error) => return Err(error),
         };
         let Some(data) = data else {
+            if let Some(agreement) = self.of_published(&metadata)? {
+                self.inventory.orphans.push(Orphan {
+                    agreement,
+                    name: entry.name,
+                    transfer_uuid: metadata.transfer_uuid,
+                });
+                return Ok(());
+            }
             let reason = Reason::new(
                 "no-data",
                 "the metadata file is there, its data file is not",
@@ -301,6 +322,20 @@ impl Look<'_> {
             known,
         });
         Ok(())
+    }
+
+    /// The agreement whose delivery a metadata file is of, if that is published and nothing was left to do for it.
+    fn of_published(&self, metadata: &Metadata) -> Result<Option<AgreementName>, Error> {
+        let Some(ledger) = self.ledger else {
+            return Ok(None);
+        };
+        for agreement in self.agreements {
+            let known = ledger.find(agreement.name.as_str(), &metadata.transfer_uuid)?;
+            if known.is_some_and(|known| known.state == State::Done) {
+                return Ok(Some(agreement.name.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Why data and metadata are no delivery yet; none if they are one.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::discover::{Found, Inventory, Waiting, discover};
+use super::discover::{Found, Inventory, Orphan, Waiting, discover};
 use super::fetch::{Fetch, Fetched};
 use super::publish::{Publisher, counts, objection};
 use super::run::{Problem, Published, Report, SetAside};
@@ -78,6 +78,12 @@ impl<'a> Visit<'a> {
             Some(self.ledger),
         )?;
         self.note(&inventory)?;
+        for orphan in &inventory.orphans {
+            if let Some(agreement) = self.agreement(orphan.agreement.as_str()) {
+                let removed = remove_orphan(orphan, connection);
+                self.unless_of_one_file(agreement, removed)?;
+            }
+        }
         let mut seen = BTreeSet::new();
         for found in &inventory.deliveries {
             let Some(agreement) = self.agreement(found.agreement.as_str()) else {
@@ -96,8 +102,8 @@ impl<'a> Visit<'a> {
             let taken = self.take(agreement, found, connection);
             self.unless_of_one_file(agreement, taken)?;
         }
-        let waiting = inventory.waiting.iter().map(|file| file.name.as_str());
-        seen.extend(waiting);
+        let others = inventory.waiting.iter().chain(&inventory.strays);
+        seen.extend(others.map(|file| file.name.as_str()));
         self.leftovers(&seen, connection)
     }
 
@@ -444,6 +450,7 @@ impl<'a> Visit<'a> {
             "this transfer is published already, and the file is the same: it is removed"
         );
         transport.remove(&found.data.name)?;
+        crate::hook::reached("copy-removed");
         transport.remove(&found.metadata_name)?;
         Ok(())
     }
@@ -472,7 +479,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Deliveries that were begun and are no longer on the server: from the spool if it has them. `seen` are the
-    /// transfers that are there whole, and the names of files that are there and wait for something.
+    /// transfers that are there whole, and the names of files that are there and cannot be taken.
     fn leftovers(
         &mut self,
         seen: &BTreeSet<&str>,
@@ -575,6 +582,16 @@ impl<'a> Visit<'a> {
             result => result,
         }
     }
+}
+
+/// Data goes first, so that what is left of a delivery that is published is its metadata, if anything is.
+fn remove_orphan(orphan: &Orphan, connection: &mut Connection<'_>) -> Result<(), Error> {
+    tracing::info!(
+        transfer = orphan.transfer_uuid,
+        "its delivery is published, and only the metadata was left: it is removed"
+    );
+    connection.get()?.remove(&orphan.name)?;
+    Ok(())
 }
 
 /// The code of deliveries that vanished from the server.

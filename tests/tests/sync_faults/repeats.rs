@@ -133,6 +133,11 @@ fn file_gone_between_list_and_open() {
     let (code, said) = stopped.go_on();
     assert_eq!(code, 0, "{said}");
     assert!(trial.published().is_empty());
+    // A folder of its name, with which nothing can be done, is no sign of its going.
+    fs::create_dir(trial.inbox().join(NAME)).unwrap();
+    let ended = trial.sync();
+    assert!(!ended.text().contains("gone-from"), "{}", ended.text());
+    fs::remove_dir(trial.inbox().join(NAME)).unwrap();
     // Gone for good: somebody has to ask for it.
     fs::remove_file(trial.inbox().join(format!("{NAME}.metadata"))).unwrap();
     let ended = trial.sync();
