@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cprflow_connector::generate::{self, Settings};
-use cprflow_tests::command::{command, cprflow};
+use cprflow_tests::command::{Ended, command, cprflow};
 use cprflow_tests::extract;
 use cprflow_tests::trial::{Trial, transfer};
 use serde_json::Value;
@@ -433,7 +433,11 @@ fn a_watch_looks_when_it_is_told_to_and_ends_when_it_is_told_to() {
     // A configuration that is broken for a while is told, and does not end it.
     fs::write(&config, "nonsense").unwrap();
     signal(&watch, "HUP");
-    assert!(events.any(|event| event["message"] == "the look failed"));
+    assert!(events.any(|event| {
+        event["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("the look failed"))
+    }));
     assert!(watch.try_wait().unwrap().is_none());
     signal(&watch, "TERM");
     let ended = watch.wait().unwrap();
@@ -545,6 +549,63 @@ fn the_log_is_json_and_names_the_delivery() {
         .unwrap();
     assert_eq!(published["span"]["transfer"], transfer(1));
     assert_eq!(published["span"]["agreement"], "default");
+}
+
+/// Whoever collects the log gets nothing but JSON, whatever fails, and an error where something does.
+#[test]
+fn a_failing_run_says_it_in_json() {
+    let trial = Trial::local();
+    let json = ["--log-format", "json", "--format", "json"];
+    let events = |ended: &Ended| -> Vec<Value> {
+        let lines = ended.stderr.lines().chain(ended.text().lines());
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let is_told = |ended: &Ended, what: &str| {
+        let events = events(ended);
+        let told = events
+            .iter()
+            .any(|event| event["level"] == "ERROR" && event.to_string().contains(what));
+        assert!(told, "{events:?}");
+        assert_eq!(ended.code, 2);
+    };
+    // One inbox that is not there, one run that cannot begin, one command that cannot.
+    fs::remove_dir(trial.inbox()).unwrap();
+    let ended = trial.run("sync", &[&["--unrestricted", "test"], &json[..]].concat());
+    is_told(&ended, "there is no folder");
+    is_told(&trial.run("sync", &json), "--unrestricted PURPOSE");
+    let nobody = ["sync", "--log-format", "json"].map(str::to_owned);
+    is_told(&trial.cprflow(&nobody), "which inbox, and which dataset?");
+}
+
+/// A store that cannot be worked on is told, and the next one is worked on.
+#[test]
+fn one_store_that_is_broken_stops_no_other() {
+    let trial = Trial::local();
+    let bytes = extract::small(20, 1);
+    fs::create_dir(trial.path("other")).unwrap();
+    trial.configure(
+        "[agreement.one]\ninbox = \"other\"\ndataset = \"one\"\nunrestricted = \"test\"\n\
+         [agreement.two]\ninbox = \"inbox\"\nunrestricted = \"test\"\n",
+    );
+    assert_eq!(trial.sync().code, 0);
+    let is_of_one = |path: &&std::path::PathBuf| {
+        let text = path.to_string_lossy();
+        text.contains("/state/one-") && text.ends_with("ledger.sqlite")
+    };
+    let all = below(&trial.path("state"));
+    fs::write(all.iter().find(is_of_one).unwrap(), "x".repeat(4096)).unwrap();
+    trial.put("a", &bytes, &transfer(1));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2, "{}", ended.text());
+    assert!(
+        ended.stderr.contains("the ledger is damaged"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.text().contains("published  a"), "{}", ended.text());
+    trial.assert_published(&[&bytes]);
 }
 
 fn nights(persons: u64) -> (Vec<u8>, Vec<u8>) {
