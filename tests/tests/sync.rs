@@ -608,6 +608,55 @@ fn one_store_that_is_broken_stops_no_other() {
     trial.assert_published(&[&bytes]);
 }
 
+/// Another dataset comes and the first one goes: each keeps its ledger, and with it what waits for a person.
+#[test]
+fn a_ledger_stays_where_it_is_when_datasets_come_and_go() {
+    let trial = Trial::local();
+    fs::create_dir(trial.path("other")).unwrap();
+    let one = "[agreement.one]\ninbox = \"inbox\"\nunrestricted = \"test\"\n";
+    let two = "[agreement.two]\ninbox = \"other\"\ndataset = \"two\"\nunrestricted = \"test\"\n";
+    let wrong = wrong_counter(&extract::small(20, 1));
+    let is_set_aside = |name: &str| {
+        let status = trial.run("status", &[]);
+        let told = format!("{name} is set aside (count-mismatch)");
+        assert!(status.text().contains(&told), "{}", status.text());
+    };
+    trial.configure(one);
+    trial.put("a", &wrong, &transfer(1));
+    assert_eq!(trial.sync().code, 1);
+    is_set_aside("a");
+    trial.configure(&[one, two].concat());
+    is_set_aside("a");
+    for name in ["a", "a.metadata"] {
+        fs::rename(trial.inbox().join(name), trial.path("other").join(name)).unwrap();
+    }
+    assert_eq!(trial.sync().code, 1);
+    trial.configure(two);
+    is_set_aside("a");
+    assert!(trial.path("state/ledger.sqlite").is_file());
+    // Agreements that part, and one ledger that knows both.
+    let parted = trial.path("parted");
+    fs::create_dir(&parted).unwrap();
+    let both = [one, &two.replace("dataset = \"two\"\n", "")].concat();
+    trial.configure(&both);
+    let state = ["--state".to_owned(), parted.display().to_string()];
+    let run = |subcommand: &str| {
+        let mut arguments = vec![subcommand.to_owned()];
+        arguments.extend(trial.source());
+        arguments.extend(state.clone());
+        trial.cprflow(&arguments)
+    };
+    run("sync");
+    trial.configure(&[one, two].concat());
+    let refused = run("status");
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("say which of these goes on"),
+        "{}",
+        refused.stderr
+    );
+}
+
 fn nights(persons: u64) -> (Vec<u8>, Vec<u8>) {
     let settings = Settings::new(persons, 3);
     (extract::status(&settings), extract::changes(&settings))

@@ -68,7 +68,7 @@ impl Source {
             }
         };
         if let Some(state) = &self.state {
-            configuration.state(state);
+            configuration.state(state)?;
         }
         if let Some(name) = &self.agreement
             && !configuration.only(name)

@@ -4,6 +4,7 @@ mod file;
 mod keys;
 mod places;
 mod service;
+mod state;
 mod template;
 mod tenant;
 
@@ -182,15 +183,10 @@ impl Configuration {
         Ok(())
     }
 
-    /// Puts ledger and spool there. With several datasets, each gets a directory of its own in it.
-    pub fn state(&mut self, directory: &Path) {
-        let is_only = self.stores.len() == 1;
-        for store in &mut self.stores {
-            store.state = match is_only {
-                true => directory.to_owned(),
-                false => directory.join(store_name(&store.dataset)),
-            };
-        }
+    /// Puts ledger and spool there. With several datasets, each gets a directory of its own in it, except one that has
+    /// its ledger there already.
+    pub fn state(&mut self, directory: &Path) -> Result<(), Error> {
+        state::place(&mut self.stores, directory)
     }
 
     /// Keeps what is spooled for so many days.
@@ -285,7 +281,6 @@ fn stores(
         Some(_) => PathBuf::new(),
         None => default_state_directory()?,
     };
-    let is_only = datasets.len() == 1;
     let mut stores = Vec::new();
     for dataset in datasets {
         let is_own =
@@ -294,16 +289,15 @@ fn stores(
         let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
         stores.push(Store {
             tenants: tenants.iter().filter(sees_own).cloned().collect(),
-            state: match state {
-                Some(state) if is_only => state.to_owned(),
-                Some(state) => state.join(store_name(&dataset)),
-                None => default.join(store_name(&dataset)),
-            },
+            state: default.join(store_name(&dataset)),
             dataset,
             max_age_days,
             agreements: own,
             others,
         });
+    }
+    if let Some(directory) = state {
+        state::place(&mut stores, directory)?;
     }
     places::check(&stores)?;
     Ok(stores)

@@ -99,6 +99,11 @@ impl Ledger {
         Ok(Self { connection, path })
     }
 
+    /// Whether there is one in a state directory.
+    pub(crate) fn is_in(directory: &Path) -> bool {
+        directory.join(FILE).is_file()
+    }
+
     /// Opens it only to read, if it is there.
     pub fn open_to_read(directory: &Path) -> Result<Option<Self>, LedgerError> {
         let path = directory.join(FILE);
@@ -176,6 +181,16 @@ impl Ledger {
         self.told(self.select(&format!(
             "SELECT {RECORD_COLUMNS} FROM delivery ORDER BY id"
         )))
+    }
+
+    /// The names of the agreements that it knows.
+    pub(crate) fn agreements(&self) -> Result<BTreeSet<String>, LedgerError> {
+        let sql = "SELECT agreement FROM delivery UNION SELECT agreement FROM visit";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([], |row| row.get(0))?;
+            rows.collect()
+        });
+        self.told(found)
     }
 
     /// Deliveries that are under way: begun, and neither done nor set aside.
