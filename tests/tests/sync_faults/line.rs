@@ -1,5 +1,8 @@
 //! The line to the server, and a server that goes.
 
+use std::thread;
+use std::time::Duration;
+
 use cprflow_tests::extract;
 use cprflow_tests::proxy::{Fault, Proxy, Treatment};
 use cprflow_tests::trial::{Trial, transfer};
@@ -78,6 +81,30 @@ fn server_restart() {
     assert!(trial.sshd().start_again());
     let (code, said) = stopped.go_on();
     assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the download was cut off"), "{said}");
+    trial.assert_published(&[&bytes]);
+    assert!(trial.remote().is_empty());
+}
+
+/// It is not there again when it is asked for the first time.
+#[test]
+fn server_away_for_seconds() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(3_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let stopped = trial.stop_at("half-downloaded");
+    trial.sshd().stop();
+    let (code, said) = thread::scope(|scope| {
+        let run = scope.spawn(|| stopped.go_on());
+        // It is asked after one second, after four more and after fifteen more.
+        thread::sleep(Duration::from_secs(3));
+        assert!(trial.sshd().start_again());
+        run.join().unwrap()
+    });
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the download was cut off"), "{said}");
     trial.assert_published(&[&bytes]);
     assert!(trial.remote().is_empty());
 }
