@@ -29,9 +29,9 @@ pub struct Manifest {
     pub sequence: u64,
     /// The UUID of the transfer.
     pub transfer_uuid: String,
-    /// The data file's name on the server.
+    /// The data file's name on the server, without what can be a person number.
     pub file_name: String,
-    /// The metadata file's name on the server.
+    /// The metadata file's name on the server; the same.
     pub metadata_name: String,
     /// Who sent it.
     pub sender: Option<String>,

@@ -117,6 +117,11 @@ impl Trial {
         self.file(name, extract);
     }
 
+    /// A person number that stands elsewhere than in an extract, and must not be said either.
+    pub fn hide(&self, number: &str) {
+        self.numbers.borrow_mut().insert(number.to_owned());
+    }
+
     /// Puts a file into the inbox.
     pub fn file(&self, name: &str, bytes: &[u8]) {
         fs::write(self.inbox().join(name), bytes).unwrap();

@@ -150,6 +150,15 @@ fn a_damaged_delivery_is_set_aside_and_others_go_on() {
         ],
     );
     assert_eq!(refused.code, 2);
+    // Nobody said what for: nothing is published, and it stays as it is.
+    let accept = ["d260302.l431101", "--accept", "count-mismatch"];
+    assert_eq!(trial.run("retry", &accept).code, 2);
+    let status_text = trial.run("status", &[]);
+    assert!(
+        status_text.text().contains("is set aside (count-mismatch)"),
+        "{}",
+        status_text.text()
+    );
     // Tried again as it is, it is set aside again.
     assert_eq!(
         trial

@@ -125,7 +125,7 @@ fn list(inbox: &Place, inventory: Inventory, configuration: &Configuration) -> V
     for file in inventory.waiting.into_iter().chain(inventory.strays) {
         lines.push(Line {
             inbox: inbox.to_string(),
-            name: file.name,
+            name: file.said_name(),
             agreement: None,
             state: file.reason.code,
             production_date: None,

@@ -67,6 +67,24 @@ impl Store {
         all.filter(move |tenant| tenant.sees(agreement))
     }
 
+    /// Somebody must have said for whom and what for each agreement's data is.
+    pub(crate) fn check_purposes(&self) -> Result<(), Error> {
+        let is_for_nobody = |agreement: &&Agreement| {
+            let mut tenants = self.tenants_of(agreement.name.as_str());
+            agreement.unrestricted.is_none() && tenants.next().is_none()
+        };
+        let mut agreements = self.agreements.iter();
+        match agreements.find(is_for_nobody) {
+            None => Ok(()),
+            Some(agreement) => Err(Error::Request(format!(
+                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
+                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration; or let \
+                 tenants have what each may see: [tenant.NAME]",
+                agreement.name
+            ))),
+        }
+    }
+
     /// The agreements of this store whose deliveries come to that inbox.
     pub fn own(&self, inbox: &Inbox) -> Vec<&Agreement> {
         let own = self.agreements.iter();

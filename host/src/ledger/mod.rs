@@ -23,6 +23,8 @@ pub use record::{Counts, FindingCount, NewDelivery, Reason, Record, State, Stray
 use record::{RECORD_COLUMNS, read_record};
 pub use share::{Share, ShareCounts, ShareState};
 
+use crate::transport::said;
+
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -208,7 +210,7 @@ impl Ledger {
     ) -> Result<Option<String>, LedgerError> {
         self.told(self.connection.query_row(
             "SELECT max(production_date) FROM delivery
-             WHERE agreement = ?1 AND task_number = ?2 AND sequence IS NOT NULL",
+             WHERE agreement = ?1 AND task_number = ?2 AND state IN ('published', 'data-removed', 'done')",
             params![agreement, task_number],
             |row| row.get(0),
         ))
@@ -297,9 +299,24 @@ impl Ledger {
 
     /// A later state of the delivery: its files are gone from the server.
     pub fn removed(&self, id: i64, state: State, now: Timestamp) -> Result<(), LedgerError> {
+        if state == State::Done {
+            self.forget_names(id)?;
+        }
         self.change(
             "UPDATE delivery SET state = ?2, updated = ?3 WHERE id = ?1",
             params![id, state.name(), now.to_string()],
+        )
+    }
+
+    /// Nothing is asked for any more by the names of the delivery's files: what can be a person number in them goes.
+    pub(crate) fn forget_names(&self, id: i64) -> Result<(), LedgerError> {
+        let Some(record) = self.delivery(id)? else {
+            return Ok(());
+        };
+        self.change(
+            "UPDATE delivery SET file_name = ?2, metadata_name = ?3
+             WHERE id = ?1 AND (file_name <> ?2 OR metadata_name <> ?3)",
+            params![id, record.said_name(), said(&record.metadata_name)],
         )
     }
 

@@ -106,9 +106,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open(path).map_err(tell)?;
     connection.busy_timeout(PATIENCE).map_err(tell)?;
     check(&connection, path)?;
-    // A state that was told is on the disk: the deletion on the server relies on it.
+    // A state that was told is on the disk: the deletion on the server relies on it. And what was removed, a name as a
+    // rule, is not left in the file.
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
+        )
         .map_err(tell)?;
     let add = match format(&connection).map_err(tell)? {
         0 => [TABLES, SHARES, ADOPTED].concat(),

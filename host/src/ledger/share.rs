@@ -392,7 +392,7 @@ fn read_share(row: &Row<'_>) -> rusqlite::Result<Share> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{NewDelivery, Place};
+    use crate::ledger::{NewDelivery, Place, State};
 
     fn begin(ledger: &Ledger, transfer: &str) -> i64 {
         let new = NewDelivery {
@@ -443,6 +443,28 @@ mod tests {
             ledger.together(|ledger| ledger.adopted(Place::Dataset, now));
         done.unwrap();
         assert!(ledger.has_adopted(Place::Dataset).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_published_yet_is_not_the_newest() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let id = begin(&ledger, "one");
+        let counts = crate::ledger::Counts {
+            task_number: Some("1".to_owned()),
+            production_date: Some("2026-03-02".to_owned()),
+            ..Default::default()
+        };
+        ledger.fetched(id, &counts, now).unwrap();
+        let name = |number: u64| format!("delivery={number}");
+        ledger.publishing(id, name, now).unwrap();
+        assert_eq!(ledger.newest_published("a", "1").unwrap(), None);
+        for state in [State::Published, State::DataRemoved, State::Done] {
+            ledger.removed(id, state, now).unwrap();
+            let newest = ledger.newest_published("a", "1").unwrap();
+            assert_eq!(newest.as_deref(), Some("2026-03-02"));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::ledger::{Ledger, NewDelivery, Reason, Record, State};
 use crate::report::Start;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
-use crate::transport::{Entry, Refusal, RemoteName, Transport, TransportError};
+use crate::transport::{Entry, Refusal, RemoteName, Transport, TransportError, said};
 
 /// What an inbox holds.
 #[derive(Debug, Default)]
@@ -56,7 +56,7 @@ pub struct Found {
 /// A file that cannot be taken.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Its name, fit to be shown.
+    /// Its name, in a harmless form.
     pub name: String,
     /// Its size, if it is a file.
     pub size: Option<u64>,
@@ -64,6 +64,13 @@ pub struct Waiting {
     pub modified: Option<u64>,
     /// Why not.
     pub reason: Reason,
+}
+
+impl Waiting {
+    /// Its name, as it is said: without anything that can be a person number.
+    pub fn said_name(&self) -> String {
+        said(&self.name)
+    }
 }
 
 impl Found {

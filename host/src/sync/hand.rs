@@ -32,6 +32,7 @@ use crate::scan::Scan;
 use crate::selected::Selected;
 use crate::spool::Spooled;
 use crate::tenant::{Tenant, policy_digest};
+use crate::transport::said;
 
 /// A tenant that is ready to get deliveries: its files are read, and the component takes its policy.
 pub(super) struct Ready<'a> {
@@ -234,7 +235,7 @@ impl Hand<'_> {
         Ok(Published {
             agreement: record.agreement.clone(),
             tenant: Some(tenant.to_owned()),
-            file_name: record.file_name.clone(),
+            file_name: record.said_name(),
             directory: Path::new(&format!("agreement={}", record.agreement)).join(name),
             records: counts.rows,
             persons: counts.persons,
@@ -365,8 +366,8 @@ impl Hand<'_> {
             controller: agreement.and_then(|agreement| agreement.controller.clone()),
             sequence,
             transfer_uuid: record.transfer_uuid.clone(),
-            file_name: record.file_name.clone(),
-            metadata_name: record.metadata_name.clone(),
+            file_name: record.said_name(),
+            metadata_name: said(&record.metadata_name),
             sender: record.sender.clone(),
             size: record.size,
             sha256: record.counts.sha256.clone(),

@@ -11,7 +11,6 @@ use super::pool::{Pulse, Work};
 use super::tenants::Tenants;
 use super::visit::Visit;
 use super::{Observer, Silent, Stop};
-use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -107,8 +106,8 @@ impl Serialize for Problem {
 impl From<Record> for SetAside {
     fn from(record: Record) -> Self {
         Self {
+            file_name: record.said_name(),
             agreement: Some(record.agreement),
-            file_name: record.file_name,
             reason: record.reason.unwrap_or_else(|| Reason::new("unknown", "")),
         }
     }
@@ -157,7 +156,7 @@ impl<'a> Sync<'a> {
 
     /// Runs. An error means that the store itself cannot be worked on; whatever happens to one inbox is in the report.
     pub fn run(&self) -> Result<Report, Error> {
-        self.check_purposes()?;
+        self.store.check_purposes()?;
         spool::private_directory(&self.store.state)?;
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
@@ -293,24 +292,6 @@ impl<'a> Sync<'a> {
             });
         }
         Ok(false)
-    }
-
-    /// Somebody must have said for whom and what for each agreement's data is.
-    fn check_purposes(&self) -> Result<(), Error> {
-        let is_for_nobody = |agreement: &&Agreement| {
-            let mut tenants = self.store.tenants_of(agreement.name.as_str());
-            agreement.unrestricted.is_none() && tenants.next().is_none()
-        };
-        let mut agreements = self.store.agreements.iter();
-        match agreements.find(is_for_nobody) {
-            None => Ok(()),
-            Some(agreement) => Err(Error::Request(format!(
-                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
-                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration; or let \
-                 tenants have what each may see: [tenant.NAME]",
-                agreement.name
-            ))),
-        }
     }
 
     /// The dataset of the whole. It is not made where nobody is to have the whole.

@@ -27,7 +27,7 @@ pub(super) fn settle(
                 transport.remove(&name)?;
             } else {
                 tracing::warn!(
-                    file = record.file_name,
+                    file = record.said_name(),
                     "another file has come under the name of a delivery that is published; it stays"
                 );
                 ledger.removed(record.id, State::Done, now)?;

@@ -24,6 +24,7 @@ use std::io::Read;
 pub use error::{HostKey, KeyFileProblem, Operation, TransportError};
 pub use inbox::{Inbox, InboxError, Server};
 pub use local::LocalDirectory;
+pub(crate) use name::said;
 pub use name::{NameError, RemoteName};
 pub use secret::Secret;
 pub use sftp::{Fingerprint, FingerprintError, SftpInbox, SftpSettings, Timeouts};
