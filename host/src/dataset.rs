@@ -182,10 +182,9 @@ impl Dataset {
     pub(crate) fn publish(&self, staged: &Path, agreement: &str, name: &str) -> Result<(), Error> {
         sync_directory(Some(staged))?;
         let parent = self.agreement(agreement);
-        if !parent.is_dir() {
-            private_directory(&parent)?;
-            sync_directory(Some(&self.root))?;
-        }
+        private_directory(&parent)?;
+        // Also where it was there: whoever made it may have been killed before this.
+        sync_directory(Some(&self.root))?;
         let target = parent.join(name);
         crate::hook::reached("staged");
         fs::rename(staged, &target).map_err(Error::file(&target))?;
