@@ -73,7 +73,7 @@ impl<'a> DeliveryChoice<'a> {
             for agreement in &store.agreements {
                 let mut transport = connect(&agreement.inbox, &agreement.sftp)?;
                 let sharing = store.sharing(&agreement.inbox);
-                let inventory = discover(connector, transport.as_mut(), &sharing, None)?;
+                let inventory = discover(connector, transport.as_mut(), &sharing, &[])?;
                 let found = inventory.deliveries.iter().find(|found| {
                     found.agreement == agreement.name
                         && [

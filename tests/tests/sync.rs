@@ -324,6 +324,40 @@ fn the_inbox_is_listed_and_left_alone() {
     assert!(!trial.path("state").exists());
 }
 
+/// Two stores share one inbox and a third has one that is not there: each delivery stands as its own ledger knows it.
+#[test]
+fn every_inbox_is_listed_by_every_ledger() {
+    let trial = Trial::local();
+    let (status, changes) = nights(20);
+    let agreement = |name: &str, pattern: &str, inbox: &str| {
+        format!(
+            "[agreement.{name}]\ninbox = \"{inbox}\"\ndataset = \"{name}\"\nunrestricted = \"test\"\n\
+             files.name = \"{pattern}\"\n"
+        )
+    };
+    trial.configure(
+        &[
+            agreement("a", "^lost$", "lost"),
+            agreement("one", "^a$", "inbox"),
+            agreement("two", "^b$", "inbox"),
+        ]
+        .concat(),
+    );
+    trial.put("a", &wrong_counter(&status), &transfer(1));
+    trial.put("b", &wrong_counter(&changes), &transfer(2));
+    assert_eq!(trial.sync().code, 2);
+    let inbox = trial.run("inbox", &["--format", "json"]);
+    assert_eq!(inbox.code, 2, "{}", inbox.stderr);
+    assert!(
+        inbox.stderr.contains("there is no folder"),
+        "{}",
+        inbox.stderr
+    );
+    let lines: Value = serde_json::from_str(inbox.text()).unwrap();
+    let states: Vec<_> = (0..2).map(|line| &lines[line]["state"]).collect();
+    assert_eq!(states, ["set-aside", "set-aside"]);
+}
+
 #[test]
 fn silence_and_initial_loads_are_told() {
     let trial = Trial::local();

@@ -94,12 +94,12 @@ impl Found {
     }
 }
 
-/// Looks into an inbox that those agreements share.
+/// Looks into an inbox that those agreements share, and asks those ledgers what is known of what is there.
 pub fn discover(
     connector: &Connector,
     transport: &mut dyn Transport,
     agreements: &[&Agreement],
-    ledger: Option<&Ledger>,
+    ledgers: &[&Ledger],
 ) -> Result<Inventory, Error> {
     let listing = transport.list()?;
     let mut inventory = Inventory::default();
@@ -130,7 +130,7 @@ pub fn discover(
         connector,
         transport,
         agreements,
-        ledger,
+        ledgers,
         inventory,
     };
     for entry in metadata {
@@ -231,7 +231,7 @@ struct Look<'a> {
     connector: &'a Connector,
     transport: &'a mut dyn Transport,
     agreements: &'a [&'a Agreement],
-    ledger: Option<&'a Ledger>,
+    ledgers: &'a [&'a Ledger],
     inventory: Inventory,
 }
 
@@ -316,10 +316,7 @@ impl Look<'_> {
                 return Ok(());
             }
         };
-        let known = match self.ledger {
-            Some(ledger) => ledger.find(agreement.as_str(), &metadata.transfer_uuid)?,
-            None => None,
-        };
+        let known = self.known(&agreement, &metadata.transfer_uuid)?;
         self.inventory.deliveries.push(Found {
             agreement,
             data,
@@ -331,13 +328,21 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// What a ledger knows of a delivery. Each agreement is one ledger's.
+    fn known(&self, agreement: &AgreementName, transfer: &str) -> Result<Option<Record>, Error> {
+        for ledger in self.ledgers {
+            let known = ledger.find(agreement.as_str(), transfer)?;
+            if known.is_some() {
+                return Ok(known);
+            }
+        }
+        Ok(None)
+    }
+
     /// The agreement whose delivery a metadata file is of, if that is published and nothing was left to do for it.
     fn of_published(&self, metadata: &Metadata) -> Result<Option<AgreementName>, Error> {
-        let Some(ledger) = self.ledger else {
-            return Ok(None);
-        };
         for agreement in self.agreements {
-            let known = ledger.find(agreement.name.as_str(), &metadata.transfer_uuid)?;
+            let known = self.known(&agreement.name, &metadata.transfer_uuid)?;
             if known.is_some_and(|known| known.state == State::Done) {
                 return Ok(Some(agreement.name.clone()));
             }

@@ -75,7 +75,7 @@ impl<'a> Visit<'a> {
             self.connector,
             connection.get()?,
             &self.store.sharing(self.inbox),
-            Some(self.ledger),
+            &[&*self.ledger],
         )?;
         let mut noted = Noted::at((self.now)());
         self.note(&inventory, &mut noted)?;
