@@ -20,7 +20,7 @@ use crate::agreement::{Agreement, AgreementName, FileMarks};
 use crate::error::Error;
 use crate::spool::hexadecimal;
 use crate::tenant::Tenant;
-use crate::transport::{Inbox, InboxError, Secret, SftpSettings};
+use crate::transport::{Fingerprint, Inbox, InboxError, Secret, SftpSettings};
 
 pub use file::ACCEPTABLE;
 pub use template::template;
@@ -240,6 +240,12 @@ pub fn inbox(text: &str, directory: &Path) -> Result<Inbox, InboxError> {
 /// Whether it takes a key to get there.
 pub fn is_remote(inbox: &Inbox) -> bool {
     matches!(inbox, Inbox::Sftp(_))
+}
+
+/// Whether a file of known hosts is one to read. One that is not there yet knows nobody; but where a fingerprint vouches
+/// for the server, what the file says against a key must be heard.
+pub fn is_to_be_read(known_hosts: &Path, host_keys: &[Fingerprint]) -> bool {
+    !host_keys.is_empty() || known_hosts.exists()
 }
 
 /// The secret that stands in a file of its own, which nobody but its owner may read.

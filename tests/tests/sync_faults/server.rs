@@ -40,6 +40,7 @@ fn unknown_host_key() {
     };
     trial.put(NAME, &extract::small(20, 1), &transfer(1));
     let empty = trial.sshd().known_hosts("nobody", "").display().to_string();
+    let fingerprint = trial.sshd().fingerprint("ed25519");
     let mut sync = vec![
         "sync".to_owned(),
         "--unrestricted".to_owned(),
@@ -52,8 +53,28 @@ fn unknown_host_key() {
             .filter(|at| !is_key(*at))
             .map(|at| source[at].clone()),
     );
-    sync.extend(["--known-hosts".to_owned(), empty]);
-    refused(&trial, &trial.cprflow(&sync), "nothing is known about");
+    // Nothing is said of a file, one is named that is not there, and one that is empty.
+    for known_hosts in [
+        vec![],
+        vec![trial.path("none").display().to_string()],
+        vec![empty],
+    ] {
+        let option = known_hosts.iter().map(|_| "--known-hosts".to_owned());
+        let sync: Vec<_> = sync
+            .iter()
+            .cloned()
+            .chain(option)
+            .chain(known_hosts.clone())
+            .collect();
+        let ended = trial.cprflow(&sync);
+        refused(&trial, &ended, "nothing is known about");
+        assert!(ended.stderr.contains(&fingerprint), "{}", ended.stderr);
+    }
+    assert!(
+        !trial.sshd().log().contains("publickey"),
+        "{}",
+        trial.sshd().log()
+    );
 }
 
 #[test]
