@@ -25,12 +25,15 @@ fn wrong_host_key() {
         "--unrestricted".to_owned(),
         "test".to_owned(),
     ];
-    sync.extend(arguments);
-    refused(
-        &trial,
-        &trial.cprflow(&sync),
-        "is not the one that is known",
-    );
+    sync.extend(arguments.clone());
+    let why = "is not the one that is known";
+    refused(&trial, &trial.cprflow(&sync), why);
+    let mut doctor = vec!["doctor".to_owned()];
+    doctor.extend(arguments);
+    found_by_doctor(&trial.cprflow(&doctor), why);
+    let well = trial.run("doctor", &[]);
+    assert_eq!(well.code, 0, "{}", well.text());
+    assert!(well.text().contains("lets us in"), "{}", well.text());
 }
 
 #[test]
@@ -88,6 +91,7 @@ fn key_refused() {
     };
     trial.put(NAME, &extract::small(20, 1), &transfer(1));
     refused(&trial, &trial.sync(), "does not let");
+    found_by_doctor(&trial.run("doctor", &[]), "does not let");
     // And it is remembered, for whoever was not there.
     let status = trial.run("status", &[]);
     assert_eq!(status.code, 1, "{}", status.text());
@@ -204,6 +208,16 @@ fn delete_of_data_succeeds_and_of_metadata_fails() {
 fn close(trial: &Trial, name: &str, mode: u32) {
     let path = trial.inbox().join(name);
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn found_by_doctor(ended: &Ended, why: &str) {
+    assert_eq!(ended.code, 1, "{}", ended.text());
+    let line = ended.text().lines().find(|line| line.contains(why));
+    assert!(
+        line.is_some_and(|line| line.contains("ill   connection: ")),
+        "{}",
+        ended.text()
+    );
 }
 
 /// Nothing was done, for that reason.

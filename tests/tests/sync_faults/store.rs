@@ -54,6 +54,15 @@ fn dataset_read_only() {
         return;
     };
     disk.remount("ro");
+    let doctor = trial.run("doctor", &[]);
+    assert_eq!(doctor.code, 1, "{}", doctor.text());
+    let told = "ill   dataset: ";
+    assert!(doctor.text().contains(told), "{}", doctor.text());
+    assert!(
+        doctor.text().contains("Read-only file system"),
+        "{}",
+        doctor.text()
+    );
     let ended = trial.sync();
     assert_eq!(ended.code, 2, "{}", ended.text());
     assert!(
@@ -63,7 +72,26 @@ fn dataset_read_only() {
     );
     assert_eq!(trial.remote().len(), 2);
     disk.remount("rw");
+    // Only that it is so small is wrong with it.
+    let doctor = trial.run("doctor", &[]);
+    let told = "well  dataset: ";
+    assert!(doctor.text().contains(told), "{}", doctor.text());
     published(&trial, &[&bytes]);
+    // The state, and a dataset that is a disk of its own.
+    for (name, told) in [
+        ("state", "ill   state: "),
+        ("disk/dataset", "is a file system of its own"),
+    ] {
+        let Some(other) = SmallDisk::mount(&trial, name) else {
+            return;
+        };
+        if name == "state" {
+            other.remount("ro");
+        }
+        let doctor = trial.run("doctor", &[]);
+        assert_eq!(doctor.code, 1, "{}", doctor.text());
+        assert!(doctor.text().contains(told), "{}", doctor.text());
+    }
 }
 
 #[test]
