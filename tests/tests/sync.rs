@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use cprflow_connector::generate::{self, Settings};
 use cprflow_tests::command::{Ended, command, cprflow};
 use cprflow_tests::extract;
-use cprflow_tests::trial::{Trial, transfer};
+use cprflow_tests::trial::{Trial, files, transfer};
+use parquet::basic::Compression;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
 #[test]
@@ -36,6 +38,18 @@ fn a_delivery_over_sftp_is_the_scan_of_its_file() {
         ("unrestricted", "test")
     );
     assert_eq!(manifest.size, status.len() as u64);
+    assert_eq!(
+        manifest.component.sha256,
+        cprflow::Connector::embedded().unwrap().sha256()
+    );
+    for file in files(&published[0].0) {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            is_compressed_and_described(&file);
+        }
+    }
     assert_eq!(manifest.rows["person"], 300);
     let digest = Command::new("sha256sum")
         .stdin(file_with(&trial.path("copy"), &status))
@@ -698,6 +712,26 @@ fn a_ledger_stays_where_it_is_when_datasets_come_and_go() {
         "{}",
         refused.stderr
     );
+}
+
+/// Every column is compressed with zstd and says how its values lie, so that readers can pass over what they need not.
+fn is_compressed_and_described(table: &Path) {
+    let reader = SerializedFileReader::new(fs::File::open(table).unwrap()).unwrap();
+    for group in reader.metadata().row_groups() {
+        assert!(group.num_rows() > 0);
+        for column in group.columns() {
+            let name = format!("{} {}", table.display(), column.column_path());
+            assert!(
+                matches!(column.compression(), Compression::ZSTD(_)),
+                "{name}"
+            );
+            let statistics = column.statistics();
+            assert!(
+                statistics.is_some_and(|known| known.null_count_opt().is_some()),
+                "{name}"
+            );
+        }
+    }
 }
 
 fn nights(persons: u64) -> (Vec<u8>, Vec<u8>) {

@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
+use cprflow_platform::{Options, Platform, SftpServer};
+use cprflow_tests::command::cprflow;
 use cprflow_tests::extract;
 use cprflow_tests::sshd::Sshd;
-use cprflow_tests::trial::{Trial, transfer};
+use cprflow_tests::trial::{Trial, metadata, transfer};
 
 use super::{NAME, waits};
 
@@ -131,6 +133,105 @@ fn hostile_uuids() {
         trial.put(NAME, &bytes, uuid);
         waits(&trial, NAME, "metadata-unreadable");
         assert_eq!(trial.remote().len(), 2);
+    }
+}
+
+/// No file system has such names; a server can say them.
+#[test]
+fn names_that_no_server_may_list() {
+    let place = tempfile::tempdir().unwrap();
+    let mut options = Options::new(place.path(), 10, 1);
+    options.sftp = SftpServer::InProcess;
+    let platform = Platform::start(options).unwrap();
+    let bytes = extract::small(20, 1);
+    let outside = "../d260303.l431101.metadata";
+    fs::write(platform.inbox().join(NAME), &bytes).unwrap();
+    let metadata = metadata(NAME, bytes.len() as u64, &transfer(1));
+    fs::write(platform.inbox().join(format!("{NAME}.metadata")), metadata).unwrap();
+    // What the name leads to is there, and is left alone.
+    let target = platform.inbox().join(outside);
+    fs::write(&target, "x").unwrap();
+    let sftp = platform.sftp();
+    let inbox = format!("sftp://{}@127.0.0.1:{}/IN", sftp.user(), sftp.port());
+    let path = |name: &str| place.path().join(name).display().to_string();
+    let sync = || {
+        cprflow([
+            "sync",
+            "--inbox",
+            &inbox,
+            "--identity",
+            &sftp.identity().display().to_string(),
+            "--known-hosts",
+            &sftp.known_hosts().display().to_string(),
+            "--dataset",
+            &path("dataset"),
+            "--state",
+            &path("state"),
+            "--unrestricted",
+            "test",
+        ])
+    };
+    // One that is longer than SFTP's library takes ends the look.
+    let long = |length: usize| "x".repeat(length);
+    sftp.list_also(&[&long(4096)]);
+    let ended = sync();
+    assert_eq!(ended.code, 2, "{}{}", ended.stderr, ended.text());
+    let why = "does not keep to the protocol while listing";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    assert_eq!(fs::read_dir(platform.inbox()).unwrap().count(), 2);
+    sftp.list_also(&[
+        outside,
+        "../../etc/passwd",
+        "a/b",
+        &long(4000),
+        "two\nlines",
+        ".",
+    ]);
+    let ended = sync();
+    assert_eq!(ended.code, 1, "{}{}", ended.stderr, ended.text());
+    let told = ended.text().matches("(unusable-name)").count();
+    assert_eq!(told, 5, "{}", ended.text());
+    assert!(!ended.text().contains(&long(100)), "it is cut");
+    assert_eq!(ended.text().matches("published  ").count(), 1);
+    assert!(target.is_file());
+    let left = fs::read_dir(platform.inbox()).unwrap().count();
+    assert_eq!(left, 0, "what was published");
+}
+
+/// Each with its metadata, and none of them ours: all of them are read, and ours is taken.
+#[test]
+fn thousands_of_pairs_in_the_inbox() {
+    let Some(trial) = Trial::sftp() else { return };
+    let (bytes, theirs) = (extract::small(20, 1), extract::small(1, 2));
+    let task = String::from_utf8_lossy(&theirs).replace("431101", "222222");
+    const PAIRS: u32 = 2_000;
+    for number in 0..PAIRS {
+        trial.put(
+            &format!("theirs-{number}"),
+            task.as_bytes(),
+            &transfer(10 + number),
+        );
+    }
+    trial.put(NAME, &bytes, &transfer(1));
+    let source = trial.source();
+    let value = |option: &str| {
+        let at = source.iter().position(|argument| argument == option);
+        source[at.unwrap() + 1].clone()
+    };
+    trial.configure(&format!(
+        "[agreement.one]\ninbox = \"{}\"\nidentity = \"{}\"\nhost_keys = [\"{}\"]\nunrestricted = \"test\"\n\
+         files.task_numbers = [\"431101\"]\n",
+        value("--inbox"),
+        value("--identity"),
+        value("--host-key"),
+    ));
+    for _ in 0..2 {
+        let ended = trial.sync();
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        let told = ended.text().matches("(nobodys)").count();
+        assert_eq!(told, PAIRS as usize);
+        trial.assert_published(&[&bytes]);
+        assert_eq!(trial.remote().len(), 2 * PAIRS as usize);
     }
 }
 

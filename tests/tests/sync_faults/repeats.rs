@@ -1,6 +1,7 @@
 //! What comes again, under the same name or as the same transfer, and what goes too soon.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use cprflow_tests::extract;
 use cprflow_tests::trial::{Trial, transfer};
@@ -121,6 +122,29 @@ fn same_transfer_again_before_the_first_is_removed() {
         ended.text()
     );
     assert_eq!(trial.remote().len(), 2);
+}
+
+/// A person may take their time: the spool has it, for its owner only.
+#[test]
+fn set_aside_and_gone_from_the_server() {
+    let trial = Trial::local();
+    let mut lines = extract::lines(&extract::small(20, 1));
+    lines.truncate(lines.len() - 4);
+    let cut = extract::join(&lines, b"\n");
+    trial.put(NAME, &cut, &transfer(1));
+    assert_eq!(trial.sync().code, 1);
+    let spooled = trial.path(&format!("state/spool/default/{}.extract", transfer(1)));
+    let mode = fs::metadata(&spooled).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    for name in trial.remote() {
+        fs::remove_file(trial.inbox().join(name)).unwrap();
+    }
+    assert_eq!(trial.sync().code, 1, "it waits");
+    let accept = [NAME, "--accept", "missing-end", "--unrestricted", "test"];
+    let ended = trial.run("retry", &accept);
+    assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+    trial.assert_published(&[&cut]);
+    assert!(!spooled.exists());
 }
 
 #[test]
