@@ -79,6 +79,7 @@ impl<'a> DeliveryChoice<'a> {
                         && [
                             found.metadata.transfer_uuid.as_str(),
                             found.data.name.as_str(),
+                            &found.data.name.to_string(),
                         ]
                         .contains(&self.named)
                 });
