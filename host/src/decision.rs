@@ -217,6 +217,7 @@ impl<'a> DeliveryChoice<'a> {
 
 /// The right to change a store, its ledger, and what that says of a delivery now: before, a run may have gone on with it.
 fn locked(store: &Store, delivery: i64) -> Result<(StateLock, Ledger, Option<Record>), Error> {
+    crate::hook::reached("decided");
     let lock = StateLock::take(&store.state)?;
     let ledger = Ledger::open(&store.state)?;
     let record = ledger.delivery(delivery)?;

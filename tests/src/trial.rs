@@ -223,10 +223,15 @@ impl Trial {
 
     /// Runs `cprflow sync` until it stops at that point.
     pub fn stop_at(&self, point: &str) -> Stopped {
+        self.stop_command_at("sync", self.purpose(), point)
+    }
+
+    /// Runs a command on the trial's inbox and dataset until it stops at that point.
+    pub fn stop_command_at(&self, subcommand: &str, more: &[&str], point: &str) -> Stopped {
         let mut child = command()
-            .arg("sync")
+            .arg(subcommand)
             .args(self.source())
-            .args(self.purpose())
+            .args(more)
             .env("CPRFLOW_LOG", "trace")
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))

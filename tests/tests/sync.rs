@@ -281,6 +281,42 @@ fn set_aside_by_hand() {
     );
 }
 
+/// A run publishes it while somebody is about to decide: what is decided is how it is by then.
+#[test]
+fn a_decision_comes_too_late() {
+    let trial = Trial::local();
+    let wrong = wrong_counter(&extract::small(20, 1));
+    trial.put("d", &wrong, &transfer(1));
+    assert_eq!(trial.sync().code, 1);
+    let accept = ["d", "--accept", "count-mismatch", "--unrestricted", "test"];
+    for (subcommand, more) in [
+        ("set-aside", &["d", "--reason", "wrong"][..]),
+        ("retry", &accept[..]),
+    ] {
+        let stopped = trial.stop_command_at(subcommand, more, "decided");
+        if trial.published().is_empty() {
+            let ended = trial.run("retry", &accept);
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+        } else {
+            // It is done with, and must not be begun again.
+            let ledger = rusqlite::Connection::open(trial.path("state/ledger.sqlite")).unwrap();
+            let done = "UPDATE delivery SET state = 'done'";
+            ledger.execute(done, []).unwrap();
+        }
+        let (code, said) = stopped.go_on();
+        assert_eq!(code, 2, "{said}");
+        let ledger = rusqlite::Connection::open(trial.path("state/ledger.sqlite")).unwrap();
+        let state: String = ledger
+            .query_row("SELECT state FROM delivery", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(state, "done", "{said}");
+        ledger
+            .execute("UPDATE delivery SET state = 'set-aside'", [])
+            .unwrap();
+    }
+    trial.assert_published(&[&wrong]);
+}
+
 #[test]
 fn what_lies_in_the_spool_for_too_long_goes() {
     let trial = Trial::local();

@@ -62,7 +62,13 @@ impl Inbox {
         // Several stores can share an inbox, and each ledger knows its own deliveries.
         let mut ledgers = Vec::new();
         for store in &configuration.stores {
-            ledgers.extend(Ledger::open_to_read(&store.state).map_err(Error::from)?);
+            match Ledger::open_to_read(&store.state) {
+                Ok(ledger) => ledgers.extend(ledger),
+                Err(error) => {
+                    say::error(&error.to_string());
+                    outcome = Outcome::Failed;
+                }
+            }
         }
         let ledgers: Vec<&Ledger> = ledgers.iter().collect();
         for store in &configuration.stores {

@@ -1,5 +1,7 @@
 //! Shares: how far each delivery is with each tenant that may see it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
@@ -104,6 +106,21 @@ impl Ledger {
             rows.collect()
         });
         self.told(shares)
+    }
+
+    /// The directories of a tenant's dataset that it knows, each after its agreement.
+    pub(crate) fn directories_of(
+        &self,
+        tenant: &str,
+    ) -> Result<BTreeSet<(String, String)>, LedgerError> {
+        let sql = "SELECT delivery.agreement, share.directory FROM share
+                   JOIN delivery ON delivery.id = share.delivery
+                   WHERE share.tenant = ?1 AND share.directory IS NOT NULL";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        });
+        self.told(found)
     }
 
     /// A tenant's share of a delivery.

@@ -344,20 +344,24 @@ impl<'a> Sync<'a> {
         })
     }
 
-    /// Takes up what a tenant has when the ledger first meets it.
+    /// Takes up what stands in a tenant's dataset and the ledger does not know.
     fn adopt_shares(&self, ledger: &mut Ledger, tenant: &Tenant) -> Result<(), Error> {
         let now = (self.now)();
         let place = Place::Tenant(tenant.name.as_str());
         let Some(dataset) = Dataset::at(&tenant.dataset) else {
             return Ok(());
         };
-        if ledger.has_adopted(place)? {
-            return Ok(());
-        }
+        let is_first = !ledger.has_adopted(place)?;
+        let known = ledger.directories_of(tenant.name.as_str())?;
         let agreements = self.store.agreements.iter();
         let own = agreements.map(|agreement| agreement.name.as_str());
-        let mut deliveries =
-            dataset.deliveries(|agreement, _| own.clone().any(|name| name == agreement))?;
+        let mut deliveries = dataset.deliveries(|agreement, name| {
+            own.clone().any(|own| own == agreement)
+                && !known.contains(&(agreement.to_owned(), name.to_owned()))
+        })?;
+        if deliveries.is_empty() && !is_first {
+            return Ok(());
+        }
         deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
         ledger.together(|ledger| {
             for (directory, manifest) in deliveries {
@@ -371,7 +375,10 @@ impl<'a> Sync<'a> {
                 }
             }
             crate::hook::reached("adopting-shares");
-            Ok(ledger.adopted(place, now)?)
+            if is_first {
+                ledger.adopted(place, now)?;
+            }
+            Ok(())
         })
     }
 
