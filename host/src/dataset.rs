@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::ledger::lock::StateLock;
 use crate::ledger::{Counts, FindingCount, Record, ShareCounts, State};
 use crate::report::{Finding, Level};
 use crate::spool::{entries, private_directory, sync_directory};
@@ -28,9 +29,9 @@ pub struct Manifest {
     pub sequence: u64,
     /// The UUID of the transfer.
     pub transfer_uuid: String,
-    /// The data file's name on the server.
+    /// The data file's name on the server, without what can be a person number.
     pub file_name: String,
-    /// The metadata file's name on the server.
+    /// The metadata file's name on the server; the same.
     pub metadata_name: String,
     /// Who sent it.
     pub sender: Option<String>,
@@ -181,10 +182,9 @@ impl Dataset {
     pub(crate) fn publish(&self, staged: &Path, agreement: &str, name: &str) -> Result<(), Error> {
         sync_directory(Some(staged))?;
         let parent = self.agreement(agreement);
-        if !parent.is_dir() {
-            private_directory(&parent)?;
-            sync_directory(Some(&self.root))?;
-        }
+        private_directory(&parent)?;
+        // Also where it was there: whoever made it may have been killed before this.
+        sync_directory(Some(&self.root))?;
         let target = parent.join(name);
         crate::hook::reached("staged");
         fs::rename(staged, &target).map_err(Error::file(&target))?;
@@ -219,14 +219,28 @@ impl Dataset {
         Ok(seen)
     }
 
-    /// Every published delivery, by its agreement's name and its own.
-    pub(crate) fn deliveries(&self) -> Result<Vec<(String, Manifest)>, Error> {
+    /// Takes the right to change it, or says who has it; none if there is no such directory.
+    pub(crate) fn lock(&self) -> Result<Option<StateLock>, Error> {
+        let is_there = self.root.is_dir();
+        is_there
+            .then(|| StateLock::take_dataset(&self.root))
+            .transpose()
+    }
+
+    /// The published deliveries that are wanted, by the name of their directory. What is wanted is asked by the
+    /// agreement's name and that one; nothing else is read.
+    pub(crate) fn deliveries(
+        &self,
+        is_wanted: impl Fn(&str, &str) -> bool,
+    ) -> Result<Vec<(String, Manifest)>, Error> {
         let mut found = Vec::new();
-        for agreement in entries(&self.root)? {
-            let is_agreement = name_of(&agreement).starts_with("agreement=");
-            for delivery in entries_of_directory(&agreement, is_agreement)? {
+        for directory in entries(&self.root)? {
+            let name = name_of(&directory);
+            let agreement = name.strip_prefix("agreement=");
+            for delivery in entries_of_directory(&directory, agreement.is_some())? {
                 let name = name_of(&delivery);
                 if name.starts_with("delivery=")
+                    && is_wanted(agreement.unwrap_or_default(), &name)
                     && let Some(manifest) = read_manifest(&delivery)?
                 {
                     found.push((name, manifest));
@@ -339,7 +353,8 @@ fn read_manifest(directory: &Path) -> Result<Option<Manifest>, Error> {
     let manifest = serde_json::from_reader(io::BufReader::new(file));
     manifest.map(Some).map_err(|_| Error::Tables {
         path,
-        what: "this is no description of a delivery: it was changed by something else than cprflow"
+        what: "this is no description of a delivery: it was changed by something else than cprflow. Put it back, or \
+               move the whole directory out of the dataset; until then nobody can tell whether it is published"
             .to_owned(),
     })
 }

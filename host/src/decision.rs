@@ -10,7 +10,7 @@ use crate::ledger::{Ledger, Reason, Record, ShareState, State};
 use crate::sandbox::Connector;
 use crate::spool::Spooled;
 use crate::sync::discover;
-use crate::transport::connect;
+use crate::transport::{connect, said};
 
 /// A delivery that a person chose, by its transfer UUID or by its file's name.
 pub struct DeliveryChoice<'a> {
@@ -29,16 +29,18 @@ impl<'a> DeliveryChoice<'a> {
 
     /// Lets a delivery that was set aside go on with the next run, with these findings accepted.
     pub fn release(&self, accept: &[String], production_date: Option<&str>) -> Result<(), Error> {
-        let (store, record) = self
-            .one(|record| record.state == State::SetAside)?
-            .ok_or_else(|| {
-                Error::Request(format!(
-                    "no delivery {:?} is set aside: `cprflow status` lists those that are",
-                    self.named
-                ))
-            })?;
-        let _lock = StateLock::take(&store.state)?;
-        let ledger = Ledger::open(&store.state)?;
+        let none = || {
+            Error::Request(format!(
+                "no delivery {:?} is set aside: `cprflow status` lists those that are",
+                said(self.named)
+            ))
+        };
+        let is_set_aside = |record: &Record| record.state == State::SetAside;
+        let (store, record) = self.one(is_set_aside)?.ok_or_else(none)?;
+        // A run that would not begin must not leave it released.
+        store.check_purposes()?;
+        let (_lock, ledger, record) = locked(store, record.id)?;
+        let record = record.filter(is_set_aside).ok_or_else(none)?;
         let mut accepted = record.accepted.clone();
         accepted.extend(accept.iter().cloned());
         accepted.sort();
@@ -51,27 +53,33 @@ impl<'a> DeliveryChoice<'a> {
     pub fn set_aside(&self, connector: &Connector, why: &str) -> Result<String, Error> {
         let reason = Reason::new("by-hand", why);
         let now = Timestamp::now();
-        if let Some((store, record)) = self.one(|_| true)? {
-            if record.state.is_published() || record.state == State::Publishing {
-                return Err(Error::Request(format!(
+        let not_published = |record: Record| match record.state {
+            State::Published | State::DataRemoved | State::Done | State::Publishing => {
+                Err(Error::Request(format!(
                     "{} is published already, and that is not undone",
-                    record.file_name
-                )));
+                    record.said_name()
+                )))
             }
-            let _lock = StateLock::take(&store.state)?;
-            Ledger::open(&store.state)?.set_aside(record.id, &reason, now)?;
-            return Ok(record.file_name);
+            State::Fetching | State::Fetched | State::SetAside => Ok(record),
+        };
+        if let Some((store, record)) = self.one(|_| true)? {
+            let record = not_published(record)?;
+            let (_lock, ledger, again) = locked(store, record.id)?;
+            let record = not_published(again.unwrap_or(record))?;
+            ledger.set_aside(record.id, &reason, now)?;
+            return Ok(record.said_name());
         }
         for store in &self.configuration.stores {
             for agreement in &store.agreements {
                 let mut transport = connect(&agreement.inbox, &agreement.sftp)?;
                 let sharing = store.sharing(&agreement.inbox);
-                let inventory = discover(connector, transport.as_mut(), &sharing, None)?;
+                let inventory = discover(connector, transport.as_mut(), &sharing, &[])?;
                 let found = inventory.deliveries.iter().find(|found| {
                     found.agreement == agreement.name
                         && [
                             found.metadata.transfer_uuid.as_str(),
                             found.data.name.as_str(),
+                            &found.data.name.to_string(),
                         ]
                         .contains(&self.named)
                 });
@@ -79,14 +87,17 @@ impl<'a> DeliveryChoice<'a> {
                 crate::spool::private_directory(&store.state)?;
                 let _lock = StateLock::take(&store.state)?;
                 let ledger = Ledger::open(&store.state)?;
+                // Somebody may have taken it since, or another file under the same transfer before.
+                let known = ledger.find(agreement.name.as_str(), &found.metadata.transfer_uuid)?;
+                known.map(not_published).transpose()?;
                 let record = ledger.begin(&found.facts(), now)?;
                 ledger.set_aside(record.id, &reason, now)?;
-                return Ok(record.file_name);
+                return Ok(record.said_name());
             }
         }
         Err(Error::Request(format!(
             "there is no delivery {:?}, neither in the ledger nor in an inbox",
-            self.named
+            said(self.named)
         )))
     }
 
@@ -95,6 +106,7 @@ impl<'a> DeliveryChoice<'a> {
     pub fn release_to(&self, tenant: &str) -> Result<(), Error> {
         let tenant = self.configuration.tenant(tenant)?;
         let (store, record) = self.published()?;
+        store.check_purposes()?;
         if !tenant.sees(&record.agreement) {
             return Err(Error::Request(format!(
                 "tenant {} may not see data of agreement {}",
@@ -107,7 +119,8 @@ impl<'a> DeliveryChoice<'a> {
         if share.is_some_and(|share| share.state == ShareState::Published) {
             return Err(Error::Request(format!(
                 "tenant {} has {} already",
-                tenant.name, record.file_name
+                tenant.name,
+                record.said_name()
             )));
         }
         let spooled = Spooled::new(&store.spool(), &record.agreement, &record.transfer_uuid)?;
@@ -115,7 +128,7 @@ impl<'a> DeliveryChoice<'a> {
             return Err(Error::Request(format!(
                 "the extract of {} is no longer in the spool: order its persons anew (`cprflow subscription reorder`), \
                  and they come with a delivery of their own",
-                record.file_name
+                record.said_name()
             )));
         }
         ledger.release_share(record.id, tenant.name.as_str(), Timestamp::now())?;
@@ -130,7 +143,7 @@ impl<'a> DeliveryChoice<'a> {
         let refuse = |what: &str| {
             Err(Error::Request(format!(
                 "{} {what} tenant {tenant:?}",
-                record.file_name
+                record.said_name()
             )))
         };
         let Some(share) = ledger.share(record.id, tenant)? else {
@@ -150,7 +163,7 @@ impl<'a> DeliveryChoice<'a> {
         }
         let reason = Reason::new("by-hand", why);
         ledger.set_share_aside(record.id, tenant, &reason, Timestamp::now())?;
-        Ok(record.file_name)
+        Ok(record.said_name())
     }
 
     /// The delivery, which was judged and is on its way to tenants.
@@ -159,7 +172,7 @@ impl<'a> DeliveryChoice<'a> {
             .ok_or_else(|| {
                 Error::Request(format!(
                     "no delivery {:?} was taken and found sound: `cprflow status` tells how each is",
-                    self.named
+                    said(self.named)
                 ))
             })
     }
@@ -179,8 +192,13 @@ impl<'a> DeliveryChoice<'a> {
                     .agreements
                     .iter()
                     .any(|agreement| agreement.name.as_str() == record.agreement);
-                let is_named = [record.transfer_uuid.as_str(), record.file_name.as_str()]
-                    .contains(&self.named);
+                let is_named = [
+                    &record.transfer_uuid,
+                    &record.file_name,
+                    &record.said_name(),
+                ]
+                .into_iter()
+                .any(|name| name == self.named);
                 if is_of_store && is_named && is_wanted(&record) {
                     found.push((store, record));
                 }
@@ -191,8 +209,17 @@ impl<'a> DeliveryChoice<'a> {
             _ => Err(Error::Request(format!(
                 "{} deliveries are called {:?}: name one by its transfer UUID (`cprflow status --format json`)",
                 found.len(),
-                self.named
+                said(self.named)
             ))),
         }
     }
+}
+
+/// The right to change a store, its ledger, and what that says of a delivery now: before, a run may have gone on with it.
+fn locked(store: &Store, delivery: i64) -> Result<(StateLock, Ledger, Option<Record>), Error> {
+    crate::hook::reached("decided");
+    let lock = StateLock::take(&store.state)?;
+    let ledger = Ledger::open(&store.state)?;
+    let record = ledger.delivery(delivery)?;
+    Ok((lock, ledger, record))
 }

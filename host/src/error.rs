@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::ledger::LedgerError;
 use crate::sandbox::LimitKind;
+use crate::transport::TransportError;
 use crate::transport::soap::SoapError;
-use crate::transport::{Operation, TransportError};
 
 /// Any error of cprflow's.
 #[derive(Debug, thiserror::Error)]
@@ -120,19 +120,7 @@ impl Error {
 
     /// Whether another file of the same inbox may do better.
     pub(crate) fn is_of_one_file(&self) -> bool {
-        let Self::Transport(error) = self else {
-            return false;
-        };
-        match error {
-            TransportError::Denied { operation, .. } => {
-                matches!(
-                    operation,
-                    Operation::Open | Operation::Read | Operation::Remove
-                )
-            }
-            TransportError::NotAFile { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Transport(error) if error.is_of_one_file())
     }
 
     /// The same with the tenant's name, if it is the component's doing.

@@ -119,13 +119,21 @@ pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Makes a directory that only its owner can enter, and those above it that are missing.
+/// Makes a directory that only its owner can enter, and those above it that are missing. Those that were missing are
+/// on the disk: what is in one that is not would be lost with it.
 pub(crate) fn private_directory(path: &Path) -> Result<(), Error> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<_> = path.ancestors().take_while(is_missing).collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(Error::file(path))
+        .map_err(Error::file(path))?;
+    for directory in made {
+        let above = directory.parent();
+        sync_directory(above.filter(|above| !above.as_os_str().is_empty()))?;
+    }
+    Ok(())
 }
 
 /// Makes sure that the names in a directory are on the disk.

@@ -20,6 +20,8 @@ pub struct Setup {
     pub host_keys: Vec<&'static str>,
     /// Arguments of its SFTP subsystem, such as `-P remove`; none for no such subsystem.
     pub sftp: Option<&'static str>,
+    /// What serves SFTP in place of OpenSSH's own.
+    pub program: Option<&'static str>,
     /// More lines of its configuration.
     pub configuration: Vec<String>,
     /// Whether the keys of [`Sshd::key`] may log in.
@@ -31,6 +33,7 @@ impl Default for Setup {
         Self {
             host_keys: vec!["ed25519"],
             sftp: Some(""),
+            program: None,
             configuration: Vec::new(),
             authorized: true,
         }
@@ -217,6 +220,20 @@ impl Sshd {
         self.wait_until_it_answers()
     }
 
+    /// A server that may not read everything, also where root runs the tests: whoever serves a session is nobody. The
+    /// folder lets it in.
+    pub fn start_as_nobody() -> Option<Self> {
+        let mut setup = Setup::default();
+        if user() == "root" {
+            setup.program = Some(AS_NOBODY);
+        }
+        let sshd = Self::start(setup)?;
+        for (path, mode) in [(sshd.directory.path(), 0o755), (&sshd.inbox(), 0o777)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        Some(sshd)
+    }
+
     /// Gives its SFTP subsystem other arguments, such as `-P remove`, from the next start on.
     pub fn set_sftp(&mut self, arguments: &'static str) {
         self.setup.sftp = Some(arguments);
@@ -269,8 +286,9 @@ impl Sshd {
         }
         if let Some(arguments) = self.setup.sftp {
             let inbox = self.inbox();
+            let server = self.setup.program.unwrap_or("internal-sftp");
             lines.push(format!(
-                "Subsystem sftp internal-sftp -d {} {arguments}",
+                "Subsystem sftp {server} -d {} {arguments}",
                 inbox.display()
             ));
         }
@@ -356,3 +374,6 @@ fn kill_tree(process: u32) {
 }
 
 const PROGRAM: &str = "/usr/sbin/sshd";
+
+const AS_NOBODY: &str =
+    "/usr/bin/setpriv --reuid=65534 --clear-groups /usr/lib/openssh/sftp-server";

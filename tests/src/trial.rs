@@ -15,7 +15,7 @@ use cprflow::Manifest;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::command::{Ended, Place, command};
-use crate::cut::{Row, Tables};
+use crate::cut::{self, Row, Tables};
 use crate::rows;
 use crate::sshd::{Setup, Sshd};
 
@@ -59,14 +59,18 @@ impl Trial {
 
     /// The same, with a server of that kind.
     pub fn sftp_with(setup: Setup) -> Option<Self> {
-        let sshd = Sshd::start(setup)?;
-        Some(Self {
+        Sshd::start(setup).map(Self::at)
+    }
+
+    /// The same, with that server.
+    pub fn at(sshd: Sshd) -> Self {
+        Self {
             place: Place::new(),
             inbox: Inbox::Sftp(Box::new(sshd)),
             port: None,
             numbers: RefCell::default(),
             is_configured: Cell::default(),
-        })
+        }
     }
 
     /// The server.
@@ -111,6 +115,11 @@ impl Trial {
     pub fn data(&self, name: &str, extract: &[u8]) {
         self.numbers.borrow_mut().extend(numbers(extract));
         self.file(name, extract);
+    }
+
+    /// A person number that stands elsewhere than in an extract, and must not be said either.
+    pub fn hide(&self, number: &str) {
+        self.numbers.borrow_mut().insert(number.to_owned());
     }
 
     /// Puts a file into the inbox.
@@ -195,7 +204,18 @@ impl Trial {
 
     /// Runs the command, and searches what it says.
     pub fn cprflow(&self, arguments: &[String]) -> Ended {
-        let ended = crate::command::cprflow(arguments);
+        // What a log says at its most talkative is searched, too. The tests of the log itself say what they want.
+        let output = command()
+            .args(arguments)
+            .env("CPRFLOW_LOG", "trace")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let ended = Ended {
+            code: output.status.code().expect("it was not killed"),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
         self.search(&String::from_utf8_lossy(&ended.stdout));
         self.search(&ended.stderr);
         ended
@@ -203,10 +223,16 @@ impl Trial {
 
     /// Runs `cprflow sync` until it stops at that point.
     pub fn stop_at(&self, point: &str) -> Stopped {
+        self.stop_command_at("sync", self.purpose(), point)
+    }
+
+    /// Runs a command on the trial's inbox and dataset until it stops at that point.
+    pub fn stop_command_at(&self, subcommand: &str, more: &[&str], point: &str) -> Stopped {
         let mut child = command()
-            .arg("sync")
+            .arg(subcommand)
             .args(self.source())
-            .args(self.purpose())
+            .args(more)
+            .env("CPRFLOW_LOG", "trace")
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))
             .stdin(Stdio::null())
@@ -237,6 +263,16 @@ impl Trial {
             child,
             go_on: self.path("go-on"),
             rest: Some(rest),
+            numbers: self.numbers.borrow().clone(),
+        }
+    }
+
+    /// Removes the ledger, as whoever moves a damaged one away does.
+    pub fn lose_ledger(&self) {
+        fs::remove_file(self.path("state/ledger.sqlite")).unwrap();
+        for name in ["-wal", "-shm"] {
+            // They are there only while it is open, or if somebody was killed.
+            let _ = fs::remove_file(self.path(&format!("state/ledger.sqlite{name}")));
         }
     }
 
@@ -283,17 +319,20 @@ impl Trial {
 
     /// Whether that text has none of the trial's person numbers.
     pub fn search(&self, text: &str) {
-        let numbers = self.numbers.borrow();
-        let mut digits = 0;
-        for (place, character) in text.char_indices() {
-            digits = match character.is_ascii_digit() {
-                true => digits + 1,
-                false => 0,
-            };
-            if digits >= 10 {
-                let run = &text[place - 9..=place];
-                assert!(!numbers.contains(run), "a person number is said");
-            }
+        search(&self.numbers.borrow(), text);
+    }
+}
+
+fn search(numbers: &BTreeSet<String>, text: &str) {
+    let mut digits = 0;
+    for (place, character) in text.char_indices() {
+        digits = match character.is_ascii_digit() {
+            true => digits + 1,
+            false => 0,
+        };
+        if digits >= 10 {
+            let run = &text[place - 9..=place];
+            assert!(!numbers.contains(run), "a person number is said");
         }
     }
 }
@@ -307,7 +346,7 @@ impl Drop for Trial {
             for file in files(&path) {
                 let name = file.file_name().unwrap().to_string_lossy().into_owned();
                 let is_told =
-                    name.starts_with("ledger") || name.ends_with(".json") || name == "lock";
+                    name.starts_with("ledger") || name.ends_with(".json") || name.ends_with("lock");
                 if is_told {
                     self.search(&String::from_utf8_lossy(&fs::read(&file).unwrap()));
                 }
@@ -323,6 +362,7 @@ pub struct Stopped {
     child: Child,
     go_on: PathBuf,
     rest: Option<thread::JoinHandle<String>>,
+    numbers: BTreeSet<String>,
 }
 
 impl Stopped {
@@ -335,6 +375,14 @@ impl Stopped {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.said_since();
+    }
+
+    /// What it has said since it stopped, which is searched like the rest.
+    fn said_since(&mut self) -> String {
+        let rest = self.rest.take().unwrap().join().unwrap();
+        search(&self.numbers, &rest);
+        rest
     }
 
     /// Lets it go on; gives its exit code and what it says from then on.
@@ -342,7 +390,7 @@ impl Stopped {
         fs::write(&self.go_on, "").unwrap();
         let status = self.child.wait().unwrap();
         fs::remove_file(&self.go_on).unwrap();
-        let rest = self.rest.take().unwrap().join().unwrap();
+        let rest = self.said_since();
         (status.code().expect("it was not killed"), rest)
     }
 }
@@ -426,16 +474,47 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The person numbers at the keys of an extract's lines.
-fn numbers(extract: &[u8]) -> Vec<String> {
-    let key = |line: &[u8]| {
-        let number = line.get(3..13)?;
+/// The person numbers of an extract's lines: those at their keys, and those of parents, spouses and children.
+pub fn numbers(extract: &[u8]) -> BTreeSet<String> {
+    let rules = cut::rules_of_product();
+    let at = |line: &[u8], position: usize| {
+        let number = line.get(position - 1..position + 9)?;
         let is_number = number.iter().all(u8::is_ascii_digit)
             && !matches!(number, b"0000000000" | b"9999999999");
         is_number.then(|| String::from_utf8(number.to_vec()).unwrap())
     };
-    extract
-        .split(|byte| *byte == b'\n')
-        .filter_map(key)
-        .collect()
+    let mut numbers = BTreeSet::new();
+    for line in extract.split(|byte| *byte == b'\n') {
+        let record_type = String::from_utf8_lossy(line.get(..3).unwrap_or_default());
+        let fields = rules.get(&*record_type).into_iter();
+        let columns = fields.flat_map(|rule| &rule.fields);
+        let positions = columns
+            .filter(|field| field.kind == "pnr")
+            .map(|field| field.position);
+        // Of types that have no rule the key is known all the same.
+        let all = positions.chain([4]);
+        numbers.extend(all.filter_map(|position| at(line, position)));
+    }
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_relatives_are_searched_for_too() {
+        let extract = crate::extract::small(200, 1);
+        let keys: BTreeSet<String> = extract
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| line.get(3..13))
+            .map(|key| String::from_utf8_lossy(key).into_owned())
+            .collect();
+        let numbers = numbers(&extract);
+        let others = numbers.iter().filter(|number| !keys.contains(*number));
+        assert!(others.count() > 10, "whoever is only named by relatives");
+        let named = "MOR".to_owned() + numbers.iter().next().unwrap();
+        let found = std::panic::catch_unwind(|| search(&numbers, &named));
+        assert!(found.is_err());
+    }
 }

@@ -9,9 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cprflow_connector::generate::{self, Settings};
-use cprflow_tests::command::{command, cprflow};
+use cprflow_tests::command::{Ended, command, cprflow};
 use cprflow_tests::extract;
-use cprflow_tests::trial::{Trial, transfer};
+use cprflow_tests::trial::{Trial, files, transfer};
+use parquet::basic::Compression;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
 #[test]
@@ -36,6 +38,18 @@ fn a_delivery_over_sftp_is_the_scan_of_its_file() {
         ("unrestricted", "test")
     );
     assert_eq!(manifest.size, status.len() as u64);
+    assert_eq!(
+        manifest.component.sha256,
+        cprflow::Connector::embedded().unwrap().sha256()
+    );
+    for file in files(&published[0].0) {
+        if file
+            .extension()
+            .is_some_and(|extension| extension == "parquet")
+        {
+            is_compressed_and_described(&file);
+        }
+    }
     assert_eq!(manifest.rows["person"], 300);
     let digest = Command::new("sha256sum")
         .stdin(file_with(&trial.path("copy"), &status))
@@ -150,6 +164,15 @@ fn a_damaged_delivery_is_set_aside_and_others_go_on() {
         ],
     );
     assert_eq!(refused.code, 2);
+    // Nobody said what for: nothing is published, and it stays as it is.
+    let accept = ["d260302.l431101", "--accept", "count-mismatch"];
+    assert_eq!(trial.run("retry", &accept).code, 2);
+    let status_text = trial.run("status", &[]);
+    assert!(
+        status_text.text().contains("is set aside (count-mismatch)"),
+        "{}",
+        status_text.text()
+    );
     // Tried again as it is, it is set aside again.
     assert_eq!(
         trial
@@ -258,6 +281,42 @@ fn set_aside_by_hand() {
     );
 }
 
+/// A run publishes it while somebody is about to decide: what is decided is how it is by then.
+#[test]
+fn a_decision_comes_too_late() {
+    let trial = Trial::local();
+    let wrong = wrong_counter(&extract::small(20, 1));
+    trial.put("d", &wrong, &transfer(1));
+    assert_eq!(trial.sync().code, 1);
+    let accept = ["d", "--accept", "count-mismatch", "--unrestricted", "test"];
+    for (subcommand, more) in [
+        ("set-aside", &["d", "--reason", "wrong"][..]),
+        ("retry", &accept[..]),
+    ] {
+        let stopped = trial.stop_command_at(subcommand, more, "decided");
+        if trial.published().is_empty() {
+            let ended = trial.run("retry", &accept);
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+        } else {
+            // It is done with, and must not be begun again.
+            let ledger = rusqlite::Connection::open(trial.path("state/ledger.sqlite")).unwrap();
+            let done = "UPDATE delivery SET state = 'done'";
+            ledger.execute(done, []).unwrap();
+        }
+        let (code, said) = stopped.go_on();
+        assert_eq!(code, 2, "{said}");
+        let ledger = rusqlite::Connection::open(trial.path("state/ledger.sqlite")).unwrap();
+        let state: String = ledger
+            .query_row("SELECT state FROM delivery", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(state, "done", "{said}");
+        ledger
+            .execute("UPDATE delivery SET state = 'set-aside'", [])
+            .unwrap();
+    }
+    trial.assert_published(&[&wrong]);
+}
+
 #[test]
 fn what_lies_in_the_spool_for_too_long_goes() {
     let trial = Trial::local();
@@ -313,6 +372,40 @@ fn the_inbox_is_listed_and_left_alone() {
     assert!(text.text().contains("no delivery, or not yet:"));
     assert_eq!(trial.remote().len(), 3);
     assert!(!trial.path("state").exists());
+}
+
+/// Two stores share one inbox and a third has one that is not there: each delivery stands as its own ledger knows it.
+#[test]
+fn every_inbox_is_listed_by_every_ledger() {
+    let trial = Trial::local();
+    let (status, changes) = nights(20);
+    let agreement = |name: &str, pattern: &str, inbox: &str| {
+        format!(
+            "[agreement.{name}]\ninbox = \"{inbox}\"\ndataset = \"{name}\"\nunrestricted = \"test\"\n\
+             files.name = \"{pattern}\"\n"
+        )
+    };
+    trial.configure(
+        &[
+            agreement("a", "^lost$", "lost"),
+            agreement("one", "^a$", "inbox"),
+            agreement("two", "^b$", "inbox"),
+        ]
+        .concat(),
+    );
+    trial.put("a", &wrong_counter(&status), &transfer(1));
+    trial.put("b", &wrong_counter(&changes), &transfer(2));
+    assert_eq!(trial.sync().code, 2);
+    let inbox = trial.run("inbox", &["--format", "json"]);
+    assert_eq!(inbox.code, 2, "{}", inbox.stderr);
+    assert!(
+        inbox.stderr.contains("there is no folder"),
+        "{}",
+        inbox.stderr
+    );
+    let lines: Value = serde_json::from_str(inbox.text()).unwrap();
+    let states: Vec<_> = (0..2).map(|line| &lines[line]["state"]).collect();
+    assert_eq!(states, ["set-aside", "set-aside"]);
 }
 
 #[test]
@@ -433,7 +526,11 @@ fn a_watch_looks_when_it_is_told_to_and_ends_when_it_is_told_to() {
     // A configuration that is broken for a while is told, and does not end it.
     fs::write(&config, "nonsense").unwrap();
     signal(&watch, "HUP");
-    assert!(events.any(|event| event["message"] == "the look failed"));
+    assert!(events.any(|event| {
+        event["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("the look failed"))
+    }));
     assert!(watch.try_wait().unwrap().is_none());
     signal(&watch, "TERM");
     let ended = watch.wait().unwrap();
@@ -454,6 +551,29 @@ fn terminated_in_the_middle_nothing_is_lost() {
     assert_eq!(trial.remote().len(), 2);
     assert_eq!(trial.sync().code, 0);
     trial.assert_published(&[&status]);
+}
+
+/// What was not looked into to its end was not looked into.
+#[test]
+fn terminated_in_the_first_inbox_no_look_is_noted() {
+    let trial = Trial::local();
+    fs::create_dir(trial.path("other")).unwrap();
+    trial.configure(
+        "[agreement.one]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
+         [agreement.two]\ninbox = \"other\"\nunrestricted = \"test\"\n",
+    );
+    trial.put("a", &extract::small(20, 1), &transfer(1));
+    let stopped = trial.stop_at("ready");
+    let told = Command::new("kill").arg(stopped.id().to_string()).status();
+    assert!(told.unwrap().success());
+    let (code, said) = stopped.go_on();
+    assert_eq!(code, 2, "{said}");
+    let status = trial.run("status", &[]);
+    let never = status.text().matches("never looked into").count();
+    assert_eq!(never, 2, "{}", status.text());
+    assert_eq!(trial.sync().code, 0);
+    let status = trial.run("status", &[]);
+    assert!(!status.text().contains("never looked"), "{}", status.text());
 }
 
 #[test]
@@ -522,6 +642,132 @@ fn the_log_is_json_and_names_the_delivery() {
         .unwrap();
     assert_eq!(published["span"]["transfer"], transfer(1));
     assert_eq!(published["span"]["agreement"], "default");
+}
+
+/// Whoever collects the log gets nothing but JSON, whatever fails, and an error where something does.
+#[test]
+fn a_failing_run_says_it_in_json() {
+    let trial = Trial::local();
+    let json = ["--log-format", "json", "--format", "json"];
+    let events = |ended: &Ended| -> Vec<Value> {
+        let lines = ended.stderr.lines().chain(ended.text().lines());
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let is_told = |ended: &Ended, what: &str| {
+        let events = events(ended);
+        let told = events
+            .iter()
+            .any(|event| event["level"] == "ERROR" && event.to_string().contains(what));
+        assert!(told, "{events:?}");
+        assert_eq!(ended.code, 2);
+    };
+    // One inbox that is not there, one run that cannot begin, one command that cannot.
+    fs::remove_dir(trial.inbox()).unwrap();
+    let ended = trial.run("sync", &[&["--unrestricted", "test"], &json[..]].concat());
+    is_told(&ended, "there is no folder");
+    is_told(&trial.run("sync", &json), "--unrestricted PURPOSE");
+    let nobody = ["sync", "--log-format", "json"].map(str::to_owned);
+    is_told(&trial.cprflow(&nobody), "which inbox, and which dataset?");
+}
+
+/// A store that cannot be worked on is told, and the next one is worked on.
+#[test]
+fn one_store_that_is_broken_stops_no_other() {
+    let trial = Trial::local();
+    let bytes = extract::small(20, 1);
+    fs::create_dir(trial.path("other")).unwrap();
+    trial.configure(
+        "[agreement.one]\ninbox = \"other\"\ndataset = \"one\"\nunrestricted = \"test\"\n\
+         [agreement.two]\ninbox = \"inbox\"\nunrestricted = \"test\"\n",
+    );
+    assert_eq!(trial.sync().code, 0);
+    let is_of_one = |path: &&std::path::PathBuf| {
+        let text = path.to_string_lossy();
+        text.contains("/state/one-") && text.ends_with("ledger.sqlite")
+    };
+    let all = below(&trial.path("state"));
+    fs::write(all.iter().find(is_of_one).unwrap(), "x".repeat(4096)).unwrap();
+    trial.put("a", &bytes, &transfer(1));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2, "{}", ended.text());
+    assert!(
+        ended.stderr.contains("the ledger is damaged"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.text().contains("published  a"), "{}", ended.text());
+    trial.assert_published(&[&bytes]);
+}
+
+/// Another dataset comes and the first one goes: each keeps its ledger, and with it what waits for a person.
+#[test]
+fn a_ledger_stays_where_it_is_when_datasets_come_and_go() {
+    let trial = Trial::local();
+    fs::create_dir(trial.path("other")).unwrap();
+    let one = "[agreement.one]\ninbox = \"inbox\"\nunrestricted = \"test\"\n";
+    let two = "[agreement.two]\ninbox = \"other\"\ndataset = \"two\"\nunrestricted = \"test\"\n";
+    let wrong = wrong_counter(&extract::small(20, 1));
+    let is_set_aside = |name: &str| {
+        let status = trial.run("status", &[]);
+        let told = format!("{name} is set aside (count-mismatch)");
+        assert!(status.text().contains(&told), "{}", status.text());
+    };
+    trial.configure(one);
+    trial.put("a", &wrong, &transfer(1));
+    assert_eq!(trial.sync().code, 1);
+    is_set_aside("a");
+    trial.configure(&[one, two].concat());
+    is_set_aside("a");
+    for name in ["a", "a.metadata"] {
+        fs::rename(trial.inbox().join(name), trial.path("other").join(name)).unwrap();
+    }
+    assert_eq!(trial.sync().code, 1);
+    trial.configure(two);
+    is_set_aside("a");
+    assert!(trial.path("state/ledger.sqlite").is_file());
+    // Agreements that part, and one ledger that knows both.
+    let parted = trial.path("parted");
+    fs::create_dir(&parted).unwrap();
+    let both = [one, &two.replace("dataset = \"two\"\n", "")].concat();
+    trial.configure(&both);
+    let state = ["--state".to_owned(), parted.display().to_string()];
+    let run = |subcommand: &str| {
+        let mut arguments = vec![subcommand.to_owned()];
+        arguments.extend(trial.source());
+        arguments.extend(state.clone());
+        trial.cprflow(&arguments)
+    };
+    run("sync");
+    trial.configure(&[one, two].concat());
+    let refused = run("status");
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("say which of these goes on"),
+        "{}",
+        refused.stderr
+    );
+}
+
+/// Every column is compressed with zstd and says how its values lie, so that readers can pass over what they need not.
+fn is_compressed_and_described(table: &Path) {
+    let reader = SerializedFileReader::new(fs::File::open(table).unwrap()).unwrap();
+    for group in reader.metadata().row_groups() {
+        assert!(group.num_rows() > 0);
+        for column in group.columns() {
+            let name = format!("{} {}", table.display(), column.column_path());
+            assert!(
+                matches!(column.compression(), Compression::ZSTD(_)),
+                "{name}"
+            );
+            let statistics = column.statistics();
+            assert!(
+                statistics.is_some_and(|known| known.null_count_opt().is_some()),
+                "{name}"
+            );
+        }
+    }
 }
 
 fn nights(persons: u64) -> (Vec<u8>, Vec<u8>) {

@@ -75,6 +75,57 @@ fn killed_while_it_is_set_aside() {
     }
 }
 
+/// What came again is removed, data first; killed in between, the metadata is not left for ever.
+#[test]
+fn killed_while_a_copy_is_removed() {
+    let Some(trial) = Trial::sftp() else { return };
+    let (status, _) = two_nights("copy-removed");
+    trial.put("d260302.l431101", &status, &transfer(1));
+    assert_eq!(trial.sync().code, 0);
+    trial.put("d260302.l431101", &status, &transfer(1));
+    trial.stop_at("copy-removed").kill();
+    assert_eq!(trial.remote(), ["d260302.l431101.metadata"]);
+    let inbox = trial.run("inbox", &[]);
+    assert!(inbox.text().contains("(published)"), "{}", inbox.text());
+    let ended = trial.sync();
+    assert_eq!((ended.code, ended.text()), (0, "nothing new\n"));
+    assert!(trial.remote().is_empty());
+    trial.assert_published(&[&status]);
+}
+
+/// A new ledger takes up what is published, all of it or nothing: killed in between, the next run begins anew.
+#[test]
+fn killed_while_a_new_ledger_takes_up_what_is_published() {
+    let (status, changes) = two_nights("adopting");
+    let trial = Trial::local();
+    let put = || {
+        trial.put("d260302.l431101", &status, &transfer(1));
+        trial.put("d260303.l431101", &changes, &transfer(2));
+    };
+    put();
+    assert_eq!(trial.sync().code, 0);
+    trial.lose_ledger();
+    put();
+    for _ in 0..2 {
+        trial.stop_at("adopting").kill();
+    }
+    let ledger = rusqlite::Connection::open(trial.path("state/ledger.sqlite")).unwrap();
+    let count = "SELECT (SELECT count(*) FROM delivery) + (SELECT count(*) FROM adopted)";
+    let rows: i64 = ledger.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 0, "a part of it is on the disk");
+    drop(ledger);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    trial.assert_published(&[&status, &changes]);
+    assert!(trial.remote().is_empty());
+    let third = extract::small(20, 3);
+    trial.put("d260304.l431101", &third, &transfer(3));
+    assert_eq!(trial.sync().code, 0);
+    let mut numbers: Vec<_> = trial.published().iter().map(|(_, m)| m.sequence).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 2, 3], "the numbers go on");
+}
+
 /// Whoever globs the dataset at any moment sees whole deliveries only.
 #[test]
 fn half_a_delivery_is_never_seen() {

@@ -483,10 +483,7 @@ fn a_new_ledger_takes_up_what_the_tenants_have() {
             texts(&tables(&directory)["out_of_scope"], "pnr"),
             expected.left
         );
-        for name in ["", "-wal", "-shm"] {
-            // The last two are there only while it is open.
-            let _ = fs::remove_file(trial.path(&format!("state/ledger.sqlite{name}")));
-        }
+        trial.lose_ledger();
     }
     // The same delivery once more is not published twice.
     put(&trial, 0, &nights[0]);
@@ -504,6 +501,74 @@ fn a_new_ledger_takes_up_what_the_tenants_have() {
         ended.stderr
     );
     assert_eq!(trial.published_to("here").len(), nights.len());
+}
+
+/// A second state directory knows what the first has published to a tenant. Who left is told by the first alone: the
+/// second does not go on without the roster.
+#[test]
+fn a_second_state_directory_publishes_nothing_twice() {
+    let trial = Trial::local();
+    let nights = nights(60, 10);
+    let here = &municipalities(&nights[0])[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}",
+        tenant("here", "town", &in_municipality(here))
+    ));
+    let other = || {
+        let state = trial.path("other-state").display().to_string();
+        trial.run("sync", &["--state", &state])
+    };
+    assert_eq!(other().code, 0);
+    put(&trial, 0, &nights[0]);
+    assert_eq!(trial.sync().code, 0);
+    put(&trial, 0, &nights[0]);
+    let ended = other();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(trial.published_to("here").len(), 1);
+    assert!(trial.remote().is_empty());
+    put(&trial, 1, &nights[1]);
+    let ended = other();
+    assert_eq!(ended.code, 2);
+    let told = "put it back from a backup";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert_eq!(trial.published_to("here").len(), 1);
+}
+
+/// A tenant whose deliveries cannot be read gets nothing until they can, and then nothing twice. The others go on.
+#[test]
+fn a_new_ledger_waits_for_a_tenant_whose_deliveries_cannot_be_read() {
+    let trial = Trial::local();
+    let nights = nights(60, 10);
+    let here = &municipalities(&nights[0])[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}{}",
+        tenant("ill", "town", &in_municipality(here)),
+        tenant("well", "town", &in_municipality(here))
+    ));
+    put(&trial, 0, &nights[0]);
+    assert_eq!(trial.sync().code, 0);
+    trial.lose_ledger();
+    let manifest = trial.published_to("ill")[0].0.join("_delivery.json");
+    let sound = fs::read(&manifest).unwrap();
+    fs::write(&manifest, "{").unwrap();
+    put(&trial, 0, &nights[0]);
+    put(&trial, 1, &nights[1]);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2);
+    assert!(
+        ended.stderr.contains("no description of a delivery"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(trial.published_to("well").len(), 2);
+    fs::write(&manifest, sound).unwrap();
+    assert_eq!(trial.published_to("ill").len(), 1);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for name in ["ill", "well"] {
+        assert_eq!(trial.published_to(name).len(), 2, "{name}");
+    }
+    assert!(trial.remote().is_empty());
 }
 
 /// Nobody who has left is in the current state: neither with rows nor with events, however much came once more.

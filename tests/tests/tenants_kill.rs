@@ -76,6 +76,29 @@ fn killed_at_every_step() {
     }
 }
 
+/// A new ledger takes up what the tenants have, for each of them all or nothing.
+#[test]
+fn killed_while_a_new_ledger_takes_up_what_tenants_have() {
+    let nights = nights();
+    let trial = trial(&nights[0]);
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+        assert_eq!(trial.sync().code, 0);
+    }
+    let before = TENANTS.map(|tenant| all(&trial, tenant));
+    trial.lose_ledger();
+    for (night, extract) in nights.iter().enumerate() {
+        put(&trial, night, extract);
+    }
+    for _ in 0..2 {
+        trial.stop_at("adopting-shares").kill();
+    }
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(TENANTS.map(|tenant| all(&trial, tenant)) == before);
+    assert!(trial.remote().is_empty());
+}
+
 /// Whoever globs a tenant's dataset at any moment sees whole deliveries only.
 #[test]
 fn half_a_delivery_is_never_seen() {

@@ -1,6 +1,7 @@
 //! `cprflow doctor`.
 
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -9,14 +10,15 @@ use cprflow::config::{Configuration, Store};
 use cprflow::transport::connect;
 use cprflow::{Agreement, Connector, Error, Ledger, Tenant};
 use indicatif::HumanBytes;
+use rustix::fs::Access;
 
 use super::source::Source;
 use super::{Failure, Outcome};
 
 /// Check every part that a run needs, and say what to do
 ///
-/// The configuration, the private key, the server's key, the login, the folder, the free disk, the ledger, and each
-/// tenant's policy and key. Nothing is fetched and nothing is changed.
+/// The configuration, the private key, the server's key, the login, the folder, whether datasets and state can be
+/// written, the free disk, the ledger, and each tenant's policy and key. Nothing is fetched and nothing is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -78,7 +80,11 @@ impl<W: Write> Visit<W> {
 
     fn store(&mut self, store: &Store) -> Result<(), Failure> {
         writeln!(self.out, "dataset {}", store.dataset.display())?;
-        self.disk("disk of the dataset", &store.dataset)?;
+        self.dataset(&store.dataset)?;
+        match may_write(&store.state) {
+            Ok(()) => self.well("state", "can be written")?,
+            Err(what) => self.ill("state", &what)?,
+        }
         self.disk("disk of the spool", &store.state)?;
         match Ledger::open_to_read(&store.state) {
             Ok(None) => self.well("ledger", "none yet; the first run makes it"),
@@ -109,7 +115,23 @@ impl<W: Write> Visit<W> {
             Ok(Some(_)) => self.well("key", "for pseudonyms")?,
             Err(error) => self.ill("key", &error.to_string())?,
         }
-        self.disk("disk of the dataset", &tenant.dataset)
+        self.dataset(&tenant.dataset)
+    }
+
+    /// A dataset, and the directory around it, in which deliveries are made ready.
+    fn dataset(&mut self, path: &Path) -> Result<(), Failure> {
+        let around = path.parent().unwrap_or(path);
+        let checked = may_write(path)
+            .and_then(|()| may_write(around))
+            .and_then(|()| one_disk(path, around));
+        match checked {
+            Ok(()) => self.well(
+                "dataset",
+                "can be written, and so can the directory around it",
+            )?,
+            Err(what) => self.ill("dataset", &what)?,
+        }
+        self.disk("disk of the dataset", path)
     }
 
     fn disk(&mut self, what: &str, path: &Path) -> Result<(), Failure> {
@@ -167,6 +189,38 @@ impl<W: Write> Visit<W> {
 
 /// Free bytes of the disk that a path is on, or will be on.
 fn free_bytes(path: &Path) -> Result<u64, Error> {
+    cprflow::free_bytes(there(path))
+}
+
+/// What is there of a path.
+fn there(path: &Path) -> &Path {
     let there = path.ancestors().find(|path| path.exists());
-    cprflow::free_bytes(there.unwrap_or(Path::new("/")))
+    there.unwrap_or(Path::new("/"))
+}
+
+/// Whether a directory can be written in, or made; otherwise why not.
+fn may_write(path: &Path) -> Result<(), String> {
+    let there = there(path);
+    let shown = there.display();
+    if !there.is_dir() {
+        return Err(format!("{shown} is no directory"));
+    }
+    let wanted = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::access(there, wanted).map_err(|error| {
+        let error = std::io::Error::from(error);
+        format!("{shown}: {error}. Whoever runs cprflow must be able to read and write there")
+    })
+}
+
+/// Whether deliveries can be renamed from beside a dataset into it.
+fn one_disk(path: &Path, around: &Path) -> Result<(), String> {
+    let disk = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev());
+    match (disk(path), disk(around)) {
+        (Ok(own), Ok(other)) if own != other => Err(format!(
+            "{} is a file system of its own: name a directory in it as the dataset",
+            path.display()
+        )),
+        // What is not there yet is made on the disk of what is.
+        _ => Ok(()),
+    }
 }

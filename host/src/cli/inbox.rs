@@ -6,14 +6,14 @@ use clap::Args;
 use cprflow::config::Configuration;
 use cprflow::sync::{Inventory, discover};
 use cprflow::transport::{Inbox as Place, connect};
-use cprflow::{Agreement, Connector, Ledger};
+use cprflow::{Agreement, Connector, Error, Ledger};
 use indicatif::HumanBytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::source::Source;
 use super::sync::ReportFormat;
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, say};
 
 /// List what is in the inbox, and take nothing
 ///
@@ -21,6 +21,10 @@ use super::{Failure, Outcome};
 /// Files that are no delivery, or not yet, stand apart with the reason.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Exit codes:
+  0  every inbox is listed
+  2  one could not be looked into; the others are listed
+
 Examples:
   cprflow inbox --inbox inbox/ --dataset dataset/
   cprflow inbox --config cprflow.toml --agreement roskilde
@@ -54,21 +58,43 @@ impl Inbox {
         let configuration = self.source.configuration()?;
         let mut lines = Vec::new();
         let mut seen: Vec<Place> = Vec::new();
+        let mut outcome = Outcome::Clean;
+        // Several stores can share an inbox, and each ledger knows its own deliveries.
+        let mut ledgers = Vec::new();
         for store in &configuration.stores {
-            let ledger = Ledger::open_to_read(&store.state).map_err(cprflow::Error::from)?;
+            match Ledger::open_to_read(&store.state) {
+                Ok(ledger) => ledgers.extend(ledger),
+                Err(error) => {
+                    say::error(&error.to_string());
+                    outcome = Outcome::Failed;
+                }
+            }
+        }
+        let ledgers: Vec<&Ledger> = ledgers.iter().collect();
+        for store in &configuration.stores {
             for agreement in &store.agreements {
                 if seen.contains(&agreement.inbox) {
                     continue;
                 }
                 seen.push(agreement.inbox.clone());
                 let sharing: Vec<&Agreement> = store.sharing(&agreement.inbox);
-                let mut transport =
-                    connect(&agreement.inbox, &agreement.sftp).map_err(cprflow::Error::from)?;
-                let inventory = discover(connector, transport.as_mut(), &sharing, ledger.as_ref())?;
-                lines.extend(list(&agreement.inbox, inventory, &configuration));
+                let inventory = connect(&agreement.inbox, &agreement.sftp)
+                    .map_err(Error::from)
+                    .and_then(|mut inbox| discover(connector, inbox.as_mut(), &sharing, &ledgers));
+                match inventory {
+                    Ok(inventory) => {
+                        lines.extend(list(&agreement.inbox, inventory, &configuration))
+                    }
+                    // The others are listed all the same.
+                    Err(error) => {
+                        say::error(&format!("{}: {error}", agreement.inbox));
+                        outcome = Outcome::Failed;
+                    }
+                }
             }
         }
         match self.format {
+            ReportFormat::Text if lines.is_empty() && outcome == Outcome::Failed => {}
             ReportFormat::Text => text(&mut anstream::stdout().lock(), &lines)?,
             ReportFormat::Json => {
                 let mut out = std::io::stdout().lock();
@@ -76,7 +102,7 @@ impl Inbox {
                 writeln!(out)?;
             }
         }
-        Ok(Outcome::Clean)
+        Ok(outcome)
     }
 }
 
@@ -105,10 +131,27 @@ fn list(inbox: &Place, inventory: Inventory, configuration: &Configuration) -> V
             is_delivery: true,
         });
     }
+    for orphan in inventory.orphans {
+        lines.push(Line {
+            inbox: inbox.to_string(),
+            name: orphan.name.to_string(),
+            agreement: Some(orphan.agreement.to_string()),
+            state: "published".to_owned(),
+            production_date: None,
+            size: None,
+            age_days: None,
+            days_left: None,
+            reason: Some(
+                "its delivery is published, and only the metadata is left: `cprflow sync` removes it"
+                    .to_owned(),
+            ),
+            is_delivery: false,
+        });
+    }
     for file in inventory.waiting.into_iter().chain(inventory.strays) {
         lines.push(Line {
             inbox: inbox.to_string(),
-            name: file.name,
+            name: file.said_name(),
             agreement: None,
             state: file.reason.code,
             production_date: None,

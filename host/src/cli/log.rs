@@ -1,9 +1,17 @@
 //! The log: events on standard error, for people or for a service's collector.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
+
+static FORMAT: OnceLock<Format> = OnceLock::new();
+
+/// Whether all that is said on standard error is JSON.
+pub(crate) fn is_json() -> bool {
+    matches!(FORMAT.get(), Some(Format::Json))
+}
 
 /// How events are logged.
 #[derive(Debug, Clone, Args)]
@@ -30,6 +38,8 @@ enum Format {
 impl Log {
     /// Begins to log. Events of libraries are left out: only cprflow's are known to hold no personal data.
     pub(crate) fn begin(&self) {
+        // It begins once.
+        let _ = FORMAT.set(self.log_format);
         let level = self.log_level.unwrap_or(match self.log_format {
             Format::Text => tracing::Level::WARN,
             Format::Json => tracing::Level::INFO,

@@ -278,7 +278,7 @@ impl Scan {
             (Some(tenant), Some(config)) => {
                 let mut configuration = Configuration::from_file(config)?;
                 if let Some(state) = &self.state {
-                    configuration.state(state);
+                    configuration.state(state)?;
                 }
                 tenant_scan(connector, &configuration, tenant, self.agreement.as_deref())?
             }

@@ -37,6 +37,8 @@ pub(crate) struct Source {
     passphrase_file: Option<PathBuf>,
 
     /// An OpenSSH known_hosts file with the server's key
+    ///
+    /// Without it and without --host-key, what the server shows is told, to be compared, and nothing is sent to it.
     #[arg(long, value_name = "FILE", requires = "inbox")]
     known_hosts: Option<PathBuf>,
 
@@ -68,7 +70,7 @@ impl Source {
             }
         };
         if let Some(state) = &self.state {
-            configuration.state(state);
+            configuration.state(state)?;
         }
         if let Some(name) = &self.agreement
             && !configuration.only(name)
@@ -94,12 +96,6 @@ impl Source {
                 "an SFTP inbox needs --identity, the file of the private key".to_owned(),
             ));
         }
-        if config::is_remote(&inbox) && self.known_hosts.is_none() && self.host_key.is_empty() {
-            return Err(Failure::Usage(
-                "an SFTP inbox needs --known-hosts or --host-key: a server is never trusted at first sight"
-                    .to_owned(),
-            ));
-        }
         let host_keys: Result<Vec<_>, _> = self.host_key.iter().map(|text| text.parse()).collect();
         // A directory needs none.
         let mut sftp = SftpSettings::new(self.identity.clone().unwrap_or_default());
@@ -109,9 +105,11 @@ impl Source {
         if let Some(seconds) = self.timeout {
             sftp.timeouts.stall = std::time::Duration::from_secs(seconds);
         }
-        sftp.known_hosts = self.known_hosts.clone();
         sftp.host_keys =
             host_keys.map_err(|error| Failure::Usage(format!("--host-key: {error}")))?;
+        // With nothing known, no server is trusted, and what it shows is told.
+        let known_hosts = self.known_hosts.clone();
+        sftp.known_hosts = known_hosts.filter(|path| config::is_to_be_read(path, &sftp.host_keys));
         Ok(Configuration::quick(Quick {
             inbox,
             sftp,

@@ -68,7 +68,7 @@ fn text(out: &mut impl Write, all: &[Standing]) -> Result<(), std::io::Error> {
             writeln!(
                 out,
                 "  newest         {} of {}: {} records of {} persons",
-                newest.file_name,
+                newest.said_name(),
                 newest.production_date().unwrap_or("no date"),
                 newest.counts.records,
                 newest.counts.persons,
@@ -78,7 +78,8 @@ fn text(out: &mut impl Write, all: &[Standing]) -> Result<(), std::io::Error> {
             writeln!(
                 out,
                 "  under way      {} ({})",
-                record.file_name, record.state
+                record.said_name(),
+                record.state
             )?;
         }
         for tenant in &status.tenants {

@@ -9,14 +9,14 @@ use anstyle::Style;
 use clap::{Args, ValueEnum};
 use cprflow::calendar::service_window_end;
 use cprflow::config::Configuration;
-use cprflow::sync::{Report, Stop, Sync as Run};
+use cprflow::sync::{Problem, Report, Stop, Sync as Run};
 use cprflow::{Connector, Error};
 use indicatif::HumanCount;
 use jiff::Timestamp;
 
 use super::progress::SyncProgress;
 use super::source::Source;
-use super::{Failure, Outcome, say};
+use super::{Failure, Outcome, log, say};
 
 /// Fetch what is ready in the inbox, publish it in the dataset, and remove it from the server
 ///
@@ -35,7 +35,7 @@ Examples:
   cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'trying it out'
   cprflow sync --inbox sftp://SYSTEM@sftp.serviceplatformen.dk/IN --identity sftp_key --known-hosts known_hosts \\
       --dataset /srv/cpr --unrestricted 'case management, data processing agreement 2026-17'
-  cprflow sync --config cprflow.toml --watch --log-format json")]
+  cprflow sync --config cprflow.toml --watch --log-format json --format json")]
 pub(crate) struct Sync {
     #[command(flatten)]
     source: Source,
@@ -55,7 +55,7 @@ pub(crate) struct Sync {
     #[arg(long)]
     watch: bool,
 
-    /// How to print the report
+    /// How to print the report; with --log-format json, that of JSON is one line
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 }
@@ -133,8 +133,7 @@ impl Sync {
                 Err(Failure::Cprflow(Error::Stopped)) => return Ok(Outcome::Clean),
                 looked => {
                     if let Err(failure) = looked {
-                        tracing::error!(error = %failure, "the look failed");
-                        say::error(&failure.to_string());
+                        say::error(&format!("the look failed: {failure}"));
                     }
                     failures += 1;
                     with_jitter(after_failures(failures, interval))
@@ -159,10 +158,26 @@ pub(super) fn run(
     let progress = SyncProgress::default();
     let mut all = Report::default();
     for store in &configuration.stores {
-        let report = Run::new(connector, store)
+        if stop.is_set() {
+            break;
+        }
+        let ended = Run::new(connector, store)
             .observer(&progress)
             .stop(stop)
-            .run()?;
+            .run();
+        let report = match ended {
+            Ok(report) => report,
+            Err(Error::Stopped) => break,
+            // The next store has a disk and a ledger of its own.
+            Err(error) => {
+                all.problems.push(Problem {
+                    agreement: None,
+                    tenant: None,
+                    error,
+                });
+                continue;
+            }
+        };
         all.published.extend(report.published);
         all.set_aside.extend(report.set_aside);
         all.waiting.extend(report.waiting);
@@ -173,12 +188,17 @@ pub(super) fn run(
         ReportFormat::Text => text(&mut anstream::stdout().lock(), &all)?,
         ReportFormat::Json => {
             let mut out = std::io::stdout().lock();
-            serde_json::to_writer_pretty(&mut out, &all).map_err(std::io::Error::from)?;
+            // Where the log is JSON, a collector takes both, line by line.
+            let written = match log::is_json() {
+                true => serde_json::to_writer(&mut out, &all),
+                false => serde_json::to_writer_pretty(&mut out, &all),
+            };
+            written.map_err(std::io::Error::from)?;
             writeln!(out)?;
         }
     }
     for problem in &all.problems {
-        say::error(&problem.to_string());
+        say::problem(problem);
     }
     Ok(match (all.problems.is_empty(), all.needs_attention()) {
         (false, _) => Outcome::Failed,

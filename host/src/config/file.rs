@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::service::{ServiceEntry, SubscriptionEntry};
 use super::{
     Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
-    DEFAULT_SILENT_WORKING_DAYS, check_purpose, inbox, is_remote, secret_file, stores, tenant,
+    DEFAULT_SILENT_WORKING_DAYS, check_purpose, inbox, is_remote, is_to_be_read, secret_file,
+    stores, tenant,
 };
 use crate::agreement::{Agreement, AgreementName, Environment, FileMarks};
 use crate::transport::{Fingerprint, Secret, SftpSettings};
@@ -129,6 +130,11 @@ fn agreement(
                 .to_owned(),
         );
     }
+    let host_keys = &sftp.host_keys;
+    sftp.known_hosts = sftp
+        .known_hosts
+        .take()
+        .filter(|path| is_to_be_read(path, host_keys));
     let dataset = entry
         .dataset
         .as_deref()

@@ -4,6 +4,7 @@ mod file;
 mod keys;
 mod places;
 mod service;
+mod state;
 mod template;
 mod tenant;
 
@@ -19,7 +20,7 @@ use crate::agreement::{Agreement, AgreementName, FileMarks};
 use crate::error::Error;
 use crate::spool::hexadecimal;
 use crate::tenant::Tenant;
-use crate::transport::{Inbox, InboxError, Secret, SftpSettings};
+use crate::transport::{Fingerprint, Inbox, InboxError, Secret, SftpSettings};
 
 pub use file::ACCEPTABLE;
 pub use template::template;
@@ -64,6 +65,24 @@ impl Store {
     pub fn tenants_of(&self, agreement: &str) -> impl Iterator<Item = &Tenant> {
         let all = self.tenants.iter();
         all.filter(move |tenant| tenant.sees(agreement))
+    }
+
+    /// Somebody must have said for whom and what for each agreement's data is.
+    pub(crate) fn check_purposes(&self) -> Result<(), Error> {
+        let is_for_nobody = |agreement: &&Agreement| {
+            let mut tenants = self.tenants_of(agreement.name.as_str());
+            agreement.unrestricted.is_none() && tenants.next().is_none()
+        };
+        let mut agreements = self.agreements.iter();
+        match agreements.find(is_for_nobody) {
+            None => Ok(()),
+            Some(agreement) => Err(Error::Request(format!(
+                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
+                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration; or let \
+                 tenants have what each may see: [tenant.NAME]",
+                agreement.name
+            ))),
+        }
     }
 
     /// The agreements of this store whose deliveries come to that inbox.
@@ -182,15 +201,10 @@ impl Configuration {
         Ok(())
     }
 
-    /// Puts ledger and spool there. With several datasets, each gets a directory of its own in it.
-    pub fn state(&mut self, directory: &Path) {
-        let is_only = self.stores.len() == 1;
-        for store in &mut self.stores {
-            store.state = match is_only {
-                true => directory.to_owned(),
-                false => directory.join(store_name(&store.dataset)),
-            };
-        }
+    /// Puts ledger and spool there. With several datasets, each gets a directory of its own in it, except one that has
+    /// its ledger there already.
+    pub fn state(&mut self, directory: &Path) -> Result<(), Error> {
+        state::place(&mut self.stores, directory)
     }
 
     /// Keeps what is spooled for so many days.
@@ -226,6 +240,12 @@ pub fn inbox(text: &str, directory: &Path) -> Result<Inbox, InboxError> {
 /// Whether it takes a key to get there.
 pub fn is_remote(inbox: &Inbox) -> bool {
     matches!(inbox, Inbox::Sftp(_))
+}
+
+/// Whether a file of known hosts is one to read. One that is not there yet knows nobody; but where a fingerprint vouches
+/// for the server, what the file says against a key must be heard.
+pub fn is_to_be_read(known_hosts: &Path, host_keys: &[Fingerprint]) -> bool {
+    !host_keys.is_empty() || known_hosts.exists()
 }
 
 /// The secret that stands in a file of its own, which nobody but its owner may read.
@@ -285,7 +305,6 @@ fn stores(
         Some(_) => PathBuf::new(),
         None => default_state_directory()?,
     };
-    let is_only = datasets.len() == 1;
     let mut stores = Vec::new();
     for dataset in datasets {
         let is_own =
@@ -294,16 +313,15 @@ fn stores(
         let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
         stores.push(Store {
             tenants: tenants.iter().filter(sees_own).cloned().collect(),
-            state: match state {
-                Some(state) if is_only => state.to_owned(),
-                Some(state) => state.join(store_name(&dataset)),
-                None => default.join(store_name(&dataset)),
-            },
+            state: default.join(store_name(&dataset)),
             dataset,
             max_age_days,
             agreements: own,
             others,
         });
+    }
+    if let Some(directory) = state {
+        state::place(&mut stores, directory)?;
     }
     places::check(&stores)?;
     Ok(stores)

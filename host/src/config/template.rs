@@ -19,7 +19,8 @@ const TEMPLATE: &str = r#"# Configuration of cprflow. Relative paths start at th
 # Where deliveries are published: one directory each, below agreement=NAME.
 dataset = "dataset"
 
-# Where the ledger and the spool are. Without it: the user's state directory.
+# Where the ledger and the spool are. Without it: the user's state directory. With several datasets, each has a
+# directory of its own below it; one that was the only one before stays where it is.
 # state = "/var/lib/cprflow"
 
 # How often `cprflow sync --watch` looks into the inboxes. The specification suggests six hours.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::LedgerError;
 use crate::error::Error;
 
-/// The right to change a state directory and its dataset, for as long as it is held.
+/// The right to change a state directory or a dataset, for as long as it is held.
 ///
 /// The operating system keeps it and lets go of it when the process ends, however it ends.
 #[derive(Debug)]
@@ -17,9 +17,19 @@ pub(crate) struct StateLock {
 }
 
 impl StateLock {
-    /// Takes it, or says who has it.
+    /// Takes that of a state directory, or says who has it.
     pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
-        let path = directory.join("lock");
+        Self::at(directory, "lock")
+    }
+
+    /// Takes that of a dataset, or says who has it: another state directory may lead to the same one. The file lies in
+    /// the dataset, where every path to it leads, and is hidden: nothing that reads tables takes it for one.
+    pub(crate) fn take_dataset(root: &Path) -> Result<Self, Error> {
+        Self::at(root, ".lock")
+    }
+
+    fn at(directory: &Path, name: &str) -> Result<Self, Error> {
+        let path = directory.join(name);
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)

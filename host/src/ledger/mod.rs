@@ -4,13 +4,15 @@
 //! and counts, and no value of a person's record. What each state promises is said at [`State`]; the order in which
 //! they are passed makes the rest safe to repeat after the power fails at any moment.
 //!
-//! One ledger serves one dataset, and one process at a time writes to both: see [`lock`](lock::StateLock).
+//! One ledger serves one dataset, and one process at a time writes to both: see [`lock`](lock::StateLock). Where two
+//! ledgers serve one all the same, each takes up what the other has published.
 
 pub(crate) mod lock;
 mod record;
 mod schema;
 mod share;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub use record::{Counts, FindingCount, NewDelivery, Reason, Record, State, Stray, Visit};
 use record::{RECORD_COLUMNS, read_record};
 pub use share::{Share, ShareCounts, ShareState};
+
+use crate::transport::said;
 
 /// Why the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,19 +91,19 @@ pub enum LedgerError {
 pub struct Ledger {
     connection: Connection,
     path: PathBuf,
-    is_new: bool,
 }
 
 impl Ledger {
     /// Opens the ledger of a state directory, and makes it if there is none.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
         let path = directory.join(FILE);
-        let (connection, is_new) = schema::open(&path)?;
-        Ok(Self {
-            connection,
-            path,
-            is_new,
-        })
+        let connection = schema::open(&path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// Whether there is one in a state directory.
+    pub(crate) fn is_in(directory: &Path) -> bool {
+        directory.join(FILE).is_file()
     }
 
     /// Opens it only to read, if it is there.
@@ -109,16 +113,51 @@ impl Ledger {
             return Ok(None);
         }
         let connection = schema::open_to_read(&path)?;
-        Ok(Some(Self {
-            connection,
-            path,
-            is_new: false,
-        }))
+        Ok(Some(Self { connection, path }))
     }
 
-    /// Whether [`open`](Self::open) has made it.
-    pub fn is_new(&self) -> bool {
-        self.is_new
+    /// Whether it has taken up what stood in a place when it first met it.
+    pub(crate) fn has_adopted(&self, place: Place<'_>) -> Result<bool, LedgerError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM adopted WHERE place = ?1)";
+        let found = self
+            .connection
+            .query_row(sql, [place.name()], |row| row.get(0));
+        self.told(found)
+    }
+
+    /// It has, and need not do so again.
+    pub(crate) fn adopted(&self, place: Place<'_>, now: Timestamp) -> Result<(), LedgerError> {
+        self.change(
+            "INSERT INTO adopted (place, at) VALUES (?1, ?2)",
+            [place.name(), now.to_string()],
+        )
+    }
+
+    /// Does what is to be on the disk together or not at all.
+    pub(crate) fn together<T, E: From<LedgerError>>(
+        &mut self,
+        act: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.told(self.connection.execute_batch("BEGIN IMMEDIATE"))?;
+        let done = act(self).and_then(|done| {
+            self.told(self.connection.execute_batch("COMMIT"))?;
+            Ok(done)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            // Should this fail too, closing the ledger does it.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// The directories of the dataset that it knows, each after its agreement.
+    pub(crate) fn directories(&self) -> Result<BTreeSet<(String, String)>, LedgerError> {
+        let sql = "SELECT agreement, directory FROM delivery WHERE directory IS NOT NULL";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        });
+        self.told(found)
     }
 
     /// A delivery, by the UUID of its transfer.
@@ -146,6 +185,16 @@ impl Ledger {
         )))
     }
 
+    /// The names of the agreements that it knows.
+    pub(crate) fn agreements(&self) -> Result<BTreeSet<String>, LedgerError> {
+        let sql = "SELECT agreement FROM delivery UNION SELECT agreement FROM visit";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([], |row| row.get(0))?;
+            rows.collect()
+        });
+        self.told(found)
+    }
+
     /// Deliveries that are under way: begun, and neither done nor set aside.
     pub fn under_way(&self) -> Result<Vec<Record>, LedgerError> {
         self.told(self.select(&format!(
@@ -161,7 +210,7 @@ impl Ledger {
     ) -> Result<Option<String>, LedgerError> {
         self.told(self.connection.query_row(
             "SELECT max(production_date) FROM delivery
-             WHERE agreement = ?1 AND task_number = ?2 AND sequence IS NOT NULL",
+             WHERE agreement = ?1 AND task_number = ?2 AND state IN ('published', 'data-removed', 'done')",
             params![agreement, task_number],
             |row| row.get(0),
         ))
@@ -250,9 +299,24 @@ impl Ledger {
 
     /// A later state of the delivery: its files are gone from the server.
     pub fn removed(&self, id: i64, state: State, now: Timestamp) -> Result<(), LedgerError> {
+        if state == State::Done {
+            self.forget_names(id)?;
+        }
         self.change(
             "UPDATE delivery SET state = ?2, updated = ?3 WHERE id = ?1",
             params![id, state.name(), now.to_string()],
+        )
+    }
+
+    /// Nothing is asked for any more by the names of the delivery's files: what can be a person number in them goes.
+    pub(crate) fn forget_names(&self, id: i64) -> Result<(), LedgerError> {
+        let Some(record) = self.delivery(id)? else {
+            return Ok(());
+        };
+        self.change(
+            "UPDATE delivery SET file_name = ?2, metadata_name = ?3
+             WHERE id = ?1 AND (file_name <> ?2 OR metadata_name <> ?3)",
+            params![id, record.said_name(), said(&record.metadata_name)],
         )
     }
 
@@ -282,15 +346,30 @@ impl Ledger {
     }
 
     /// Takes up a delivery that stands in the dataset, from what it says of itself there.
-    pub fn adopt(&self, record: &Record) -> Result<(), LedgerError> {
+    ///
+    /// Whatever was begun with it here is over. Where another delivery has its number already, since another ledger
+    /// gave it, it gets the next one.
+    pub(crate) fn adopt(&self, record: &Record) -> Result<(), LedgerError> {
         let findings = serde_json::to_string(&record.counts.findings).unwrap_or_default();
         self.change(
             "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, sender, state, sha256,
                  task_number, production_date, previous_production_date, sequence, directory, records, persons,
                  events, findings, first_seen, fetched, published, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?17,
-                 ?17, ?17)
-             ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10,
+                 CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE sequence = ?11
+                                       AND NOT (agreement = ?1 AND transfer_uuid = ?2))
+                      THEN (SELECT max(sequence) + 1 FROM delivery) ELSE ?11 END,
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?17, ?17, ?17)
+             ON CONFLICT (agreement, transfer_uuid) DO UPDATE SET
+                 file_name = excluded.file_name, metadata_name = excluded.metadata_name, size = excluded.size,
+                 modified = NULL, sender = excluded.sender, state = excluded.state, reason_code = NULL,
+                 reason = NULL, sha256 = excluded.sha256, task_number = excluded.task_number,
+                 production_date = excluded.production_date,
+                 previous_production_date = excluded.previous_production_date, sequence = excluded.sequence,
+                 directory = excluded.directory, records = excluded.records, persons = excluded.persons,
+                 events = excluded.events, findings = excluded.findings, fetched = excluded.fetched,
+                 published = excluded.published, updated = excluded.updated
+             WHERE delivery.state NOT IN ('published', 'data-removed', 'done')",
             params![
                 record.agreement,
                 record.transfer_uuid,
@@ -416,6 +495,25 @@ impl Ledger {
         LedgerError::Damaged {
             path: self.path.clone(),
             what: "it contradicts itself".to_owned(),
+        }
+    }
+}
+
+/// Where deliveries stand that a ledger can take up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// The dataset of the whole.
+    Dataset,
+    /// That of a tenant.
+    Tenant(&'a str),
+}
+
+impl Place<'_> {
+    /// Its name, as the ledger has it.
+    fn name(self) -> String {
+        match self {
+            Self::Dataset => "dataset".to_owned(),
+            Self::Tenant(tenant) => format!("tenant={tenant}"),
         }
     }
 }

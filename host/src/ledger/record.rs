@@ -7,6 +7,8 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
+use crate::transport::said;
+
 /// How far a delivery is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -143,9 +145,11 @@ pub struct Record {
     pub agreement: String,
     /// The UUID of the transfer.
     pub transfer_uuid: String,
-    /// The name of the data file on the server.
+    /// The name of the data file on the server; once it is gone from there, as it is said.
+    #[serde(serialize_with = "serialize_name")]
     pub file_name: String,
-    /// The name of the metadata file on the server.
+    /// The name of the metadata file on the server; the same.
+    #[serde(serialize_with = "serialize_name")]
     pub metadata_name: String,
     /// Bytes of the data file.
     pub size: u64,
@@ -176,7 +180,17 @@ pub struct Record {
     pub updated: Timestamp,
 }
 
+/// Others see it.
+fn serialize_name<S: serde::Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&said(name))
+}
+
 impl Record {
+    /// The data file's name, as it is said: without anything that can be a person number.
+    pub fn said_name(&self) -> String {
+        said(&self.file_name)
+    }
+
     /// The production date by which the delivery is ordered.
     pub fn production_date(&self) -> Option<&str> {
         let told = self.told_production_date.as_deref();
@@ -189,7 +203,7 @@ impl Record {
 pub struct Stray {
     /// Which inbox.
     pub inbox: String,
-    /// The file's name.
+    /// The file's name, as it is said; with a number behind it where several are said alike.
     pub name: String,
     /// Its size.
     pub size: Option<u64>,

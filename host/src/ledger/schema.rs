@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{LedgerError, PATIENCE};
 
 /// The format that this program writes, in SQLite's `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE delivery (
@@ -85,34 +85,44 @@ CREATE TABLE share (
 ) STRICT;
 ";
 
-/// Opens a ledger, and makes it if there is none; also says whether it was made.
-pub(super) fn open(path: &Path) -> Result<(Connection, bool), LedgerError> {
-    let is_new = !path.exists();
+/// What format 3 has beside format 2: the datasets of which the ledger has taken up what stood in them before.
+const ADOPTED: &str = "
+CREATE TABLE adopted (
+    place TEXT PRIMARY KEY,
+    at TEXT NOT NULL
+) STRICT;
+";
+
+/// A ledger of before there was that table was made by a program that did it at once.
+const IS_ADOPTED: &str =
+    "INSERT INTO adopted (place, at) VALUES ('dataset', strftime('%Y-%m-%dT%H:%M:%SZ', 'now'));";
+
+/// Opens a ledger, and makes it if there is none.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let tell = |error| told(path, error);
-    if is_new {
+    if !path.exists() {
         make_private(path)?;
     }
     let connection = Connection::open(path).map_err(tell)?;
     connection.busy_timeout(PATIENCE).map_err(tell)?;
     check(&connection, path)?;
-    // A state that was told is on the disk: the deletion on the server relies on it.
+    // A state that was told is on the disk: the deletion on the server relies on it. And what was removed, a name as a
+    // rule, is not left in the file.
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
+        )
         .map_err(tell)?;
-    match format(&connection).map_err(tell)? {
-        0 => {
-            let make = format!("BEGIN; {TABLES} {SHARES} PRAGMA user_version = {FORMAT}; COMMIT;");
-            connection.execute_batch(&make).map_err(tell)?;
-            Ok((connection, true))
-        }
-        1 => {
-            let add = format!("BEGIN; {SHARES} PRAGMA user_version = {FORMAT}; COMMIT;");
-            connection.execute_batch(&add).map_err(tell)?;
-            Ok((connection, false))
-        }
-        FORMAT => Ok((connection, is_new)),
-        found => Err(newer(path, found)),
-    }
+    let add = match format(&connection).map_err(tell)? {
+        0 => [TABLES, SHARES, ADOPTED].concat(),
+        1 => [SHARES, ADOPTED, IS_ADOPTED].concat(),
+        2 => [ADOPTED, IS_ADOPTED].concat(),
+        FORMAT => return Ok(connection),
+        found => return Err(newer(path, found)),
+    };
+    let add = format!("BEGIN; {add} PRAGMA user_version = {FORMAT}; COMMIT;");
+    connection.execute_batch(&add).map_err(tell)?;
+    Ok(connection)
 }
 
 /// An empty file for its owner only. SQLite gives the files beside it the same mode.
@@ -135,14 +145,14 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
     let connection = Connection::open_with_flags(path, flags).map_err(tell)?;
     connection.busy_timeout(PATIENCE).map_err(tell)?;
     match format(&connection).map_err(tell)? {
-        0 | 1 | FORMAT => Ok(connection),
+        0..=FORMAT => Ok(connection),
         found => Err(newer(path, found)),
     }
 }
 
 /// Whether it is of a format that knows shares.
 pub(super) fn has_shares(connection: &Connection) -> rusqlite::Result<bool> {
-    format(connection).map(|format| format >= FORMAT)
+    format(connection).map(|format| format >= 2)
 }
 
 /// Whether the whole file is sound. A ledger is small: this takes milliseconds.

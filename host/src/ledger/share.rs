@@ -1,5 +1,7 @@
 //! Shares: how far each delivery is with each tenant that may see it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, TransactionBehavior, params};
 use serde::Serialize;
@@ -106,6 +108,21 @@ impl Ledger {
         self.told(shares)
     }
 
+    /// The directories of a tenant's dataset that it knows, each after its agreement.
+    pub(crate) fn directories_of(
+        &self,
+        tenant: &str,
+    ) -> Result<BTreeSet<(String, String)>, LedgerError> {
+        let sql = "SELECT delivery.agreement, share.directory FROM share
+                   JOIN delivery ON delivery.id = share.delivery
+                   WHERE share.tenant = ?1 AND share.directory IS NOT NULL";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let rows = query.query_map([tenant], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        });
+        self.told(found)
+    }
+
     /// A tenant's share of a delivery.
     pub fn share(&self, delivery: i64, tenant: &str) -> Result<Option<Share>, LedgerError> {
         let sql = format!("{SELECT} WHERE share.delivery = ?1 AND share.tenant = ?2");
@@ -132,16 +149,24 @@ impl Ledger {
         tenants: &[&str],
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.at_once(|transaction| {
-            for tenant in tenants {
-                transaction.execute(
-                    "INSERT INTO share (delivery, tenant, state, updated) VALUES (?1, ?2, 'waiting', ?3)
-                     ON CONFLICT DO NOTHING",
-                    params![delivery, tenant, now.to_string()],
-                )?;
-            }
-            Ok(())
-        })
+        self.together(|ledger| ledger.add_shares(delivery, tenants, now))
+    }
+
+    /// The same as a part of more that is on the disk together.
+    pub(crate) fn add_shares(
+        &self,
+        delivery: i64,
+        tenants: &[&str],
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        for tenant in tenants {
+            self.change(
+                "INSERT INTO share (delivery, tenant, state, updated) VALUES (?1, ?2, 'waiting', ?3)
+                 ON CONFLICT DO NOTHING",
+                params![delivery, tenant, now.to_string()],
+            )?;
+        }
+        Ok(())
     }
 
     /// A share gets the next number of the tenant's dataset, unless it has one, and the directory that it will be
@@ -278,8 +303,8 @@ impl Ledger {
     }
 
     /// Takes up a delivery that stands in a tenant's dataset, from what it says of itself there.
-    pub fn adopt_share(
-        &mut self,
+    pub(crate) fn adopt_share(
+        &self,
         record: &Record,
         tenant: &str,
         counts: &ShareCounts,
@@ -302,8 +327,16 @@ impl Ledger {
         self.change(
             "INSERT INTO share (delivery, tenant, state, sequence, directory, policy, persons, entered, departed,
                  rows, published, updated)
-             VALUES (?1, ?2, 'published', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
-             ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, 'published',
+                 CASE WHEN EXISTS (SELECT 1 FROM share WHERE tenant = ?2 AND sequence = ?3 AND delivery <> ?1)
+                      THEN (SELECT max(sequence) + 1 FROM share WHERE tenant = ?2) ELSE ?3 END,
+                 ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
+             ON CONFLICT (delivery, tenant) DO UPDATE SET
+                 state = excluded.state, reason_code = NULL, reason = NULL, sequence = excluded.sequence,
+                 directory = excluded.directory, policy = excluded.policy, persons = excluded.persons,
+                 entered = excluded.entered, departed = excluded.departed, rows = excluded.rows,
+                 published = excluded.published, updated = excluded.updated
+             WHERE share.state = 'waiting'",
             params![
                 known.id,
                 tenant,
@@ -376,7 +409,7 @@ fn read_share(row: &Row<'_>) -> rusqlite::Result<Share> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::NewDelivery;
+    use crate::ledger::{NewDelivery, Place, State};
 
     fn begin(ledger: &Ledger, transfer: &str) -> i64 {
         let new = NewDelivery {
@@ -396,7 +429,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let old = Ledger::open(place.path()).unwrap();
         begin(&old, "one");
-        let back = "DROP TABLE share; PRAGMA user_version = 1";
+        let back = "DROP TABLE share; DROP TABLE adopted; PRAGMA user_version = 1";
         old.connection.execute_batch(back).unwrap();
         drop(old);
         let read = Ledger::open_to_read(place.path()).unwrap().unwrap();
@@ -404,10 +437,79 @@ mod tests {
         assert_eq!(read.newest_share("t", "a").unwrap(), None);
         drop(read);
         let mut ledger = Ledger::open(place.path()).unwrap();
-        assert!(!ledger.is_new());
+        assert!(ledger.has_adopted(Place::Dataset).unwrap());
         let now = Timestamp::UNIX_EPOCH;
         ledger.share_out(1, &["t"], now).unwrap();
         assert_eq!(ledger.shares().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_goes_together_goes_back_together() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let failed: Result<(), LedgerError> = ledger.together(|ledger| {
+            begin(ledger, "one");
+            ledger.adopted(Place::Dataset, now)?;
+            Err(ledger.contradiction())
+        });
+        assert!(failed.is_err());
+        assert!(ledger.all().unwrap().is_empty());
+        assert!(!ledger.has_adopted(Place::Dataset).unwrap());
+        let done: Result<(), LedgerError> =
+            ledger.together(|ledger| ledger.adopted(Place::Dataset, now));
+        done.unwrap();
+        assert!(ledger.has_adopted(Place::Dataset).unwrap());
+    }
+
+    #[test]
+    fn what_is_not_published_yet_is_not_the_newest() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let id = begin(&ledger, "one");
+        let counts = crate::ledger::Counts {
+            task_number: Some("1".to_owned()),
+            production_date: Some("2026-03-02".to_owned()),
+            ..Default::default()
+        };
+        ledger.fetched(id, &counts, now).unwrap();
+        let name = |number: u64| format!("delivery={number}");
+        ledger.publishing(id, name, now).unwrap();
+        assert_eq!(ledger.newest_published("a", "1").unwrap(), None);
+        for state in [State::Published, State::DataRemoved, State::Done] {
+            ledger.removed(id, state, now).unwrap();
+            let newest = ledger.newest_published("a", "1").unwrap();
+            assert_eq!(newest.as_deref(), Some("2026-03-02"));
+        }
+    }
+
+    #[test]
+    fn what_another_ledger_published_is_taken_up_under_a_number_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(place.path()).unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let ids = ["one", "two"].map(|transfer| begin(&ledger, transfer));
+        let name = |number: u64| format!("delivery={number}");
+        ledger.publishing(ids[0], name, now).unwrap();
+        ledger.published(ids[0], now).unwrap();
+        let reason = Reason::new("by-hand", "x");
+        ledger.set_aside(ids[1], &reason, now).unwrap();
+        for transfer in ["two", "three"] {
+            let theirs = Record {
+                transfer_uuid: transfer.to_owned(),
+                sequence: Some(1),
+                directory: Some(format!("delivery=their-{transfer}")),
+                ..ledger.delivery(ids[0]).unwrap().unwrap()
+            };
+            ledger.adopt(&theirs).unwrap();
+        }
+        let all = ledger.all().unwrap();
+        let numbers: Vec<_> = all.iter().map(|record| record.sequence).collect();
+        assert_eq!(numbers, [Some(1), Some(2), Some(3)]);
+        assert!(all.iter().all(|record| record.state.is_published()));
+        assert!(all.iter().all(|record| record.reason.is_none()));
+        assert_eq!(ledger.directories().unwrap().len(), 3);
     }
 
     #[test]

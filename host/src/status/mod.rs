@@ -272,7 +272,8 @@ fn of_set_aside(status: &Status) -> Vec<Remark> {
         let (code, message) = reason.map_or(("", ""), |reason| (&reason.code, &reason.message));
         needed(format!(
             "{} is set aside ({code}): {message}. Then: cprflow retry {}",
-            record.file_name, record.transfer_uuid
+            record.said_name(),
+            record.transfer_uuid
         ))
     };
     status.set_aside.iter().map(remark).collect()
@@ -288,7 +289,8 @@ fn of_initial_load(published: &[&Record]) -> Vec<Remark> {
         Some(last) if is_load(last) => vec![known(format!(
             "{} brought {} persons, fewer of them with events: an initial load. If it ran for five hours it was cut, \
              and the rest comes with the next delivery; nothing in the file says so",
-            last.file_name, last.counts.persons
+            last.said_name(),
+            last.counts.persons
         ))],
         _ => Vec::new(),
     }

@@ -155,8 +155,8 @@ fn of_policy(tenant: &Tenant, newest: &Share) -> Option<Remark> {
     })
 }
 
-fn file_name<'a>(share: &'a Share, records: &'a [Record]) -> &'a str {
+fn file_name(share: &Share, records: &[Record]) -> String {
     let mut records = records.iter();
     let record = records.find(|record| record.id == share.delivery);
-    record.map_or(&share.transfer_uuid, |record| &record.file_name)
+    record.map_or_else(|| share.transfer_uuid.clone(), Record::said_name)
 }

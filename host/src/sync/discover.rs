@@ -6,11 +6,11 @@ use std::io::Read;
 use crate::agreement::{Agreement, AgreementName, Claim, Marks, claim};
 use crate::delivery::{Document, Metadata};
 use crate::error::Error;
-use crate::ledger::{Ledger, NewDelivery, Reason, Record};
+use crate::ledger::{Ledger, NewDelivery, Reason, Record, State};
 use crate::report::Start;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
-use crate::transport::{Entry, Refusal, RemoteName, Transport, TransportError};
+use crate::transport::{Entry, Refusal, RemoteName, Transport, TransportError, said};
 
 /// What an inbox holds.
 #[derive(Debug, Default)]
@@ -21,6 +21,19 @@ pub struct Inventory {
     pub waiting: Vec<Waiting>,
     /// Files that are nobody's, or that something is wrong with.
     pub strays: Vec<Waiting>,
+    /// Metadata files of deliveries that are published and whose data files are gone.
+    pub orphans: Vec<Orphan>,
+}
+
+/// A metadata file that somebody was stopped before they could remove: its delivery is published.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// Whose it is.
+    pub agreement: AgreementName,
+    /// Its name.
+    pub name: RemoteName,
+    /// The UUID of the transfer.
+    pub transfer_uuid: String,
 }
 
 /// A delivery that is whole on the server.
@@ -43,7 +56,7 @@ pub struct Found {
 /// A file that cannot be taken.
 #[derive(Debug, Clone)]
 pub struct Waiting {
-    /// Its name, fit to be shown.
+    /// Its name, in a harmless form.
     pub name: String,
     /// Its size, if it is a file.
     pub size: Option<u64>,
@@ -51,6 +64,13 @@ pub struct Waiting {
     pub modified: Option<u64>,
     /// Why not.
     pub reason: Reason,
+}
+
+impl Waiting {
+    /// Its name, as it is said: without anything that can be a person number.
+    pub fn said_name(&self) -> String {
+        said(&self.name)
+    }
 }
 
 impl Found {
@@ -74,12 +94,12 @@ impl Found {
     }
 }
 
-/// Looks into an inbox that those agreements share.
+/// Looks into an inbox that those agreements share, and asks those ledgers what is known of what is there.
 pub fn discover(
     connector: &Connector,
     transport: &mut dyn Transport,
     agreements: &[&Agreement],
-    ledger: Option<&Ledger>,
+    ledgers: &[&Ledger],
 ) -> Result<Inventory, Error> {
     let listing = transport.list()?;
     let mut inventory = Inventory::default();
@@ -110,13 +130,19 @@ pub fn discover(
         connector,
         transport,
         agreements,
-        ledger,
+        ledgers,
         inventory,
     };
     for entry in metadata {
         let stem = stem(entry.name.as_str(), METADATA).unwrap_or_default();
         let partner = partner(&data, stem).and_then(|name| data.remove(&name));
-        look.pair(entry, partner)?;
+        let at_fault = partner.as_ref().unwrap_or(&entry).clone();
+        match look.pair(entry, partner) {
+            Err(Error::Transport(error)) if error.is_of_one_file() => {
+                look.unreadable(&at_fault, &error);
+            }
+            ended => ended?,
+        }
     }
     for entry in data.into_values() {
         look.alone(&entry);
@@ -132,6 +158,9 @@ pub fn discover(
     });
     Ok(inventory)
 }
+
+/// What is said of a file whose name is none of ours.
+const FOREIGN_NAME: &str = "no agreement has files of such a name";
 
 /// The suffix of metadata files.
 const METADATA: &str = ".metadata";
@@ -202,7 +231,7 @@ struct Look<'a> {
     connector: &'a Connector,
     transport: &'a mut dyn Transport,
     agreements: &'a [&'a Agreement],
-    ledger: Option<&'a Ledger>,
+    ledgers: &'a [&'a Ledger],
     inventory: Inventory,
 }
 
@@ -237,6 +266,14 @@ impl Look<'_> {
             Err(error) => return Err(error),
         };
         let Some(data) = data else {
+            if let Some(agreement) = self.of_published(&metadata)? {
+                self.inventory.orphans.push(Orphan {
+                    agreement,
+                    name: entry.name,
+                    transfer_uuid: metadata.transfer_uuid,
+                });
+                return Ok(());
+            }
             let reason = Reason::new(
                 "no-data",
                 "the metadata file is there, its data file is not",
@@ -279,10 +316,7 @@ impl Look<'_> {
                 return Ok(());
             }
         };
-        let known = match self.ledger {
-            Some(ledger) => ledger.find(agreement.as_str(), &metadata.transfer_uuid)?,
-            None => None,
-        };
+        let known = self.known(&agreement, &metadata.transfer_uuid)?;
         self.inventory.deliveries.push(Found {
             agreement,
             data,
@@ -292,6 +326,28 @@ impl Look<'_> {
             known,
         });
         Ok(())
+    }
+
+    /// What a ledger knows of a delivery. Each agreement is one ledger's.
+    fn known(&self, agreement: &AgreementName, transfer: &str) -> Result<Option<Record>, Error> {
+        for ledger in self.ledgers {
+            let known = ledger.find(agreement.as_str(), transfer)?;
+            if known.is_some() {
+                return Ok(known);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The agreement whose delivery a metadata file is of, if that is published and nothing was left to do for it.
+    fn of_published(&self, metadata: &Metadata) -> Result<Option<AgreementName>, Error> {
+        for agreement in self.agreements {
+            let known = self.known(&agreement.name, &metadata.transfer_uuid)?;
+            if known.is_some_and(|known| known.state == State::Done) {
+                return Ok(Some(agreement.name.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Why data and metadata are no delivery yet; none if they are one.
@@ -326,15 +382,32 @@ impl Look<'_> {
         })
     }
 
-    /// A data file without metadata.
-    fn alone(&mut self, data: &Entry) {
+    /// Whether no agreement has data files of such a name.
+    fn is_nobodys(&self, name: &str) -> bool {
         let by_name = |agreement: &&&Agreement| {
             let pattern = agreement.files.name.as_ref();
-            pattern.is_none_or(|pattern| pattern.is_match(data.name.as_str()))
+            pattern.is_none_or(|pattern| pattern.is_match(name))
         };
-        let is_nobodys = self.agreements.iter().find(by_name).is_none();
-        if is_nobodys {
-            let reason = Reason::new("foreign", "no agreement has files of such a name");
+        self.agreements.iter().find(by_name).is_none()
+    }
+
+    /// A file, or a pair of them, that the server does not let us read. What it is of cannot be known.
+    fn unreadable(&mut self, entry: &Entry, error: &TransportError) {
+        let name = entry.name.as_str();
+        let reason = match self.is_nobodys(stem(name, METADATA).unwrap_or(name)) {
+            true => Reason::new("foreign", FOREIGN_NAME),
+            false => Reason::new(
+                "unreadable",
+                format!("{error}. Ask the helpdesk what is the matter with it"),
+            ),
+        };
+        self.inventory.strays.push(waiting(entry, reason));
+    }
+
+    /// A data file without metadata.
+    fn alone(&mut self, data: &Entry) {
+        if self.is_nobodys(data.name.as_str()) {
+            let reason = Reason::new("foreign", FOREIGN_NAME);
             self.inventory.strays.push(waiting(data, reason));
         } else {
             let reason = Reason::new(

@@ -100,14 +100,14 @@ impl Fetch<'_> {
         sink: &mut Digesting<File>,
         arrival: &Arrival,
     ) -> Result<Option<Reason>, Error> {
-        let expected = self.found.data.stat;
         let mut written = self.from;
         let mut attempts = Attempts::default();
+        let mut was_cut = false;
         loop {
             let before = written;
-            let ended = self.stream(connection, sink, &mut written, arrival);
+            let ended = self.attempt(connection, sink, &mut written, arrival, was_cut);
             match ended {
-                Ok(()) => break,
+                Ok(changed) => return Ok(changed),
                 Err(Error::Transport(TransportError::Gone { .. })) => return Ok(Some(gone())),
                 Err(Error::Transport(TransportError::Shrunk { .. })) => return Ok(Some(changed())),
                 Err(Error::Transport(error)) if error.is_transient() => {
@@ -119,19 +119,36 @@ impl Fetch<'_> {
                     };
                     tracing::warn!(%error, offset = written, "the download was cut off; going on after a pause");
                     self.stop.wait(pause)?;
-                    connection.reconnect()?;
-                    match connection.get()?.stat(&self.found.data.name)? {
-                        None => return Ok(Some(gone())),
-                        Some(stat) if stat != expected => return Ok(Some(changed())),
-                        Some(_) => {}
-                    }
+                    was_cut = true;
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// One attempt to bring the rest; after a cut over a new connection, which may take its time to be there again.
+    /// None if the file is whole, and otherwise what has changed.
+    fn attempt(
+        &self,
+        connection: &mut Connection<'_>,
+        sink: &mut Digesting<File>,
+        written: &mut u64,
+        arrival: &Arrival,
+        was_cut: bool,
+    ) -> Result<Option<Reason>, Error> {
+        let expected = self.found.data.stat;
+        if was_cut {
+            connection.reconnect()?;
+            match connection.get()?.stat(&self.found.data.name)? {
+                None => return Ok(Some(gone())),
+                Some(stat) if stat != expected => return Ok(Some(changed())),
+                Some(_) => {}
+            }
+        }
+        self.stream(connection, sink, written, arrival)?;
         let stat = connection.get()?.stat(&self.found.data.name)?;
         Ok(match stat {
-            Some(Stat { size, .. }) if size != written => Some(changed()),
+            Some(Stat { size, .. }) if size != *written => Some(changed()),
             Some(stat) if stat != expected => Some(changed()),
             Some(_) => None,
             None => Some(gone()),

@@ -20,6 +20,7 @@ use crate::agreement::AgreementName;
 use crate::config::{Configuration, Store};
 use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
 use crate::error::Error;
+use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Record, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
@@ -31,6 +32,7 @@ use crate::scan::Scan;
 use crate::selected::Selected;
 use crate::spool::Spooled;
 use crate::tenant::{Tenant, policy_digest};
+use crate::transport::said;
 
 /// A tenant that is ready to get deliveries: its files are read, and the component takes its policy.
 pub(super) struct Ready<'a> {
@@ -39,6 +41,7 @@ pub(super) struct Ready<'a> {
     digest: String,
     key: Option<PseudonymKey>,
     pub(super) dataset: Dataset,
+    _lock: Option<StateLock>,
 }
 
 /// The scan of what a tenant would get of a delivery of an agreement if it came now. The tenant's roster is read, and
@@ -105,14 +108,20 @@ impl<'a> Ready<'a> {
             policy,
             key: tenant.pseudonym_key()?,
             dataset,
+            _lock: None,
         })
     }
 
-    /// Makes its dataset ready too.
+    /// Makes its dataset ready too, for this process alone.
     pub(super) fn open(self) -> Result<Self, Error> {
         let dataset = Dataset::open(&self.tenant.dataset)?;
+        let _lock = dataset.lock()?;
         dataset.clear_staging()?;
-        Ok(Self { dataset, ..self })
+        Ok(Self {
+            dataset,
+            _lock,
+            ..self
+        })
     }
 
     /// The scan of what the tenant may see.
@@ -226,7 +235,7 @@ impl Hand<'_> {
         Ok(Published {
             agreement: record.agreement.clone(),
             tenant: Some(tenant.to_owned()),
-            file_name: record.file_name.clone(),
+            file_name: record.said_name(),
             directory: Path::new(&format!("agreement={}", record.agreement)).join(name),
             records: counts.rows,
             persons: counts.persons,
@@ -357,8 +366,8 @@ impl Hand<'_> {
             controller: agreement.and_then(|agreement| agreement.controller.clone()),
             sequence,
             transfer_uuid: record.transfer_uuid.clone(),
-            file_name: record.file_name.clone(),
-            metadata_name: record.metadata_name.clone(),
+            file_name: record.said_name(),
+            metadata_name: said(&record.metadata_name),
             sender: record.sender.clone(),
             size: record.size,
             sha256: record.counts.sha256.clone(),

@@ -20,7 +20,7 @@ mod stop;
 mod tenants;
 mod visit;
 
-pub use discover::{Found, Inventory, Waiting, discover};
+pub use discover::{Found, Inventory, Orphan, Waiting, discover};
 pub use hand::tenant_scan;
 pub use run::{Problem, Published, Report, SetAside, Sync};
 pub use stop::Stop;

@@ -11,6 +11,7 @@ use crate::error::{DataErrorKind, Error};
 use crate::ledger::{Counts, FindingCount, Ledger, Reason, Record};
 use crate::report::{Finding, Level, Summary};
 use crate::sandbox::Connector;
+use crate::transport::said;
 
 /// What the ledger is told of an extract.
 pub(super) fn counts(sha256: String, summary: &Summary) -> Counts {
@@ -115,8 +116,8 @@ impl Publisher<'_> {
             controller: self.agreement.controller.clone(),
             sequence,
             transfer_uuid: record.transfer_uuid.clone(),
-            file_name: record.file_name.clone(),
-            metadata_name: record.metadata_name.clone(),
+            file_name: record.said_name(),
+            metadata_name: said(&record.metadata_name),
             sender: record.sender.clone(),
             size: record.size,
             sha256: record.counts.sha256.clone(),

@@ -1,5 +1,6 @@
 //! One run over the inboxes of a store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -10,14 +11,14 @@ use super::pool::{Pulse, Work};
 use super::tenants::Tenants;
 use super::visit::Visit;
 use super::{Observer, Silent, Stop};
-use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
-use crate::ledger::{Ledger, Reason, Record, State};
+use crate::ledger::{Ledger, Place, Reason, Record, State};
 use crate::sandbox::Connector;
 use crate::spool::{self, Spooled};
+use crate::tenant::Tenant;
 use crate::transport::Inbox;
 
 /// What a run did, and what it left for others.
@@ -105,8 +106,8 @@ impl Serialize for Problem {
 impl From<Record> for SetAside {
     fn from(record: Record) -> Self {
         Self {
+            file_name: record.said_name(),
             agreement: Some(record.agreement),
-            file_name: record.file_name,
             reason: record.reason.unwrap_or_else(|| Reason::new("unknown", "")),
         }
     }
@@ -155,20 +156,30 @@ impl<'a> Sync<'a> {
 
     /// Runs. An error means that the store itself cannot be worked on; whatever happens to one inbox is in the report.
     pub fn run(&self) -> Result<Report, Error> {
-        self.check_purposes()?;
+        self.store.check_purposes()?;
         spool::private_directory(&self.store.state)?;
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
         let dataset = self.dataset()?;
-        if ledger.is_new() {
-            self.adopt(&mut ledger, &dataset)?;
-        }
+        let _dataset_lock = dataset.lock()?;
+        self.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
         let mut report = Report::default();
+        let mut ill = BTreeMap::new();
+        for tenant in &self.store.tenants {
+            match self.adopt_shares(&mut ledger, tenant) {
+                // What is wrong with its dataset is a tenant's own problem, and then it gets nothing either.
+                Err(error @ (Error::File { .. } | Error::Tables { .. })) => {
+                    ill.insert(tenant.name.as_str(), error);
+                }
+                adopted => adopted?,
+            }
+        }
         let tenants = Tenants::new(
             self.connector,
             self.store,
             Ledger::open(&self.store.state)?,
+            ill,
             &self.stop,
             self.now,
         )?;
@@ -207,11 +218,16 @@ impl<'a> Sync<'a> {
         for inbox in self.inboxes() {
             let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
             let ended = visit.run();
+            let is_good = ended.is_ok();
             if self.told(&inbox, ended, ledger, report)? {
                 break;
             }
+            if is_good {
+                self.looked(&inbox, None, ledger)?;
+            }
         }
         tenants.wait();
+        // This looks at nothing that was not looked at before: it can fail, and says nothing of how the look went.
         for inbox in self.inboxes() {
             let mut visit = self.visit(&inbox, ledger, dataset, tenants, report);
             let ended = visit.finish();
@@ -244,7 +260,15 @@ impl<'a> Sync<'a> {
         }
     }
 
-    /// Notes how a visit ended; true if it was stopped.
+    /// Notes for each agreement of an inbox that it was looked into, and what went wrong if something did.
+    fn looked(&self, inbox: &Inbox, error: Option<&str>, ledger: &Ledger) -> Result<(), Error> {
+        for agreement in self.store.own(inbox) {
+            ledger.visited(agreement.name.as_str(), error, (self.now)())?;
+        }
+        Ok(())
+    }
+
+    /// Notes what went wrong with a visit; true if it was stopped.
     fn told(
         &self,
         inbox: &Inbox,
@@ -253,18 +277,14 @@ impl<'a> Sync<'a> {
         report: &mut Report,
     ) -> Result<bool, Error> {
         let error = match ended {
-            Ok(()) => None,
+            Ok(()) => return Ok(false),
             Err(Error::Stopped) => return Ok(true),
-            Err(error) if error.is_of_one_inbox() => Some(error),
+            Err(error) if error.is_of_one_inbox() => error,
             // The next inbox would meet the same disk and the same ledger.
             Err(error) => return Err(error),
         };
-        let own = self.store.own(inbox);
-        let said = error.as_ref().map(Error::to_string);
-        for agreement in &own {
-            ledger.visited(agreement.name.as_str(), said.as_deref(), (self.now)())?;
-        }
-        if let (Some(error), Some(first)) = (error, own.first()) {
+        self.looked(inbox, Some(&error.to_string()), ledger)?;
+        if let Some(first) = self.store.own(inbox).first() {
             report.problems.push(Problem {
                 agreement: Some(first.name.to_string()),
                 tenant: None,
@@ -272,24 +292,6 @@ impl<'a> Sync<'a> {
             });
         }
         Ok(false)
-    }
-
-    /// Somebody must have said for whom and what for each agreement's data is.
-    fn check_purposes(&self) -> Result<(), Error> {
-        let is_for_nobody = |agreement: &&Agreement| {
-            let mut tenants = self.store.tenants_of(agreement.name.as_str());
-            agreement.unrestricted.is_none() && tenants.next().is_none()
-        };
-        let mut agreements = self.store.agreements.iter();
-        match agreements.find(is_for_nobody) {
-            None => Ok(()),
-            Some(agreement) => Err(Error::Request(format!(
-                "agreement {}: publishing everything of everyone must be asked for, with a purpose: add \
-                 `--unrestricted PURPOSE`, or `unrestricted = \"…\"` to the agreement in the configuration; or let \
-                 tenants have what each may see: [tenant.NAME]",
-                agreement.name
-            ))),
-        }
     }
 
     /// The dataset of the whole. It is not made where nobody is to have the whole.
@@ -313,41 +315,81 @@ impl<'a> Sync<'a> {
         inboxes
     }
 
-    /// A new ledger takes up what stands in the datasets, so that nothing is published twice.
+    /// Takes up what stands in the dataset and the ledger does not know, so that nothing is published twice. All of it
+    /// is on the disk together: a ledger that has taken up a part would believe the rest to be new.
     fn adopt(&self, ledger: &mut Ledger, dataset: &Dataset) -> Result<(), Error> {
         let now = (self.now)();
-        for (directory, manifest) in dataset.deliveries()? {
-            ledger.adopt(&manifest.record(directory, now))?;
+        let is_first = !ledger.has_adopted(Place::Dataset)?;
+        // Whoever works with another ledger may have published at any time.
+        let known = ledger.directories()?;
+        let unknown = dataset.deliveries(|agreement, name| {
+            !known.contains(&(agreement.to_owned(), name.to_owned()))
+        })?;
+        if unknown.is_empty() && !is_first {
+            return Ok(());
         }
-        for tenant in &self.store.tenants {
-            // A tenant whose dataset cannot be read says so itself.
-            let Some(dataset) = Dataset::at(&tenant.dataset) else {
-                continue;
-            };
-            let mut deliveries = dataset.deliveries().unwrap_or_default();
-            deliveries.retain(|(_, manifest)| {
-                let mut agreements = self.store.agreements.iter();
-                agreements.any(|agreement| agreement.name.as_str() == manifest.agreement)
-            });
-            deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+        ledger.together(|ledger| {
+            for (directory, manifest) in unknown {
+                ledger.adopt(&manifest.record(directory, now))?;
+                let (agreement, transfer) = (&manifest.agreement, &manifest.transfer_uuid);
+                if let Some(record) = ledger.find(agreement, transfer)? {
+                    self.share_spooled(ledger, &record, now)?;
+                }
+            }
+            crate::hook::reached("adopting");
+            if is_first {
+                ledger.adopted(Place::Dataset, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes up what stands in a tenant's dataset and the ledger does not know.
+    fn adopt_shares(&self, ledger: &mut Ledger, tenant: &Tenant) -> Result<(), Error> {
+        let now = (self.now)();
+        let place = Place::Tenant(tenant.name.as_str());
+        let Some(dataset) = Dataset::at(&tenant.dataset) else {
+            return Ok(());
+        };
+        let is_first = !ledger.has_adopted(place)?;
+        let known = ledger.directories_of(tenant.name.as_str())?;
+        let agreements = self.store.agreements.iter();
+        let own = agreements.map(|agreement| agreement.name.as_str());
+        let mut deliveries = dataset.deliveries(|agreement, name| {
+            own.clone().any(|own| own == agreement)
+                && !known.contains(&(agreement.to_owned(), name.to_owned()))
+        })?;
+        if deliveries.is_empty() && !is_first {
+            return Ok(());
+        }
+        deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+        ledger.together(|ledger| {
             for (directory, manifest) in deliveries {
                 let counts = manifest.share();
                 let record = manifest.record(directory, now);
+                let find = || ledger.find(&record.agreement, &record.transfer_uuid);
+                let is_known = find()?.is_some();
                 ledger.adopt_share(&record, tenant.name.as_str(), &counts)?;
+                if let Some(record) = find()?.filter(|_| !is_known) {
+                    self.share_spooled(ledger, &record, now)?;
+                }
             }
-        }
-        // Whoever has not got what the spool still holds gets it.
-        for record in ledger.all()? {
-            let spooled = Spooled::new(
-                &self.store.spool(),
-                &record.agreement,
-                &record.transfer_uuid,
-            )?;
-            if spooled.whole().is_some() {
-                let tenants = self.store.tenants_of(&record.agreement);
-                let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
-                ledger.share_out(record.id, &names, now)?;
+            crate::hook::reached("adopting-shares");
+            if is_first {
+                ledger.adopted(place, now)?;
             }
+            Ok(())
+        })
+    }
+
+    /// Whoever has not got what the spool still holds gets it.
+    fn share_spooled(&self, ledger: &Ledger, record: &Record, now: Timestamp) -> Result<(), Error> {
+        let spool = self.store.spool();
+        let spooled = Spooled::new(&spool, &record.agreement, &record.transfer_uuid)?;
+        if spooled.whole().is_some() && record.state.is_published() {
+            let tenants = self.store.tenants_of(&record.agreement);
+            let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
+            ledger.add_shares(record.id, &names, now)?;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use crate::transport::{RemoteName, Stat, Transport, TransportError};
 
 /// Removes what is left of a published delivery on the server.
 ///
-/// Only what is known to be this delivery's is removed: a file that came under the same name since stays.
+/// Only what is known to be this delivery's is removed: a file that came under the same name since stays, and so does
+/// the metadata beside it, which may be that file's. What it is, the look into the inbox says.
 pub(super) fn settle(
     connector: &Connector,
     transport: &mut dyn Transport,
@@ -26,9 +27,11 @@ pub(super) fn settle(
                 transport.remove(&name)?;
             } else {
                 tracing::warn!(
-                    file = record.file_name,
+                    file = record.said_name(),
                     "another file has come under the name of a delivery that is published; it stays"
                 );
+                ledger.removed(record.id, State::Done, now)?;
+                return Ok(());
             }
         }
         crate::hook::reached("data-gone");

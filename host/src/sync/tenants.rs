@@ -1,6 +1,6 @@
 //! The tenants of a run: who is well, who gets what, and what became of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
@@ -33,18 +33,22 @@ struct Outcome {
 }
 
 impl<'a> Tenants<'a> {
-    /// Makes the tenants ready. What is wrong with one is its own problem.
+    /// Makes the tenants ready. What is wrong with one is its own problem, also what was found before.
     pub(super) fn new(
         connector: &'a Connector,
         store: &'a Store,
         ledger: Ledger,
+        mut ill: BTreeMap<&str, Error>,
         stop: &'a Stop,
         now: fn() -> Timestamp,
     ) -> Result<Self, Error> {
         let mut outcome = Outcome::default();
         let mut members = Vec::new();
         for tenant in &store.tenants {
-            let ready = Ready::new(connector, tenant).and_then(Ready::open);
+            let ready = match ill.remove(tenant.name.as_str()) {
+                Some(error) => Err(error),
+                None => Ready::new(connector, tenant).and_then(Ready::open),
+            };
             members.push(
                 ready
                     .map_err(|error| outcome.tell(None, tenant.name.as_str(), error))

@@ -1,12 +1,12 @@
 //! The visit of one inbox: what is ready is taken, one delivery after the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::discover::{Found, Inventory, Waiting, discover};
+use super::discover::{Found, Inventory, Orphan, Waiting, discover};
 use super::fetch::{Fetch, Fetched};
 use super::publish::{Publisher, counts, objection};
 use super::run::{Problem, Published, Report, SetAside};
@@ -23,7 +23,7 @@ use crate::report::Level;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
 use crate::spool::{self, Spooled};
-use crate::transport::Inbox;
+use crate::transport::{Inbox, said};
 
 /// The visit of one inbox.
 pub(super) struct Visit<'a> {
@@ -75,9 +75,16 @@ impl<'a> Visit<'a> {
             self.connector,
             connection.get()?,
             &self.store.sharing(self.inbox),
-            Some(self.ledger),
+            &[&*self.ledger],
         )?;
-        self.note(&inventory)?;
+        let mut noted = Noted::at((self.now)());
+        self.note(&inventory, &mut noted)?;
+        for orphan in &inventory.orphans {
+            if let Some(agreement) = self.agreement(orphan.agreement.as_str()) {
+                let removed = remove_orphan(orphan, connection);
+                self.unless_of_one_file(agreement, removed)?;
+            }
+        }
         let mut seen = BTreeSet::new();
         for found in &inventory.deliveries {
             let Some(agreement) = self.agreement(found.agreement.as_str()) else {
@@ -90,15 +97,18 @@ impl<'a> Visit<'a> {
                 "delivery",
                 agreement = found.agreement.as_str(),
                 transfer = found.metadata.transfer_uuid,
-                file = found.data.name.as_str(),
+                file = %found.data.name,
             );
             let _entered = span.enter();
-            let taken = self.take(agreement, found, connection);
+            let taken = self.take(agreement, found, connection, &mut noted);
             self.unless_of_one_file(agreement, taken)?;
         }
-        let waiting = inventory.waiting.iter().map(|file| file.name.as_str());
-        seen.extend(waiting);
-        self.leftovers(&seen, connection)
+        let others = inventory.waiting.iter().chain(&inventory.strays);
+        seen.extend(others.map(|file| file.name.as_str()));
+        self.leftovers(&seen, connection)?;
+        // Whatever was not noted in this look is gone.
+        let inbox = self.inbox.to_string();
+        Ok(self.ledger.forget_strays(&inbox, noted.looked)?)
     }
 
     /// Finishes what an earlier run was killed at: a delivery that got its name, and the ledger did not hear of it.
@@ -180,20 +190,19 @@ impl<'a> Visit<'a> {
     }
 
     /// Tells the ledger and the report what cannot be taken.
-    fn note(&mut self, inventory: &Inventory) -> Result<(), Error> {
-        let now = (self.now)();
+    fn note(&mut self, inventory: &Inventory, noted: &mut Noted) -> Result<(), Error> {
         let inbox = self.inbox.to_string();
-        for stray in &inventory.strays {
-            self.ledger
-                .see_stray(&inbox, &stray.name, stray.size, &stray.reason, now)?;
-            self.report.strays.push(told(stray));
-        }
-        for waiting in &inventory.waiting {
-            self.ledger
-                .see_stray(&inbox, &waiting.name, waiting.size, &waiting.reason, now)?;
-            self.report.waiting.push(told(waiting));
-        }
-        self.ledger.forget_strays(&inbox, now)?;
+        let all = inventory.strays.iter().chain(&inventory.waiting);
+        // Together: each by itself would wait for the disk, and there can be many.
+        self.ledger.together(|ledger| {
+            all.clone().try_for_each(|file| {
+                let name = noted.name(&file.name);
+                ledger.see_stray(&inbox, &name, file.size, &file.reason, noted.looked)
+            })
+        })?;
+        self.report.strays.extend(inventory.strays.iter().map(told));
+        let waiting = inventory.waiting.iter().map(told);
+        self.report.waiting.extend(waiting);
         Ok(())
     }
 
@@ -203,6 +212,7 @@ impl<'a> Visit<'a> {
         agreement: &'a Agreement,
         found: &Found,
         connection: &mut Connection<'_>,
+        noted: &mut Noted,
     ) -> Result<(), Error> {
         // Asked again: the delivery before may have been the same transfer.
         let known = self
@@ -214,13 +224,15 @@ impl<'a> Visit<'a> {
         match known {
             // It is on its way to the tenants, and goes when they have it.
             Some(known) if known.state.is_published() && !self.may_settle(&known)? => Ok(()),
-            Some(known) if known.state.is_published() => self.again(&known, found, connection),
+            Some(known) if known.state.is_published() => {
+                self.again(&known, found, connection, noted)
+            }
             Some(known) if known.state == State::SetAside && known.reason_is(GONE) => {
                 self.fetch(agreement, found, Some(known), connection)
             }
             Some(known) if known.state == State::SetAside => match is_same(&known) {
                 true => Ok(()),
-                false => self.reused(found),
+                false => self.reused(found, noted),
             },
             known => self.fetch(agreement, found, known, connection),
         }
@@ -254,7 +266,8 @@ impl<'a> Visit<'a> {
             return self.publish_spooled(agreement, &record, &spooled, scan, Some(connection));
         }
         let staging = self.staging(agreement, &record)?;
-        self.observer.begins(found.data.name.as_str(), stat.size);
+        self.observer
+            .begins(&found.data.name.to_string(), stat.size);
         let fetch = Fetch {
             found,
             spooled: &spooled,
@@ -278,7 +291,7 @@ impl<'a> Visit<'a> {
             Fetched::Changed(reason) => {
                 self.report.waiting.push(SetAside {
                     agreement: Some(agreement.name.to_string()),
-                    file_name: found.data.name.as_str().to_owned(),
+                    file_name: found.data.name.to_string(),
                     reason,
                 });
                 Ok(())
@@ -301,7 +314,7 @@ impl<'a> Visit<'a> {
         let open = || File::open(&path).map_err(Error::file(&path));
         let sha256 = spool::digest(open()?).map_err(Error::file(&path))?;
         let staging = self.staging(agreement, record)?;
-        self.observer.begins(&record.file_name, record.size);
+        self.observer.begins(&record.said_name(), record.size);
         self.observer.downloaded(record.size);
         let rows = |rows| self.observer.scanned(rows);
         let staged = match &staging {
@@ -413,7 +426,7 @@ impl<'a> Visit<'a> {
         self.report.published.push(Published {
             agreement: record.agreement.clone(),
             tenant: None,
-            file_name: record.file_name.clone(),
+            file_name: record.said_name(),
             directory: Path::new(&format!("agreement={}", record.agreement)).join(directory),
             records: record.counts.records,
             persons: record.counts.persons,
@@ -435,44 +448,45 @@ impl<'a> Visit<'a> {
         known: &Record,
         found: &Found,
         connection: &mut Connection<'_>,
+        noted: &mut Noted,
     ) -> Result<(), Error> {
         let transport = connection.get()?;
         if digest(transport, &found.data.name)? != known.counts.sha256 {
-            return self.reused(found);
+            return self.reused(found, noted);
         }
         tracing::warn!(
             "this transfer is published already, and the file is the same: it is removed"
         );
         transport.remove(&found.data.name)?;
+        crate::hook::reached("copy-removed");
         transport.remove(&found.metadata_name)?;
         Ok(())
     }
 
     /// Another file under the UUID of a transfer that is known.
-    fn reused(&mut self, found: &Found) -> Result<(), Error> {
+    fn reused(&mut self, found: &Found, noted: &mut Noted) -> Result<(), Error> {
         let reason = Reason::new(
             "transfer-reused",
             "its transfer UUID is that of another file that came before: ask the helpdesk which of them is right",
         );
         let inbox = self.inbox.to_string();
-        let name = found.data.name.as_str();
         self.ledger.see_stray(
             &inbox,
-            name,
+            &noted.name(found.data.name.as_str()),
             Some(found.data.stat.size),
             &reason,
-            (self.now)(),
+            noted.looked,
         )?;
         self.report.strays.push(SetAside {
             agreement: Some(found.agreement.to_string()),
-            file_name: name.to_owned(),
+            file_name: found.data.name.to_string(),
             reason,
         });
         Ok(())
     }
 
     /// Deliveries that were begun and are no longer on the server: from the spool if it has them. `seen` are the
-    /// transfers that are there whole, and the names of files that are there and wait for something.
+    /// transfers that are there whole, and the names of files that are there and cannot be taken.
     fn leftovers(
         &mut self,
         seen: &BTreeSet<&str>,
@@ -495,6 +509,7 @@ impl<'a> Visit<'a> {
                      deleted it. Ask the helpdesk for a new delivery",
                 );
                 self.set_aside(&record, &reason)?;
+                self.ledger.forget_names(record.id)?;
                 continue;
             }
             let counts = &record.counts;
@@ -577,6 +592,16 @@ impl<'a> Visit<'a> {
     }
 }
 
+/// Data goes first, so that what is left of a delivery that is published is its metadata, if anything is.
+fn remove_orphan(orphan: &Orphan, connection: &mut Connection<'_>) -> Result<(), Error> {
+    tracing::info!(
+        transfer = orphan.transfer_uuid,
+        "its delivery is published, and only the metadata was left: it is removed"
+    );
+    connection.get()?.remove(&orphan.name)?;
+    Ok(())
+}
+
 /// The code of deliveries that vanished from the server.
 const GONE: &str = "gone-from-server";
 
@@ -588,10 +613,38 @@ impl Record {
     }
 }
 
+/// What a look has noted of files that cannot be taken.
+struct Noted {
+    looked: Timestamp,
+    /// How many are said alike.
+    names: BTreeMap<String, u32>,
+}
+
+impl Noted {
+    fn at(looked: Timestamp) -> Self {
+        Self {
+            looked,
+            names: BTreeMap::new(),
+        }
+    }
+
+    /// The name under which the ledger knows a file: what can be a person number is not in it, so that several can be
+    /// alike, and are counted.
+    fn name(&mut self, name: &str) -> String {
+        let said = said(name);
+        let count = self.names.entry(said.clone()).or_default();
+        *count += 1;
+        match count {
+            1 => said,
+            count => format!("{said} ({count})"),
+        }
+    }
+}
+
 fn told(file: &Waiting) -> SetAside {
     SetAside {
         agreement: None,
-        file_name: file.name.clone(),
+        file_name: file.said_name(),
         reason: file.reason.clone(),
     }
 }

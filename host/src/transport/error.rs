@@ -271,6 +271,19 @@ impl TransportError {
         }
     }
 
+    /// Whether another file of the same inbox may do better. A server that fails may do so for good where one file is
+    /// concerned: it does not hold up the others.
+    pub(crate) fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::Denied { operation, .. } | Self::Server { operation, .. } => matches!(
+                operation,
+                Operation::Stat | Operation::Open | Operation::Read | Operation::Remove
+            ),
+            Self::NotAFile { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the connection is of no more use after it.
     pub fn ends_connection(&self) -> bool {
         matches!(

@@ -26,6 +26,7 @@ use std::io::Read;
 pub use error::{HostKey, KeyFileProblem, Operation, TransportError};
 pub use inbox::{Inbox, InboxError, Server};
 pub use local::LocalDirectory;
+pub(crate) use name::said;
 pub use name::{NameError, RemoteName};
 pub use relay::relay;
 pub use secret::Secret;

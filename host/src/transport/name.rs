@@ -2,15 +2,18 @@
 
 use std::fmt;
 
+use cprflow_connector::{holds_number, scrub};
+
 /// The name of a file in an inbox that is safe to use as a file name and to show.
 ///
 /// It is UTF-8 of at most 255 bytes, has no `/`, no NUL, no control or invisible formatting character, and is neither
-/// `.` nor `..`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// `.` nor `..`. Others put files into an inbox, too, and may name them after a person: shown, a word stands in the
+/// place of whatever can be a person number.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemoteName(String);
 
 impl RemoteName {
-    /// The name as text.
+    /// The name as it is, to ask a server for the file. To be said, it is displayed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,8 +53,19 @@ impl TryFrom<&str> for RemoteName {
 
 impl fmt::Display for RemoteName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(&said(&self.0))
     }
+}
+
+impl fmt::Debug for RemoteName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}", said(&self.0))
+    }
+}
+
+/// A name as it is said, logged and recorded.
+pub(crate) fn said(name: &str) -> String {
+    scrub(name, MAX_BYTES)
 }
 
 /// What is wrong with a name.
@@ -81,6 +95,9 @@ pub enum NameError {
 /// A name that was not checked, to be shown: escaped and cut.
 pub(super) fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
+    if holds_number(&text) {
+        return scrub(&text, SHOWN_CHARACTERS);
+    }
     let mut shown: String = text
         .chars()
         .take(SHOWN_CHARACTERS)
@@ -146,6 +163,17 @@ mod tests {
             (long.as_bytes(), NameError::TooLong),
         ] {
             assert_eq!(RemoteName::try_from(name), Err(error), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_not_said() {
+        let name = RemoteName::try_from("letter to 010101-0101.pdf").unwrap();
+        assert_eq!(name.to_string(), "letter to [number] pdf");
+        assert_eq!(format!("{name:?}"), "\"letter to [number] pdf\"");
+        assert_eq!(shown(b"010101\n0101/"), "[number]");
+        for ours in ["d261123.l431101", "D180927.L123456.metadata"] {
+            assert_eq!(said(ours), ours);
         }
     }
 

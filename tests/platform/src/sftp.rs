@@ -94,6 +94,13 @@ impl Sftp {
         }
     }
 
+    /// Lists files of these names as well, which are not there; the server in the process does, OpenSSH lists what is.
+    pub fn list_also(&self, names: &[&str]) {
+        if let Kind::InProcess(server) = &self.0 {
+            server.list_also(names);
+        }
+    }
+
     /// Ends the server and every session.
     pub fn stop(&mut self) {
         match &mut self.0 {

@@ -1,5 +1,12 @@
 //! The line to the server, and a server that goes.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cprflow_tests::command::command;
 use cprflow_tests::extract;
 use cprflow_tests::proxy::{Fault, Proxy, Treatment};
 use cprflow_tests::trial::{Trial, transfer};
@@ -67,6 +74,83 @@ fn cut_at_every_64_kib_of_a_small_file() {
     trial.assert_published(&expected);
 }
 
+/// What came stays when the process is killed, and the next one asks for the rest only.
+#[test]
+fn resumed_by_another_process() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(8_000, 1);
+    let size = bytes.len() as u64;
+    trial.put(NAME, &bytes, &transfer(1));
+    let port = trial.sshd().port();
+    let stalling = Proxy::failing(port, size / 4 * 3, Fault::Stall);
+    trial.through(stalling.port());
+    let mut first = command()
+        .arg("sync")
+        .args(trial.source())
+        .args(["--unrestricted", "test"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let part = trial.path(&format!("state/spool/default/{}.part", transfer(1)));
+    let begun = Instant::now();
+    let came = loop {
+        let came = fs::metadata(&part).map_or(0, |metadata| metadata.len());
+        if came >= size / 2 {
+            break came;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(50),
+            "{came} of {size}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    };
+    let mode = fs::metadata(&part).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let proxy = Proxy::start(port, Treatment::default());
+    trial.through(proxy.port());
+    published(&trial, &[&bytes]);
+    let carried = proxy.bytes_down();
+    assert!(
+        carried < size - came + size / 8,
+        "{carried} of {size} bytes, of which {came} were there"
+    );
+}
+
+/// The same, and meanwhile another file of that name and size has come: nothing of the old one is in it.
+#[test]
+fn another_file_of_the_same_size_since() {
+    let Some(trial) = Trial::sftp() else { return };
+    let bytes = extract::small(3_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    trial.stop_at("half-downloaded").kill();
+    let part = trial.path(&format!("state/spool/default/{}.part", transfer(1)));
+    let came = fs::metadata(&part).unwrap().len();
+    assert!(came > 0 && came < bytes.len() as u64);
+    // A name in the part that has come becomes another.
+    let mut other = bytes.clone();
+    let lines = extract::lines(&bytes);
+    let line = lines
+        .iter()
+        .position(|line| line.starts_with(b"008"))
+        .unwrap();
+    let offset: usize = lines[..line].iter().map(|line| line.len() + 1).sum();
+    let name = &mut other[offset + 40..offset + 44];
+    name.iter_mut().for_each(|byte| *byte = b'x');
+    assert!(other != bytes && (offset as u64) < came);
+    trial.data(NAME, &other);
+    let touched = Command::new("touch")
+        .args(["-d", "2026-03-02 03:00"])
+        .arg(trial.inbox().join(NAME))
+        .status();
+    assert!(touched.unwrap().success());
+    published(&trial, &[&other]);
+}
+
 #[test]
 fn server_restart() {
     let Some(mut trial) = Trial::sftp() else {
@@ -78,6 +162,30 @@ fn server_restart() {
     assert!(trial.sshd().start_again());
     let (code, said) = stopped.go_on();
     assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the download was cut off"), "{said}");
+    trial.assert_published(&[&bytes]);
+    assert!(trial.remote().is_empty());
+}
+
+/// It is not there again when it is asked for the first time.
+#[test]
+fn server_away_for_seconds() {
+    let Some(mut trial) = Trial::sftp() else {
+        return;
+    };
+    let bytes = extract::small(3_000, 1);
+    trial.put(NAME, &bytes, &transfer(1));
+    let stopped = trial.stop_at("half-downloaded");
+    trial.sshd().stop();
+    let (code, said) = thread::scope(|scope| {
+        let run = scope.spawn(|| stopped.go_on());
+        // It is asked after one second, after four more and after fifteen more.
+        thread::sleep(Duration::from_secs(3));
+        assert!(trial.sshd().start_again());
+        run.join().unwrap()
+    });
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("the download was cut off"), "{said}");
     trial.assert_published(&[&bytes]);
     assert!(trial.remote().is_empty());
 }

@@ -54,6 +54,15 @@ fn dataset_read_only() {
         return;
     };
     disk.remount("ro");
+    let doctor = trial.run("doctor", &[]);
+    assert_eq!(doctor.code, 1, "{}", doctor.text());
+    let told = "ill   dataset: ";
+    assert!(doctor.text().contains(told), "{}", doctor.text());
+    assert!(
+        doctor.text().contains("Read-only file system"),
+        "{}",
+        doctor.text()
+    );
     let ended = trial.sync();
     assert_eq!(ended.code, 2, "{}", ended.text());
     assert!(
@@ -63,7 +72,26 @@ fn dataset_read_only() {
     );
     assert_eq!(trial.remote().len(), 2);
     disk.remount("rw");
+    // Only that it is so small is wrong with it.
+    let doctor = trial.run("doctor", &[]);
+    let told = "well  dataset: ";
+    assert!(doctor.text().contains(told), "{}", doctor.text());
     published(&trial, &[&bytes]);
+    // The state, and a dataset that is a disk of its own.
+    for (name, told) in [
+        ("state", "ill   state: "),
+        ("disk/dataset", "is a file system of its own"),
+    ] {
+        let Some(other) = SmallDisk::mount(&trial, name) else {
+            return;
+        };
+        if name == "state" {
+            other.remount("ro");
+        }
+        let doctor = trial.run("doctor", &[]);
+        assert_eq!(doctor.code, 1, "{}", doctor.text());
+        assert!(doctor.text().contains(told), "{}", doctor.text());
+    }
 }
 
 #[test]
@@ -82,6 +110,91 @@ fn a_second_process() {
     let (code, said) = first.go_on();
     assert_eq!(code, 0, "{said}");
     trial.assert_published(&[&bytes]);
+}
+
+/// The service and a person, each with a state directory of their own, on one dataset.
+#[test]
+fn a_second_state_directory() {
+    let trial = Trial::local();
+    let (status, changes) = two_nights();
+    trial.put(NAME, &status, &transfer(1));
+    let other = |subcommand: &str| {
+        let mut arguments = vec![subcommand.to_owned()];
+        arguments.extend(trial.source());
+        let state = arguments.iter().position(|argument| argument == "--state");
+        arguments[state.unwrap() + 1] = trial.path("other-state").display().to_string();
+        arguments.extend(["--unrestricted".to_owned(), "test".to_owned()]);
+        trial.cprflow(&arguments)
+    };
+    let first = trial.stop_at("publishing");
+    let second = other("sync");
+    assert_eq!(second.code, 2, "{}", second.text());
+    let holder = format!(
+        "another cprflow works on this dataset (process {})",
+        first.id()
+    );
+    assert!(second.stderr.contains(&holder), "{}", second.stderr);
+    let (code, said) = first.go_on();
+    assert_eq!(code, 0, "{said}");
+    // One after the other: what one has published comes again, and the other knows it.
+    trial.put(NAME, &status, &transfer(1));
+    trial.put("d260303.l431101", &changes, &transfer(2));
+    let ended = other("sync");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    trial.assert_published(&[&status, &changes]);
+    trial.put("d260303.l431101", &changes, &transfer(2));
+    published(&trial, &[&status, &changes]);
+    let numbers: Vec<_> = trial.published().iter().map(|(_, m)| m.sequence).collect();
+    assert_eq!(numbers, [1, 2]);
+}
+
+#[test]
+fn ledger_gone_and_a_description_unreadable() {
+    let trial = Trial::local();
+    let (status, changes) = two_nights();
+    let put = || {
+        trial.put(NAME, &status, &transfer(1));
+        trial.put("d260303.l431101", &changes, &transfer(2));
+    };
+    put();
+    published(&trial, &[&status, &changes]);
+    trial.lose_ledger();
+    put();
+    let manifest = trial.published()[1].0.join("_delivery.json");
+    let sound = fs::read(&manifest).unwrap();
+    fs::write(&manifest, "{").unwrap();
+    for _ in 0..2 {
+        let ended = trial.sync();
+        assert_eq!(ended.code, 2, "{}", ended.text());
+        assert!(
+            ended.stderr.contains("no description of a delivery"),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(trial.remote().len(), 4);
+    }
+    fs::write(&manifest, sound).unwrap();
+    published(&trial, &[&status, &changes]);
+}
+
+#[test]
+fn ledger_gone_and_begun_by_setting_aside() {
+    let trial = Trial::local();
+    let (status, changes) = two_nights();
+    trial.put(NAME, &status, &transfer(1));
+    published(&trial, &[&status]);
+    trial.lose_ledger();
+    trial.put(NAME, &status, &transfer(1));
+    trial.put("d260303.l431101", &changes, &transfer(2));
+    let ended = trial.run("set-aside", &["d260303.l431101", "--reason", "wait"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let ended = trial.sync();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    trial.assert_published(&[&status]);
+    assert_eq!(trial.remote().len(), 2);
+    let retry = ["d260303.l431101", "--unrestricted", "test"];
+    assert_eq!(trial.run("retry", &retry).code, 0);
+    trial.assert_published(&[&status, &changes]);
 }
 
 #[test]

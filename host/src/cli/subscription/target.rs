@@ -42,7 +42,7 @@ impl Target {
     pub(super) fn choose(&self) -> Result<Chosen, Failure> {
         let mut configuration = Configuration::from_file(&self.config)?;
         if let Some(state) = &self.state {
-            configuration.state(state);
+            configuration.state(state)?;
         }
         let names: Vec<_> = configuration
             .agreements()

@@ -139,7 +139,7 @@ impl SftpInbox {
         match self.sftp.lstat(&self.path(name)) {
             Ok(stat) => Ok(Some(stat)),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(self.failed(Operation::Stat, name.as_str(), &error)),
+            Err(error) => Err(self.failed(Operation::Stat, &name.to_string(), &error)),
         }
     }
 
@@ -188,7 +188,7 @@ impl SftpInbox {
     ) -> TransportError {
         match is_missing(error) {
             true => TransportError::Gone { name: name.clone() },
-            false => self.failed(operation, name.as_str(), error),
+            false => self.failed(operation, &name.to_string(), error),
         }
     }
 
@@ -255,7 +255,7 @@ impl Transport for SftpInbox {
         match self.sftp.unlink(&self.path(name)) {
             Ok(()) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(self.failed(Operation::Remove, name.as_str(), &error)),
+            Err(error) => Err(self.failed(Operation::Remove, &name.to_string(), &error)),
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct InProcess {
     port: u16,
     host_key: PrivateKey,
     client_key: PublicKey,
+    also_listed: Arc<Mutex<Vec<String>>>,
     /// The listener's threads, and those of the sessions.
     running: Mutex<Option<Runtime>>,
 }
@@ -50,6 +51,7 @@ impl InProcess {
             client_key: key(&state.join("in_process_client_key"))?
                 .public_key()
                 .clone(),
+            also_listed: Arc::default(),
             running: Mutex::new(None),
         };
         server.launch()?;
@@ -75,6 +77,12 @@ impl InProcess {
     pub(crate) fn fingerprint(&self) -> String {
         let public = self.host_key.public_key();
         public.fingerprint(HashAlg::Sha256).to_string()
+    }
+
+    /// Lists files of these names as well, which are not there.
+    pub(crate) fn list_also(&self, names: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned());
+        *locked(&self.also_listed) = names.collect();
     }
 
     /// Ends the server and every session.
@@ -111,6 +119,7 @@ impl InProcess {
         let client = Client {
             root: self.root.clone(),
             key: self.client_key.clone(),
+            also_listed: Arc::clone(&self.also_listed),
             channels: Vec::new(),
         };
         runtime.spawn(accept(listener, config, client));
@@ -145,6 +154,7 @@ async fn accept(listener: TcpListener, config: Arc<Config>, client: Client) -> i
 struct Client {
     root: PathBuf,
     key: PublicKey,
+    also_listed: Arc<Mutex<Vec<String>>>,
     channels: Vec<Channel<Msg>>,
 }
 
@@ -154,6 +164,7 @@ impl Clone for Client {
         Self {
             root: self.root.clone(),
             key: self.key.clone(),
+            also_listed: Arc::clone(&self.also_listed),
             channels: Vec::new(),
         }
     }
@@ -205,7 +216,9 @@ impl russh::server::Handler for Client {
             Some(place) => {
                 let stream = self.channels.swap_remove(place).into_stream();
                 session.channel_success(channel)?;
-                russh_sftp::server::run(stream, Files::new(self.root.clone())).await;
+                let also_listed = locked(&self.also_listed).clone();
+                let files = Files::new(self.root.clone(), also_listed);
+                russh_sftp::server::run(stream, files).await;
                 Ok(())
             }
         }

@@ -15,6 +15,8 @@ use russh_sftp::server::Handler;
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
+    /// Names of files that are listed and are not there.
+    also_listed: Vec<String>,
     next: u64,
     open: BTreeMap<String, Open>,
 }
@@ -27,9 +29,10 @@ enum Open {
 }
 
 impl Files {
-    pub(super) const fn new(root: PathBuf) -> Self {
+    pub(super) const fn new(root: PathBuf, also_listed: Vec<String>) -> Self {
         Self {
             root,
+            also_listed,
             next: 0,
             open: BTreeMap::new(),
         }
@@ -155,7 +158,16 @@ impl Handler for Files {
             let name = entry.file_name().to_string_lossy().into_owned();
             Some(Entry::new(name, FileAttributes::from(&metadata)))
         });
-        let told = told.collect();
+        let invented = self.also_listed.iter().map(|name| {
+            let attributes = FileAttributes {
+                size: Some(1),
+                permissions: Some(0o100_644),
+                mtime: Some(0),
+                ..FileAttributes::default()
+            };
+            Entry::new(name, attributes)
+        });
+        let told = told.chain(invented).collect();
         Ok(self.keep(id, Open::Directory(told)))
     }
 
@@ -230,7 +242,7 @@ mod tests {
 
     #[test]
     fn nothing_is_above_the_root() {
-        let files = Files::new(PathBuf::from("/somewhere"));
+        let files = Files::new(PathBuf::from("/somewhere"), Vec::new());
         for (path, expected) in [
             ("IN", "/somewhere/IN"),
             ("/IN/a", "/somewhere/IN/a"),
