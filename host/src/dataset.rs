@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -164,17 +164,34 @@ impl Dataset {
         })
     }
 
-    /// An empty directory in which a delivery is made ready. What is left in it from before goes.
+    /// A new directory in which a delivery is made ready. No other attempt has the same: whoever was given up in the
+    /// middle of one may come back to it.
     pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
-        let path = self.staging.join(format!("{agreement}-{transfer}"));
-        remove_directory(&path)?;
-        private_directory(&path)?;
-        Ok(path)
+        let parent = self.staging.join(agreement);
+        let make = || {
+            private_directory(&parent)?;
+            let made = tempfile::Builder::new()
+                .prefix(&format!("{transfer}-"))
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(&parent);
+            made.map(tempfile::TempDir::keep)
+                .map_err(Error::file(&parent))
+        };
+        // Another agreement's run may have removed the directory above just now, because it was empty.
+        make().or_else(|_| make())
     }
 
     /// Removes what is left of deliveries that were being made ready.
     pub(crate) fn clear_staging(&self) -> Result<(), Error> {
         remove_directory(&self.staging)
+    }
+
+    /// The same for an agreement alone: another store may be making deliveries of its own ready for the same tenant.
+    pub(crate) fn clear_staging_of(&self, agreement: &str) -> Result<(), Error> {
+        remove_directory(&self.staging.join(agreement))?;
+        // Unless there is something of another agreement in it.
+        let _ = fs::remove_dir(&self.staging);
+        Ok(())
     }
 
     /// Gives a directory that is ready its name, at once and durably. All of its files are on the disk.

@@ -95,6 +95,36 @@ pub enum Error {
         limit: u64,
     },
 
+    /// A limit that a tenant's configuration sets has stopped the component.
+    #[error("{error}: `{key}` allows no more")]
+    TenantBound {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What happened.
+        #[source]
+        error: ComponentError,
+    },
+
+    /// Nothing came back of a tenant's work, and nobody waits for it any longer.
+    #[error(
+        "nothing has come back of it within {seconds} seconds, and it was given up: see whether the disk of {path} \
+         answers. The next run tries again",
+        path = path.display()
+    )]
+    TenantStuck {
+        /// The tenant's dataset.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+
+    /// A bug of cprflow's ended a tenant's work. What the panic said may be anybody's data, and is not here.
+    #[error(
+        "a bug in cprflow ended it; what was written until then is removed. Tell the makers of cprflow what stands in \
+         the log about it, and try another version"
+    )]
+    Bug,
+
     /// Somebody asked to stop. Nothing is lost: the next run goes on from here.
     #[error("stopped before the end; the next run goes on from here")]
     Stopped,

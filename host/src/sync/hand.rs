@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -33,8 +34,8 @@ use crate::spool::Spooled;
 use crate::tenant::{Tenant, policy_digest};
 
 /// A tenant that is ready to get deliveries: its files are read, and the component takes its policy.
-pub(super) struct Ready<'a> {
-    pub(super) tenant: &'a Tenant,
+pub(super) struct Ready {
+    pub(super) tenant: Tenant,
     policy: Policy,
     digest: String,
     key: Option<PseudonymKey>,
@@ -91,16 +92,16 @@ pub fn tenant_scan(
     Ok(scan.tenant(tenant.name.as_str()))
 }
 
-impl<'a> Ready<'a> {
+impl Ready {
     /// Makes a tenant ready, or says what is wrong with it.
-    pub(super) fn new(connector: &Connector, tenant: &'a Tenant) -> Result<Self, Error> {
+    pub(super) fn new(connector: &Connector, tenant: &Tenant) -> Result<Self, Error> {
         let policy = tenant.policy()?;
         connector.view(&policy)?;
         let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| {
             Error::Request(format!("{} can be no dataset", tenant.dataset.display()))
         })?;
         Ok(Self {
-            tenant,
+            tenant: tenant.clone(),
             digest: policy_digest(&policy),
             policy,
             key: tenant.pseudonym_key()?,
@@ -111,7 +112,6 @@ impl<'a> Ready<'a> {
     /// Makes its dataset ready too.
     pub(super) fn open(self) -> Result<Self, Error> {
         let dataset = Dataset::open(&self.tenant.dataset)?;
-        dataset.clear_staging()?;
         Ok(Self { dataset, ..self })
     }
 
@@ -130,13 +130,14 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// What hands deliveries to tenants, from any thread.
-pub(super) struct Hand<'a> {
-    pub(super) connector: &'a Connector,
-    pub(super) store: &'a Store,
+/// What hands deliveries to tenants, from any thread. All of it is its own: a thread that does not come back may
+/// outlive the run.
+pub(super) struct Hand {
+    pub(super) connector: Connector,
+    pub(super) store: Store,
     /// A connection of the threads' own: the one of the run is in use while they work.
     pub(super) ledger: Mutex<Ledger>,
-    pub(super) stop: &'a Stop,
+    pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
 }
 
@@ -148,11 +149,11 @@ struct Staged {
     roster: Vec<u8>,
 }
 
-impl Hand<'_> {
+impl Hand {
     /// Publishes a delivery to a tenant; none if it has it already or shall not have it.
     pub(super) fn publish(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         work: &Work,
         pulse: &Pulse,
     ) -> Result<Option<Published>, Error> {
@@ -176,40 +177,64 @@ impl Hand<'_> {
             && manifest.transfer_uuid == record.transfer_uuid
         {
             // An earlier run was killed before the ledger heard of it.
-            return self.published(ready, &record, &manifest).map(Some);
+            return self.published(ready, &record, &manifest, pulse).map(Some);
         }
         let staged = self.stage(ready, &record, pulse)?;
-        crate::hook::reached("tenant-scanned");
+        crate::hook::reached_by("tenant-scanned", tenant);
         let date = record.production_date().unwrap_or_default();
         let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
         let now = (self.now)();
         let (sequence, directory) = self
-            .ledger()
+            .ledger_of(pulse)?
             .share_publishing(record.id, tenant, name, now)?;
         crate::hook::reached("tenant-publishing");
         let roster = self.next_roster(ready, &record, &directory, &staged)?;
-        self.rosters(tenant, &record.agreement)
-            .write(sequence, &roster)?;
+        {
+            // Nobody is given up in the middle of it.
+            let _ledger = self.ledger_of(pulse)?;
+            self.rosters(tenant, &record.agreement)
+                .write(sequence, &roster)?;
+        }
         crate::hook::reached("roster-written");
         let manifest = self.manifest(ready, &record, sequence, &staged, now);
         manifest.write(&staged.directory)?;
         ready
             .dataset
             .publish(&staged.directory, &record.agreement, &directory)?;
-        self.published(ready, &record, &manifest).map(Some)
+        crate::hook::reached_by("tenant-renamed", tenant);
+        // The directory above is left of it. From here on nothing waits for the tenant's disk.
+        self.clear_staging(ready)?;
+        self.published(ready, &record, &manifest, pulse).map(Some)
+    }
+
+    /// Removes what is left in a tenant's dataset of deliveries that were being made ready.
+    pub(super) fn clear_staging(&self, ready: &Ready) -> Result<(), Error> {
+        for agreement in &self.store.agreements {
+            if ready.tenant.sees(agreement.name.as_str()) {
+                ready.dataset.clear_staging_of(agreement.name.as_str())?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells the ledger what stands in the tenant's dataset.
     fn published(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         manifest: &Manifest,
+        pulse: &Pulse,
     ) -> Result<Published, Error> {
         let tenant = ready.tenant.name.as_str();
         let counts = manifest.share();
-        self.ledger()
-            .share_published(record.id, tenant, &counts, (self.now)())?;
+        {
+            let ledger = self.ledger();
+            if !pulse.finish() {
+                // The next run finds it in the dataset.
+                return Err(Error::Stopped);
+            }
+            ledger.share_published(record.id, tenant, &counts, (self.now)())?;
+        }
         crate::hook::reached("tenant-published");
         self.rosters(tenant, &record.agreement)
             .remove_older(manifest.sequence)?;
@@ -240,7 +265,7 @@ impl Hand<'_> {
     }
 
     /// Scans the extract by the tenant's policy and writes every table of it, empty ones too.
-    fn stage(&self, ready: &Ready<'_>, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
+    fn stage(&self, ready: &Ready, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
         let limits = &ready.tenant.limits;
         let spooled = Spooled::new(
             &self.store.spool(),
@@ -255,18 +280,29 @@ impl Hand<'_> {
             ))
         })?;
         let roster = self.roster(ready, &record.agreement)?;
+        crate::hook::reached_by("tenant-reading", ready.tenant.name.as_str());
         let directory = ready
             .dataset
             .staging(&record.agreement, &record.transfer_uuid)?;
-        let scan = ready.scan(self.connector, roster);
-        let mut batches = scan.read_selected(|| {
+        let in_time = || {
+            within(
+                "limits.total_seconds",
+                pulse.elapsed().as_secs(),
+                limits.total.as_secs(),
+            )
+        };
+        let scan = ready.scan(&self.connector, roster);
+        let batches = scan.read_selected(|| {
             let file = File::open(path)?;
             Ok(Watched {
                 file,
                 pulse,
-                stop: self.stop,
+                stop: &self.stop,
+                total: limits.total,
             })
-        })?;
+        });
+        // Whoever reads hears only that there is nothing more.
+        let mut batches = batches.or_else(|error| in_time().and(Err(error)))?;
         let mut tables = ParquetDirectory::create(&directory, false)?;
         let mut rows = BTreeMap::new();
         let view = batches.view().cloned();
@@ -276,18 +312,16 @@ impl Hand<'_> {
                 tables.begin_table(&table.name, schema)?;
             }
         }
-        while let Some(batch) = batches.next().transpose()? {
+        while let Some(batch) = batches.next() {
             pulse.beat();
             self.stop.check()?;
             // Memory, rows and bytes are the sandbox's to limit; the time here is that of the disk too.
-            within(
-                "limits.total_seconds",
-                pulse.elapsed().as_secs(),
-                limits.total.as_secs(),
-            )?;
+            in_time()?;
+            let batch = batch?;
             tables.write(&batch.table, &batch.batch)?;
             *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
         }
+        in_time()?;
         let roster = batches.roster()?;
         let selected = batches
             .selected()
@@ -302,10 +336,10 @@ impl Hand<'_> {
     }
 
     /// Who was in scope after the delivery before.
-    fn roster(&self, ready: &Ready<'_>, agreement: &str) -> Result<Option<Vec<u8>>, Error> {
+    fn roster(&self, ready: &Ready, agreement: &str) -> Result<Option<Vec<u8>>, Error> {
         let tenant = ready.tenant.name.as_str();
         let newest = self.ledger().newest_share(tenant, agreement)?;
-        read_roster(&self.store.state, ready.tenant, agreement, newest)
+        read_roster(&self.store.state, &ready.tenant, agreement, newest)
     }
 
     /// Who is in scope after a delivery.
@@ -314,7 +348,7 @@ impl Hand<'_> {
     /// and must be told to leave one day: nobody is taken off the roster by it.
     fn next_roster<'b>(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         directory: &str,
         staged: &'b Staged,
@@ -338,7 +372,7 @@ impl Hand<'_> {
 
     fn manifest(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         sequence: u64,
         staged: &Staged,
@@ -412,6 +446,15 @@ impl Hand<'_> {
         Rosters::new(&self.store.state, tenant, agreement)
     }
 
+    /// The ledger, for a thread that somebody still waits for. What was given up may be tried by another by now.
+    fn ledger_of(&self, pulse: &Pulse) -> Result<MutexGuard<'_, Ledger>, Error> {
+        let ledger = self.ledger();
+        match pulse.is_abandoned() {
+            true => Err(Error::Stopped),
+            false => Ok(ledger),
+        }
+    }
+
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -455,6 +498,7 @@ struct Watched<'a> {
     file: File,
     pulse: &'a Pulse,
     stop: &'a Stop,
+    total: Duration,
 }
 
 impl Read for Watched<'_> {
@@ -462,6 +506,9 @@ impl Read for Watched<'_> {
         self.pulse.beat();
         if self.stop.is_set() {
             return Err(io::Error::other("stopped"));
+        }
+        if self.pulse.elapsed().as_secs() > self.total.as_secs() {
+            return Err(io::Error::other("it took too long"));
         }
         self.file.read(buffer)
     }

@@ -1,24 +1,30 @@
 //! One run over the inboxes of a store.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::pool::{Pulse, Work};
 use super::tenants::Tenants;
 use super::visit::Visit;
 use super::{Observer, Silent, Stop};
 use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::Dataset;
+use crate::disk;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Reason, Record, State};
 use crate::sandbox::Connector;
 use crate::spool::{self, Spooled};
+use crate::tenant::Tenant;
 use crate::transport::Inbox;
+
+/// How long it is waited for the tenants' disks where a new ledger takes up what they have.
+const TO_ADOPT: Duration = Duration::from_secs(120);
 
 /// What a run did, and what it left for others.
 #[derive(Debug, Default, Serialize)]
@@ -172,16 +178,15 @@ impl<'a> Sync<'a> {
             &self.stop,
             self.now,
         )?;
-        let act = |number: usize, work: &Work, pulse: &Pulse| tenants.act(number, work, pulse);
-        let ended = thread::scope(|scope| {
-            scope.spawn(|| tenants.run(scope, &act));
-            let ended = self.visits(&mut ledger, &dataset, &tenants, &mut report);
-            if ended.is_err() {
-                tenants.give_up();
-            }
-            tenants.close();
-            ended
-        });
+        let serving = Arc::clone(&tenants);
+        let served = thread::spawn(move || serving.run());
+        let ended = self.visits(&mut ledger, &dataset, &tenants, &mut report);
+        if ended.is_err() {
+            tenants.give_up();
+        }
+        tenants.close();
+        // It does not wait for a tenant that does not come back.
+        let _ = served.join();
         ended?;
         tenants.report(&mut report)?;
         dataset.clear_staging()?;
@@ -200,7 +205,7 @@ impl<'a> Sync<'a> {
         &self,
         ledger: &mut Ledger,
         dataset: &Dataset,
-        tenants: &Tenants<'_>,
+        tenants: &Tenants,
         report: &mut Report,
     ) -> Result<(), Error> {
         tenants.add_waiting()?;
@@ -227,7 +232,7 @@ impl<'a> Sync<'a> {
         inbox: &'b Inbox,
         ledger: &'b mut Ledger,
         dataset: &'b Dataset,
-        tenants: &'b Tenants<'_>,
+        tenants: &'b Tenants,
         report: &'b mut Report,
     ) -> Visit<'b> {
         Visit {
@@ -319,12 +324,17 @@ impl<'a> Sync<'a> {
         for (directory, manifest) in dataset.deliveries()? {
             ledger.adopt(&manifest.record(directory, now))?;
         }
-        for tenant in &self.store.tenants {
+        let read = |tenant: &Tenant| {
+            let dataset = Dataset::at(&tenant.dataset);
+            move || dataset.map(|dataset| dataset.deliveries())
+        };
+        let tenants = self.store.tenants.iter();
+        let found = disk::ask(TO_ADOPT, tenants.clone().map(read));
+        for (tenant, found) in tenants.zip(found) {
             // A tenant whose dataset cannot be read says so itself.
-            let Some(dataset) = Dataset::at(&tenant.dataset) else {
+            let Some(Some(Ok(mut deliveries))) = found else {
                 continue;
             };
-            let mut deliveries = dataset.deliveries().unwrap_or_default();
             deliveries.retain(|(_, manifest)| {
                 let mut agreements = self.store.agreements.iter();
                 agreements.any(|agreement| agreement.name.as_str() == manifest.agreement)
