@@ -472,6 +472,18 @@ mod tests {
                 "purpose: this is a purpose, in words",
             ),
             (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"for 120190-1234\"\n".to_owned(),
+                "purpose: there is something in it that can be a person number",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"for 1201901234\"\n".to_owned(),
+                "purpose: there is something in it that can be a person number",
+            ),
+            (
+                more("church = { purpose = \"fees of 1201901234\" }"),
+                "church.purpose: there is something in it that can be a person number",
+            ),
+            (
                 "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\n".to_owned(),
                 "dataset: name a directory",
             ),
