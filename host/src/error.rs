@@ -95,6 +95,19 @@ pub enum Error {
         limit: u64,
     },
 
+    /// Records may be missing from the extract, and a tenant's policy needs all of them.
+    #[error(
+        "records may be missing from the extract ({code}), and the policy {on}: what is missing may be what says who \
+         that is. Have it delivered anew (ask the helpdesk, or `cprflow subscription reorder`), and set this one aside \
+         for the tenant: cprflow set-aside … --tenant"
+    )]
+    Incomplete {
+        /// The finding that says so.
+        code: &'static str,
+        /// What of the policy depends on them.
+        on: &'static str,
+    },
+
     /// A limit that a tenant's configuration sets has stopped the component.
     #[error("{error}: `{key}` allows no more")]
     TenantBound {

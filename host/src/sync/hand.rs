@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Stop;
 use super::pool::{Pulse, Work};
 use super::run::Published;
-use crate::agreement::AgreementName;
+use super::stage::examine;
+use super::{Stop, complete};
+use crate::agreement::{Agreement, AgreementName};
 use crate::config::{Configuration, Store};
 use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
 use crate::error::Error;
@@ -25,7 +26,7 @@ use crate::ledger::{Ledger, Record, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
 use crate::pseudonym::PseudonymKey;
-use crate::report::Level;
+use crate::report::{Level, Start};
 use crate::roster::Rosters;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
@@ -45,12 +46,14 @@ pub(super) struct Ready {
 /// The scan of what a tenant would get of a delivery of an agreement if it came now. The tenant's roster is read, and
 /// stays as it is.
 ///
-/// It takes [`Scan::read_selected`]. The agreement can go without a name where the tenant sees one only.
+/// It takes [`Scan::read_selected`]. The agreement can go without a name where the tenant sees one only. The extract is
+/// read once before, to see whether it is the agreement's, and whole enough for the policy.
 pub fn tenant_scan(
     connector: &Connector,
     configuration: &Configuration,
     tenant: &str,
     agreement: Option<&str>,
+    extract: impl Read,
 ) -> Result<Scan, Error> {
     let tenant = configuration.tenant(tenant)?;
     let names: Vec<_> = tenant
@@ -76,11 +79,11 @@ pub fn tenant_scan(
             )));
         }
     };
-    let is_of = |store: &&Store| {
+    let has_agreement = |store: &&Store| {
         let mut own = store.agreements.iter();
         own.any(|own| own.name.as_str() == agreement)
     };
-    let store = configuration.stores.iter().find(is_of);
+    let store = configuration.stores.iter().find(has_agreement);
     let mut roster = None;
     if let Some(store) = store
         && let Some(ledger) = Ledger::open_to_read(&store.state)?
@@ -88,8 +91,34 @@ pub fn tenant_scan(
         let newest = ledger.newest_share(tenant.name.as_str(), agreement)?;
         roster = read_roster(&store.state, tenant, agreement, newest)?;
     }
-    let scan = Ready::new(connector, tenant)?.scan(connector, roster);
+    let ready = Ready::new(connector, tenant)?;
+    let limits = tenant.limits.sandbox();
+    let examined = examine(Scan::new(connector).limits(limits), extract, |_| {})
+        .map_err(|error| error.of_tenant(Some(tenant.name.as_str())))?;
+    if let Some(broken) = examined.broken {
+        return Err(broken.into());
+    }
+    complete::check(&ready.policy, &examined.summary)?;
+    let is_named = |one: &&Agreement| one.name.as_str() == agreement;
+    if let Some(agreement) = configuration.agreements().find(is_named) {
+        is_of(agreement, examined.summary.start.as_ref())?;
+    }
+    let scan = ready.scan(connector, roster);
     Ok(scan.tenant(tenant.name.as_str()))
+}
+
+/// An error if an extract's task number is not the agreement's.
+fn is_of(agreement: &Agreement, start: Option<&Start>) -> Result<(), Error> {
+    let own = &agreement.files.task_numbers;
+    let number = start.map(|start| &start.task_number);
+    match own.is_empty() || number.is_some_and(|number| own.contains(number)) {
+        true => Ok(()),
+        false => Err(Error::Request(format!(
+            "the extract is not of agreement {}: its task number is none of those that the configuration names \
+             (files.task_numbers). Whose it is, `cprflow verify` and the sender say",
+            agreement.name
+        ))),
+    }
 }
 
 impl Ready {
@@ -322,6 +351,7 @@ impl Hand {
             *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
         }
         in_time()?;
+        complete::check(&ready.policy, &batches.summary()?)?;
         let roster = batches.roster()?;
         let selected = batches
             .selected()
