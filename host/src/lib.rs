@@ -37,6 +37,7 @@ mod disk;
 mod error;
 mod hook;
 mod ipc_check;
+mod keyed;
 mod ledger;
 mod parquet_out;
 mod pnr;
@@ -67,6 +68,7 @@ pub use disk::free_bytes;
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
 };
+pub use keyed::ListKey;
 pub use ledger::{
     Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, Share, ShareCounts,
     ShareState, State, Stray, Visit,

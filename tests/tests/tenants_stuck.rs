@@ -47,8 +47,29 @@ fn a_tenant_whose_files_do_not_answer() {
     fs::set_permissions(&numbers, fs::Permissions::from_mode(0o600)).unwrap();
     let (code, said) = sync(&trial, &[]);
     assert_eq!(code, 0, "{said}");
-    let (directory, _) = trial.published_to("stuck").pop().unwrap();
+    let (directory, manifest) = trial.published_to("stuck").pop().unwrap();
     assert_eq!(tables(&directory)["person"].len(), 1);
+    // The list stands in the digest under the key of the state: everybody here finds the same.
+    let checked = trial.run_only("tenant", &["check", "stuck"]);
+    assert!(
+        checked.text().contains(&manifest.policy),
+        "{}",
+        checked.text()
+    );
+    let status = trial.run("status", &[]);
+    assert_eq!(status.code, 0, "{}", status.text());
+    assert!(
+        !status.text().contains("its policy is not"),
+        "{}",
+        status.text()
+    );
+    fs::write(trial.path("state/policy.key"), [7; 32]).unwrap();
+    let status = trial.run("status", &[]);
+    assert!(
+        status.text().contains("its policy is not"),
+        "{}",
+        status.text()
+    );
 }
 
 #[test]

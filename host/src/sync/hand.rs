@@ -22,6 +22,7 @@ use crate::agreement::{Agreement, AgreementName};
 use crate::config::{Configuration, Store};
 use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
 use crate::error::Error;
+use crate::keyed::ListKey;
 use crate::ledger::{Ledger, Record, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
@@ -38,6 +39,7 @@ use crate::tenant::{Tenant, policy_digest};
 pub(super) struct Ready {
     pub(super) tenant: Tenant,
     policy: Policy,
+    /// What stands for the policy in manifests; not before there is a dataset to write them to.
     digest: String,
     key: Option<PseudonymKey>,
     pub(super) dataset: Dataset,
@@ -131,7 +133,7 @@ impl Ready {
         })?;
         Ok(Self {
             tenant: tenant.clone(),
-            digest: policy_digest(&policy),
+            digest: String::new(),
             policy,
             key: tenant.pseudonym_key()?,
             dataset,
@@ -139,9 +141,14 @@ impl Ready {
     }
 
     /// Makes its dataset ready too.
-    pub(super) fn open(self) -> Result<Self, Error> {
-        let dataset = Dataset::open(&self.tenant.dataset)?;
-        Ok(Self { dataset, ..self })
+    pub(super) fn open(self, state: &Path) -> Result<Self, Error> {
+        let has_list = self.policy.persons.numbers.is_some();
+        let key = has_list.then(|| ListKey::open(state)).transpose()?;
+        Ok(Self {
+            digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
+            dataset: Dataset::open(&self.tenant.dataset)?,
+            ..self
+        })
     }
 
     /// The scan of what the tenant may see.

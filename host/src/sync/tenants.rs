@@ -199,7 +199,8 @@ impl Tenants {
         match (job, member.and_then(OnceLock::get)) {
             (Job::Prepare, _) => {
                 crate::hook::reached_by("tenant-preparing", tenant.name.as_str());
-                let ready = Ready::new(&self.hand.connector, tenant)?.open()?;
+                let ready =
+                    Ready::new(&self.hand.connector, tenant)?.open(&self.hand.store.state)?;
                 self.hand.clear_staging(&ready)?;
                 if let Some(member) = member.filter(|_| pulse.finish()) {
                     // It is made ready once.
