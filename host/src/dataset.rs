@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::group::Group;
 use crate::ledger::{Counts, FindingCount, Record, ShareCounts, State};
 use crate::report::{Finding, Level};
 use crate::spool::{entries, private_directory, sync_directory};
@@ -132,6 +133,8 @@ impl Level {
 pub(crate) struct Dataset {
     root: PathBuf,
     staging: PathBuf,
+    /// Who may read it beside its owner.
+    group: Option<Group>,
 }
 
 impl Dataset {
@@ -161,7 +164,16 @@ impl Dataset {
         Some(Self {
             root: root.to_owned(),
             staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+            group: None,
         })
+    }
+
+    /// The same for a group to read; without one its owner alone may.
+    pub(crate) fn for_group(self, group: Option<Group>) -> Result<Self, Error> {
+        if let Some(group) = &group {
+            group.open_directory(&self.root)?;
+        }
+        Ok(Self { group, ..self })
     }
 
     /// A new directory in which a delivery is made ready. No other attempt has the same: whoever was given up in the
@@ -201,6 +213,10 @@ impl Dataset {
         if !parent.is_dir() {
             private_directory(&parent)?;
             sync_directory(Some(&self.root))?;
+        }
+        if let Some(group) = &self.group {
+            group.open_directory(&parent)?;
+            group.open_files(staged)?;
         }
         let target = parent.join(name);
         crate::hook::reached("staged");

@@ -95,6 +95,13 @@ pub enum Error {
         limit: u64,
     },
 
+    /// The group of a tenant's dataset is of no use. Its name is not repeated.
+    #[error("group: {what}")]
+    Group {
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+
     /// Records may be missing from the extract, and a tenant's policy needs all of them.
     #[error(
         "records may be missing from the extract ({code}), and the policy {on}: what is missing may be what says who \

@@ -35,6 +35,7 @@ mod decode;
 pub mod delivery;
 mod disk;
 mod error;
+mod group;
 mod hook;
 mod ipc_check;
 mod keyed;
@@ -68,6 +69,7 @@ pub use disk::free_bytes;
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
 };
+pub use group::Group;
 pub use keyed::ListKey;
 pub use ledger::{
     Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, Share, ShareCounts,

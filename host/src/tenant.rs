@@ -11,6 +11,7 @@ use sha2::Digest;
 use crate::agreement::AgreementName;
 use crate::config::private_file;
 use crate::error::Error;
+use crate::group::Group;
 use crate::keyed::ListKey;
 use crate::policy::{Numbers, Persons, Policy};
 use crate::pseudonym::PseudonymKey;
@@ -53,6 +54,8 @@ pub struct Tenant {
     pub church_purpose: Option<String>,
     /// Where its deliveries are published.
     pub dataset: PathBuf,
+    /// The name or number of the group that may read its dataset; none if only its owner may.
+    pub group: Option<String>,
     /// Where the key of its pseudonyms is.
     pub key: Option<SecretPlace>,
     /// What it may see, but for the list of numbers: [`policy`](Self::policy) has that too.
@@ -131,6 +134,11 @@ impl Tenant {
             policy.persons.numbers = Some(numbers.into_iter().collect());
         }
         Ok(policy)
+    }
+
+    /// The group that may read its dataset, if there is one; looked up now.
+    pub fn group(&self) -> Result<Option<Group>, Error> {
+        self.group.as_deref().map(Group::find).transpose()
     }
 
     /// The key of its pseudonyms, if it has pseudonyms; read now.

@@ -146,7 +146,7 @@ impl Ready {
         let key = has_list.then(|| ListKey::open(state)).transpose()?;
         Ok(Self {
             digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
-            dataset: Dataset::open(&self.tenant.dataset)?,
+            dataset: Dataset::open(&self.tenant.dataset)?.for_group(self.tenant.group()?)?,
             ..self
         })
     }

@@ -405,6 +405,7 @@ fn code(error: &Error) -> &'static str {
         Error::TenantLimit { .. } => "limit",
         Error::TenantStuck { .. } => "stuck",
         Error::Incomplete { .. } => "incomplete",
+        Error::Group { .. } => "group",
         Error::Bug => "bug",
         Error::File { .. } | Error::Parquet { .. } => "disk",
         Error::Request(_) => "request",

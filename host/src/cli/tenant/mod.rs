@@ -149,9 +149,10 @@ fn explain(
     let seen = tenant.policy().and_then(|policy| {
         let view = connector.view(&policy)?;
         tenant.pseudonym_key()?;
-        Ok((policy, view))
+        let group = tenant.group()?;
+        Ok((policy, view, group))
     });
-    let (policy, view) = match seen {
+    let (policy, view, group) = match seen {
         Ok(seen) => seen,
         Err(error) => {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
@@ -161,6 +162,7 @@ fn explain(
     };
     let words = Words {
         tenant,
+        group: group.as_ref(),
         policy: &policy,
         view: &view,
         catalog: connector.catalog(),
