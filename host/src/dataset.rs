@@ -5,12 +5,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::group::Group;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Counts, FindingCount, Record, ShareCounts, State};
 use crate::report::{Finding, Level};
@@ -133,6 +134,8 @@ impl Level {
 pub(crate) struct Dataset {
     root: PathBuf,
     staging: PathBuf,
+    /// Who may read it beside its owner.
+    group: Option<Group>,
 }
 
 impl Dataset {
@@ -162,20 +165,46 @@ impl Dataset {
         Some(Self {
             root: root.to_owned(),
             staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+            group: None,
         })
     }
 
-    /// An empty directory in which a delivery is made ready. What is left in it from before goes.
+    /// The same for a group to read; without one its owner alone may.
+    pub(crate) fn for_group(self, group: Option<Group>) -> Result<Self, Error> {
+        if let Some(group) = &group {
+            group.open_directory(&self.root)?;
+        }
+        Ok(Self { group, ..self })
+    }
+
+    /// A new directory in which a delivery is made ready. No other attempt has the same: whoever was given up in the
+    /// middle of one may come back to it.
     pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
-        let path = self.staging.join(format!("{agreement}-{transfer}"));
-        remove_directory(&path)?;
-        private_directory(&path)?;
-        Ok(path)
+        let parent = self.staging.join(agreement);
+        let make = || {
+            private_directory(&parent)?;
+            let made = tempfile::Builder::new()
+                .prefix(&format!("{transfer}-"))
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(&parent);
+            made.map(tempfile::TempDir::keep)
+                .map_err(Error::file(&parent))
+        };
+        // Another agreement's run may have removed the directory above just now, because it was empty.
+        make().or_else(|_| make())
     }
 
     /// Removes what is left of deliveries that were being made ready.
     pub(crate) fn clear_staging(&self) -> Result<(), Error> {
         remove_directory(&self.staging)
+    }
+
+    /// The same for an agreement alone: another store may be making deliveries of its own ready for the same tenant.
+    pub(crate) fn clear_staging_of(&self, agreement: &str) -> Result<(), Error> {
+        remove_directory(&self.staging.join(agreement))?;
+        // Unless there is something of another agreement in it.
+        let _ = fs::remove_dir(&self.staging);
+        Ok(())
     }
 
     /// Gives a directory that is ready its name, at once and durably. All of its files are on the disk.
@@ -185,6 +214,10 @@ impl Dataset {
         private_directory(&parent)?;
         // Also where it was there: whoever made it may have been killed before this.
         sync_directory(Some(&self.root))?;
+        if let Some(group) = &self.group {
+            group.open_directory(&parent)?;
+            group.open_files(staged)?;
+        }
         let target = parent.join(name);
         crate::hook::reached("staged");
         fs::rename(staged, &target).map_err(Error::file(&target))?;

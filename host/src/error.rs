@@ -95,6 +95,56 @@ pub enum Error {
         limit: u64,
     },
 
+    /// The group of a tenant's dataset is of no use. Its name is not repeated.
+    #[error("group: {what}")]
+    Group {
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+
+    /// Records may be missing from the extract, and a tenant's policy needs all of them.
+    #[error(
+        "records may be missing from the extract ({code}), and the policy {on}: what is missing may be what says who \
+         that is. Have it delivered anew (ask the helpdesk, or `cprflow subscription reorder`), and set this one aside \
+         for the tenant: cprflow set-aside … --tenant"
+    )]
+    Incomplete {
+        /// The finding that says so.
+        code: &'static str,
+        /// What of the policy depends on them.
+        on: &'static str,
+    },
+
+    /// A limit that a tenant's configuration sets has stopped the component.
+    #[error("{error}: `{key}` allows no more")]
+    TenantBound {
+        /// The key of the configuration.
+        key: &'static str,
+        /// What happened.
+        #[source]
+        error: ComponentError,
+    },
+
+    /// Nothing came back of a tenant's work, and nobody waits for it any longer.
+    #[error(
+        "nothing has come back of it within {seconds} seconds, and it was given up: see whether the disk of {path} \
+         answers. The next run tries again",
+        path = path.display()
+    )]
+    TenantStuck {
+        /// The tenant's dataset.
+        path: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+
+    /// A bug of cprflow's ended a tenant's work. What the panic said may be anybody's data, and is not here.
+    #[error(
+        "a bug in cprflow ended it; what was written until then is removed. Tell the makers of cprflow what stands in \
+         the log about it, and try another version"
+    )]
+    Bug,
+
     /// Somebody asked to stop. Nothing is lost: the next run goes on from here.
     #[error("stopped before the end; the next run goes on from here")]
     Stopped,

@@ -17,9 +17,28 @@ pub(crate) fn reached(point: &str) {
     }
 }
 
+/// The same for one tenant: `CPRFLOW_STOP_AT=<name>:<tenant>` stops where it is the tenant's turn. With
+/// `CPRFLOW_PANIC_AT=<name>:<tenant>` there is a bug.
+#[cfg(feature = "test-hooks")]
+pub(crate) fn reached_by(point: &str, tenant: &str) {
+    let own = format!("{point}:{tenant}");
+    let asked = std::env::var("CPRFLOW_PANIC_AT");
+    if asked.is_ok_and(|asked| asked == own) {
+        // What a panic says may be anything, a person's data among it.
+        let said = std::env::var("CPRFLOW_PANIC_WITH").unwrap_or_default();
+        std::panic::panic_any(said);
+    }
+    reached(&own);
+    reached(point);
+}
+
 /// Nothing.
 #[cfg(not(feature = "test-hooks"))]
 pub(crate) fn reached(_point: &str) {}
+
+/// Nothing.
+#[cfg(not(feature = "test-hooks"))]
+pub(crate) fn reached_by(_point: &str, _tenant: &str) {}
 
 /// The time that a test says it is: `CPRFLOW_NOW=<RFC 3339>`.
 #[cfg(feature = "test-hooks")]

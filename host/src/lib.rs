@@ -35,8 +35,10 @@ mod decode;
 pub mod delivery;
 mod disk;
 mod error;
+mod group;
 mod hook;
 mod ipc_check;
+mod keyed;
 mod ledger;
 mod parquet_out;
 mod pnr;
@@ -67,6 +69,8 @@ pub use disk::free_bytes;
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, MetadataError, MetadataErrorKind,
 };
+pub use group::Group;
+pub use keyed::ListKey;
 pub use ledger::{
     Counts, FindingCount, Ledger, LedgerError, NewDelivery, Reason, Record, Share, ShareCounts,
     ShareState, State, Stray, Visit,

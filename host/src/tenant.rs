@@ -11,6 +11,8 @@ use sha2::Digest;
 use crate::agreement::AgreementName;
 use crate::config::private_file;
 use crate::error::Error;
+use crate::group::Group;
+use crate::keyed::ListKey;
 use crate::policy::{Numbers, Persons, Policy};
 use crate::pseudonym::PseudonymKey;
 use crate::sandbox::Limits;
@@ -52,6 +54,8 @@ pub struct Tenant {
     pub church_purpose: Option<String>,
     /// Where its deliveries are published.
     pub dataset: PathBuf,
+    /// The name or number of the group that may read its dataset; none if only its owner may.
+    pub group: Option<String>,
     /// Where the key of its pseudonyms is.
     pub key: Option<SecretPlace>,
     /// What it may see, but for the list of numbers: [`policy`](Self::policy) has that too.
@@ -132,6 +136,11 @@ impl Tenant {
         Ok(policy)
     }
 
+    /// The group that may read its dataset, if there is one; looked up now.
+    pub fn group(&self) -> Result<Option<Group>, Error> {
+        self.group.as_deref().map(Group::find).transpose()
+    }
+
     /// The key of its pseudonyms, if it has pseudonyms; read now.
     pub fn pseudonym_key(&self) -> Result<Option<PseudonymKey>, Error> {
         let (Some(place), Numbers::Pseudonym) = (&self.key, self.rules.numbers) else {
@@ -144,7 +153,10 @@ impl Tenant {
 }
 
 /// The SHA-256 of a policy in a canonical form: equal for policies that let through the same by the same words.
-pub fn policy_digest(policy: &Policy) -> String {
+///
+/// A list of numbers goes into it as a keyed hash: whoever has the digest cannot try lists until one fits. None where
+/// there is a list and no key.
+pub fn policy_digest(policy: &Policy, key: Option<&ListKey>) -> Option<String> {
     // Sorted: the order in which a configuration names things changes nothing.
     let sorted = |texts: &Option<Vec<String>>| texts.clone().map(BTreeSet::from_iter);
     let Persons {
@@ -154,9 +166,13 @@ pub fn policy_digest(policy: &Policy) -> String {
         event_codes,
         numbers,
     } = &policy.persons;
-    let numbers: Option<BTreeSet<&str>> = numbers
-        .as_ref()
-        .map(|numbers| numbers.iter().map(crate::pnr::Pnr::as_str).collect());
+    let numbers = match numbers {
+        None => None,
+        Some(numbers) => {
+            let sorted: BTreeSet<&str> = numbers.iter().map(crate::pnr::Pnr::as_str).collect();
+            Some(key?.hash(sorted))
+        }
+    };
     let columns = policy.columns.iter();
     let canonical = json!({
         "persons": {
@@ -176,7 +192,7 @@ pub fn policy_digest(policy: &Policy) -> String {
         "also": policy.also,
         "leavers": policy.leavers,
     });
-    hexadecimal(&sha2::Sha256::digest(canonical.to_string()))
+    Some(hexadecimal(&sha2::Sha256::digest(canonical.to_string())))
 }
 
 #[cfg(test)]
@@ -192,6 +208,7 @@ mod tests {
             },
             ..Policy::default()
         };
+        let policy_digest = |policy: &Policy| super::policy_digest(policy, None).unwrap();
         let one = policy_digest(&persons(&["0265", "0851"]));
         assert_eq!(one.len(), 64);
         assert_eq!(one, policy_digest(&persons(&["0851", "0265"])));
@@ -202,6 +219,37 @@ mod tests {
             ..persons(&["0265", "0851"])
         };
         assert_ne!(one, policy_digest(&pseudonyms));
+    }
+
+    /// With few numbers in the list, all lists can be tried.
+    #[test]
+    fn nobody_finds_a_list_by_its_digest() {
+        let list = |numbers: &[&str]| Policy {
+            persons: Persons {
+                numbers: Some(numbers.iter().map(|one| one.parse().unwrap()).collect()),
+                ..Persons::default()
+            },
+            ..Policy::default()
+        };
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = ListKey::open(one.path()).unwrap();
+        let digest = |policy: &Policy| policy_digest(policy, Some(&key)).unwrap();
+        let two = digest(&list(&["0101010101", "0202020202"]));
+        assert_eq!(two, digest(&list(&["0202020202", "0101010101"])));
+        assert_ne!(two, digest(&list(&["0101010101"])));
+        assert_ne!(two, digest(&Policy::default()));
+        // The same installation says the same, another does not, and nobody says anything without a key.
+        let again = ListKey::read(one.path()).unwrap().unwrap();
+        assert_eq!(
+            Some(&two),
+            policy_digest(&list(&["0101010101", "0202020202"]), Some(&again)).as_ref()
+        );
+        let foreign = ListKey::open(other.path()).unwrap();
+        assert_ne!(
+            Some(two),
+            policy_digest(&list(&["0101010101", "0202020202"]), Some(&foreign))
+        );
+        assert_eq!(policy_digest(&list(&["0101010101"]), None), None);
     }
 
     #[test]

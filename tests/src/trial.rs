@@ -385,6 +385,13 @@ impl Stopped {
         rest
     }
 
+    /// Waits until it has ended without going on; gives its exit code and what it said since.
+    pub fn ends(mut self) -> (i32, String) {
+        let status = self.child.wait().unwrap();
+        let rest = self.rest.take().unwrap().join().unwrap();
+        (status.code().expect("it was not killed"), rest)
+    }
+
     /// Lets it go on; gives its exit code and what it says from then on.
     pub fn go_on(mut self) -> (i32, String) {
         fs::write(&self.go_on, "").unwrap();

@@ -463,6 +463,88 @@ fn what_is_wrong_with_one_tenant_is_its_own_problem() {
     }
 }
 
+/// Whoever is in the group may read, and nobody else, and nobody may write.
+#[test]
+fn a_group_may_read_its_tenants_dataset() {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::getegid().as_raw();
+    // As root, one that files do not have by themselves.
+    let id = match rustix::process::geteuid().is_root() {
+        true => 1,
+        false => own,
+    };
+    let trial = Trial::local();
+    let with_group = |group: &str| {
+        trial.configure(&format!(
+            "{AGREEMENT}{}{}",
+            tenant("shared", "town", &format!("group = {group}\n")),
+            tenant("private", "town", "")
+        ));
+    };
+    with_group("\"no-such-group-here\"");
+    put(&trial, 0, &extract::small(30, 9));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2);
+    let expected = "group: there is no such group on this machine";
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("error: tenant shared: {expected}")),
+        "{}",
+        ended.stderr
+    );
+    let checked = trial.run_only("tenant", &["check", "shared"]);
+    assert_eq!(checked.code, 1);
+    assert!(checked.text().contains(expected), "{}", checked.text());
+    let doctor = trial.run("doctor", &[]);
+    assert!(
+        doctor.text().contains(&format!("ill   {expected}")),
+        "{}",
+        doctor.text()
+    );
+    assert_eq!(trial.published_to("private").len(), 1);
+    with_group(&id.to_string());
+    put(&trial, 1, &extract::small(30, 10));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(trial.published_to("shared").len(), 2);
+    let dataset = trial.dataset_of("shared");
+    let mut directories = BTreeSet::from([dataset.clone()]);
+    for file in files(&dataset) {
+        let metadata = fs::metadata(&file).unwrap();
+        assert_eq!(
+            (metadata.mode() & 0o7777, metadata.gid()),
+            (0o640, id),
+            "{}",
+            file.display()
+        );
+        let above = file
+            .ancestors()
+            .skip(1)
+            .take_while(|path| path.starts_with(&dataset));
+        directories.extend(above.map(Path::to_owned));
+    }
+    assert_eq!(
+        directories.len(),
+        4,
+        "the dataset, the agreement and two deliveries"
+    );
+    for directory in directories {
+        let metadata = fs::metadata(&directory).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.gid()), (0o750, id));
+    }
+    assert_private(&trial.dataset_of("private"));
+    assert_private(&trial.path("state"));
+    let checked = trial.run_only("tenant", &["check"]);
+    assert!(
+        checked.text().contains("whoever is in the group"),
+        "{}",
+        checked.text()
+    );
+    let doctor = trial.run("doctor", &[]);
+    assert!(doctor.text().contains("well  group: "), "{}", doctor.text());
+}
+
 #[test]
 fn a_new_ledger_takes_up_what_the_tenants_have() {
     let trial = Trial::local();

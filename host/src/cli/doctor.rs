@@ -18,7 +18,8 @@ use super::{Failure, Outcome};
 /// Check every part that a run needs, and say what to do
 ///
 /// The configuration, the private key, the server's key, the login, the folder, whether datasets and state can be
-/// written, the free disk, the ledger, and each tenant's policy and key. Nothing is fetched and nothing is changed.
+/// written, the free disk, the ledger, and each tenant's policy, key and group. Nothing is fetched and nothing is
+/// changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -114,6 +115,15 @@ impl<W: Write> Visit<W> {
             Ok(None) => {}
             Ok(Some(_)) => self.well("key", "for pseudonyms")?,
             Err(error) => self.ill("key", &error.to_string())?,
+        }
+        match tenant.group() {
+            Ok(None) => {}
+            Ok(Some(group)) => {
+                self.well("group", &format!("{} may read the dataset", group.name()))?
+            }
+            // It says itself that it is about the group.
+            Err(Error::Group { what }) => self.ill("group", &what)?,
+            Err(error) => self.ill("group", &error.to_string())?,
         }
         self.dataset(&tenant.dataset)
     }

@@ -132,6 +132,13 @@ enum Command {
 
 /// Runs the command line.
 pub(crate) fn main() -> ExitCode {
+    // What a panic says may be what stands in somebody's record: where it was is enough to find the bug.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+        tracing::error!(place, "a bug");
+        say::error(&format!("there is a bug in cprflow, at {place}"));
+    }));
     match run(Cli::parse()) {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -69,7 +70,10 @@ impl Twice {
             });
         }
         let here = Error::file(std::env::temp_dir());
-        let mut kept = tempfile::tempfile().map_err(here)?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        let kept =
+            tempfile::tempfile().and_then(|kept| kept.set_permissions(private).map(|()| kept));
+        let mut kept = kept.map_err(here)?;
         let len = io::copy(&mut input, &mut kept).map_err(Error::Input)?;
         Ok(Self {
             path: path.to_owned(),

@@ -144,19 +144,23 @@ impl Scan {
         table: &str,
         format: RowFormat,
     ) -> Result<Outcome, Failure> {
-        let mut scan = self.scan_table(connector, table)?;
-        if let Some(limit) = self.limit {
-            scan = scan.limit(limit);
-        }
+        let asked = |mut scan: cprflow::Scan| {
+            scan = self.of_table(scan, table);
+            match self.limit {
+                Some(limit) => scan.limit(limit),
+                None => scan,
+            }
+        };
         let (mut rows, progress) = match &self.tenant {
             None => {
                 let input = Input::open(&self.input)?;
                 let progress = Progress::new(input.len);
-                (scan.read(input)?, progress)
+                (asked(self.scan(connector)).read(input)?, progress)
             }
-            Some(_) => {
+            Some(tenant) => {
                 let input = Twice::open(&self.input)?;
                 let progress = Progress::new(input.len);
+                let scan = asked(self.tenant_scan(connector, tenant, &input)?);
                 (scan.read_table_selected(|| input.again())?, progress)
             }
         };
@@ -189,7 +193,7 @@ impl Scan {
             ));
         };
         let mut tables = ParquetDirectory::create(directory, self.force)?;
-        let (mut batches, progress) = self.read_all(self.scan(connector)?)?;
+        let (mut batches, progress) = self.read_all(connector)?;
         // A tenant gets its tables whether or not they have rows.
         for table in batches.view().iter().flat_map(|view| view.tables()) {
             if let Some(schema) = table.schema(None) {
@@ -219,11 +223,7 @@ impl Scan {
 
     /// The whole path without a destination: rows are made, checked and dropped.
     fn count(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let scan = match &self.table {
-            Some(table) => self.scan_table(connector, table)?,
-            None => self.scan(connector)?,
-        };
-        let (mut batches, progress) = self.read_all(scan)?;
+        let (mut batches, progress) = self.read_all(connector)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
         let ended = loop {
             let rows = match batches.next() {
@@ -261,45 +261,69 @@ impl Scan {
         end(ended, &batches.summary()?)
     }
 
-    /// A scan of that table, as it was asked for.
-    fn scan_table(&self, connector: &Connector, table: &str) -> Result<cprflow::Scan, Failure> {
-        let mut scan = self.scan(connector)?.table(table);
+    /// The same scan of that table alone, as it was asked for.
+    fn of_table(&self, scan: cprflow::Scan, table: &str) -> cprflow::Scan {
+        let mut scan = scan.table(table);
         if let Some(columns) = &self.columns {
             scan = scan.columns(columns);
         }
-        Ok(match &self.predicate {
+        match &self.predicate {
             Some(predicate) => scan.where_(predicate),
             None => scan,
-        })
+        }
     }
 
-    fn scan(&self, connector: &Connector) -> Result<cprflow::Scan, Failure> {
-        let scan = match (&self.tenant, &self.config) {
-            (Some(tenant), Some(config)) => {
-                let mut configuration = Configuration::from_file(config)?;
-                if let Some(state) = &self.state {
-                    configuration.state(state)?;
-                }
-                tenant_scan(connector, &configuration, tenant, self.agreement.as_deref())?
-            }
-            _ => cprflow::Scan::new(connector),
+    fn scan(&self, connector: &Connector) -> cprflow::Scan {
+        self.in_batches(cprflow::Scan::new(connector))
+    }
+
+    /// The scan of what a tenant would get.
+    fn tenant_scan(
+        &self,
+        connector: &Connector,
+        tenant: &str,
+        input: &Twice,
+    ) -> Result<cprflow::Scan, Failure> {
+        let Some(config) = &self.config else {
+            return Err(Failure::Usage(
+                "--tenant takes --config FILE, which says what it may see".to_owned(),
+            ));
         };
-        Ok(match self.batch_rows {
+        let mut configuration = Configuration::from_file(config)?;
+        if let Some(state) = &self.state {
+            configuration.state(state)?;
+        }
+        let agreement = self.agreement.as_deref();
+        let extract = input.again().map_err(Error::Input)?;
+        let scan = tenant_scan(connector, &configuration, tenant, agreement, extract)?;
+        Ok(self.in_batches(scan))
+    }
+
+    fn in_batches(&self, scan: cprflow::Scan) -> cprflow::Scan {
+        match self.batch_rows {
             Some(rows) => scan.batch_rows(rows),
             None => scan,
-        })
+        }
     }
 
-    fn read_all(&self, scan: cprflow::Scan) -> Result<(DeliveryReader<Input>, Progress), Failure> {
+    fn read_all(
+        &self,
+        connector: &Connector,
+    ) -> Result<(DeliveryReader<Input>, Progress), Failure> {
+        let asked = |scan| match &self.table {
+            Some(table) => self.of_table(scan, table),
+            None => scan,
+        };
         match &self.tenant {
             None => {
                 let input = Input::open(&self.input)?;
                 let progress = Progress::new(input.len);
-                Ok((scan.read_all(input)?, progress))
+                Ok((asked(self.scan(connector)).read_all(input)?, progress))
             }
-            Some(_) => {
+            Some(tenant) => {
                 let input = Twice::open(&self.input)?;
                 let progress = Progress::new(input.len);
+                let scan = asked(self.tenant_scan(connector, tenant, &input)?);
                 Ok((scan.read_selected(|| input.again())?, progress))
             }
         }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
+use super::check_purpose;
+
 /// A table whose keys are taken out of it; what is left over in the end nobody knows.
 pub(super) struct Keys {
     /// Where it stands, for errors: empty, or the path with a dot behind it.
@@ -49,11 +51,15 @@ impl Keys {
         }
     }
 
-    /// A text that says what something is for.
+    /// A text that says what something is for. It is kept in manifests.
     pub(super) fn purpose(&mut self, key: &'static str) -> Result<Option<String>, String> {
         match self.text(key)? {
             Some(text) if text.trim().is_empty() => Err(self.wrong(key, "a purpose, in words")),
-            text => Ok(text),
+            Some(text) => match check_purpose(&text) {
+                Ok(()) => Ok(Some(text)),
+                Err(what) => Err(format!("{}: {what}", self.place(key))),
+            },
+            None => Ok(None),
         }
     }
 

@@ -2,9 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::Store;
+use crate::disk::ask as ask_disks;
 use crate::error::Error;
+use crate::tenant::Tenant;
+
+/// How long it is waited for the disk of a tenant.
+const TO_ANSWER: Duration = Duration::from_secs(10);
 
 /// A directory that is somebody's own.
 struct Place {
@@ -23,7 +29,7 @@ enum Kind {
 /// Checks that everybody has a directory of their own. Links are followed: two names of one directory are one directory.
 pub(super) fn check(stores: &[Store]) -> Result<(), Error> {
     let mut places = Vec::new();
-    let mut tenants: Vec<&str> = Vec::new();
+    let mut tenants: Vec<&Tenant> = Vec::new();
     for store in stores {
         places.push(Place {
             whose: format!("the dataset {}", store.dataset.display()),
@@ -37,20 +43,31 @@ pub(super) fn check(stores: &[Store]) -> Result<(), Error> {
         });
         for tenant in &store.tenants {
             // One who may see agreements of several stores has one dataset for all of them.
-            if tenants.contains(&tenant.name.as_str()) {
-                continue;
+            if !tenants.iter().any(|known| known.name == tenant.name) {
+                tenants.push(tenant);
             }
-            tenants.push(tenant.name.as_str());
-            places.push(Place {
-                whose: format!(
-                    "the dataset {} of tenant {}",
-                    tenant.dataset.display(),
-                    tenant.name
-                ),
-                path: real(&tenant.dataset)?,
-                kind: Kind::Tenants,
-            });
         }
+    }
+    let ask = |tenant: &&Tenant| {
+        let dataset = tenant.dataset.clone();
+        move || real(&dataset)
+    };
+    let found = ask_disks(TO_ANSWER, tenants.iter().map(ask));
+    for (tenant, found) in tenants.into_iter().zip(found) {
+        let dataset = &tenant.dataset;
+        places.push(Place {
+            whose: format!(
+                "the dataset {} of tenant {}",
+                dataset.display(),
+                tenant.name
+            ),
+            // A disk that does not answer is its tenant's own problem. Nobody can write to it by any name.
+            path: match found {
+                Some(path) => path?,
+                None => std::path::absolute(dataset).map_err(Error::file(dataset))?,
+            },
+            kind: Kind::Tenants,
+        });
     }
     for (number, one) in places.iter().enumerate() {
         for other in places.iter().skip(number + 1) {

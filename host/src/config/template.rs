@@ -110,6 +110,7 @@ accept = []
 # agreements = ["municipality"]  # whose data it may see
 # purpose = "…"                  # what for; it stands in every _delivery.json
 # dataset = "tenants/schools"
+# group = "…"                    # that may read the dataset beside its owner
 # protection = "mask"            # or "drop", or "include": persons with protection of name and address
 # numbers = "keep"               # or "drop", or "pseudonym", with
 # key = { file = "schools.key" } # openssl rand -hex 32 > schools.key && chmod 600 schools.key

@@ -43,6 +43,7 @@ fn tenant(
     let dataset = keys
         .path("dataset")?
         .ok_or("dataset: name a directory of the tenant's own")?;
+    let group = group(&mut keys)?;
     let key = keys
         .value("key")
         .map(|place| secret_place(&place, directory).ok_or(format!("key: {SECRET}")))
@@ -86,6 +87,7 @@ fn tenant(
         purpose,
         church_purpose,
         dataset: directory.join(dataset),
+        group,
         key,
         rules,
         numbers: list.map(|path| directory.join(path)),
@@ -200,6 +202,21 @@ fn day(keys: &mut Keys) -> Result<Option<String>, String> {
         _ => Err(keys.wrong(
             "day",
             "a date, YYYY-MM-DD in quotes; without it the day on which the delivery was produced",
+        )),
+    }
+}
+
+/// The group that may read the dataset: a name or a number, which is looked up when it is needed.
+fn group(keys: &mut Keys) -> Result<Option<String>, String> {
+    match keys.value("group") {
+        None => Ok(None),
+        Some(Value::String(name)) if !name.trim().is_empty() => Ok(Some(name)),
+        Some(Value::Integer(number)) if u32::try_from(number).is_ok() => {
+            Ok(Some(number.to_string()))
+        }
+        Some(_) => Err(keys.wrong(
+            "group",
+            "the name of a group of this machine's, or its number",
         )),
     }
 }
@@ -368,6 +385,7 @@ mod tests {
             agreements = ["a", "b"]
             purpose = "social services"
             dataset = "/nowhere/social"
+            group = 100
             key = { file = "social.key" }
             day = "2026-01-01"
             also_classes = ["economic"]
@@ -402,6 +420,7 @@ mod tests {
             tenant.numbers.as_deref(),
             Some(Path::new("/nowhere/etc/numbers"))
         );
+        assert_eq!(tenant.group.as_deref(), Some("100"));
         let rules = &tenant.rules;
         assert_eq!(
             rules.persons.municipality_codes.as_ref().unwrap(),
@@ -472,6 +491,18 @@ mod tests {
                 "purpose: this is a purpose, in words",
             ),
             (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"for 120190-1234\"\n".to_owned(),
+                "purpose: there is something in it that can be a person number",
+            ),
+            (
+                "[tenant.t]\nagreements = [\"a\"]\npurpose = \"for 1201901234\"\n".to_owned(),
+                "purpose: there is something in it that can be a person number",
+            ),
+            (
+                more("church = { purpose = \"fees of 1201901234\" }"),
+                "church.purpose: there is something in it that can be a person number",
+            ),
+            (
                 "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\n".to_owned(),
                 "dataset: name a directory",
             ),
@@ -485,6 +516,9 @@ mod tests {
             ),
             (more("key = \"1201901234\""), "key: say where it is"),
             (more("key = { env = \"K\" }"), "key: it is for pseudonyms"),
+            (more("group = \"\""), "group: this is the name of a group"),
+            (more("group = -1"), "group: this is the name of a group"),
+            (more("group = [\"1201901234\"]"), "group: this is the name"),
             (more("persons = 1"), "persons: this is a table"),
             (
                 more("persons = { numbers = 1201901234 }"),

@@ -1,11 +1,13 @@
 //! How the tenants of an agreement stand.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::{Look, Remark, known, needed};
 use crate::error::Error;
+use crate::keyed::ListKey;
 use crate::ledger::{Ledger, Record, Share, ShareState};
 use crate::tenant::{Tenant, policy_digest};
 
@@ -58,7 +60,7 @@ impl Look<'_> {
             remarks.extend(of_waiting(name, &waiting, records));
             remarks.extend(of_missing(name, agreement, &missing));
             remarks.extend(of_set_aside(name, &own, records));
-            remarks.extend(newest.and_then(|newest| of_policy(tenant, newest)));
+            remarks.extend(newest.and_then(|newest| of_policy(tenant, newest, &self.store.state)));
             all.push(TenantStatus {
                 tenant: name.to_owned(),
                 published: published.count(),
@@ -142,10 +144,12 @@ fn of_set_aside(tenant: &str, own: &[&Share], records: &[Record]) -> Vec<Remark>
 }
 
 /// A policy that has changed reaches what is delivered from now on.
-fn of_policy(tenant: &Tenant, newest: &Share) -> Option<Remark> {
+fn of_policy(tenant: &Tenant, newest: &Share, state: &Path) -> Option<Remark> {
     // What is wrong with the policy itself, `cprflow doctor` says.
     let policy = tenant.policy().ok()?;
-    let is_same = newest.counts.policy == format!("sha256:{}", policy_digest(&policy));
+    let key = ListKey::read(state).ok()?;
+    let digest = policy_digest(&policy, key.as_ref());
+    let is_same = digest.is_some_and(|digest| newest.counts.policy == format!("sha256:{digest}"));
     (!is_same).then(|| {
         known(format!(
             "tenant {}: its policy is not the one of its newest delivery. It holds from the next one on: what was \

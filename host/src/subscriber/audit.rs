@@ -6,27 +6,26 @@
 //! the key can tell whether a given person was subscribed to, and nobody can read the numbers back.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
 use super::SubscriberError;
 use super::filter::{Filter, Kind};
 use crate::error::Error;
+use crate::keyed::Key;
 use crate::pnr::Pnr;
 use crate::spool::sync_directory;
 
 /// The log's file, in the directory of a subscription.
 pub(super) const NAME: &str = "audit.jsonl";
 
-/// Bytes of the key.
-const KEY: usize = 32;
+/// What is said of a file that is no key.
+const DAMAGED: &str = "this is no key of the audit log. Put the right one back: without it nobody can tell whom \
+                       earlier lines are about";
 
 /// The audit log of an agreement.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Audit {
     /// Opens the log in that directory, and makes it and its key if they are not there.
     pub fn open(directory: &Path, agreement: &str, purpose: Option<&str>) -> Result<Self, Error> {
         let path = directory.join(NAME);
-        let key = Key::open(&directory.join("audit.key"))?;
+        let key = Key::open(&directory.join("audit.key"), DAMAGED)?;
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -96,7 +95,7 @@ impl Audit {
     /// fail.
     pub(crate) fn write(&mut self, entry: Entry<'_>) -> Result<(), Error> {
         let (value, pnr_hash) = match entry.filter {
-            Some(Filter::Pnr(pnr)) => (None, Some(self.key.hash(pnr))),
+            Some(Filter::Pnr(pnr)) => (None, Some(hash(&self.key, pnr))),
             Some(filter) => (Some(filter.to_string()), None),
             None => (None, None),
         };
@@ -126,51 +125,9 @@ impl Audit {
     }
 }
 
-/// The key of the hashes of one agreement. It is never printed, and wiped from memory when it is dropped.
-struct Key(Zeroizing<[u8; KEY]>);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(…)")
-    }
-}
-
-impl Key {
-    /// Reads it, or makes it on first use.
-    fn open(path: &Path) -> Result<Self, Error> {
-        match std::fs::read(path) {
-            Ok(bytes) => {
-                let bytes = Zeroizing::new(bytes);
-                let key = bytes.as_slice().try_into();
-                let key = key.map_err(|_| SubscriberError::State {
-                    path: path.to_owned(),
-                    what: "this is no key of the audit log. Put the right one back: without it nobody can tell whom \
-                           earlier lines are about"
-                        .to_owned(),
-                })?;
-                Ok(Self(Zeroizing::new(key)))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Self::make(path),
-            Err(error) => Err(Error::file(path)(error)),
-        }
-    }
-
-    /// A file of that name is whole or not there.
-    fn make(path: &Path) -> Result<Self, Error> {
-        let mut key = Zeroizing::new([0; KEY]);
-        random(key.as_mut_slice())?;
-        super::private_file(path, key.as_slice())?;
-        Ok(Self(key))
-    }
-
-    fn hash(&self, pnr: &Pnr) -> String {
-        // A key of any length will do, so this cannot fail; an empty hash would tell nothing of anybody.
-        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(self.0.as_slice()) else {
-            return String::new();
-        };
-        hash.update(pnr.as_str().as_bytes());
-        letters(&hash.finalize().into_bytes())
-    }
+/// The keyed hash of a number.
+fn hash(key: &Key, pnr: &Pnr) -> String {
+    letters(&key.hash([pnr.as_str()]))
 }
 
 /// Bytes in letters from a to p, so that nothing in the log can be taken for a person number.
@@ -242,8 +199,8 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let other = Audit::open(other.path(), "lejre", None).unwrap();
         let Filter::Pnr(pnr) = filter else { panic!() };
-        assert_ne!(lines[0]["pnr_hash"], other.key.hash(&pnr));
-        assert!(!format!("{other:?}").contains(&letters(other.key.0.as_slice())));
+        assert_ne!(lines[0]["pnr_hash"], super::hash(&other.key, &pnr));
+        assert!(format!("{other:?}").contains("Key(…)"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use audit::Audit;
+pub(crate) use audit::random;
 pub use channel::connect;
 pub use desk::{Answer, Channel, Desk, Interruption, masked_request};
 pub use error::SubscriberError;

@@ -10,22 +10,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Stop;
 use super::pool::{Pulse, Work};
 use super::run::Published;
-use crate::agreement::AgreementName;
+use super::stage::examine;
+use super::{Stop, complete};
+use crate::agreement::{Agreement, AgreementName};
 use crate::config::{Configuration, Store};
 use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, delivery_name};
 use crate::error::Error;
+use crate::keyed::ListKey;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Record, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
 use crate::pseudonym::PseudonymKey;
-use crate::report::Level;
+use crate::report::{Level, Start};
 use crate::roster::Rosters;
 use crate::sandbox::Connector;
 use crate::scan::Scan;
@@ -35,9 +38,10 @@ use crate::tenant::{Tenant, policy_digest};
 use crate::transport::said;
 
 /// A tenant that is ready to get deliveries: its files are read, and the component takes its policy.
-pub(super) struct Ready<'a> {
-    pub(super) tenant: &'a Tenant,
+pub(super) struct Ready {
+    pub(super) tenant: Tenant,
     policy: Policy,
+    /// What stands for the policy in manifests; not before there is a dataset to write them to.
     digest: String,
     key: Option<PseudonymKey>,
     pub(super) dataset: Dataset,
@@ -47,12 +51,14 @@ pub(super) struct Ready<'a> {
 /// The scan of what a tenant would get of a delivery of an agreement if it came now. The tenant's roster is read, and
 /// stays as it is.
 ///
-/// It takes [`Scan::read_selected`]. The agreement can go without a name where the tenant sees one only.
+/// It takes [`Scan::read_selected`]. The agreement can go without a name where the tenant sees one only. The extract is
+/// read once before, to see whether it is the agreement's, and whole enough for the policy.
 pub fn tenant_scan(
     connector: &Connector,
     configuration: &Configuration,
     tenant: &str,
     agreement: Option<&str>,
+    extract: impl Read,
 ) -> Result<Scan, Error> {
     let tenant = configuration.tenant(tenant)?;
     let names: Vec<_> = tenant
@@ -78,11 +84,11 @@ pub fn tenant_scan(
             )));
         }
     };
-    let is_of = |store: &&Store| {
+    let has_agreement = |store: &&Store| {
         let mut own = store.agreements.iter();
         own.any(|own| own.name.as_str() == agreement)
     };
-    let store = configuration.stores.iter().find(is_of);
+    let store = configuration.stores.iter().find(has_agreement);
     let mut roster = None;
     if let Some(store) = store
         && let Some(ledger) = Ledger::open_to_read(&store.state)?
@@ -90,21 +96,47 @@ pub fn tenant_scan(
         let newest = ledger.newest_share(tenant.name.as_str(), agreement)?;
         roster = read_roster(&store.state, tenant, agreement, newest)?;
     }
-    let scan = Ready::new(connector, tenant)?.scan(connector, roster);
+    let ready = Ready::new(connector, tenant)?;
+    let limits = tenant.limits.sandbox();
+    let examined = examine(Scan::new(connector).limits(limits), extract, |_| {})
+        .map_err(|error| error.of_tenant(Some(tenant.name.as_str())))?;
+    if let Some(broken) = examined.broken {
+        return Err(broken.into());
+    }
+    complete::check(&ready.policy, &examined.summary)?;
+    let is_named = |one: &&Agreement| one.name.as_str() == agreement;
+    if let Some(agreement) = configuration.agreements().find(is_named) {
+        is_of(agreement, examined.summary.start.as_ref())?;
+    }
+    let scan = ready.scan(connector, roster);
     Ok(scan.tenant(tenant.name.as_str()))
 }
 
-impl<'a> Ready<'a> {
+/// An error if an extract's task number is not the agreement's.
+fn is_of(agreement: &Agreement, start: Option<&Start>) -> Result<(), Error> {
+    let own = &agreement.files.task_numbers;
+    let number = start.map(|start| &start.task_number);
+    match own.is_empty() || number.is_some_and(|number| own.contains(number)) {
+        true => Ok(()),
+        false => Err(Error::Request(format!(
+            "the extract is not of agreement {}: its task number is none of those that the configuration names \
+             (files.task_numbers). Whose it is, `cprflow verify` and the sender say",
+            agreement.name
+        ))),
+    }
+}
+
+impl Ready {
     /// Makes a tenant ready, or says what is wrong with it.
-    pub(super) fn new(connector: &Connector, tenant: &'a Tenant) -> Result<Self, Error> {
+    pub(super) fn new(connector: &Connector, tenant: &Tenant) -> Result<Self, Error> {
         let policy = tenant.policy()?;
         connector.view(&policy)?;
         let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| {
             Error::Request(format!("{} can be no dataset", tenant.dataset.display()))
         })?;
         Ok(Self {
-            tenant,
-            digest: policy_digest(&policy),
+            tenant: tenant.clone(),
+            digest: String::new(),
             policy,
             key: tenant.pseudonym_key()?,
             dataset,
@@ -113,13 +145,14 @@ impl<'a> Ready<'a> {
     }
 
     /// Makes its dataset ready too, for this process alone.
-    pub(super) fn open(self) -> Result<Self, Error> {
-        let dataset = Dataset::open(&self.tenant.dataset)?;
-        let _lock = dataset.lock()?;
-        dataset.clear_staging()?;
+    pub(super) fn open(self, state: &Path) -> Result<Self, Error> {
+        let has_list = self.policy.persons.numbers.is_some();
+        let key = has_list.then(|| ListKey::open(state)).transpose()?;
+        let dataset = Dataset::open(&self.tenant.dataset)?.for_group(self.tenant.group()?)?;
         Ok(Self {
+            digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
+            _lock: dataset.lock()?,
             dataset,
-            _lock,
             ..self
         })
     }
@@ -139,13 +172,14 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// What hands deliveries to tenants, from any thread.
-pub(super) struct Hand<'a> {
-    pub(super) connector: &'a Connector,
-    pub(super) store: &'a Store,
+/// What hands deliveries to tenants, from any thread. All of it is its own: a thread that does not come back may
+/// outlive the run.
+pub(super) struct Hand {
+    pub(super) connector: Connector,
+    pub(super) store: Store,
     /// A connection of the threads' own: the one of the run is in use while they work.
     pub(super) ledger: Mutex<Ledger>,
-    pub(super) stop: &'a Stop,
+    pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
 }
 
@@ -157,11 +191,11 @@ struct Staged {
     roster: Vec<u8>,
 }
 
-impl Hand<'_> {
+impl Hand {
     /// Publishes a delivery to a tenant; none if it has it already or shall not have it.
     pub(super) fn publish(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         work: &Work,
         pulse: &Pulse,
     ) -> Result<Option<Published>, Error> {
@@ -185,40 +219,64 @@ impl Hand<'_> {
             && manifest.transfer_uuid == record.transfer_uuid
         {
             // An earlier run was killed before the ledger heard of it.
-            return self.published(ready, &record, &manifest).map(Some);
+            return self.published(ready, &record, &manifest, pulse).map(Some);
         }
         let staged = self.stage(ready, &record, pulse)?;
-        crate::hook::reached("tenant-scanned");
+        crate::hook::reached_by("tenant-scanned", tenant);
         let date = record.production_date().unwrap_or_default();
         let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
         let now = (self.now)();
         let (sequence, directory) = self
-            .ledger()
+            .ledger_of(pulse)?
             .share_publishing(record.id, tenant, name, now)?;
         crate::hook::reached("tenant-publishing");
         let roster = self.next_roster(ready, &record, &directory, &staged)?;
-        self.rosters(tenant, &record.agreement)
-            .write(sequence, &roster)?;
+        {
+            // Nobody is given up in the middle of it.
+            let _ledger = self.ledger_of(pulse)?;
+            self.rosters(tenant, &record.agreement)
+                .write(sequence, &roster)?;
+        }
         crate::hook::reached("roster-written");
         let manifest = self.manifest(ready, &record, sequence, &staged, now);
         manifest.write(&staged.directory)?;
         ready
             .dataset
             .publish(&staged.directory, &record.agreement, &directory)?;
-        self.published(ready, &record, &manifest).map(Some)
+        crate::hook::reached_by("tenant-renamed", tenant);
+        // The directory above is left of it. From here on nothing waits for the tenant's disk.
+        self.clear_staging(ready)?;
+        self.published(ready, &record, &manifest, pulse).map(Some)
+    }
+
+    /// Removes what is left in a tenant's dataset of deliveries that were being made ready.
+    pub(super) fn clear_staging(&self, ready: &Ready) -> Result<(), Error> {
+        for agreement in &self.store.agreements {
+            if ready.tenant.sees(agreement.name.as_str()) {
+                ready.dataset.clear_staging_of(agreement.name.as_str())?;
+            }
+        }
+        Ok(())
     }
 
     /// Tells the ledger what stands in the tenant's dataset.
     fn published(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         manifest: &Manifest,
+        pulse: &Pulse,
     ) -> Result<Published, Error> {
         let tenant = ready.tenant.name.as_str();
         let counts = manifest.share();
-        self.ledger()
-            .share_published(record.id, tenant, &counts, (self.now)())?;
+        {
+            let ledger = self.ledger();
+            if !pulse.finish() {
+                // The next run finds it in the dataset.
+                return Err(Error::Stopped);
+            }
+            ledger.share_published(record.id, tenant, &counts, (self.now)())?;
+        }
         crate::hook::reached("tenant-published");
         self.rosters(tenant, &record.agreement)
             .remove_older(manifest.sequence)?;
@@ -249,7 +307,7 @@ impl Hand<'_> {
     }
 
     /// Scans the extract by the tenant's policy and writes every table of it, empty ones too.
-    fn stage(&self, ready: &Ready<'_>, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
+    fn stage(&self, ready: &Ready, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
         let limits = &ready.tenant.limits;
         let spooled = Spooled::new(
             &self.store.spool(),
@@ -264,18 +322,29 @@ impl Hand<'_> {
             ))
         })?;
         let roster = self.roster(ready, &record.agreement)?;
+        crate::hook::reached_by("tenant-reading", ready.tenant.name.as_str());
         let directory = ready
             .dataset
             .staging(&record.agreement, &record.transfer_uuid)?;
-        let scan = ready.scan(self.connector, roster);
-        let mut batches = scan.read_selected(|| {
+        let in_time = || {
+            within(
+                "limits.total_seconds",
+                pulse.elapsed().as_secs(),
+                limits.total.as_secs(),
+            )
+        };
+        let scan = ready.scan(&self.connector, roster);
+        let batches = scan.read_selected(|| {
             let file = File::open(path)?;
             Ok(Watched {
                 file,
                 pulse,
-                stop: self.stop,
+                stop: &self.stop,
+                total: limits.total,
             })
-        })?;
+        });
+        // Whoever reads hears only that there is nothing more.
+        let mut batches = batches.or_else(|error| in_time().and(Err(error)))?;
         let mut tables = ParquetDirectory::create(&directory, false)?;
         let mut rows = BTreeMap::new();
         let view = batches.view().cloned();
@@ -285,18 +354,17 @@ impl Hand<'_> {
                 tables.begin_table(&table.name, schema)?;
             }
         }
-        while let Some(batch) = batches.next().transpose()? {
+        while let Some(batch) = batches.next() {
             pulse.beat();
             self.stop.check()?;
             // Memory, rows and bytes are the sandbox's to limit; the time here is that of the disk too.
-            within(
-                "limits.total_seconds",
-                pulse.elapsed().as_secs(),
-                limits.total.as_secs(),
-            )?;
+            in_time()?;
+            let batch = batch?;
             tables.write(&batch.table, &batch.batch)?;
             *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
         }
+        in_time()?;
+        complete::check(&ready.policy, &batches.summary()?)?;
         let roster = batches.roster()?;
         let selected = batches
             .selected()
@@ -311,10 +379,10 @@ impl Hand<'_> {
     }
 
     /// Who was in scope after the delivery before.
-    fn roster(&self, ready: &Ready<'_>, agreement: &str) -> Result<Option<Vec<u8>>, Error> {
+    fn roster(&self, ready: &Ready, agreement: &str) -> Result<Option<Vec<u8>>, Error> {
         let tenant = ready.tenant.name.as_str();
         let newest = self.ledger().newest_share(tenant, agreement)?;
-        read_roster(&self.store.state, ready.tenant, agreement, newest)
+        read_roster(&self.store.state, &ready.tenant, agreement, newest)
     }
 
     /// Who is in scope after a delivery.
@@ -323,7 +391,7 @@ impl Hand<'_> {
     /// and must be told to leave one day: nobody is taken off the roster by it.
     fn next_roster<'b>(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         directory: &str,
         staged: &'b Staged,
@@ -347,7 +415,7 @@ impl Hand<'_> {
 
     fn manifest(
         &self,
-        ready: &Ready<'_>,
+        ready: &Ready,
         record: &Record,
         sequence: u64,
         staged: &Staged,
@@ -421,6 +489,15 @@ impl Hand<'_> {
         Rosters::new(&self.store.state, tenant, agreement)
     }
 
+    /// The ledger, for a thread that somebody still waits for. What was given up may be tried by another by now.
+    fn ledger_of(&self, pulse: &Pulse) -> Result<MutexGuard<'_, Ledger>, Error> {
+        let ledger = self.ledger();
+        match pulse.is_abandoned() {
+            true => Err(Error::Stopped),
+            false => Ok(ledger),
+        }
+    }
+
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -464,6 +541,7 @@ struct Watched<'a> {
     file: File,
     pulse: &'a Pulse,
     stop: &'a Stop,
+    total: Duration,
 }
 
 impl Read for Watched<'_> {
@@ -471,6 +549,9 @@ impl Read for Watched<'_> {
         self.pulse.beat();
         if self.stop.is_set() {
             return Err(io::Error::other("stopped"));
+        }
+        if self.pulse.elapsed().as_secs() > self.total.as_secs() {
+            return Err(io::Error::other("it took too long"));
         }
         self.file.read(buffer)
     }

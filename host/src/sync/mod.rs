@@ -8,6 +8,7 @@
 //! Where an agreement has tenants, `hand` publishes the delivery to each of them, from the spool, in threads that a
 //! `pool` begins; `settle` waits for those that are well, and the spool keeps the extract for the others.
 
+mod complete;
 pub(crate) mod discover;
 mod fetch;
 mod hand;

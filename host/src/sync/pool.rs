@@ -2,14 +2,18 @@
 //!
 //! As many work at once as there are cores. Whoever has had a turn goes to the end of the line, and whoever failed in
 //! an earlier run comes after those who did not. A tenant that has stopped moving (its component is stuck in a call,
-//! its disk does not answer) no longer counts as working, so somebody else begins in its place.
+//! its disk does not answer) or that has had its slice of time no longer counts as working, so somebody else begins in
+//! its place. One that does not come back in its time is given up: its thread is left to itself, and nobody waits.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Scope};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use super::Stop;
 
 /// A delivery that a tenant is to get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +24,42 @@ pub(super) struct Work {
     pub(super) agreement: String,
 }
 
-/// How a piece of work ended.
+/// What a thread does for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Job {
+    /// It makes the tenant ready, before anything else.
+    Prepare,
+    /// It hands a delivery to it.
+    Publish(Work),
+}
+
+/// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     /// It is done; the next of that tenant may come.
     Done,
     /// It is not, and what follows it must not come before it.
     Failed,
+    /// Nothing more of that tenant can be done in this run.
+    Hopeless,
     /// Nothing more is to be begun, of anybody.
     Stop,
+}
+
+/// Why nothing comes of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// It has not come back in its time.
+    Late,
+    /// The machine has no room for another thread.
+    NoThread,
+}
+
+/// How long a tenant's jobs may take before they are given up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) prepare: Duration,
+    pub(super) publish: Duration,
 }
 
 /// The lines of work, one for each tenant.
@@ -36,6 +67,7 @@ pub(super) struct Pool {
     state: Mutex<Lines>,
     changed: Condvar,
     cores: usize,
+    slice: Duration,
 }
 
 #[derive(Default)]
@@ -48,10 +80,11 @@ struct Lines {
     is_stopped: bool,
 }
 
-#[derive(Default)]
 struct Line {
+    stage: Stage,
+    patience: Patience,
     waiting: VecDeque<Work>,
-    running: Option<Pulse>,
+    running: Option<(Job, Pulse)>,
     /// Agreements of which a delivery failed in this run.
     failed: BTreeSet<String>,
     /// Whether it failed in an earlier run.
@@ -60,27 +93,50 @@ struct Line {
     served: u64,
 }
 
-/// Shows that somebody is still moving.
+/// How far a tenant is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It is to be made ready.
+    New,
+    /// It can get deliveries.
+    Ready,
+    /// It gets nothing in this run.
+    Shut,
+}
+
+/// Shows that somebody is still moving, and says whether anybody still waits for it.
 #[derive(Debug, Clone)]
 pub(super) struct Pulse {
     begun: Instant,
     last: Arc<AtomicU64>,
+    fate: Arc<AtomicU8>,
 }
+
+const RUNNING: u8 = 0;
+const FINISHED: u8 = 1;
+const ABANDONED: u8 = 2;
 
 /// Whoever has not moved for so long is stuck.
 const STUCK: Duration = Duration::from_millis(500);
 
-/// How many who are stuck may have somebody else working in their place.
-const MOST_STUCK: usize = 16;
+/// How long somebody may keep others waiting at a time.
+const SLICE: Duration = Duration::from_secs(10);
+
+/// How many who do not count as working may have somebody else working in their place.
+const MOST_BESIDE: usize = 16;
 
 /// How often it is looked who is stuck.
 const GLANCE: Duration = Duration::from_millis(100);
 
+/// How long whoever is asked to stop may take for it.
+const TO_STOP: Duration = Duration::from_secs(30);
+
 impl Pulse {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             begun: Instant::now(),
             last: Arc::default(),
+            fate: Arc::default(),
         }
     }
 
@@ -95,50 +151,101 @@ impl Pulse {
         self.begun.elapsed()
     }
 
-    fn is_stuck(&self) -> bool {
+    /// It has come to its end, and tells what came of it; false if nobody listens any more.
+    pub(super) fn finish(&self) -> bool {
+        self.settle(FINISHED)
+    }
+
+    /// Nobody waits for it any more; false if it has come to its end.
+    pub(super) fn abandon(&self) -> bool {
+        self.settle(ABANDONED)
+    }
+
+    /// Whether nobody waits for it any more. What it changes then is no longer its own.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.fate.load(Ordering::SeqCst) == ABANDONED
+    }
+
+    fn settle(&self, fate: u8) -> bool {
+        let settled = self
+            .fate
+            .compare_exchange(RUNNING, fate, Ordering::SeqCst, Ordering::SeqCst);
+        settled.is_ok() || settled == Err(fate)
+    }
+
+    fn is_working(&self, slice: Duration) -> bool {
         let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.begun.elapsed().saturating_sub(last) > STUCK
+        let elapsed = self.begun.elapsed();
+        elapsed.saturating_sub(last) <= STUCK && elapsed <= slice
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.fate, &other.fate)
     }
 }
 
 impl Pool {
-    /// Lines for so many tenants; `troubled` are those who failed in an earlier run.
-    pub(super) fn new(tenants: usize, troubled: &BTreeSet<usize>) -> Self {
+    /// Lines for tenants of such patience; `troubled` are those who failed in an earlier run.
+    pub(super) fn new(tenants: &[Patience], troubled: &BTreeSet<usize>) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self::with_cores(tenants, troubled, cores)
+        Self::with_cores(tenants, troubled, cores, SLICE)
     }
 
-    fn with_cores(tenants: usize, troubled: &BTreeSet<usize>, cores: usize) -> Self {
-        let line = |number| Line {
+    fn with_cores(
+        tenants: &[Patience],
+        troubled: &BTreeSet<usize>,
+        cores: usize,
+        slice: Duration,
+    ) -> Self {
+        let line = |(number, patience): (usize, &Patience)| Line {
+            stage: Stage::New,
+            patience: *patience,
+            waiting: VecDeque::new(),
+            running: None,
+            failed: BTreeSet::new(),
             is_troubled: troubled.contains(&number),
-            ..Line::default()
+            served: 0,
         };
         Self {
             state: Mutex::new(Lines {
-                lines: (0..tenants).map(line).collect(),
+                lines: tenants.iter().enumerate().map(line).collect(),
                 ..Lines::default()
             }),
             changed: Condvar::new(),
             cores,
+            slice,
         }
     }
 
     /// Puts work at the end of a tenant's line. Behind one of its agreement that failed it is left for another run.
-    pub(super) fn add(&self, tenant: usize, work: Work) {
+    /// False if the tenant gets nothing in this run.
+    pub(super) fn add(&self, tenant: usize, work: Work) -> bool {
         let mut state = self.lock();
-        if state.is_stopped {
-            return;
-        }
+        let is_stopped = state.is_stopped;
         let Some(line) = state.lines.get_mut(tenant) else {
-            return;
+            return false;
         };
-        if line.failed.contains(&work.agreement) || line.waiting.contains(&work) {
-            return;
+        if line.stage == Stage::Shut {
+            return false;
+        }
+        if is_stopped || line.failed.contains(&work.agreement) || line.waiting.contains(&work) {
+            return true;
         }
         let delivery = work.delivery;
         line.waiting.push_back(work);
         *state.open.entry(delivery).or_default() += 1;
         self.changed.notify_all();
+        true
+    }
+
+    /// Nothing more is put into a tenant's line; gives what waits in it.
+    pub(super) fn shut(&self, tenant: usize) -> Vec<Work> {
+        let mut state = self.lock();
+        let Some(line) = state.lines.get_mut(tenant) else {
+            return Vec::new();
+        };
+        line.stage = Stage::Shut;
+        line.waiting.iter().cloned().collect()
     }
 
     /// Whether nobody may still get a delivery in this run.
@@ -170,27 +277,45 @@ impl Pool {
         let state = self.lock();
         drop(
             self.changed
-                .wait_while(state, |state| !state.open.is_empty())
+                .wait_while(state, |state| state.is_busy())
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
 
-    /// Has all work done that comes until [`close`](Self::close), each piece in a thread of its own.
-    pub(super) fn run<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        act: &'scope (impl Fn(usize, &Work, &Pulse) -> Ended + Sync),
+    /// Has all work done that comes until [`close`](Self::close), each job in a thread of its own. `lost` is to give up
+    /// a job that nothing can come of any more, and to [`end`](Self::end) it.
+    pub(super) fn run(
+        self: &Arc<Self>,
+        stop: &Stop,
+        act: impl Fn(usize, &Job, &Pulse) -> Ended + Clone + Send + 'static,
+        lost: impl Fn(usize, &Job, &Pulse, Loss),
     ) {
+        let mut stopped = None;
         loop {
-            let mut state = self.lock();
-            while let Some((tenant, work, pulse)) = state.next(self.cores) {
-                scope.spawn(move || {
-                    // A bug in one tenant's work is not to end that of the others; it says itself what it was.
-                    let ended = catch_unwind(AssertUnwindSafe(|| act(tenant, &work, &pulse)));
-                    self.end(tenant, &work, ended.unwrap_or(Ended::Failed));
-                });
+            if stop.is_set() {
+                stopped.get_or_insert_with(Instant::now);
+                self.stop();
             }
-            if state.is_closed && state.open.is_empty() {
+            let is_late = |patience: Duration, pulse: &Pulse| {
+                let is_told = stopped.is_some_and(|since: Instant| since.elapsed() > TO_STOP);
+                is_told || pulse.elapsed() > patience
+            };
+            let late = self.lock().late(is_late);
+            for (tenant, job, pulse) in late {
+                lost(tenant, &job, &pulse, Loss::Late);
+            }
+            let mut state = self.lock();
+            while let Some((tenant, job, pulse)) = state.next(self.cores, self.slice) {
+                drop(state);
+                if self
+                    .begin(tenant, job.clone(), pulse.clone(), act.clone())
+                    .is_err()
+                {
+                    lost(tenant, &job, &pulse, Loss::NoThread);
+                }
+                state = self.lock();
+            }
+            if state.is_closed && !state.is_busy() {
                 return;
             }
             drop(
@@ -201,25 +326,25 @@ impl Pool {
         }
     }
 
-    fn end(&self, tenant: usize, work: &Work, ended: Ended) {
-        let mut state = self.lock();
-        state.close_one(work.delivery);
-        if let Some(line) = state.lines.get_mut(tenant) {
-            line.running = None;
-            if ended == Ended::Failed {
-                line.failed.insert(work.agreement.clone());
-            }
-        }
-        match ended {
-            Ended::Done => {}
-            Ended::Failed => {
-                state.give_up(|number, other| number == tenant && other.agreement == work.agreement)
-            }
-            Ended::Stop => {
-                state.is_stopped = true;
-                state.give_up(|_, _| true);
-            }
-        }
+    fn begin(
+        self: &Arc<Self>,
+        tenant: usize,
+        job: Job,
+        pulse: Pulse,
+        act: impl Fn(usize, &Job, &Pulse) -> Ended + Send + 'static,
+    ) -> io::Result<()> {
+        let pool = Arc::clone(self);
+        let thread = thread::Builder::new().spawn(move || {
+            // A bug in one tenant's work is not to end that of the others.
+            let ended = catch_unwind(AssertUnwindSafe(|| act(tenant, &job, &pulse)));
+            pool.end(tenant, &pulse, ended.unwrap_or(Ended::Failed));
+        });
+        thread.map(drop)
+    }
+
+    /// A job has ended, or was given up. What was given up before stays so.
+    pub(super) fn end(&self, tenant: usize, pulse: &Pulse, ended: Ended) {
+        self.lock().end(tenant, pulse, ended);
         self.changed.notify_all();
     }
 
@@ -230,26 +355,102 @@ impl Pool {
 
 impl Lines {
     /// Who is next, if there is room for anybody.
-    fn next(&mut self, cores: usize) -> Option<(usize, Work, Pulse)> {
-        let running = self.lines.iter().filter_map(|line| line.running.as_ref());
-        let (stuck, moving): (Vec<_>, Vec<_>) = running.partition(|pulse| pulse.is_stuck());
-        // Too many who are stuck count as working after all.
-        if moving.len() + stuck.len().saturating_sub(MOST_STUCK) >= cores {
+    fn next(&mut self, cores: usize, slice: Duration) -> Option<(usize, Job, Pulse)> {
+        if self.is_stopped {
             return None;
         }
-        let ready = |line: &&mut Line| line.running.is_none() && !line.waiting.is_empty();
-        let (tenant, _) = self
+        let running = self.lines.iter().filter_map(|line| line.running.as_ref());
+        let (working, beside): (Vec<_>, Vec<_>) =
+            running.partition(|(_, pulse)| pulse.is_working(slice));
+        // Too many who are stuck count as working after all.
+        if working.len() + beside.len().saturating_sub(MOST_BESIDE) >= cores {
+            return None;
+        }
+        let is_next = |line: &Line| {
+            line.running.is_none()
+                && match line.stage {
+                    Stage::New => true,
+                    Stage::Ready => !line.waiting.is_empty(),
+                    Stage::Shut => false,
+                }
+        };
+        let (tenant, line) = self
             .lines
             .iter_mut()
             .enumerate()
-            .filter(|(_, line)| ready(line))
+            .filter(|(_, line)| is_next(line))
             .min_by_key(|(_, line)| (line.is_troubled, line.served))?;
         self.turns += 1;
-        let line = self.lines.get_mut(tenant)?;
         line.served = self.turns;
+        let job = match line.stage {
+            Stage::New => Job::Prepare,
+            _ => Job::Publish(line.waiting.pop_front()?),
+        };
         let pulse = Pulse::new();
-        line.running = Some(pulse.clone());
-        Some((tenant, line.waiting.pop_front()?, pulse))
+        line.running = Some((job.clone(), pulse.clone()));
+        Some((tenant, job, pulse))
+    }
+
+    /// Jobs that take longer than they may.
+    fn late(&self, is_late: impl Fn(Duration, &Pulse) -> bool) -> Vec<(usize, Job, Pulse)> {
+        let late = |(tenant, line): (usize, &Line)| {
+            let (job, pulse) = line.running.as_ref()?;
+            let patience = match job {
+                Job::Prepare => line.patience.prepare,
+                Job::Publish(_) => line.patience.publish,
+            };
+            is_late(patience, pulse).then(|| (tenant, job.clone(), pulse.clone()))
+        };
+        self.lines.iter().enumerate().filter_map(late).collect()
+    }
+
+    fn end(&mut self, tenant: usize, pulse: &Pulse, ended: Ended) {
+        let Some(line) = self.lines.get_mut(tenant) else {
+            return;
+        };
+        let is_own = |(_, running): &mut (Job, Pulse)| running.is(pulse);
+        let Some((job, _)) = line.running.take_if(is_own) else {
+            // It was given up before.
+            return;
+        };
+        let work = match job {
+            Job::Prepare => None,
+            Job::Publish(work) => Some(work),
+        };
+        match (ended, &work) {
+            (Ended::Done, _) if line.stage == Stage::New => line.stage = Stage::Ready,
+            (Ended::Failed, Some(work)) => {
+                line.failed.insert(work.agreement.clone());
+            }
+            (Ended::Failed, None) | (Ended::Hopeless | Ended::Stop, _) => line.stage = Stage::Shut,
+            (Ended::Done, _) => {}
+        }
+        if let Some(work) = &work {
+            self.close_one(work.delivery);
+        }
+        match (ended, work) {
+            (Ended::Done, _) => {}
+            (Ended::Failed, Some(work)) => {
+                self.give_up(|number, other| number == tenant && other.agreement == work.agreement);
+            }
+            (Ended::Failed, None) | (Ended::Hopeless, _) => {
+                self.give_up(|number, _| number == tenant)
+            }
+            (Ended::Stop, _) => {
+                self.is_stopped = true;
+                self.give_up(|_, _| true);
+            }
+        }
+    }
+
+    /// Whether anything is still to come.
+    fn is_busy(&self) -> bool {
+        let is_new = |line: &Line| line.stage == Stage::New && !self.is_stopped;
+        !self.open.is_empty()
+            || self
+                .lines
+                .iter()
+                .any(|line| line.running.is_some() || is_new(line))
     }
 
     fn give_up(&mut self, is_hopeless: impl Fn(usize, &Work) -> bool) {
@@ -282,6 +483,20 @@ impl Lines {
 mod tests {
     use super::*;
 
+    const PATIENT: Patience = Patience {
+        prepare: Duration::from_secs(600),
+        publish: Duration::from_secs(600),
+    };
+
+    fn pool(tenants: usize, troubled: &BTreeSet<usize>, cores: usize) -> Arc<Pool> {
+        Arc::new(Pool::with_cores(
+            &vec![PATIENT; tenants],
+            troubled,
+            cores,
+            SLICE,
+        ))
+    }
+
     fn work(delivery: i64) -> Work {
         Work {
             delivery,
@@ -290,33 +505,46 @@ mod tests {
     }
 
     /// Does the work of those tenants, and gives the order in which it was begun.
-    fn run(pool: &Pool, act: impl Fn(usize, i64) -> Ended + Sync) -> Vec<(usize, i64)> {
-        let begun = Mutex::new(Vec::new());
-        let act = |tenant: usize, work: &Work, _: &Pulse| {
-            begun.lock().unwrap().push((tenant, work.delivery));
-            act(tenant, work.delivery)
+    fn run(
+        pool: &Arc<Pool>,
+        act: impl Fn(usize, i64, &Pulse) -> Ended + Send + Sync + 'static,
+    ) -> Vec<(usize, i64)> {
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let (act, told) = (Arc::new(act), Arc::clone(&begun));
+        let act = move |tenant: usize, job: &Job, pulse: &Pulse| {
+            let Job::Publish(work) = job else {
+                return Ended::Done;
+            };
+            told.lock().unwrap().push((tenant, work.delivery));
+            act(tenant, work.delivery, pulse)
         };
         pool.close();
-        thread::scope(|scope| pool.run(scope, &act));
-        begun.into_inner().unwrap()
+        let lost = |tenant: usize, _: &Job, pulse: &Pulse, loss: Loss| {
+            assert_eq!(loss, Loss::Late);
+            assert!(pulse.abandon());
+            pool.end(tenant, pulse, Ended::Hopeless);
+        };
+        pool.run(&Stop::default(), act, lost);
+        let begun = begun.lock().unwrap();
+        begun.clone()
     }
 
     #[test]
     fn everybody_has_a_turn_and_each_in_order() {
-        let pool = Pool::with_cores(3, &BTreeSet::from([0]), 1);
+        let pool = pool(3, &BTreeSet::from([0]), 1);
         for tenant in 0..3 {
             for delivery in 1..=2 {
                 pool.add(tenant, work(delivery));
             }
         }
-        let begun = run(&pool, |_, _| Ended::Done);
+        let begun = run(&pool, |_, _, _| Ended::Done);
         assert_eq!(begun, [(1, 1), (2, 1), (1, 2), (2, 2), (0, 1), (0, 2)]);
         assert!(pool.is_settled(1) && pool.is_settled(2));
     }
 
     #[test]
     fn what_follows_a_failure_waits_and_others_go_on() {
-        let pool = Pool::with_cores(2, &BTreeSet::new(), 1);
+        let pool = pool(2, &BTreeSet::new(), 1);
         for delivery in 1..=3 {
             pool.add(0, work(delivery));
             pool.add(1, work(delivery));
@@ -326,7 +554,7 @@ mod tests {
             agreement: "b".to_owned(),
         };
         pool.add(0, other);
-        let begun = run(&pool, |tenant, delivery| match (tenant, delivery) {
+        let begun = run(&pool, |tenant, delivery, _| match (tenant, delivery) {
             (0, 2) => Ended::Failed,
             (1, 2) => panic!("a bug"),
             _ => Ended::Done,
@@ -340,19 +568,19 @@ mod tests {
         assert_eq!(of(0).collect::<Vec<_>>(), [1, 2, 4]);
         assert_eq!(of(1).collect::<Vec<_>>(), [1, 2]);
         assert!((1..=4).all(|delivery| pool.is_settled(delivery)));
-        pool.add(0, work(5));
+        assert!(pool.add(0, work(5)));
         assert!(pool.is_settled(5), "it is left for another run");
     }
 
     #[test]
     fn whoever_is_stuck_keeps_nobody_waiting() {
-        let pool = Pool::with_cores(4, &BTreeSet::new(), 1);
+        let pool = pool(4, &BTreeSet::new(), 1);
         for tenant in 0..4 {
             pool.add(tenant, work(1));
         }
         let (sender, receiver) = std::sync::mpsc::channel::<()>();
         let (sender, receiver) = (Mutex::new(sender), Mutex::new(receiver));
-        run(&pool, |tenant, _| {
+        run(&pool, move |tenant, _, _| {
             match tenant {
                 // Until the last of the others is done.
                 0 => receiver.lock().unwrap().recv().unwrap(),
@@ -363,13 +591,72 @@ mod tests {
         });
     }
 
+    /// It moves all the time, and has everything it needs: so have the others, after its slice.
+    #[test]
+    fn whoever_is_slow_keeps_nobody_waiting() {
+        let slice = Duration::from_millis(50);
+        let pool = Pool::with_cores(&[PATIENT; 4], &BTreeSet::new(), 2, slice);
+        let pool = Arc::new(pool);
+        for tenant in 0..4 {
+            pool.add(tenant, work(1));
+        }
+        let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        run(&pool, move |tenant, _, pulse| {
+            match tenant {
+                // Until the last of the others is done.
+                0 | 1 => {
+                    while !is_over.load(Ordering::SeqCst) {
+                        pulse.beat();
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                3 => is_over.store(true, Ordering::SeqCst),
+                _ => {}
+            }
+            Ended::Done
+        });
+    }
+
+    #[test]
+    fn whoever_does_not_come_back_is_given_up() {
+        let short = Patience {
+            publish: Duration::from_millis(200),
+            ..PATIENT
+        };
+        let pool = Pool::with_cores(&[short, PATIENT], &BTreeSet::new(), 2, SLICE);
+        let pool = Arc::new(pool);
+        for delivery in 1..=2 {
+            pool.add(0, work(delivery));
+            pool.add(1, work(delivery));
+        }
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let receiver = Mutex::new(receiver);
+        let (told, ended) = std::sync::mpsc::channel();
+        let begun = run(&pool, move |tenant, _, pulse| {
+            if tenant == 0 {
+                // Until the run is over.
+                let _ = receiver.lock().unwrap().recv();
+                told.send((pulse.is_abandoned(), pulse.finish())).unwrap();
+            }
+            Ended::Done
+        });
+        assert_eq!(begun.iter().filter(|(tenant, _)| *tenant == 0).count(), 1);
+        assert_eq!(begun.iter().filter(|(tenant, _)| *tenant == 1).count(), 2);
+        assert!(pool.is_settled(1) && pool.is_settled(2));
+        assert!(!pool.add(0, work(3)), "it gets nothing more in this run");
+        pool.wait();
+        drop(sender);
+        // It comes back in the end, and hears that it is too late.
+        assert_eq!(ended.recv().unwrap(), (true, false));
+    }
+
     #[test]
     fn stopped_nothing_more_is_begun() {
-        let pool = Pool::with_cores(2, &BTreeSet::new(), 1);
+        let pool = pool(2, &BTreeSet::new(), 1);
         for tenant in 0..2 {
             pool.add(tenant, work(1));
         }
-        let begun = run(&pool, |_, _| Ended::Stop);
+        let begun = run(&pool, |_, _, _| Ended::Stop);
         assert_eq!(begun.len(), 1);
         assert!(pool.is_settled(1));
     }

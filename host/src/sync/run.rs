@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::pool::{Pulse, Work};
 use super::tenants::Tenants;
 use super::visit::Visit;
 use super::{Observer, Silent, Stop};
 use crate::config::Store;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Manifest};
+use crate::disk;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Place, Reason, Record, State};
@@ -20,6 +22,9 @@ use crate::sandbox::Connector;
 use crate::spool::{self, Spooled};
 use crate::tenant::Tenant;
 use crate::transport::Inbox;
+
+/// How long it is waited for the tenants' disks to say what they have.
+const TO_ADOPT: Duration = Duration::from_secs(30);
 
 /// What a run did, and what it left for others.
 #[derive(Debug, Default, Serialize)]
@@ -165,16 +170,7 @@ impl<'a> Sync<'a> {
         self.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
         let mut report = Report::default();
-        let mut ill = BTreeMap::new();
-        for tenant in &self.store.tenants {
-            match self.adopt_shares(&mut ledger, tenant) {
-                // What is wrong with its dataset is a tenant's own problem, and then it gets nothing either.
-                Err(error @ (Error::File { .. } | Error::Tables { .. })) => {
-                    ill.insert(tenant.name.as_str(), error);
-                }
-                adopted => adopted?,
-            }
-        }
+        let ill = self.adopt_shares(&mut ledger)?;
         let tenants = Tenants::new(
             self.connector,
             self.store,
@@ -183,16 +179,15 @@ impl<'a> Sync<'a> {
             &self.stop,
             self.now,
         )?;
-        let act = |number: usize, work: &Work, pulse: &Pulse| tenants.act(number, work, pulse);
-        let ended = thread::scope(|scope| {
-            scope.spawn(|| tenants.run(scope, &act));
-            let ended = self.visits(&mut ledger, &dataset, &tenants, &mut report);
-            if ended.is_err() {
-                tenants.give_up();
-            }
-            tenants.close();
-            ended
-        });
+        let serving = Arc::clone(&tenants);
+        let served = thread::spawn(move || serving.run());
+        let ended = self.visits(&mut ledger, &dataset, &tenants, &mut report);
+        if ended.is_err() {
+            tenants.give_up();
+        }
+        tenants.close();
+        // It does not wait for a tenant that does not come back.
+        let _ = served.join();
         ended?;
         tenants.report(&mut report)?;
         dataset.clear_staging()?;
@@ -211,7 +206,7 @@ impl<'a> Sync<'a> {
         &self,
         ledger: &mut Ledger,
         dataset: &Dataset,
-        tenants: &Tenants<'_>,
+        tenants: &Tenants,
         report: &mut Report,
     ) -> Result<(), Error> {
         tenants.add_waiting()?;
@@ -243,7 +238,7 @@ impl<'a> Sync<'a> {
         inbox: &'b Inbox,
         ledger: &'b mut Ledger,
         dataset: &'b Dataset,
-        tenants: &'b Tenants<'_>,
+        tenants: &'b Tenants,
         report: &'b mut Report,
     ) -> Visit<'b> {
         Visit {
@@ -344,21 +339,52 @@ impl<'a> Sync<'a> {
         })
     }
 
-    /// Takes up what stands in a tenant's dataset and the ledger does not know.
-    fn adopt_shares(&self, ledger: &mut Ledger, tenant: &Tenant) -> Result<(), Error> {
+    /// Takes up what stands in the tenants' datasets and the ledger does not know. What is wrong with its dataset is a
+    /// tenant's own problem: it is given back, and the tenant gets nothing.
+    fn adopt_shares(&self, ledger: &mut Ledger) -> Result<BTreeMap<&'a str, Error>, Error> {
+        let mut questions = Vec::new();
+        for tenant in &self.store.tenants {
+            let dataset = Dataset::at(&tenant.dataset);
+            let known = ledger.directories_of(tenant.name.as_str())?;
+            let agreements = self.store.agreements.iter();
+            let own: Vec<_> = agreements.map(|agreement| agreement.name.clone()).collect();
+            questions.push(move || {
+                let is_wanted = |agreement: &str, name: &str| {
+                    own.iter().any(|own| own.as_str() == agreement)
+                        && !known.contains(&(agreement.to_owned(), name.to_owned()))
+                };
+                dataset.map_or(Ok(Vec::new()), |dataset| dataset.deliveries(is_wanted))
+            });
+        }
+        let found = disk::ask(TO_ADOPT, questions);
+        let mut ill = BTreeMap::new();
+        for (tenant, found) in self.store.tenants.iter().zip(found) {
+            let found = found.unwrap_or_else(|| {
+                Err(Error::TenantStuck {
+                    path: tenant.dataset.clone(),
+                    seconds: TO_ADOPT.as_secs(),
+                })
+            });
+            match found {
+                Ok(deliveries) => self.adopt_shares_of(ledger, tenant, deliveries)?,
+                Err(error) => {
+                    ill.insert(tenant.name.as_str(), error);
+                }
+            }
+        }
+        Ok(ill)
+    }
+
+    /// The same for one tenant, in whose dataset these stand. All of it is on the disk together.
+    fn adopt_shares_of(
+        &self,
+        ledger: &mut Ledger,
+        tenant: &Tenant,
+        mut deliveries: Vec<(String, Manifest)>,
+    ) -> Result<(), Error> {
         let now = (self.now)();
         let place = Place::Tenant(tenant.name.as_str());
-        let Some(dataset) = Dataset::at(&tenant.dataset) else {
-            return Ok(());
-        };
         let is_first = !ledger.has_adopted(place)?;
-        let known = ledger.directories_of(tenant.name.as_str())?;
-        let agreements = self.store.agreements.iter();
-        let own = agreements.map(|agreement| agreement.name.as_str());
-        let mut deliveries = dataset.deliveries(|agreement, name| {
-            own.clone().any(|own| own == agreement)
-                && !known.contains(&(agreement.to_owned(), name.to_owned()))
-        })?;
         if deliveries.is_empty() && !is_first {
             return Ok(());
         }

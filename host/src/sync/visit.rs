@@ -35,7 +35,7 @@ pub(super) struct Visit<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) ledger: &'a mut Ledger,
     pub(super) dataset: &'a Dataset,
-    pub(super) tenants: &'a Tenants<'a>,
+    pub(super) tenants: &'a Tenants,
     pub(super) report: &'a mut Report,
 }
 

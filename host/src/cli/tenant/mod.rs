@@ -3,12 +3,12 @@
 mod words;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use clap::{Args, Subcommand};
-use cprflow::config::Configuration;
-use cprflow::{Connector, Error, Tenant as Party, policy_digest};
+use cprflow::config::{Configuration, Store};
+use cprflow::{Connector, Error, ListKey, Policy, Tenant as Party, policy_digest};
 
 use super::{Failure, Outcome, catalog};
 use words::Words;
@@ -102,7 +102,10 @@ impl Check {
             if place > 0 {
                 writeln!(out)?;
             }
-            if !explain(&mut out, connector, tenant)? {
+            let own = |store: &&Store| store.tenants.iter().any(|one| one.name == tenant.name);
+            let states = configuration.stores.iter().filter(own);
+            let states: Vec<_> = states.map(|store| store.state.as_path()).collect();
+            if !explain(&mut out, connector, tenant, &states)? {
                 outcome = Outcome::Findings;
             }
         }
@@ -139,15 +142,17 @@ fn explain(
     out: &mut impl Write,
     connector: &Connector,
     tenant: &Party,
+    states: &[&Path],
 ) -> Result<bool, std::io::Error> {
     let bold = Style::new().bold();
     writeln!(out, "{bold}{}{bold:#}", tenant.name)?;
     let seen = tenant.policy().and_then(|policy| {
         let view = connector.view(&policy)?;
         tenant.pseudonym_key()?;
-        Ok((policy, view))
+        let group = tenant.group()?;
+        Ok((policy, view, group))
     });
-    let (policy, view) = match seen {
+    let (policy, view, group) = match seen {
         Ok(seen) => seen,
         Err(error) => {
             let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
@@ -157,6 +162,7 @@ fn explain(
     };
     let words = Words {
         tenant,
+        group: group.as_ref(),
         policy: &policy,
         view: &view,
         catalog: connector.catalog(),
@@ -167,6 +173,22 @@ fn explain(
             writeln!(out, "  {what:12} {line}")?;
         }
     }
-    writeln!(out, "  {:12} sha256:{}", "policy", policy_digest(&policy))?;
+    for digest in digests(&policy, states) {
+        writeln!(out, "  {:12} {digest}", "policy")?;
+    }
     Ok(true)
+}
+
+/// What stands for the policy in manifests. Where it has a list of numbers, each state directory has a key of its own.
+fn digests(policy: &Policy, states: &[&Path]) -> Vec<String> {
+    let digest = |state: &&Path| {
+        let key = ListKey::read(state).ok().flatten();
+        match policy_digest(policy, key.as_ref()) {
+            Some(digest) => format!("sha256:{digest}"),
+            None => "its digest is known when the first delivery has been published".to_owned(),
+        }
+    };
+    let mut digests: Vec<_> = states.iter().map(digest).collect();
+    digests.dedup();
+    digests
 }

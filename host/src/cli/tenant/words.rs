@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use cprflow::policy::{Leavers, Numbers, Policy, Protection};
-use cprflow::{Catalog, OUT_OF_SCOPE, PROTECTED, Table, Tenant, View};
+use cprflow::{Catalog, Group, OUT_OF_SCOPE, PROTECTED, Table, Tenant, View};
 use indicatif::{HumanBytes, HumanCount, HumanDuration};
 
 /// What there is to tell of.
 pub(super) struct Words<'a> {
     pub(super) tenant: &'a Tenant,
+    pub(super) group: Option<&'a Group>,
     pub(super) policy: &'a Policy,
     pub(super) view: &'a View,
     pub(super) catalog: &'a Catalog,
@@ -23,6 +24,7 @@ impl Words<'_> {
             ("purpose", vec![tenant.purpose.clone()]),
             ("agreements", vec![agreements.join(", ")]),
             ("dataset", vec![tenant.dataset.display().to_string()]),
+            ("readers", vec![self.readers()]),
             ("persons", vec![self.persons()]),
             ("protected", vec![self.protection().to_owned()]),
             ("numbers", vec![self.numbers().to_owned()]),
@@ -34,6 +36,16 @@ impl Words<'_> {
             ("hides", self.hides()),
             ("limits", vec![self.limits()]),
         ]
+    }
+
+    fn readers(&self) -> String {
+        match self.group {
+            Some(group) => format!(
+                "the owner of the dataset, and whoever is in the group {}",
+                group.name()
+            ),
+            None => "the owner of the dataset".to_owned(),
+        }
     }
 
     fn persons(&self) -> String {
