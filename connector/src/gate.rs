@@ -370,7 +370,7 @@ impl Iterator for LeaverRows {
             let leaver = Leaver {
                 digits: digits(person),
                 reason: self.scope.leavers.reason(person).unwrap_or_default(),
-                day: self.scope.day,
+                day: self.scope.produced,
             };
             if passes(self.wanted.as_ref(), &leaver) {
                 return Some(leaver);

@@ -212,9 +212,30 @@ fn ages_on_the_day_of_the_delivery_and_on_a_day_of_the_policys() {
             minors(policy);
             policy.day = Some(day.to_owned());
         }));
-        let dates = rows_of(&all, "out_of_scope").into_iter();
-        let dates: BTreeSet<_> = dates.map(|row| value(row, "date").clone()).collect();
-        assert!(dates.len() <= 1, "the date is the policy's day");
+        for held in &all {
+            let produced = Value::Days(held.answer.facts.produced.unwrap());
+            let told = held.got.share.tables.get("out_of_scope");
+            let dates = told.into_iter().flatten().map(|row| value(row, "date"));
+            assert!(dates.into_iter().all(|date| *date == produced));
+        }
+    }
+}
+
+/// A policy's day is about ages: whoever has been protected since then is protected.
+#[test]
+fn a_policys_day_lifts_no_protection() {
+    let names_of_protected = |all: &[Held]| {
+        let told = all.iter().flat_map(|held| {
+            let rows = held.got.share.tables["name"].iter();
+            rows.filter(|row| held.answer.facts.protected.contains(key(row).unwrap()))
+        });
+        let surnames: Vec<_> = told.map(|row| value(row, "surname").clone()).collect();
+        assert!(surnames.len() > 100);
+        surnames.into_iter().collect::<BTreeSet<_>>()
+    };
+    for day in ["1950-02-28", "2026-03-05", "2044-03-02"] {
+        let all = hold(wanted(|policy| policy.day = Some(day.to_owned())));
+        assert_eq!(names_of_protected(&all), [Value::Null].into(), "{day}");
     }
 }
 

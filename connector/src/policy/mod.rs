@@ -56,7 +56,7 @@ pub enum LeaverRule {
 pub struct Policy {
     /// Whose records.
     pub persons: PersonFilter,
-    /// The day on which ages and protections are judged, `YYYY-MM-DD`; none for the production date.
+    /// The day on which ages are judged, `YYYY-MM-DD`; none for the production date, on which all else is.
     pub day: Option<String>,
     /// The classes of personal data that may be seen. Columns without a class always may.
     pub classes: Vec<String>,

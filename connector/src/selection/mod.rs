@@ -45,8 +45,10 @@ pub struct Selection {
 struct ByPolicy {
     policy: Policy,
     rules: Arc<Rules>,
-    /// The day on which ages and protections are judged, if it is known.
+    /// The day on which ages are judged, if it is known: the policy may name one.
     day: Option<i32>,
+    /// The day on which protections are judged, if it is known: the extract says how things were on no other.
+    produced: Option<i32>,
     /// Persons with a 001.
     delivered: RoaringTreemap,
     protections: Protections,
@@ -76,7 +78,8 @@ pub(crate) struct Chosen {
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) day: Option<i32>,
+    /// The day on which the extract was produced, if it is known.
+    pub(crate) produced: Option<i32>,
     delivered: RoaringTreemap,
     protected: RoaringTreemap,
     pub(crate) leavers: Leavers,
@@ -118,6 +121,7 @@ impl Selection {
         };
         let by_policy = ByPolicy {
             day: rules.day,
+            produced: None,
             rules: Arc::new(rules),
             delivered: RoaringTreemap::new(),
             protections: Protections::default(),
@@ -243,10 +247,10 @@ impl Selection {
             if let Some(by_policy) = &mut self.by_policy
                 && is_first
                 && place == START
-                && by_policy.day.is_none()
             {
                 let start = grammar::start_record(record);
-                by_policy.day = start.and_then(|start| start.production_date);
+                by_policy.produced = start.and_then(|start| start.production_date);
+                by_policy.day = by_policy.day.or(by_policy.produced);
             }
             if !layout::tables()
                 .get(place)
@@ -280,7 +284,7 @@ impl ByPolicy {
                 self.statuses.see(person, record);
             }
         } else if place == protection::TABLE {
-            self.protections.see(person, record, self.day);
+            self.protections.see(person, record, self.produced);
         }
     }
 
@@ -308,7 +312,7 @@ impl ByPolicy {
         };
         let scope = Scope {
             rules: self.rules.clone(),
-            day: self.day,
+            produced: self.produced,
             delivered,
             protected,
             leavers,
@@ -324,7 +328,7 @@ impl ByPolicy {
 
 impl Scope {
     fn merge(&mut self, other: &Self) {
-        self.day = self.day.or(other.day);
+        self.produced = self.produced.or(other.produced);
         self.delivered |= &other.delivered;
         self.protected |= &other.protected;
         self.roster |= &other.roster;

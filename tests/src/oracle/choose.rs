@@ -11,13 +11,15 @@ use crate::cut::{Row, Tables, Value};
 /// What an extract tells of its persons, each by number.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The day on which ages and protections are judged, in days since 1970-01-01.
+    /// The day on which ages are judged, in days since 1970-01-01.
     pub day: Option<i64>,
+    /// The day on which the extract was produced, and protections are judged.
+    pub produced: Option<i64>,
     /// Whoever has a record.
     pub seen: BTreeSet<String>,
     /// Whoever has a 001.
     pub delivered: BTreeSet<String>,
-    /// Whoever has a protection of name and address in force on the day.
+    /// Whoever has a protection of name and address in force on the day when the extract was produced.
     pub protected: BTreeSet<String>,
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
@@ -36,13 +38,14 @@ pub struct Choice {
 }
 
 impl Facts {
-    /// What the rows tell, judged on that day or else on the day of the start record.
+    /// What the rows tell; ages are judged on that day, or else on the day of the start record.
     pub fn of(rows: &Tables, day: Option<&str>, slip: Option<Slip>) -> Self {
         let mut facts = Self {
             day: match day {
                 Some(day) => Some(days(day.parse().expect("the policy's day is a date"))),
                 None => produced(rows),
             },
+            produced: produced(rows),
             slip,
             ..Self::default()
         };
@@ -87,8 +90,11 @@ impl Facts {
     /// Only a whole and valid date can lift a protection or put it off, and only where there is a day to hold it
     /// against.
     fn is_in_force(&self, row: &Row) -> bool {
-        let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), self.day)
-        {
+        let day = match self.slip {
+            Some(Slip::PolicyDayLifts) => self.day,
+            _ => self.produced,
+        };
+        let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), day) {
             (Value::Days(date), Some(day)) => holds(*date, day),
             _ => false,
         };

@@ -50,6 +50,8 @@ pub struct Wanted {
 /// A rule kept wrongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slip {
+    /// Protections are judged on the day that the policy names for ages.
+    PolicyDayLifts,
     /// Protections are in force before they start.
     StartsAtOnce,
     /// Protections never end.
@@ -94,7 +96,8 @@ pub enum Slip {
 
 impl Slip {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
+        Self::PolicyDayLifts,
         Self::StartsAtOnce,
         Self::NeverEnds,
         Self::IrregularDateLifts,

@@ -205,7 +205,7 @@ fn leavers(wanted: &Wanted, facts: &Facts, choice: &Choice) -> Vec<Row> {
             Numbers::Keep | Numbers::Pseudonym => Some(("pnr", number_of(wanted, number))),
         };
         let pnr = pnr.map(|(column, number)| (column.to_owned(), Value::Text(number)));
-        let date = facts.day.map_or(Value::Null, Value::Days);
+        let date = facts.produced.map_or(Value::Null, Value::Days);
         let reason = Value::Text((*reason).to_owned());
         let rest = [("reason".to_owned(), reason), ("date".to_owned(), date)];
         pnr.into_iter().chain(rest).collect()

@@ -909,7 +909,36 @@ fn without_a_day_protection_fails_closed() {
     assert!(!is_shown(&dayless, "00000000000001109012019010120181231\n"));
     assert!(!is_shown(&dayless, "0000000000000110901\n"));
     assert!(!is_shown(&dayless, ""));
-    assert!(is_shown(&policy(), ""));
+    // The policy's own day is about ages.
+    assert!(!is_shown(&policy(), ""));
+}
+
+/// A policy's day is about ages, and stays behind: what has come since must be in force all the same.
+#[test]
+fn a_protection_that_began_after_the_policys_day_is_in_force() {
+    let extract = [
+        "00000000000001109012026061520260614\n".to_owned(),
+        record("person", &[("pnr", "0101010010"), ("status", "01")]),
+        record("name", &[("pnr", "0101010010"), ("given_name", "Anna")]),
+        record(
+            "protection",
+            &[
+                ("pnr", "0101010010"),
+                ("protection_type", "0001"),
+                ("start_date", "2026-06-01"),
+            ],
+        ),
+    ]
+    .concat();
+    for day in [None, Some("2020-01-01"), Some("2030-01-01")] {
+        let policy = Policy {
+            day: day.map(str::to_owned),
+            ..policy()
+        };
+        let cells = cells(&policy, &extract);
+        assert!(has(&cells, "name 3 pnr 0101010010"));
+        assert!(!speaks_of(&cells, "name 3 given_name"), "{day:?}");
+    }
 }
 
 #[test]
