@@ -348,6 +348,47 @@ fn who_leaves_is_told_and_who_is_not_delivered_stays() {
     assert_eq!(Some(date), grammar::date(b"2026-06-16"));
 }
 
+/// Whoever is dead or gone may have an address that was the last, and lives nowhere.
+#[test]
+fn a_last_known_address_is_no_residence() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+    let extract = "00000000000001109012026061520260614\n\
+        0010101010010          90000000000000 K1990-01-01\n\
+        002010101001008510000\n\
+        002010101002908510000\n\
+        0010101010029          80000000000000 K1990-01-01\n\
+        0010101010037          20000000000000 K1990-01-01\n\
+        002010101003708510000\n\
+        0010101010045            000000000000 K1990-01-01\n\
+        002010101004508510000\n\
+        002010101005308510000\n";
+    let (selection, selected) = choose(&policy, Some(&roster), extract);
+    assert_eq!((selected.persons, selected.left), (1, 3));
+    assert_eq!(
+        left(&selection, extract),
+        [
+            "0101010010 dead",
+            "0101010029 emigrated",
+            "0101010045 moved"
+        ]
+    );
+    // Whoever asks for the dead gets them where their last address was.
+    let with_status = Policy {
+        persons: PersonFilter {
+            status_codes: codes(&["01", "90"]),
+            ..policy.persons.clone()
+        },
+        ..policy
+    };
+    let (selection, _) = choose(&with_status, None, extract);
+    assert_eq!(lines_of(&selection, extract), [2, 3]);
+    // A filter alone keeps to the same.
+    let by_filter = Selection::open(in_0851(ProtectionRule::Mask).persons).unwrap();
+    let (selection, _) = finish(by_filter, extract);
+    assert_eq!(lines_of(&selection, extract), [6, 7]);
+}
+
 #[test]
 fn the_first_reason_that_fits() {
     let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)

@@ -169,7 +169,12 @@ fn failing(facts: &Facts, filter: &Persons, number: &str) -> Option<&'static str
         && events.is_none()
         && filter.ages.is_none()
         && filter.numbers.is_none();
-    if homes.is_some_and(|codes| !is_any(&facts.homes, codes)) {
+    // Whoever is dead or gone may have a last known address, and lives nowhere.
+    let lives = || {
+        let of_residents: Vec<_> = (0..30).map(|status| format!("{status:02}")).collect();
+        is_any(&facts.statuses, &of_residents) || facts.slip == Some(Slip::LastAddressIsHome)
+    };
+    if homes.is_some_and(|codes| !is_any(&facts.homes, codes) || statuses.is_none() && !lives()) {
         return Some("moved");
     }
     if let (Some(ages), Some(day)) = (filter.ages, facts.day)

@@ -66,6 +66,8 @@ pub enum Slip {
     AgeByYear,
     /// Nobody's birth date fails to give an age.
     AgeUnknownPasses,
+    /// Whoever is dead or gone lives at the last known address.
+    LastAddressIsHome,
     /// Whoever is not delivered leaves too.
     AbsentLeave,
     /// Whoever dies or goes away has moved.
@@ -96,7 +98,7 @@ pub enum Slip {
 
 impl Slip {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::PolicyDayLifts,
         Self::StartsAtOnce,
         Self::NeverEnds,
@@ -105,6 +107,7 @@ impl Slip {
         Self::UnknownIsOpen,
         Self::AgeByYear,
         Self::AgeUnknownPasses,
+        Self::LastAddressIsHome,
         Self::AbsentLeave,
         Self::StatusIsNoReason,
         Self::SubjectsShow,

@@ -40,10 +40,13 @@ impl Words<'_> {
         let persons = &self.policy.persons;
         let mut conditions = Vec::new();
         if let Some(codes) = &persons.municipality_codes {
-            conditions.push(format!(
-                "whose current address is in municipality {}",
-                or(codes)
-            ));
+            // Of whoever is dead or gone there may be a last known address.
+            let statuses = persons.status_codes.iter().flatten();
+            let whose = match statuses.into_iter().any(|status| status.as_str() >= "30") {
+                true => "whose current or last known address is",
+                false => "who live",
+            };
+            conditions.push(format!("{whose} in municipality {}", or(codes)));
         }
         if let Some(codes) = &persons.status_codes {
             conditions.push(format!("whose status is {}", or(codes)));
