@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::choose::{Choice, Facts, is_irregular, key, text, value};
 use super::columns::{class, relative};
-use super::view::{View, hides_anything};
+use super::view::{View, hides_nothing};
 use super::{Slip, Wanted};
 use crate::cut::{Row, Rules, TableRule, Tables, Value};
 
@@ -153,13 +153,6 @@ impl Sight<'_> {
         };
         let policy = &self.wanted.policy;
         let field = |column: &str| self.rule.fields.iter().find(|f| f.column == column);
-        let is_person_masked = is_protected && policy.protection == Protection::Mask;
-        let is_row_masked = is_person_masked
-            || self
-                .rule
-                .fields
-                .iter()
-                .any(|field| self.is_masked(row, &field.column, is_protected));
         let is_seen = |column: &str| match field(column) {
             Some(field) => {
                 let is_plain = field.kind != "pnr" || policy.numbers == Numbers::Keep;
@@ -168,10 +161,7 @@ impl Sight<'_> {
                 is_there && is_plain && (!is_masked || self.slips(Slip::IrregularTells))
             }
             // The tail may hold anything.
-            None => {
-                let hides = is_row_masked || hides_anything(self.rule, policy, self.columns);
-                !hides || self.slips(Slip::TailTells)
-            }
+            None => hides_nothing(policy) || self.slips(Slip::TailTells),
         };
         let seen: Vec<_> = entries
             .iter()

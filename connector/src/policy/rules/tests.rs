@@ -757,7 +757,7 @@ fn irregular_says_nothing_of_what_is_hidden() {
     };
     let all = "spouse_pnr=0000000000;spouse_birth_date=1961-00-00;civil_status_start=202000001200";
     assert_eq!(of(open()), Some(format!("{all};+=TAIL")));
-    // A spouse without a number is masked, and a masked row has no tail.
+    // A policy that masks shows no tails.
     assert_eq!(
         of(Policy {
             protection: ProtectionRule::Mask,
@@ -793,6 +793,66 @@ fn irregular_says_nothing_of_what_is_hidden() {
         ..open()
     };
     assert_eq!(of(some_rows).unwrap(), all);
+}
+
+/// Nobody knows what stands in a tail: a policy that hides anything anywhere shows none.
+#[test]
+fn tails_are_there_only_where_nothing_is_hidden() {
+    let extract = [
+        record("person", &[("pnr", "0101010010"), ("status", "01")]),
+        format!("{:26}TAIL\n", "0070101010010202601011200"),
+    ]
+    .concat();
+    let shows_tail = |policy: Policy| {
+        let cells = cells(&policy, &extract);
+        assert!(speaks_of(&cells, "disappearance 2 pnr"));
+        speaks_of(&cells, "disappearance 2 irregular")
+    };
+    assert!(shows_tail(open()));
+    let of_some = PersonFilter {
+        numbers: Some(names(&["0101010010"])),
+        ..PersonFilter::default()
+    };
+    assert!(shows_tail(Policy {
+        persons: of_some,
+        ..open()
+    }));
+    for narrower in [
+        Policy {
+            classes: names(&["social"]),
+            ..open()
+        },
+        Policy {
+            classes: open().classes.into_iter().skip(1).collect(),
+            ..open()
+        },
+        Policy {
+            protection: ProtectionRule::Mask,
+            ..open()
+        },
+        Policy {
+            protection: ProtectionRule::Drop,
+            ..open()
+        },
+        Policy {
+            numbers: NumberRule::Pseudonym,
+            ..open()
+        },
+        Policy {
+            tables: Some(names(&["person", "disappearance"])),
+            ..open()
+        },
+        Policy {
+            columns: vec![("person".to_owned(), names(&["pnr"]))],
+            ..open()
+        },
+        Policy {
+            rows: vec![("person".to_owned(), "line > 9".to_owned())],
+            ..open()
+        },
+    ] {
+        assert!(!shows_tail(narrower.clone()), "{narrower:?}");
+    }
 }
 
 #[test]
