@@ -422,7 +422,7 @@ fn tables_and_columns_are_only_those_that_are_named() {
 }
 
 #[test]
-fn rows_are_judged_by_what_the_records_say() {
+fn rows_are_judged_by_what_the_records_say_through_the_mask() {
     let text = |text: &str| Value::Text(text.to_owned());
     let compare =
         |column: &str, operator, value| Predicate::Compare(column.to_owned(), operator, value);
@@ -436,7 +436,7 @@ fn rows_are_judged_by_what_the_records_say() {
                     compare("birth_date", "<", Value::Days(7_000)),
                 ),
             )
-            // Hidden columns count, and so do masked values.
+            // Hidden columns count, and masked values are null.
             .rows(
                 "church",
                 Predicate::Not(Box::new(compare("church_relation", "=", text("F")))),

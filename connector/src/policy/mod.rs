@@ -64,7 +64,7 @@ pub struct Policy {
     pub tables: Option<Vec<String>>,
     /// For some tables the columns.
     pub columns: Vec<(String, Vec<String>)>,
-    /// For some tables the rows: a predicate, judged on the record itself.
+    /// For some tables the rows: a predicate, judged on the record with what is masked in it as null.
     pub rows: Vec<(String, String)>,
     /// Persons with protection of name and address.
     pub protection: ProtectionRule,

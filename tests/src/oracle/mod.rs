@@ -90,8 +90,8 @@ pub enum Slip {
     IrregularTells,
     /// The tail is shown where something is masked or hidden.
     TailTells,
-    /// Conditions on rows are judged on masked values.
-    MaskedRowsAreJudged,
+    /// Conditions on rows are judged on values that are masked.
+    RowsTellWhatIsMasked,
     /// Rows of whoever leaves come only once more if nothing was protected.
     LeaversAreNotMasked,
 }
@@ -119,7 +119,7 @@ impl Slip {
         Self::FreeTextShows,
         Self::IrregularTells,
         Self::TailTells,
-        Self::MaskedRowsAreJudged,
+        Self::RowsTellWhatIsMasked,
         Self::LeaversAreNotMasked,
     ];
 }

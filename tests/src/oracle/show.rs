@@ -80,7 +80,7 @@ impl Sight<'_> {
         if let Some(predicate) = self.wanted.rows.get(table) {
             let mut judged = row.clone();
             for (column, value) in &mut judged {
-                if self.slips(Slip::MaskedRowsAreJudged) && is_masked(column) {
+                if is_masked(column) && !self.slips(Slip::RowsTellWhatIsMasked) {
                     *value = Value::Null;
                 }
             }

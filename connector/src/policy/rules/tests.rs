@@ -856,12 +856,12 @@ fn tails_are_there_only_where_nothing_is_hidden() {
 }
 
 #[test]
-fn rows_are_judged_on_the_record_and_requests_on_what_is_shown() {
+fn rows_are_judged_through_the_mask_and_requests_on_what_is_shown() {
     let rows = Policy {
         rows: vec![
             (
                 "name".to_owned(),
-                "given_name in ('Bodil', 'Clara')".to_owned(),
+                "given_name in ('Anna', 'Bodil', 'Clara')".to_owned(),
             ),
             (
                 "person".to_owned(),
@@ -875,8 +875,33 @@ fn rows_are_judged_on_the_record_and_requests_on_what_is_shown() {
         ..policy()
     };
     let shown = cells(&rows, &family());
-    assert!(has(&shown, "name 6 pnr 0101010029") && !speaks_of(&shown, "name 3"));
+    // That a row of the protected one is there would tell the name, or the occupation, which the policy leaves out.
+    assert!(has(&shown, "name 3 given_name Anna") && !speaks_of(&shown, "name 6"));
+    assert!(!speaks_of(&shown, "person"));
+    let including = Policy {
+        protection: ProtectionRule::Include,
+        ..rows.clone()
+    };
+    let shown = cells(&including, &family());
+    assert!(has(&shown, "name 3 given_name Anna") && has(&shown, "name 6 given_name Bodil"));
     assert!(has(&shown, "person 5 status 01") && !speaks_of(&shown, "person 2"));
+    // Neither does a relative's row tell the relative's name, nor one that asks for the contrary.
+    let of_spouses = |predicate: &str| {
+        let policy = Policy {
+            rows: vec![("civil_status".to_owned(), predicate.to_owned())],
+            ..policy()
+        };
+        let mut cells = cells(&policy, &family());
+        cells.retain(|cell| cell.starts_with("civil_status") && cell.contains(" pnr "));
+        cells
+    };
+    let unmasked = ["civil_status 12 pnr 0101010010"];
+    assert_eq!(
+        of_spouses("spouse_name in ('Anna', 'Bodil', 'Clara', 'Dorte')"),
+        unmasked
+    );
+    assert_eq!(of_spouses("spouse_name <> 'Bodil'"), unmasked);
+    assert_eq!(of_spouses("not spouse_name = 'Bodil'"), unmasked);
     let asked = |predicate: &str| {
         let options = ScanOptions {
             tables: Some(vec![TableRequest {
