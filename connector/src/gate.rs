@@ -371,7 +371,7 @@ impl Iterator for LeaverRows {
             let leaver = Leaver {
                 digits: digits(person),
                 reason: self.scope.leavers.reason(person).unwrap_or_default(),
-                day: self.scope.produced,
+                day: self.scope.produced(),
             };
             if passes(self.wanted.as_ref(), &leaver) {
                 return Some(leaver);

@@ -163,10 +163,27 @@ impl Filter {
         }
     }
 
-    /// For every condition those of these persons who fail it.
-    pub(super) fn failing(&self, persons: &RoaringTreemap) -> Vec<(Kind, RoaringTreemap)> {
-        let failing = |one: &Condition| (one.kind, persons - &one.meeting);
-        self.conditions.iter().map(failing).collect()
+    /// The conditions, in the order in which they are named to one who leaves, and who meets each.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (Kind, &RoaringTreemap)> {
+        self.conditions.iter().map(|one| (one.kind, &one.meeting))
+    }
+
+    /// Who meets every condition.
+    pub(super) fn meeting(&self) -> RoaringTreemap {
+        let mut meeting = self.conditions.iter().map(|one| &one.meeting);
+        match (meeting.next(), meeting.next()) {
+            (Some(one), Some(other)) => meeting.fold(one & other, |all, more| all & more),
+            (Some(only), None) => only.clone(),
+            (None, _) => RoaringTreemap::new(),
+        }
+    }
+
+    /// Adds who meets the conditions of the same filter elsewhere: of each by itself, because a person's records may
+    /// be there and here.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
+            own.meeting |= &other.meeting;
+        }
     }
 
     /// Who meets every condition; it is forgotten by that.

@@ -47,12 +47,19 @@ struct ByPolicy {
     rules: Arc<Rules>,
     /// The day on which ages are judged, if it is known: the policy may name one.
     day: Option<i32>,
-    /// The day on which protections are judged, if it is known: the extract says how things were on no other.
+    statuses: Statuses,
+    facts: Arc<Facts>,
+}
+
+/// What the extract and the roster say of persons, whatever the policy asks.
+#[derive(Clone, Default)]
+struct Facts {
+    /// The day on which the extract was produced, if it is known. Protections are judged on it: the extract says how
+    /// things were on no other.
     produced: Option<i32>,
     /// Persons with a 001.
     delivered: RoaringTreemap,
     protections: Protections,
-    statuses: Statuses,
     roster: RoaringTreemap,
 }
 
@@ -78,12 +85,8 @@ pub(crate) struct Chosen {
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) rules: Arc<Rules>,
-    /// The day on which the extract was produced, if it is known.
-    pub(crate) produced: Option<i32>,
-    delivered: RoaringTreemap,
-    protected: RoaringTreemap,
+    facts: Arc<Facts>,
     pub(crate) leavers: Leavers,
-    roster: RoaringTreemap,
 }
 
 impl fmt::Debug for Selection {
@@ -101,7 +104,13 @@ impl Scope {
     /// may have one that is not here either.
     #[inline]
     pub(crate) fn is_protected(&self, person: u64) -> bool {
-        self.protected.contains(person) || !self.delivered.contains(person)
+        let facts = &*self.facts;
+        facts.protections.of_persons().contains(person) || !facts.delivered.contains(person)
+    }
+
+    /// The day on which the extract was produced, if it is known.
+    pub(crate) fn produced(&self) -> Option<i32> {
+        self.facts.produced
     }
 }
 
@@ -121,12 +130,12 @@ impl Selection {
         };
         let by_policy = ByPolicy {
             day: rules.day,
-            produced: None,
             rules: Arc::new(rules),
-            delivered: RoaringTreemap::new(),
-            protections: Protections::default(),
             statuses: Statuses::default(),
-            roster,
+            facts: Arc::new(Facts {
+                roster,
+                ..Facts::default()
+            }),
             policy,
         };
         Ok(Self::new(filter, Some(by_policy)))
@@ -183,32 +192,31 @@ impl Selection {
                     .to_owned(),
             ));
         }
-        let (chosen, selected) = by_policy.finish(&mut self.filter);
+        let (chosen, selected) = by_policy.judge(&self.filter);
         self.chosen = Some(chosen);
         Ok(selected)
     }
 
-    /// Adds the persons of another finished selection, made by the same policy or both by a filter alone.
+    /// Adds another finished selection.
+    ///
+    /// By a filter alone, whatever filter, it is everybody whom either has chosen. By one policy, it is as if one pass
+    /// had seen both extracts: so they may be parts of one, each with its start record, and in any order.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        let policy = |selection: &Self| selection.by_policy.as_ref().map(|by| by.policy.clone());
-        let is_same = policy(self) == policy(other);
-        let (Some(chosen), Some(other)) = (&mut self.chosen, &other.chosen) else {
+        let (Some(chosen), Some(others)) = (&mut self.chosen, &other.chosen) else {
             return Err(UNFINISHED);
         };
-        if !is_same {
-            return Err(Error::InvalidRequest(
-                "selections by different policies cannot be merged".to_owned(),
-            ));
-        }
-        *Arc::make_mut(&mut chosen.persons) |= &*other.persons;
-        if let (Some(scope), Some(other)) = (&mut chosen.scope, &other.scope) {
-            let scope = Arc::make_mut(scope);
-            scope.merge(other);
-            if scope.rules.protection == ProtectionRule::Drop {
-                // Who is protected by either is not there.
-                *Arc::make_mut(&mut chosen.persons) -= &scope.protected;
+        match (&mut self.by_policy, &other.by_policy) {
+            (None, None) => *Arc::make_mut(&mut chosen.persons) |= &*others.persons,
+            (Some(by_policy), Some(other_policy)) if by_policy.policy == other_policy.policy => {
+                by_policy.merge(other_policy)?;
+                self.filter.merge(&other.filter);
+                *chosen = by_policy.judge(&self.filter).0;
             }
-            scope.leavers.remove(&chosen.persons);
+            _ => {
+                return Err(Error::InvalidRequest(
+                    "selections by different policies cannot be merged".to_owned(),
+                ));
+            }
         }
         Ok(())
     }
@@ -221,7 +229,7 @@ impl Selection {
                 "only a selection by a policy has a roster".to_owned(),
             ));
         };
-        let stay = &scope.roster - scope.leavers.all();
+        let stay = &scope.facts.roster - scope.leavers.all();
         roster::write(&(stay | &*chosen.persons))
     }
 
@@ -248,9 +256,7 @@ impl Selection {
                 && is_first
                 && place == START
             {
-                let start = grammar::start_record(record);
-                by_policy.produced = start.and_then(|start| start.production_date);
-                by_policy.day = by_policy.day.or(by_policy.produced);
+                by_policy.begin(record);
             }
             if !layout::tables()
                 .get(place)
@@ -277,46 +283,71 @@ const NOBODY: u64 = 0;
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
 impl ByPolicy {
+    /// Takes note of the start record.
+    fn begin(&mut self, record: &[u8]) {
+        let start = grammar::start_record(record);
+        let produced = start.and_then(|start| start.production_date);
+        Arc::make_mut(&mut self.facts).produced = produced;
+        self.day = self.day.or(produced);
+    }
+
     fn see(&mut self, place: usize, person: u64, record: &[u8]) {
+        let facts = Arc::make_mut(&mut self.facts);
         if place == PERSON {
-            self.delivered.insert(person);
-            if self.roster.contains(person) {
-                self.statuses.see(person, record);
-            }
+            facts.delivered.insert(person);
+            self.statuses.see(person, record);
         } else if place == protection::TABLE {
-            self.protections.see(person, record, self.produced);
+            facts.protections.see(person, record, facts.produced);
         }
     }
 
-    fn finish(&mut self, filter: &mut Filter) -> (Chosen, Selected) {
-        let delivered = std::mem::take(&mut self.delivered);
-        let roster = std::mem::take(&mut self.roster);
-        let protected = self.protections.take();
-        let old = &roster & &delivered;
-        // Whoever leaves must be told why, which takes all that the filter knows.
-        let failing = filter.failing(&old);
-        let mut persons = filter.finish();
+    /// Adds what another pass by the same policy has seen.
+    fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        if self.facts.produced != other.facts.produced {
+            return Err(Error::InvalidRequest(
+                "selections by a policy can be merged where the extracts were produced on the same day: protections \
+                 are judged on it"
+                    .to_owned(),
+            ));
+        }
+        self.statuses.merge(&other.statuses);
+        let facts = Arc::make_mut(&mut self.facts);
+        facts.delivered |= &other.facts.delivered;
+        facts.protections.merge(&other.facts.protections);
+        facts.roster |= &other.facts.roster;
+        Ok(())
+    }
+
+    /// Whom the policy chooses by all that was seen, and who leaves.
+    fn judge(&self, filter: &Filter) -> (Chosen, Selected) {
+        let facts = &*self.facts;
+        let protected = facts.protections.of_persons();
+        let mut persons = filter.meeting();
+        let mut kept_out = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
-            persons -= &protected;
-            persons &= &delivered;
+            persons &= &facts.delivered;
+            kept_out = &persons & protected;
+            persons -= &kept_out;
         }
-        let left = old - &persons;
-        let reasons = std::mem::take(&mut self.statuses);
-        let protected_ones = is_dropped.then_some(&protected);
-        let leavers = Leavers::new(left, &failing, reasons, protected_ones);
+        let mut left = &facts.roster & &facts.delivered;
+        left -= &persons;
+        let leavers = Leavers::new(
+            left,
+            &self.statuses,
+            &kept_out,
+            is_dropped.then_some(protected),
+            filter,
+        );
         let selected = Selected {
             persons: persons.len(),
-            entered: persons.difference_len(&roster),
+            entered: persons.difference_len(&facts.roster),
             left: leavers.all().len(),
         };
         let scope = Scope {
             rules: self.rules.clone(),
-            produced: self.produced,
-            delivered,
-            protected,
+            facts: self.facts.clone(),
             leavers,
-            roster,
         };
         let chosen = Chosen {
             persons: Arc::new(persons),
@@ -327,14 +358,6 @@ impl ByPolicy {
 }
 
 impl Scope {
-    fn merge(&mut self, other: &Self) {
-        self.produced = self.produced.or(other.produced);
-        self.delivered |= &other.delivered;
-        self.protected |= &other.protected;
-        self.roster |= &other.roster;
-        self.leavers.add(&other.leavers);
-    }
-
     /// Whether rows of this person are among those of a scan, beside the chosen ones': leavers come once more where
     /// the policy says so, save those whom protection keeps out.
     pub(crate) fn comes_once_more(&self, person: u64) -> bool {

@@ -17,7 +17,7 @@ const START: &Column = column("start_date");
 const DELETION: &Column = column("deletion_date");
 
 /// The persons with a protection of name and address in force.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Protections {
     protected: RoaringTreemap,
 }
@@ -30,8 +30,13 @@ impl Protections {
         }
     }
 
-    pub(super) fn take(&mut self) -> RoaringTreemap {
-        std::mem::take(&mut self.protected)
+    /// Whoever has one.
+    pub(super) fn of_persons(&self) -> &RoaringTreemap {
+        &self.protected
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.protected |= &other.protected;
     }
 }
 
@@ -91,7 +96,7 @@ mod tests {
         let day = day.map(|day| grammar::date(day.as_bytes()).unwrap());
         let mut protections = Protections::default();
         protections.see(1, format!("0040101010101{fields}").as_bytes(), day);
-        !protections.take().is_empty()
+        !protections.of_persons().is_empty()
     }
 
     #[test]

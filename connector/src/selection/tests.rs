@@ -190,6 +190,121 @@ fn selections_merge() {
     ));
 }
 
+/// Everything that two selections say: whom they choose, who leaves and why, who is protected, and the roster.
+fn told(selection: &Selection, extract: &str) -> (Vec<String>, Vec<String>, Vec<u8>) {
+    let mut rows = Vec::new();
+    for (table, batch) in scan(selection, extract, &ScanOptions::default()) {
+        rows.push(format!("{table} {:?}", batch.columns()));
+    }
+    (rows, left(selection, extract), selection.roster().unwrap())
+}
+
+/// One extract in parts, each with its start record: a person's records may be in several of them.
+#[test]
+fn parts_of_an_extract_merge_to_the_whole_in_any_order() {
+    let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let whole = "00000000000001109012026061520260614\n\
+        0010101010010          01000000000000 K1990-01-01\n\
+        0010101010029          90000000000000 K1990-01-01\n\
+        0010101010037          01000000000000 K1950-01-01\n\
+        0010101010045          01000000000000 K1990-01-01\n\
+        0010101010061          01000000000000 K1990-01-01\n\
+        0010101010088          01000000000000 K1990-01-01\n\
+        002010101001007060000\n\
+        002010101002908510000\n\
+        002010101003708510000\n\
+        002010101004508510000\n\
+        002010101006108510000\n\
+        002010101008808510000\n\
+        00401010100450001\n\
+        00401010100610001          2026-06-15\n\
+        0080101010061Somebody\n\
+        0080101010045Somebody\n\
+        0990101010088202606141200A01\n";
+    let start = &whole[..36];
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        for leavers in [LeaverRule::Notice, LeaverRule::Last] {
+            let mut policy = in_0851(protection);
+            policy.leavers = leavers;
+            policy.persons.ages = Some(AgeRange {
+                youngest: 18,
+                oldest: 66,
+            });
+            let expected = told(&choose(&policy, Some(&roster), whole).0, whole);
+            assert_eq!(
+                expected.1.len(),
+                if protection == ProtectionRule::Drop {
+                    4
+                } else {
+                    3
+                }
+            );
+            // The persons' 001 here, everything else there, and the same by threes.
+            let lines: Vec<&str> = whole.split_inclusive('\n').skip(1).collect();
+            let of = |belongs: &dyn Fn(usize) -> bool| {
+                let lines = lines.iter().enumerate();
+                let own = lines.filter(|(place, _)| belongs(*place));
+                let part = own.map(|(_, line)| *line).collect::<String>();
+                choose(&policy, Some(&roster), &format!("{start}{part}")).0
+            };
+            for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+                for part_of in [
+                    &(|place: usize| place / 6) as &dyn Fn(usize) -> usize,
+                    &|place: usize| place % 3,
+                ] {
+                    let mut parts = order
+                        .map(|part| of(&|place| part_of(place) == part))
+                        .into_iter();
+                    let mut merged = parts.next().unwrap();
+                    for part in parts {
+                        merged.merge(&part).unwrap();
+                    }
+                    assert!(told(&merged, whole) == expected, "{protection:?} {order:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Protections are judged by each pass on the day of its extract, and one of another day would mix the two.
+#[test]
+fn extracts_of_two_days_do_not_merge() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let mut one = choose(&policy, None, FIRST).0;
+    let other = choose(&policy, None, SECOND).0;
+    assert!(
+        matches!(one.merge(&other), Err(Error::InvalidRequest(what)) if what.contains("same day"))
+    );
+    let unfinished = Selection::open_policy(policy, None).unwrap();
+    assert!(matches!(one.merge(&unfinished), Err(Error::Misuse(_))));
+}
+
+/// A host that keeps rosters of several extracts joins them by selections that have seen nothing.
+#[test]
+fn rosters_merge() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let of = |extract: &str| choose(&policy, None, extract).0.roster().unwrap();
+    let (first, second) = (of(FIRST), of(SECOND));
+    let empty = |roster: &[u8]| choose(&policy, Some(roster), "").0;
+    let mut joined = empty(&first);
+    joined.merge(&empty(&second)).unwrap();
+    let mut again = empty(&second);
+    again.merge(&empty(&first)).unwrap();
+    assert_eq!(joined.roster().unwrap(), again.roster().unwrap());
+    let everybody = [FIRST, &SECOND[36..]].concat();
+    assert_eq!(
+        joined.roster().unwrap(),
+        of(&everybody.replace(" 90", " 01"))
+    );
+}
+
 #[test]
 fn misuse_and_misfits_are_typed() {
     let mut open = Selection::open(PersonFilter::default()).unwrap();
