@@ -3,8 +3,9 @@
 use roaring::RoaringTreemap;
 
 use super::filter::{Filter, Kind};
-use crate::layout;
+use super::protection::column;
 use crate::layout::Column;
+use crate::tally::PERSON;
 
 /// Persons who have left, by the reason.
 #[derive(Clone, Default)]
@@ -33,7 +34,7 @@ impl Leavers {
         all: RoaringTreemap,
         statuses: &Statuses,
         kept_out: &RoaringTreemap,
-        protected: Option<&RoaringTreemap>,
+        protected: Option<[&RoaringTreemap; 2]>,
         filter: &Filter,
     ) -> Self {
         let mut left = all.clone();
@@ -45,14 +46,14 @@ impl Leavers {
                 by_reason.push((reason, given));
             }
         };
-        for ((_, reason), persons) in STATUSES.into_iter().zip(&statuses.persons) {
+        for ((_, reason), persons) in STATUSES.into_iter().zip(&statuses.0) {
             give(reason, &|left| {
                 let mut given = left & persons;
                 given -= kept_out;
                 given
             });
         }
-        if let Some(protected) = protected {
+        for protected in protected.into_iter().flatten() {
             give(PROTECTED, &|left| left & protected);
         }
         for (kind, meeting) in filter.conditions() {
@@ -82,26 +83,16 @@ impl Leavers {
 }
 
 /// Persons by the status of their 001, where that can be the reason to leave; in the order of [`STATUSES`].
-pub(super) struct Statuses {
-    column: Option<&'static Column>,
-    persons: [RoaringTreemap; STATUSES.len()],
-}
+#[derive(Default)]
+pub(super) struct Statuses([RoaringTreemap; STATUSES.len()]);
 
-impl Default for Statuses {
-    fn default() -> Self {
-        Self {
-            column: layout::by_name("person").and_then(|table| table.column("status")),
-            persons: Default::default(),
-        }
-    }
-}
+const STATUS: &Column = column(PERSON, "status");
 
 impl Statuses {
     /// Takes note of a 001.
     pub(super) fn see(&mut self, person: u64, record: &[u8]) {
-        let field = |column: &Column| record.get(column.start()..column.end());
-        let status = self.column.and_then(field);
-        let known = STATUSES.iter().zip(&mut self.persons);
+        let status = record.get(STATUS.start()..STATUS.end());
+        let known = STATUSES.iter().zip(&mut self.0);
         for ((code, _), persons) in known {
             if status == Some(*code) {
                 persons.insert(person);
@@ -110,7 +101,7 @@ impl Statuses {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (persons, others) in self.persons.iter_mut().zip(&other.persons) {
+        for (persons, others) in self.0.iter_mut().zip(&other.0) {
             *persons |= others;
         }
     }

@@ -7,6 +7,7 @@
 mod filter;
 mod leavers;
 mod protection;
+mod renumbered;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::tally::{Class, PERSON, START, TypeSet, classify, pnr_number};
 use filter::Filter;
 use leavers::Statuses;
 use protection::Protections;
+use renumbered::Renumbered;
 
 /// The persons whom a filter, or a policy, chooses from an extract.
 pub struct Selection {
@@ -60,6 +62,7 @@ struct Facts {
     /// Persons with a 001.
     delivered: RoaringTreemap,
     protections: Protections,
+    renumbered: Renumbered,
     roster: RoaringTreemap,
 }
 
@@ -86,6 +89,8 @@ pub(crate) struct Chosen {
 pub(crate) struct Scope {
     pub(crate) rules: Arc<Rules>,
     facts: Arc<Facts>,
+    /// Numbers that others have taken the place of, whose persons are protected by those.
+    protected_by_another: RoaringTreemap,
     pub(crate) leavers: Leavers,
 }
 
@@ -101,16 +106,22 @@ impl fmt::Debug for Selection {
 
 impl Scope {
     /// Whether a person has protection of name and address, or must be taken for one who has: whose 001 is not here
-    /// may have one that is not here either.
+    /// may have one that is not here either, and whoever has another number now has it by that.
     #[inline]
     pub(crate) fn is_protected(&self, person: u64) -> bool {
-        let facts = &*self.facts;
-        facts.protections.of_persons().contains(person) || !facts.delivered.contains(person)
+        self.facts.is_protected(person) || self.protected_by_another.contains(person)
     }
 
     /// The day on which the extract was produced, if it is known.
     pub(crate) fn produced(&self) -> Option<i32> {
         self.facts.produced
+    }
+}
+
+impl Facts {
+    #[inline]
+    fn is_protected(&self, person: u64) -> bool {
+        self.protections.of_persons().contains(person) || !self.delivered.contains(person)
     }
 }
 
@@ -295,6 +306,7 @@ impl ByPolicy {
         let facts = Arc::make_mut(&mut self.facts);
         if place == PERSON {
             facts.delivered.insert(person);
+            facts.renumbered.see(person, record);
             self.statuses.see(person, record);
         } else if place == protection::TABLE {
             facts.protections.see(person, record, facts.produced);
@@ -314,6 +326,7 @@ impl ByPolicy {
         let facts = Arc::make_mut(&mut self.facts);
         facts.delivered |= &other.facts.delivered;
         facts.protections.merge(&other.facts.protections);
+        facts.renumbered.merge(&other.facts.renumbered);
         facts.roster |= &other.facts.roster;
         Ok(())
     }
@@ -322,12 +335,16 @@ impl ByPolicy {
     fn judge(&self, filter: &Filter) -> (Chosen, Selected) {
         let facts = &*self.facts;
         let protected = facts.protections.of_persons();
+        let by_another = facts
+            .renumbered
+            .where_valid(|valid| facts.is_protected(valid));
         let mut persons = filter.meeting();
         let mut kept_out = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
             persons &= &facts.delivered;
             kept_out = &persons & protected;
+            kept_out |= &persons & &by_another;
             persons -= &kept_out;
         }
         let mut left = &facts.roster & &facts.delivered;
@@ -336,7 +353,7 @@ impl ByPolicy {
             left,
             &self.statuses,
             &kept_out,
-            is_dropped.then_some(protected),
+            is_dropped.then_some([protected, &by_another]),
             filter,
         );
         let selected = Selected {
@@ -347,6 +364,7 @@ impl ByPolicy {
         let scope = Scope {
             rules: self.rules.clone(),
             facts: self.facts.clone(),
+            protected_by_another: by_another,
             leavers,
         };
         let chosen = Chosen {

@@ -24,6 +24,8 @@ pub struct Facts {
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
+    /// Numbers that were deleted or changed, and what the person has instead.
+    valid: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
     slip: Option<Slip>,
 }
@@ -69,6 +71,14 @@ impl Facts {
                 if let Value::Days(born) = value(row, "birth_date") {
                     self.births.entry(number.clone()).or_default().insert(*born);
                 }
+                let is_number = |text: &String| {
+                    text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit())
+                };
+                if matches!(code("status").as_deref(), Some("50" | "60")) {
+                    let valid = code("current_pnr").filter(is_number);
+                    self.valid
+                        .extend(valid.map(|valid| (number.clone(), valid)));
+                }
                 self.statuses
                     .extend(code("status").map(|status| (number, status)));
             }
@@ -111,8 +121,14 @@ impl Facts {
 
     /// Whether name and address of the person must be kept back: also of whoever is not delivered.
     pub fn is_protected(&self, number: &str) -> bool {
-        let is_unknown = !self.delivered.contains(number) && self.slip != Some(Slip::UnknownIsOpen);
-        self.protected.contains(number) || is_unknown
+        let is_so = |number: &str| {
+            let is_unknown = !self.delivered.contains(number);
+            self.protected.contains(number) || is_unknown && self.slip != Some(Slip::UnknownIsOpen)
+        };
+        let others = (number.to_owned(), String::new())..=(number.to_owned(), ":".to_owned());
+        let mut valid = self.valid.range(others);
+        is_so(number)
+            || valid.any(|(_, valid)| is_so(valid)) && self.slip != Some(Slip::FormerNumberIsOpen)
     }
 
     fn is_of_age(&self, number: &str, (youngest, oldest): (u16, u16), day: i64) -> bool {

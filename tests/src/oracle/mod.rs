@@ -62,6 +62,8 @@ pub enum Slip {
     LastDayCounts,
     /// Somebody without 001 is not protected.
     UnknownIsOpen,
+    /// Whoever is protected is not under a former number.
+    FormerNumberIsOpen,
     /// Ages are differences of years.
     AgeByYear,
     /// Nobody's birth date fails to give an age.
@@ -98,13 +100,14 @@ pub enum Slip {
 
 impl Slip {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::PolicyDayLifts,
         Self::StartsAtOnce,
         Self::NeverEnds,
         Self::IrregularDateLifts,
         Self::LastDayCounts,
         Self::UnknownIsOpen,
+        Self::FormerNumberIsOpen,
         Self::AgeByYear,
         Self::AgeUnknownPasses,
         Self::LastAddressIsHome,

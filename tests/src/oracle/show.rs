@@ -72,7 +72,7 @@ impl Sight<'_> {
         let is_church = matches!(text(row, "event_code"), Some("A34" | "P56"));
         let tells_church =
             policy.classes.contains("religion") || self.slips(Slip::ChurchEventsShow);
-        if table == "event" && is_church && !tells_church {
+        if matches!(table, "event" | "subscription_receipt") && is_church && !tells_church {
             return None;
         }
         let is_protected = number.is_some_and(|number| self.facts.is_protected(number));

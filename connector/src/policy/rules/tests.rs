@@ -668,6 +668,62 @@ fn who_is_protected_is_said_where_everybody_is_included() {
     assert!(has(&cells, "civil_status 4 spouse_name Bodil"));
 }
 
+/// The register protects a person by the number that is valid; what stands under a former one is the same person's.
+#[test]
+fn who_is_protected_is_so_under_a_former_number_too() {
+    let person = |pnr, status, valid| {
+        let fields = [("pnr", pnr), ("status", status), ("current_pnr", valid)];
+        record("person", &fields)
+    };
+    let name = |pnr| record("name", &[("pnr", pnr), ("given_name", "Anna")]);
+    let extract = [
+        "00000000000001109012026061520260614\n".to_owned(),
+        person("0101010010", "60", "0101010029"),
+        person("0101010029", "01", ""),
+        record(
+            "protection",
+            &[("pnr", "0101010029"), ("protection_type", "0001")],
+        ),
+        person("0101010037", "50", "0101010045"),
+        person("0101010045", "01", ""),
+        // Whose valid number is not here may be protected by it.
+        person("0101010053", "60", "0101010061"),
+        person("0101010088", "60", ""),
+        name("0101010010"),
+        name("0101010037"),
+        name("0101010053"),
+        name("0101010088"),
+    ]
+    .concat();
+    let shown = |protection| {
+        let policy = Policy {
+            protection,
+            ..policy()
+        };
+        let mut cells = cells(&policy, &extract);
+        cells.retain(|cell| cell.starts_with("name") && !cell.contains(" line "));
+        cells
+    };
+    let masked = shown(ProtectionRule::Mask);
+    for line in [9, 11] {
+        assert!(speaks_of(&masked, &format!("name {line} pnr")));
+        assert!(!speaks_of(&masked, &format!("name {line} given_name")));
+    }
+    for line in [10, 12] {
+        assert!(has(&masked, &format!("name {line} given_name Anna")));
+    }
+    let left = shown(ProtectionRule::Drop);
+    assert!(!speaks_of(&left, "name 9") && !speaks_of(&left, "name 11"));
+    assert!(speaks_of(&left, "name 10") && speaks_of(&left, "name 12"));
+    let marked = shown(ProtectionRule::Include);
+    for (line, is_protected) in [(9, true), (10, false), (11, true), (12, false)] {
+        assert!(has(
+            &marked,
+            &format!("name {line} protected {is_protected}")
+        ));
+    }
+}
+
 /// The start of a parent's protection in 031-033 masks the parent, whatever it says.
 #[test]
 fn a_mark_of_protection_in_a_relatives_address_is_enough() {
@@ -708,26 +764,30 @@ fn a_mark_of_protection_in_a_relatives_address_is_enough() {
 
 #[test]
 fn events_of_the_church_are_hidden_with_religion() {
-    let event = |code| record("event", &[("pnr", "0101010010"), ("event_code", code)]);
+    let of = |table, code| record(table, &[("pnr", "0101010010"), ("event_code", code)]);
+    let event = |code| of("event", code);
     let extract = [
         record("person", &[("pnr", "0101010010"), ("status", "01")]),
         event("A01"),
         event("A34"),
         event("P56"),
         event(""),
+        of("subscription_receipt", "A34"),
+        of("subscription_receipt", "P56"),
+        of("subscription_receipt", "A01"),
     ]
     .concat();
     let lines = |policy: &Policy| {
         let mut cells = cells(policy, &extract);
-        cells.retain(|cell| cell.starts_with("event") && cell.contains(" pnr "));
+        cells.retain(|cell| cell.contains(" pnr ") && !cell.starts_with("person"));
         cells.len()
     };
-    assert_eq!(lines(&policy()), 2);
+    assert_eq!(lines(&policy()), 3);
     let religious = Policy {
         classes: names(&["religion"]),
         ..policy()
     };
-    assert_eq!(lines(&religious), 4);
+    assert_eq!(lines(&religious), 7);
 }
 
 #[test]
