@@ -49,7 +49,7 @@ pub struct Scan {
     limit: Option<u64>,
     check_persons: bool,
     expected_previous: Option<String>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     pub(crate) tenant: Option<Arc<str>>,
     block: usize,
     pub(crate) policy: Option<Policy>,
@@ -428,13 +428,16 @@ impl<R: Read> DeliveryReader<R> {
                         "it returns a table that was not asked for".to_owned(),
                     )
                 })?;
+                let limits = self.output.limits();
+                limits.check_columns(schema.fields().len())?;
+                let text_bytes = limits.text_bytes;
                 let pseudonyms = match &self.selection {
                     Some(selection) => selection.view.pseudonyms(&batch.table, &schema),
                     None => Vec::new(),
                 };
                 self.decoders.push(TableDecoder {
                     table: batch.table.clone(),
-                    decoder: Decoder::new(schema),
+                    decoder: Decoder::new(schema).text_bytes(text_bytes),
                     pseudonyms,
                 });
                 self.decoders.len() - 1

@@ -97,6 +97,9 @@ impl Scan {
         let mut session = self.start()?;
         let request = wit::Policy::from(&policy);
         let view = view(&mut session, self.connector(), &policy, &request)?;
+        for table in view.tables() {
+            self.limits.check_columns(table.columns.len())?;
+        }
         let resource = session.call(|bindings, store| {
             let selection = bindings.cprflow_connector_source().selection();
             selection.call_open_policy(store, &request, roster.as_deref())

@@ -254,12 +254,14 @@ impl Words<'_> {
     fn limits(&self) -> String {
         let limits = &self.tenant.limits;
         format!(
-            "{} of memory, {} a call, {} a delivery, {} and {} rows of output",
+            "{} of memory, {} a call, {} a delivery, {} and {} rows of output, {} columns a table, {} a text",
             HumanBytes(limits.memory as u64),
             HumanDuration(limits.call),
             HumanDuration(limits.total),
             HumanBytes(limits.output),
             HumanCount(limits.rows),
+            HumanCount(limits.columns as u64),
+            HumanBytes(limits.text_bytes as u64),
         )
     }
 }
