@@ -54,6 +54,7 @@ pub struct Scan {
     block: usize,
     pub(crate) policy: Option<Policy>,
     pub(crate) roster: Option<Vec<u8>>,
+    pub(crate) superseded: Option<Vec<u8>>,
     pub(crate) pseudonym_key: Option<PseudonymKey>,
 }
 
@@ -72,6 +73,7 @@ impl Scan {
             block: BLOCK,
             policy: None,
             roster: None,
+            superseded: None,
             pseudonym_key: None,
         }
     }
@@ -117,6 +119,13 @@ impl Scan {
     /// The roster that the policy's scan of the delivery before has left ([`DeliveryReader::roster`]).
     pub fn roster(mut self, roster: Vec<u8>) -> Self {
         self.roster = Some(roster);
+        self
+    }
+
+    /// Whom extracts that come after this one have delivered ([`DeliveryReader::delivered`]): what this one says of
+    /// them is past.
+    pub fn superseded(mut self, delivered: Vec<u8>) -> Self {
+        self.superseded = Some(delivered);
         self
     }
 

@@ -48,6 +48,16 @@ fn hostile_loop_in_the_roster() {
 }
 
 #[test]
+fn hostile_loop_in_the_persons_delivered() {
+    let mut reader = select("spin-delivered", limits()).unwrap();
+    let error = soon_beside(|| ended(reader.delivered()));
+    assert!(
+        matches!(error, ComponentError::Deadline { limit } if limit == DEADLINE),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn hostile_roster_of_hundreds_of_megabytes() {
     let limits = Limits::new().memory(1 << 30);
     let error = beside(|| ended(select("huge-roster", limits).unwrap().roster()));

@@ -64,6 +64,8 @@ struct Facts {
     protections: Protections,
     renumbered: Renumbered,
     roster: RoaringTreemap,
+    /// Persons of whom a later extract has told: what this one says of them is past.
+    superseded: RoaringTreemap,
 }
 
 /// How many persons a pass has chosen.
@@ -121,7 +123,9 @@ impl Scope {
 impl Facts {
     #[inline]
     fn is_protected(&self, person: u64) -> bool {
-        self.protections.of_persons().contains(person) || !self.delivered.contains(person)
+        self.protections.of_persons().contains(person)
+            || !self.delivered.contains(person)
+            || self.superseded.contains(person)
     }
 }
 
@@ -150,6 +154,22 @@ impl Selection {
             policy,
         };
         Ok(Self::new(filter, Some(by_policy)))
+    }
+
+    /// Persons whom later extracts have delivered, as their [`delivered`](Self::delivered) said: they are not chosen,
+    /// not told to have left, and stay on the roster as they were.
+    pub fn supersede(&mut self, delivered: &[u8]) -> Result<(), Error> {
+        let superseded = roster::read_delivered(delivered)?;
+        let Some(by_policy) = &mut self.by_policy else {
+            return Err(no_policy());
+        };
+        if self.chosen.is_some() {
+            return Err(Error::Misuse(
+                "supersede after finish: the selection is made",
+            ));
+        }
+        Arc::make_mut(&mut by_policy.facts).superseded |= superseded;
+        Ok(())
     }
 
     fn new(filter: Filter, by_policy: Option<ByPolicy>) -> Self {
@@ -235,13 +255,16 @@ impl Selection {
     /// Who is in scope after this extract, as bytes for the next one's [`open_policy`](Self::open_policy).
     pub fn roster(&self) -> Result<Vec<u8>, Error> {
         let chosen = self.chosen()?;
-        let Some(scope) = &chosen.scope else {
-            return Err(Error::InvalidRequest(
-                "only a selection by a policy has a roster".to_owned(),
-            ));
-        };
+        let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
         let stay = &scope.facts.roster - scope.leavers.all();
         roster::write(&(stay | &*chosen.persons))
+    }
+
+    /// Everybody with a 001 in this extract, as bytes for [`supersede`](Self::supersede) of one that comes before it
+    /// and later is read.
+    pub fn delivered(&self) -> Result<Vec<u8>, Error> {
+        let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
+        roster::write(&scope.facts.delivered)
     }
 
     /// The chosen persons, and what is known of them.
@@ -291,6 +314,10 @@ impl Selection {
 /// Ten zeros are nobody.
 const NOBODY: u64 = 0;
 
+fn no_policy() -> Error {
+    Error::InvalidRequest("only a selection by a policy has rosters".to_owned())
+}
+
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
 impl ByPolicy {
@@ -328,6 +355,7 @@ impl ByPolicy {
         facts.protections.merge(&other.facts.protections);
         facts.renumbered.merge(&other.facts.renumbered);
         facts.roster |= &other.facts.roster;
+        facts.superseded |= &other.facts.superseded;
         Ok(())
     }
 
@@ -339,6 +367,7 @@ impl ByPolicy {
             .renumbered
             .where_valid(|valid| facts.is_protected(valid));
         let mut persons = filter.meeting();
+        persons -= &facts.superseded;
         let mut kept_out = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
@@ -349,6 +378,7 @@ impl ByPolicy {
         }
         let mut left = &facts.roster & &facts.delivered;
         left -= &persons;
+        left -= &facts.superseded;
         let leavers = Leavers::new(
             left,
             &self.statuses,

@@ -504,6 +504,78 @@ fn a_last_known_address_is_no_residence() {
     assert_eq!(lines_of(&selection, extract), [6, 7]);
 }
 
+/// An extract that comes late says how things were of persons of whom a later one has told.
+#[test]
+fn whom_a_later_extract_has_delivered_a_late_one_does_not_bring_back() {
+    // The first comes after the second, which has no 001 of 0101010045 and 0101010053, and has 0101010061 besides.
+    let second = &SECOND.replace("0010101010045 ", "0010101010088 ");
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = in_0851(protection);
+        let (newer, _) = choose(&policy, None, second);
+        let (roster, delivered) = (newer.roster().unwrap(), newer.delivered().unwrap());
+        let late = |extract: &str| {
+            let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+            late.supersede(&delivered).unwrap();
+            finish(late, extract)
+        };
+        let (selection, selected) = late(FIRST);
+        assert_eq!(
+            (selected.persons, selected.entered, selected.left),
+            (2, 2, 0)
+        );
+        assert_eq!(lines_of(&selection, FIRST), [8, 9, 10, 11]);
+        // What it delivers is all that it has.
+        let (all, _) = choose(&Policy::open(), None, FIRST);
+        assert!(selection.delivered().unwrap() == all.roster().unwrap());
+        // Whoever is on the roster stays there, and is not told to have moved before having come.
+        let away = FIRST.replace("8510000", "7060000");
+        let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+        let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+        late.supersede(&delivered).unwrap();
+        let (selection, _) = finish(late, &away);
+        assert_eq!(
+            left(&selection, &away),
+            ["0101010045 moved", "0101010053 moved"]
+        );
+        let others = roster::read(&selection.roster().unwrap()).unwrap();
+        assert!(others == [101_010_010, 101_010_029, 101_010_037].into());
+    }
+    // As a relative, such a person is masked.
+    let with_spouse = format!(
+        "{FIRST}0120101010045G0101010010           Bodil\n0120101010045G0101010053           Clara\n"
+    );
+    let mut policy = in_0851(ProtectionRule::Mask);
+    policy.tables = Some(vec!["civil_status".to_owned()]);
+    let newer = choose(&policy, None, second).0.delivered().unwrap();
+    let mut late = Selection::open_policy(policy.clone(), None).unwrap();
+    late.supersede(&newer).unwrap();
+    let (late, _) = finish(late, &with_spouse);
+    let in_order = choose(&policy, None, &with_spouse).0;
+    let names = |selection: &Selection| {
+        let batches = scan(selection, &with_spouse, &ScanOptions::default());
+        let (_, batch) = batches.into_iter().next().unwrap();
+        let names = batch.column_by_name("spouse_name").unwrap();
+        let names = names.as_string::<i32>().iter();
+        names
+            .map(|name| name.map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(names(&in_order), [name("Bodil"), name("Clara")]);
+    assert_eq!(names(&late), [None, name("Clara")]);
+    let mut open = Selection::open(PersonFilter::default()).unwrap();
+    assert!(matches!(
+        open.supersede(&newer),
+        Err(Error::InvalidRequest(_))
+    ));
+    open.finish().unwrap();
+    assert!(matches!(open.delivered(), Err(Error::InvalidRequest(_))));
+}
+
 #[test]
 fn the_first_reason_that_fits() {
     let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)
