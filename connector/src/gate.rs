@@ -206,13 +206,14 @@ impl Gate {
             own: standing.is_protected && rules.protection == ProtectionRule::Mask,
             relatives: masked_relatives(gate, &self.scratch, scope),
         };
-        let is_shown = passes(rules.rows(place), &Record::bare(&self.scratch, line));
+        // Through the mask: that a row is there must not tell what is masked in it.
         let row = Record {
             scratch: &self.scratch,
             line,
             let_through: Some((table, rules, mask)),
         };
-        (is_shown && passes(gate.wanted.as_ref(), &row)).then_some(mask)
+        let is_shown = passes(rules.rows(place), &row) && passes(gate.wanted.as_ref(), &row);
+        is_shown.then_some(mask)
     }
 
     fn standing(&mut self, person: u64) -> Standing {
@@ -370,7 +371,7 @@ impl Iterator for LeaverRows {
             let leaver = Leaver {
                 digits: digits(person),
                 reason: self.scope.leavers.reason(person).unwrap_or_default(),
-                day: self.scope.day,
+                day: self.scope.produced(),
             };
             if passes(self.wanted.as_ref(), &leaver) {
                 return Some(leaver);

@@ -123,7 +123,7 @@ fn shown(name: &str, scope: Option<&Arc<Scope>>) -> Result<ViewTable, Error> {
         None => Ok(ViewTable {
             id,
             columns: id.columns(),
-            is_whole: true,
+            has_tails: true,
         }),
         Some(scope) => scope.rules.view.table(name).cloned().ok_or_else(|| {
             let names: Vec<_> = all(Some(scope)).map(|table| table.name()).collect();

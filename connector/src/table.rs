@@ -88,7 +88,7 @@ impl TableBuilder {
     pub(crate) fn ruled(table: &ViewTable, columns: Vec<ColumnId>, rules: &Arc<Rules>) -> Self {
         let shown = table.columns.clone();
         let mut builder = Self::of(table.id, columns, shown, Some(Arc::clone(rules)));
-        builder.shows_tail = table.is_whole;
+        builder.shows_tail = table.has_tails;
         builder
     }
 

@@ -174,7 +174,7 @@ impl From<wit::Column> for Column {
 const MAX_TABLES: usize = 256;
 
 /// Columns of a table at the most. The widest of cprflow's own has some fifty.
-const MAX_COLUMNS: usize = 512;
+pub(crate) const MAX_COLUMNS: usize = 512;
 
 /// Bytes of a name, and of a description.
 const MAX_NAME: usize = 64;

@@ -11,7 +11,8 @@ use crate::pnr::Pnr;
 /// Whose records: everybody who meets every condition that is given.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Persons {
-    /// Whose current address is in one of these municipalities, four digits each.
+    /// Who live in one of these municipalities, four digits each: of whoever is dead or gone there may be a last known
+    /// address, which counts only where there are status codes.
     pub municipality_codes: Option<Vec<String>>,
     /// Whose status is one of these.
     pub status_codes: Option<Vec<String>>,
@@ -65,7 +66,7 @@ pub enum Leavers {
 pub struct Policy {
     /// Whose records.
     pub persons: Persons,
-    /// The day on which ages and protections are judged, `YYYY-MM-DD`; none for the production date.
+    /// The day on which ages are judged, `YYYY-MM-DD`; none for the production date, on which all else is.
     pub day: Option<String>,
     /// The classes of personal data that may be seen. Columns without a class always may.
     pub classes: BTreeSet<String>,

@@ -111,7 +111,7 @@ impl Connector {
         let mut open = |roster: &[u8]| {
             let opened = session.call(|bindings, store| {
                 let selection = bindings.cprflow_connector_source().selection();
-                selection.call_open_policy(store, &policy, Some(roster))
+                selection.call_open_policy(store, &policy, Some(roster), None)
             })?;
             let opened = opened.map_err(scan_error)?;
             let finished = session.call(|bindings, store| {

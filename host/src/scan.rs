@@ -49,11 +49,12 @@ pub struct Scan {
     limit: Option<u64>,
     check_persons: bool,
     expected_previous: Option<String>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     pub(crate) tenant: Option<Arc<str>>,
     block: usize,
     pub(crate) policy: Option<Policy>,
     pub(crate) roster: Option<Vec<u8>>,
+    pub(crate) superseded: Option<Vec<u8>>,
     pub(crate) pseudonym_key: Option<PseudonymKey>,
 }
 
@@ -72,6 +73,7 @@ impl Scan {
             block: BLOCK,
             policy: None,
             roster: None,
+            superseded: None,
             pseudonym_key: None,
         }
     }
@@ -117,6 +119,13 @@ impl Scan {
     /// The roster that the policy's scan of the delivery before has left ([`DeliveryReader::roster`]).
     pub fn roster(mut self, roster: Vec<u8>) -> Self {
         self.roster = Some(roster);
+        self
+    }
+
+    /// Whom extracts that come after this one have delivered ([`DeliveryReader::delivered`]): what this one says of
+    /// them is past.
+    pub fn superseded(mut self, delivered: Vec<u8>) -> Self {
+        self.superseded = Some(delivered);
         self
     }
 
@@ -428,13 +437,16 @@ impl<R: Read> DeliveryReader<R> {
                         "it returns a table that was not asked for".to_owned(),
                     )
                 })?;
+                let limits = self.output.limits();
+                limits.check_columns(schema.fields().len())?;
+                let text_bytes = limits.text_bytes;
                 let pseudonyms = match &self.selection {
                     Some(selection) => selection.view.pseudonyms(&batch.table, &schema),
                     None => Vec::new(),
                 };
                 self.decoders.push(TableDecoder {
                     table: batch.table.clone(),
-                    decoder: Decoder::new(schema),
+                    decoder: Decoder::new(schema).text_bytes(text_bytes),
                     pseudonyms,
                 });
                 self.decoders.len() - 1

@@ -94,16 +94,20 @@ impl Scan {
             ));
         }
         let roster = self.roster.take();
+        let superseded = self.superseded.take();
         let mut session = self.start()?;
         let request = wit::Policy::from(&policy);
         let view = view(&mut session, self.connector(), &policy, &request)?;
+        for table in view.tables() {
+            self.limits.check_columns(table.columns.len())?;
+        }
         let resource = session.call(|bindings, store| {
             let selection = bindings.cprflow_connector_source().selection();
-            selection.call_open_policy(store, &request, roster.as_deref())
+            selection.call_open_policy(store, &request, roster.as_deref(), superseded.as_deref())
         })?;
         let resource = resource.map_err(scan_error)?;
         // It may hold millions of numbers, and the component has its own copy.
-        drop((request, roster));
+        drop((request, roster, superseded));
         let mut input = open().map_err(Error::Input)?;
         let (selected, bytes) = choose(&mut session, resource, &mut input, &mut self.block())?;
         drop(input);
@@ -150,6 +154,23 @@ impl<R> DeliveryReader<R> {
         });
         let roster = roster.and_then(|roster| roster.map_err(scan_error));
         roster.map_err(|error| error.of_tenant(self.tenant.as_deref()))
+    }
+
+    /// Everybody whom this extract delivers, in the form of a roster: what the scan of an extract that comes before
+    /// this one, and late, is to be given as [`Scan::superseded`].
+    pub fn delivered(&mut self) -> Result<Vec<u8>, Error> {
+        let Some(selection) = &self.selection else {
+            return Err(Error::Request(
+                "a scan without a policy keeps no list of persons".to_owned(),
+            ));
+        };
+        let resource = selection.resource;
+        let delivered = self.session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_delivered(store, resource)
+        });
+        let delivered = delivered.and_then(|delivered| delivered.map_err(scan_error));
+        delivered.map_err(|error| error.of_tenant(self.tenant.as_deref()))
     }
 
     /// The tables and columns that the policy lets through; none without a policy.

@@ -79,6 +79,10 @@ pub struct TenantLimits {
     pub output: u64,
     /// Rows of one delivery, of all tables together.
     pub rows: u64,
+    /// Columns of a table.
+    pub columns: usize,
+    /// Bytes of a text.
+    pub text_bytes: usize,
 }
 
 impl Default for TenantLimits {
@@ -91,6 +95,8 @@ impl Default for TenantLimits {
             total: Duration::from_secs(2 * 60 * 60),
             output: 1 << 40,
             rows: 1 << 32,
+            columns: sandbox.columns,
+            text_bytes: sandbox.text_bytes,
         }
     }
 }
@@ -104,6 +110,8 @@ impl TenantLimits {
             .total(self.total)
             .output_bytes(self.output)
             .output_rows(self.rows)
+            .columns(self.columns)
+            .text_bytes(self.text_bytes)
     }
 }
 

@@ -35,20 +35,31 @@ impl Scope {
 
     /// An extract is delivered.
     pub fn apply(&mut self, extract: &[u8]) -> Night {
-        let (mut delivered, mut chosen) = (BTreeSet::new(), BTreeSet::new());
+        let (mut delivered, mut residents) = (BTreeSet::new(), BTreeSet::new());
+        let mut chosen = BTreeSet::new();
         for line in extract::lines(extract) {
             let Some(number) = line.get(3..13) else {
                 continue;
             };
             let number = String::from_utf8(number.to_vec()).unwrap();
             match &line[..3] {
-                b"001" => drop(delivered.insert(number)),
+                b"001" => {
+                    // Whoever is dead or gone lives nowhere, whatever the last known address.
+                    if line
+                        .get(23..25)
+                        .is_some_and(|status| status < b"30".as_slice())
+                    {
+                        residents.insert(number.clone());
+                    }
+                    delivered.insert(number);
+                }
                 b"002" if line.get(13..17) == Some(self.municipality.as_bytes()) => {
                     chosen.insert(number);
                 }
                 _ => {}
             }
         }
+        chosen.retain(|number| residents.contains(number));
         let left: BTreeSet<_> = self
             .persons
             .iter()

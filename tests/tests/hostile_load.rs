@@ -39,7 +39,7 @@ fn hostile_formats() {
         (b"\x7fELF\x02\x01\x01\0\0\0\0\0", "compiled already"),
         (b"\0asm\x02\0\0\0", "another version of WebAssembly"),
     ] {
-        let error = refused(bytes, Limits::new());
+        let error = beside(|| refused(bytes, Limits::new()));
         assert!(matches!(error, ComponentError::Invalid(_)), "{error:?}");
         assert!(error.to_string().contains(why), "{error}");
     }
@@ -108,7 +108,8 @@ fn hostile_version_of_the_contract() {
 
 #[test]
 fn hostile_component_of_no_contract() {
-    let error = refused(&wat::parse_str("(component)").unwrap(), Limits::new());
+    let bytes = wat::parse_str("(component)").unwrap();
+    let error = beside(|| refused(&bytes, Limits::new()));
     assert!(
         matches!(error, ComponentError::Contract { .. }),
         "{error:?}"
@@ -124,7 +125,8 @@ fn hostile_exports_with_nothing_behind_them() {
         .find(|line| line.contains("(export") && line.contains("cprflow:connector/source@"));
     let name = export.unwrap().split('"').nth(1).unwrap();
     let wat = format!("(component (instance $none) (export \"{name}\" (instance $none)))");
-    let error = refused(&wat::parse_str(&wat).unwrap(), Limits::new());
+    let bytes = wat::parse_str(&wat).unwrap();
+    let error = beside(|| refused(&bytes, Limits::new()));
     assert!(matches!(error, ComponentError::Invalid(_)), "{error:?}");
 }
 
@@ -159,7 +161,7 @@ fn hostile_compiling_in_all_memory() {
 fn hostile_compiler() {
     let bytes = component("");
     for compiler in ["/bin/true", "/bin/echo", "/nowhere/cprflow"] {
-        let error = ended(Loader::new(compiler).bytes(&bytes).map(drop));
+        let error = beside(|| ended(Loader::new(compiler).bytes(&bytes).map(drop)));
         assert!(matches!(error, ComponentError::Compiler(_)), "{error:?}");
         assert!(error.to_string().contains(compiler), "{error}");
     }

@@ -1,10 +1,13 @@
 //! Components that return too much, or what no answer can be. `docs/hostile.md` has a line for each of these tests.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use cprflow::{ComponentError, Error, LimitKind, Limits, Scan, Summary};
 use cprflow_connector::ipc::Encoder;
 use cprflow_tests::hostile_guest::{beside, connector, ended, hand_on, hand_on_by, scan};
-use cprflow_tests::messages::{alpha, encoded};
+use cprflow_tests::messages::{alpha, beta, encoded};
 
 #[test]
 fn hostile_batches_without_end() {
@@ -47,6 +50,42 @@ fn hostile_batch_of_more_rows_than_asked_for() {
     let input = [b"alpha 100\n".as_slice(), &encoded(&alpha(100))].concat();
     let error = beside(|| ended(scan(Scan::new(&connector).batch_rows(99), &input)));
     is_over(&error, LimitKind::BatchRows, 99);
+}
+
+/// A field has room for so many bytes, and each becomes two at the most.
+#[test]
+fn hostile_text_longer_than_its_field() {
+    let connector = connector("short-field");
+    let table = connector.catalog().table("alpha").unwrap();
+    let of = |name: &str| {
+        let columns: [ArrayRef; 2] = [
+            Arc::new(StringArray::from_iter_values(["abc", name])),
+            Arc::new(Int64Array::from_iter_values([1, 2])),
+        ];
+        let batch = RecordBatch::try_new(table.schema(None).unwrap(), columns.into()).unwrap();
+        hand_on_by(Scan::new(&connector), &[("alpha", 2, encoded(&batch))])
+    };
+    assert_eq!(of("åæø").unwrap().len(), 1);
+    let error = beside(|| ended(of("abcdefg")));
+    misbehaves(&error, "a text is longer than its field can be");
+}
+
+#[test]
+fn hostile_text_longer_than_a_tenants_limit() {
+    let connector = connector("");
+    let of = |table: &str, batch: &RecordBatch, limits: Limits| {
+        let scan = Scan::new(&connector).limits(limits).tenant("roskilde");
+        hand_on_by(scan, &[(table, batch.num_rows(), encoded(batch))])
+    };
+    assert!(of("alpha", &alpha(2), Limits::new().text_bytes(4)).is_ok());
+    assert!(of("beta", &beta(2), Limits::new().text_bytes(5)).is_ok());
+    // The longest name has four bytes, and the longest text within `irregular` five.
+    for (table, batch, at_most) in [("alpha", alpha(2), 3), ("beta", beta(2), 4)] {
+        let limits = Limits::new().text_bytes(at_most);
+        let error = beside(|| ended(of(table, &batch, limits)));
+        assert_eq!(error.tenant(), Some("roskilde"));
+        is_over(error.cause(), LimitKind::TextBytes, at_most as u64);
+    }
 }
 
 #[test]

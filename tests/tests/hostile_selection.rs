@@ -51,6 +51,17 @@ fn hostile_loop_in_the_roster() {
 }
 
 #[test]
+fn hostile_loop_in_the_persons_delivered() {
+    let time = Duration::from_secs(1);
+    let connector = connector("spin-delivered");
+    let error = soon_beside(|| ended(select(&connector, limits().call(time)).unwrap().delivered()));
+    assert!(
+        matches!(error, ComponentError::Deadline { limit } if limit == time),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn hostile_roster_of_hundreds_of_megabytes() {
     let limits = Limits::new().memory(1 << 30);
     let connector = connector("huge-roster");
@@ -80,6 +91,23 @@ fn hostile_view_of_a_column_of_its_own() {
 #[test]
 fn hostile_view_with_a_mark_that_nobody_asked_for() {
     misbehaves("view-protected", "that does not belong");
+}
+
+#[test]
+fn hostile_view_of_more_columns_than_a_tenant_may_have() {
+    let connector = connector("");
+    let error = beside(|| ended(select(&connector, limits().columns(3))));
+    assert!(
+        matches!(
+            error,
+            ComponentError::Limit {
+                limit: LimitKind::Columns,
+                at_most: 3,
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(select(&connector, limits().columns(4)).is_ok());
 }
 
 #[test]
@@ -113,12 +141,8 @@ fn hostile_view_of_a_hundred_thousand_tables() {
 fn hostile_selection_of_a_tenant_who_has_a_name() {
     let connector = connector("spin-selection-push");
     let scan = Scan::new(&connector).limits(hurried()).tenant("roskilde");
-    let selected = scan
-        .policy(&Policy::default())
-        .read_selected(|| Ok(&b"x"[..]));
-    let Err(Error::Component(error)) = selected else {
-        panic!("it was selected");
-    };
+    let scan = scan.policy(&Policy::default());
+    let error = soon_beside(|| ended(scan.read_selected(|| Ok(&b"x"[..]))));
     assert_eq!(error.tenant(), Some("roskilde"));
     assert!(
         matches!(error.cause(), ComponentError::Deadline { .. }),

@@ -780,8 +780,7 @@ fn a_policy_in_words() {
     let text = ended.text();
     for expected in [
         "what social does",
-        "everybody whose current address is in municipality 0265, and whose status is 01 or 03, and who are 18 to 66 \
-         years old on the day when the delivery was produced",
+        "everybody who live in municipality 0265, and whose status is 01 or 03, and who are 18 to 66 years old on the day when the delivery was produced",
         "is replaced by a pseudonym",
         "class religion: table church",
         "church membership is seen, for: membership fees",

@@ -280,6 +280,19 @@ fn every_rule_shows_in_the_nights() {
             }));
         }
     }
+    // Half of the nights come after that day.
+    policies.push(Wanted::new(Policy {
+        day: Some("2026-03-06".to_owned()),
+        ..policies[0].policy.clone()
+    }));
+    // Events choose also whoever is not delivered.
+    policies.push(Wanted::new(Policy {
+        persons: Persons {
+            event_codes: Some(["A01", "A13", "A21", "A33"].map(str::to_owned).into()),
+            ..Persons::default()
+        },
+        ..policies[0].policy.clone()
+    }));
     let answers = |wanted: &Wanted| {
         let mut roster = BTreeSet::new();
         let answer = |extract: &Extract| {

@@ -106,8 +106,12 @@ impl source::GuestSelection for RefCell<Selection> {
     fn open_policy(
         policy: source::Policy,
         roster: Option<Vec<u8>>,
+        superseded: Option<Vec<u8>>,
     ) -> Result<source::Selection, source::Error> {
-        let selection = Selection::open_policy(policy.into(), roster.as_deref())?;
+        let mut selection = Selection::open_policy(policy.into(), roster.as_deref())?;
+        if let Some(superseded) = superseded {
+            selection.supersede(&superseded)?;
+        }
         Ok(source::Selection::new(RefCell::new(selection)))
     }
 
@@ -134,6 +138,10 @@ impl source::GuestSelection for RefCell<Selection> {
 
     fn roster(&self) -> Result<Vec<u8>, source::Error> {
         Ok(self.borrow().roster()?)
+    }
+
+    fn delivered(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow().delivered()?)
     }
 }
 

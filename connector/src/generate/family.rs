@@ -243,6 +243,13 @@ impl Member {
             .extend(before.map(|before| (before, at)));
     }
 
+    /// Leaves home for good. One in three keeps the last known address.
+    pub(super) fn leave_home(&mut self, at: Moment) {
+        if !self.key.with(38).bits().is_multiple_of(3) {
+            self.move_to(None, at);
+        }
+    }
+
     /// Replaces the civil status and remembers the one before.
     pub(super) fn set_civil(&mut self, code: &'static str, spouse: Spouse, at: Moment) {
         let since = Some(at);

@@ -218,9 +218,9 @@ impl Table {
 
     /// The events of the table that tell of church membership.
     pub fn religious_events(&self) -> &'static [&'static str] {
-        match self.record_type == EVENT {
-            true => RELIGIOUS_EVENTS,
-            false => &[],
+        match self.record_type {
+            EVENT | RECEIPT => RELIGIOUS_EVENTS,
+            _ => &[],
         }
     }
 
@@ -244,6 +244,9 @@ const FORMER_STATUS: &[&str] = &["029", "030"];
 /// The record type of events, and the column with their code.
 const EVENT: &str = "099";
 pub(crate) const EVENT_CODE: &str = "event_code";
+
+/// The receipt for a person who is subscribed to no longer, which has an event's code too.
+const RECEIPT: &str = "997";
 
 /// Events by which a person's relation to the Church of Denmark changes.
 const RELIGIOUS_EVENTS: &[&str] = &["A34", "P56"];

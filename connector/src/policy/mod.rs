@@ -56,7 +56,7 @@ pub enum LeaverRule {
 pub struct Policy {
     /// Whose records.
     pub persons: PersonFilter,
-    /// The day on which ages and protections are judged, `YYYY-MM-DD`; none for the production date.
+    /// The day on which ages are judged, `YYYY-MM-DD`; none for the production date, on which all else is.
     pub day: Option<String>,
     /// The classes of personal data that may be seen. Columns without a class always may.
     pub classes: Vec<String>,
@@ -64,7 +64,7 @@ pub struct Policy {
     pub tables: Option<Vec<String>>,
     /// For some tables the columns.
     pub columns: Vec<(String, Vec<String>)>,
-    /// For some tables the rows: a predicate, judged on the record itself.
+    /// For some tables the rows: a predicate, judged on the record with what is masked in it as null.
     pub rows: Vec<(String, String)>,
     /// Persons with protection of name and address.
     pub protection: ProtectionRule,

@@ -19,9 +19,9 @@ pub struct ViewTable {
     pub id: TableId,
     /// Its columns, in order.
     pub columns: Vec<ColumnId>,
-    /// Whether no value of a row is hidden, save where a row is masked: then it may also show what stands beyond the
-    /// known layout.
-    pub is_whole: bool,
+    /// Whether it may also show what stands beyond the known layout. Nobody knows what that tells: it is there only
+    /// where the policy hides nothing of the persons whom it is about.
+    pub has_tails: bool,
 }
 
 /// Why a table is not there.
@@ -85,13 +85,17 @@ impl View {
 impl Policy {
     /// Whether everything of everybody is there as it stands.
     fn is_open(&self) -> bool {
+        self.hides_nothing() && self.persons.is_everybody()
+    }
+
+    /// Whether everything of the persons whom it is about is there as it stands.
+    fn hides_nothing(&self) -> bool {
         class_names().all(|class| self.classes.iter().any(|allowed| allowed == class))
             && self.tables.is_none()
             && self.columns.is_empty()
             && self.rows.is_empty()
             && self.protection == ProtectionRule::Include
             && self.numbers == NumberRule::Keep
-            && self.persons.is_everybody()
     }
 
     fn allows(&self, class: &str) -> bool {
@@ -185,7 +189,7 @@ impl Policy {
             return Ok(ViewTable {
                 id,
                 columns,
-                is_whole: true,
+                has_tails: true,
             });
         };
         let listed = self.columns.iter().find(|(name, _)| name == table.name);
@@ -200,7 +204,6 @@ impl Policy {
             .iter()
             .filter(|column| self.hides_column(table, column).is_none() && is_listed(column.name));
         let mut columns: Vec<ColumnId> = fields.map(ColumnId::Field).collect();
-        let has_all_fields = columns.len() == table.columns.len();
         columns.extend(has_protected.then_some(ColumnId::Protected));
         columns.extend(
             [ColumnId::Irregular, ColumnId::Line]
@@ -213,12 +216,10 @@ impl Policy {
                 table.name
             )));
         }
-        let has_all_rows = !self.rows.iter().any(|(name, _)| name == table.name)
-            && (table.religious_events().is_empty() || self.allows_religion());
         Ok(ViewTable {
             id,
             columns,
-            is_whole: has_all_fields && has_all_rows && self.numbers == NumberRule::Keep,
+            has_tails: self.hides_nothing(),
         })
     }
 

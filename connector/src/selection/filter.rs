@@ -23,7 +23,8 @@ pub struct AgeRange {
 /// has a 001.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PersonFilter {
-    /// Persons whose current address (002) is in one of these municipalities, four digits each.
+    /// Persons who live in one of these municipalities (002), four digits each: whoever is dead or gone may still have a
+    /// last known address, which counts only where `status_codes` are given.
     pub municipality_codes: Option<Vec<String>>,
     /// Persons whose status (001) is one of these.
     pub status_codes: Option<Vec<String>>,
@@ -87,6 +88,8 @@ enum Wanted {
     Anything,
     /// One of these codes in this column of the table at that place.
     Codes(usize, &'static Column, Vec<Vec<u8>>),
+    /// A status of somebody who lives.
+    Residence(&'static Column),
     /// A birth date of that age.
     Ages(&'static Column, AgeRange),
     /// It is anything of one of these.
@@ -101,6 +104,10 @@ impl Filter {
                 Kind::Municipality,
                 codes_of("address", "municipality_code", codes)?,
             ));
+            if filter.status_codes.is_none() {
+                let (_, status) = column("person", "status")?;
+                wanted.push((Kind::Municipality, Wanted::Residence(status)));
+            }
         }
         if let Some(ages) = filter.ages {
             if ages.youngest > ages.oldest {
@@ -137,7 +144,7 @@ impl Filter {
     /// Whether records of the table at that place say something to a condition.
     pub(super) fn reads(&self, place: usize) -> bool {
         self.conditions.iter().any(|one| match &one.wanted {
-            Wanted::Anything | Wanted::Ages(..) => place == PERSON,
+            Wanted::Anything | Wanted::Residence(_) | Wanted::Ages(..) => place == PERSON,
             Wanted::Codes(table, ..) => place == *table,
             Wanted::Numbers(_) => true,
         })
@@ -156,10 +163,27 @@ impl Filter {
         }
     }
 
-    /// For every condition those of these persons who fail it.
-    pub(super) fn failing(&self, persons: &RoaringTreemap) -> Vec<(Kind, RoaringTreemap)> {
-        let failing = |one: &Condition| (one.kind, persons - &one.meeting);
-        self.conditions.iter().map(failing).collect()
+    /// The conditions, in the order in which they are named to one who leaves, and who meets each.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (Kind, &RoaringTreemap)> {
+        self.conditions.iter().map(|one| (one.kind, &one.meeting))
+    }
+
+    /// Who meets every condition.
+    pub(super) fn meeting(&self) -> RoaringTreemap {
+        let mut meeting = self.conditions.iter().map(|one| &one.meeting);
+        match (meeting.next(), meeting.next()) {
+            (Some(one), Some(other)) => meeting.fold(one & other, |all, more| all & more),
+            (Some(only), None) => only.clone(),
+            (None, _) => RoaringTreemap::new(),
+        }
+    }
+
+    /// Adds who meets the conditions of the same filter elsewhere: of each by itself, because a person's records may
+    /// be there and here.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
+            own.meeting |= &other.meeting;
+        }
     }
 
     /// Who meets every condition; it is forgotten by that.
@@ -184,6 +208,10 @@ impl Wanted {
                 let code = record.get(column.start()..column.end());
                 *table == place && code.is_some_and(|code| codes.iter().any(|one| one == code))
             }
+            Self::Residence(column) => {
+                let status = record.get(column.start()..column.end());
+                place == PERSON && status.is_some_and(is_of_resident)
+            }
             Self::Ages(column, range) => {
                 let birth = || record.get(column.start()..column.end());
                 place == PERSON
@@ -197,6 +225,11 @@ impl Wanted {
             Self::Numbers(numbers) => numbers.contains(person),
         }
     }
+}
+
+/// Whether a status is of somebody whose number is valid, and who is neither dead nor gone.
+fn is_of_resident(status: &[u8]) -> bool {
+    status.iter().all(u8::is_ascii_digit) && status < b"30".as_slice()
 }
 
 /// The age in whole years of who was born on that date; none where it is no date.
@@ -258,6 +291,16 @@ fn numbers(numbers: Vec<String>) -> Result<RoaringTreemap, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statuses_of_residents() {
+        for status in ["01", "03", "05", "07", "20"] {
+            assert!(is_of_resident(status.as_bytes()), "{status}");
+        }
+        for status in ["30", "50", "60", "70", "80", "90", "99", "  ", "1 ", " 1"] {
+            assert!(!is_of_resident(status.as_bytes()), "{status}");
+        }
+    }
 
     #[test]
     fn ages_in_whole_years() {

@@ -2,9 +2,10 @@
 
 use roaring::RoaringTreemap;
 
-use super::filter::Kind;
-use crate::layout;
+use super::filter::{Filter, Kind};
+use super::protection::column;
 use crate::layout::Column;
+use crate::tally::PERSON;
 
 /// Persons who have left, by the reason.
 #[derive(Clone, Default)]
@@ -27,34 +28,35 @@ const STATUSES: [(&[u8], &str); 6] = [
 const PROTECTED: &str = "protected";
 
 impl Leavers {
-    /// Gives each of these persons a reason, the first that fits: a status that ends it, for who fails the filter;
-    /// the protection that keeps persons out; the first condition that fails.
+    /// Gives each of these persons a reason, the first that fits: a status that ends it, for who fails the filter and
+    /// is not kept out by protection alone; the protection that keeps persons out; the first condition that fails.
     pub(super) fn new(
         all: RoaringTreemap,
-        failing: &[(Kind, RoaringTreemap)],
-        statuses: Statuses,
-        protected: Option<&RoaringTreemap>,
+        statuses: &Statuses,
+        kept_out: &RoaringTreemap,
+        protected: Option<[&RoaringTreemap; 2]>,
+        filter: &Filter,
     ) -> Self {
         let mut left = all.clone();
         let mut by_reason = Vec::new();
-        let mut give = |reason, persons: RoaringTreemap| {
-            let given = &left & persons;
+        let mut give = |reason, choose: &dyn Fn(&RoaringTreemap) -> RoaringTreemap| {
+            let given = choose(&left);
             left -= &given;
             if !given.is_empty() {
                 by_reason.push((reason, given));
             }
         };
-        let mut fail = RoaringTreemap::new();
-        for (_, persons) in failing {
-            fail |= persons;
+        for ((_, reason), persons) in STATUSES.into_iter().zip(&statuses.0) {
+            give(reason, &|left| {
+                let mut given = left & persons;
+                given -= kept_out;
+                given
+            });
         }
-        for ((_, reason), persons) in STATUSES.into_iter().zip(statuses.0) {
-            give(reason, persons & &fail);
+        for protected in protected.into_iter().flatten() {
+            give(PROTECTED, &|left| left & protected);
         }
-        if let Some(protected) = protected {
-            give(PROTECTED, protected.clone());
-        }
-        for (kind, persons) in failing {
+        for (kind, meeting) in filter.conditions() {
             let reason = match kind {
                 Kind::Municipality => "moved",
                 Kind::Age => "age",
@@ -62,7 +64,7 @@ impl Leavers {
                 Kind::Event => "event",
                 Kind::Number => "not-listed",
             };
-            give(reason, persons.clone());
+            give(reason, &|left| left - meeting);
         }
         Self { all, by_reason }
     }
@@ -78,40 +80,29 @@ impl Leavers {
         let found = reasons.find(|(_, persons)| persons.contains(person));
         found.map(|(reason, _)| *reason)
     }
-
-    /// Adds others, whose reasons count where there was none.
-    pub(super) fn add(&mut self, other: &Self) {
-        for (reason, persons) in &other.by_reason {
-            let new = persons - &self.all;
-            self.by_reason.push((reason, new));
-        }
-        self.all |= &other.all;
-    }
-
-    /// Takes those out who are there after all.
-    pub(super) fn remove(&mut self, persons: &RoaringTreemap) {
-        self.all -= persons;
-        for (_, left) in &mut self.by_reason {
-            *left -= persons;
-        }
-    }
 }
 
 /// Persons by the status of their 001, where that can be the reason to leave; in the order of [`STATUSES`].
 #[derive(Default)]
 pub(super) struct Statuses([RoaringTreemap; STATUSES.len()]);
 
+const STATUS: &Column = column(PERSON, "status");
+
 impl Statuses {
     /// Takes note of a 001.
     pub(super) fn see(&mut self, person: u64, record: &[u8]) {
-        let column = layout::by_name("person").and_then(|table| table.column("status"));
-        let range = column.map(|column: &Column| column.start()..column.end());
-        let status = range.and_then(|range| record.get(range));
+        let status = record.get(STATUS.start()..STATUS.end());
         let known = STATUSES.iter().zip(&mut self.0);
         for ((code, _), persons) in known {
             if status == Some(*code) {
                 persons.insert(person);
             }
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (persons, others) in self.0.iter_mut().zip(&other.0) {
+            *persons |= others;
         }
     }
 }

@@ -7,6 +7,7 @@
 mod filter;
 mod leavers;
 mod protection;
+mod renumbered;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::tally::{Class, PERSON, START, TypeSet, classify, pnr_number};
 use filter::Filter;
 use leavers::Statuses;
 use protection::Protections;
+use renumbered::Renumbered;
 
 /// The persons whom a filter, or a policy, chooses from an extract.
 pub struct Selection {
@@ -45,13 +47,25 @@ pub struct Selection {
 struct ByPolicy {
     policy: Policy,
     rules: Arc<Rules>,
-    /// The day on which ages and protections are judged, if it is known.
+    /// The day on which ages are judged, if it is known: the policy may name one.
     day: Option<i32>,
+    statuses: Statuses,
+    facts: Arc<Facts>,
+}
+
+/// What the extract and the roster say of persons, whatever the policy asks.
+#[derive(Clone, Default)]
+struct Facts {
+    /// The day on which the extract was produced, if it is known. Protections are judged on it: the extract says how
+    /// things were on no other.
+    produced: Option<i32>,
     /// Persons with a 001.
     delivered: RoaringTreemap,
     protections: Protections,
-    statuses: Statuses,
+    renumbered: Renumbered,
     roster: RoaringTreemap,
+    /// Persons of whom a later extract has told: what this one says of them is past.
+    superseded: RoaringTreemap,
 }
 
 /// How many persons a pass has chosen.
@@ -76,11 +90,10 @@ pub(crate) struct Chosen {
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) day: Option<i32>,
-    delivered: RoaringTreemap,
-    protected: RoaringTreemap,
+    facts: Arc<Facts>,
+    /// Numbers that others have taken the place of, whose persons are protected by those.
+    protected_by_another: RoaringTreemap,
     pub(crate) leavers: Leavers,
-    roster: RoaringTreemap,
 }
 
 impl fmt::Debug for Selection {
@@ -95,10 +108,24 @@ impl fmt::Debug for Selection {
 
 impl Scope {
     /// Whether a person has protection of name and address, or must be taken for one who has: whose 001 is not here
-    /// may have one that is not here either.
+    /// may have one that is not here either, and whoever has another number now has it by that.
     #[inline]
     pub(crate) fn is_protected(&self, person: u64) -> bool {
-        self.protected.contains(person) || !self.delivered.contains(person)
+        self.facts.is_protected(person) || self.protected_by_another.contains(person)
+    }
+
+    /// The day on which the extract was produced, if it is known.
+    pub(crate) fn produced(&self) -> Option<i32> {
+        self.facts.produced
+    }
+}
+
+impl Facts {
+    #[inline]
+    fn is_protected(&self, person: u64) -> bool {
+        self.protections.of_persons().contains(person)
+            || !self.delivered.contains(person)
+            || self.superseded.contains(person)
     }
 }
 
@@ -119,13 +146,30 @@ impl Selection {
         let by_policy = ByPolicy {
             day: rules.day,
             rules: Arc::new(rules),
-            delivered: RoaringTreemap::new(),
-            protections: Protections::default(),
             statuses: Statuses::default(),
-            roster,
+            facts: Arc::new(Facts {
+                roster,
+                ..Facts::default()
+            }),
             policy,
         };
         Ok(Self::new(filter, Some(by_policy)))
+    }
+
+    /// Persons whom later extracts have delivered, as their [`delivered`](Self::delivered) said: they are not chosen,
+    /// not told to have left, and stay on the roster as they were.
+    pub fn supersede(&mut self, delivered: &[u8]) -> Result<(), Error> {
+        let superseded = roster::read_delivered(delivered)?;
+        let Some(by_policy) = &mut self.by_policy else {
+            return Err(no_policy());
+        };
+        if self.chosen.is_some() {
+            return Err(Error::Misuse(
+                "supersede after finish: the selection is made",
+            ));
+        }
+        Arc::make_mut(&mut by_policy.facts).superseded |= superseded;
+        Ok(())
     }
 
     fn new(filter: Filter, by_policy: Option<ByPolicy>) -> Self {
@@ -179,32 +223,31 @@ impl Selection {
                     .to_owned(),
             ));
         }
-        let (chosen, selected) = by_policy.finish(&mut self.filter);
+        let (chosen, selected) = by_policy.judge(&self.filter);
         self.chosen = Some(chosen);
         Ok(selected)
     }
 
-    /// Adds the persons of another finished selection, made by the same policy or both by a filter alone.
+    /// Adds another finished selection.
+    ///
+    /// By a filter alone, whatever filter, it is everybody whom either has chosen. By one policy, it is as if one pass
+    /// had seen both extracts: so they may be parts of one, each with its start record, and in any order.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        let policy = |selection: &Self| selection.by_policy.as_ref().map(|by| by.policy.clone());
-        let is_same = policy(self) == policy(other);
-        let (Some(chosen), Some(other)) = (&mut self.chosen, &other.chosen) else {
+        let (Some(chosen), Some(others)) = (&mut self.chosen, &other.chosen) else {
             return Err(UNFINISHED);
         };
-        if !is_same {
-            return Err(Error::InvalidRequest(
-                "selections by different policies cannot be merged".to_owned(),
-            ));
-        }
-        *Arc::make_mut(&mut chosen.persons) |= &*other.persons;
-        if let (Some(scope), Some(other)) = (&mut chosen.scope, &other.scope) {
-            let scope = Arc::make_mut(scope);
-            scope.merge(other);
-            if scope.rules.protection == ProtectionRule::Drop {
-                // Who is protected by either is not there.
-                *Arc::make_mut(&mut chosen.persons) -= &scope.protected;
+        match (&mut self.by_policy, &other.by_policy) {
+            (None, None) => *Arc::make_mut(&mut chosen.persons) |= &*others.persons,
+            (Some(by_policy), Some(other_policy)) if by_policy.policy == other_policy.policy => {
+                by_policy.merge(other_policy)?;
+                self.filter.merge(&other.filter);
+                *chosen = by_policy.judge(&self.filter).0;
             }
-            scope.leavers.remove(&chosen.persons);
+            _ => {
+                return Err(Error::InvalidRequest(
+                    "selections by different policies cannot be merged".to_owned(),
+                ));
+            }
         }
         Ok(())
     }
@@ -212,13 +255,16 @@ impl Selection {
     /// Who is in scope after this extract, as bytes for the next one's [`open_policy`](Self::open_policy).
     pub fn roster(&self) -> Result<Vec<u8>, Error> {
         let chosen = self.chosen()?;
-        let Some(scope) = &chosen.scope else {
-            return Err(Error::InvalidRequest(
-                "only a selection by a policy has a roster".to_owned(),
-            ));
-        };
-        let stay = &scope.roster - scope.leavers.all();
+        let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
+        let stay = &scope.facts.roster - scope.leavers.all();
         roster::write(&(stay | &*chosen.persons))
+    }
+
+    /// Everybody with a 001 in this extract, as bytes for [`supersede`](Self::supersede) of one that comes before it
+    /// and later is read.
+    pub fn delivered(&self) -> Result<Vec<u8>, Error> {
+        let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
+        roster::write(&scope.facts.delivered)
     }
 
     /// The chosen persons, and what is known of them.
@@ -243,10 +289,8 @@ impl Selection {
             if let Some(by_policy) = &mut self.by_policy
                 && is_first
                 && place == START
-                && by_policy.day.is_none()
             {
-                let start = grammar::start_record(record);
-                by_policy.day = start.and_then(|start| start.production_date);
+                by_policy.begin(record);
             }
             if !layout::tables()
                 .get(place)
@@ -270,49 +314,88 @@ impl Selection {
 /// Ten zeros are nobody.
 const NOBODY: u64 = 0;
 
+fn no_policy() -> Error {
+    Error::InvalidRequest("only a selection by a policy has rosters".to_owned())
+}
+
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
 impl ByPolicy {
+    /// Takes note of the start record.
+    fn begin(&mut self, record: &[u8]) {
+        let start = grammar::start_record(record);
+        let produced = start.and_then(|start| start.production_date);
+        Arc::make_mut(&mut self.facts).produced = produced;
+        self.day = self.day.or(produced);
+    }
+
     fn see(&mut self, place: usize, person: u64, record: &[u8]) {
+        let facts = Arc::make_mut(&mut self.facts);
         if place == PERSON {
-            self.delivered.insert(person);
-            if self.roster.contains(person) {
-                self.statuses.see(person, record);
-            }
+            facts.delivered.insert(person);
+            facts.renumbered.see(person, record);
+            self.statuses.see(person, record);
         } else if place == protection::TABLE {
-            self.protections.see(person, record, self.day);
+            facts.protections.see(person, record, facts.produced);
         }
     }
 
-    fn finish(&mut self, filter: &mut Filter) -> (Chosen, Selected) {
-        let delivered = std::mem::take(&mut self.delivered);
-        let roster = std::mem::take(&mut self.roster);
-        let protected = self.protections.take();
-        let old = &roster & &delivered;
-        // Whoever leaves must be told why, which takes all that the filter knows.
-        let failing = filter.failing(&old);
-        let mut persons = filter.finish();
+    /// Adds what another pass by the same policy has seen.
+    fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        if self.facts.produced != other.facts.produced {
+            return Err(Error::InvalidRequest(
+                "selections by a policy can be merged where the extracts were produced on the same day: protections \
+                 are judged on it"
+                    .to_owned(),
+            ));
+        }
+        self.statuses.merge(&other.statuses);
+        let facts = Arc::make_mut(&mut self.facts);
+        facts.delivered |= &other.facts.delivered;
+        facts.protections.merge(&other.facts.protections);
+        facts.renumbered.merge(&other.facts.renumbered);
+        facts.roster |= &other.facts.roster;
+        facts.superseded |= &other.facts.superseded;
+        Ok(())
+    }
+
+    /// Whom the policy chooses by all that was seen, and who leaves.
+    fn judge(&self, filter: &Filter) -> (Chosen, Selected) {
+        let facts = &*self.facts;
+        let protected = facts.protections.of_persons();
+        let by_another = facts
+            .renumbered
+            .where_valid(|valid| facts.is_protected(valid));
+        let mut persons = filter.meeting();
+        persons -= &facts.superseded;
+        let mut kept_out = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
-            persons -= &protected;
-            persons &= &delivered;
+            persons &= &facts.delivered;
+            kept_out = &persons & protected;
+            kept_out |= &persons & &by_another;
+            persons -= &kept_out;
         }
-        let left = old - &persons;
-        let reasons = std::mem::take(&mut self.statuses);
-        let protected_ones = is_dropped.then_some(&protected);
-        let leavers = Leavers::new(left, &failing, reasons, protected_ones);
+        let mut left = &facts.roster & &facts.delivered;
+        left -= &persons;
+        left -= &facts.superseded;
+        let leavers = Leavers::new(
+            left,
+            &self.statuses,
+            &kept_out,
+            is_dropped.then_some([protected, &by_another]),
+            filter,
+        );
         let selected = Selected {
             persons: persons.len(),
-            entered: persons.difference_len(&roster),
+            entered: persons.difference_len(&facts.roster),
             left: leavers.all().len(),
         };
         let scope = Scope {
             rules: self.rules.clone(),
-            day: self.day,
-            delivered,
-            protected,
+            facts: self.facts.clone(),
+            protected_by_another: by_another,
             leavers,
-            roster,
         };
         let chosen = Chosen {
             persons: Arc::new(persons),
@@ -323,14 +406,6 @@ impl ByPolicy {
 }
 
 impl Scope {
-    fn merge(&mut self, other: &Self) {
-        self.day = self.day.or(other.day);
-        self.delivered |= &other.delivered;
-        self.protected |= &other.protected;
-        self.roster |= &other.roster;
-        self.leavers.add(&other.leavers);
-    }
-
     /// Whether rows of this person are among those of a scan, beside the chosen ones': leavers come once more where
     /// the policy says so, save those whom protection keeps out.
     pub(crate) fn comes_once_more(&self, person: u64) -> bool {

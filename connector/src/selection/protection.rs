@@ -12,12 +12,12 @@ pub(super) const TABLE: usize = place_of("004");
 /// The type of a protection of name and address.
 const NAME_AND_ADDRESS: &[u8] = b"0001";
 
-const TYPE: &Column = column("protection_type");
-const START: &Column = column("start_date");
-const DELETION: &Column = column("deletion_date");
+const TYPE: &Column = column(TABLE, "protection_type");
+const START: &Column = column(TABLE, "start_date");
+const DELETION: &Column = column(TABLE, "deletion_date");
 
 /// The persons with a protection of name and address in force.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Protections {
     protected: RoaringTreemap,
 }
@@ -30,8 +30,13 @@ impl Protections {
         }
     }
 
-    pub(super) fn take(&mut self) -> RoaringTreemap {
-        std::mem::take(&mut self.protected)
+    /// Whoever has one.
+    pub(super) fn of_persons(&self) -> &RoaringTreemap {
+        &self.protected
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.protected |= &other.protected;
     }
 }
 
@@ -57,8 +62,9 @@ fn field<'a>(record: &'a [u8], column: &Column) -> &'a [u8] {
     record.get(column.start()..column.end()).unwrap_or_default()
 }
 
-const fn column(name: &str) -> &'static Column {
-    let columns = layout::tables()[TABLE].columns;
+/// The column of the table at that place.
+pub(super) const fn column(table: usize, name: &str) -> &'static Column {
+    let columns = layout::tables()[table].columns;
     let mut i = 0;
     while !same(columns[i].name, name) {
         i += 1;
@@ -91,7 +97,7 @@ mod tests {
         let day = day.map(|day| grammar::date(day.as_bytes()).unwrap());
         let mut protections = Protections::default();
         protections.see(1, format!("0040101010101{fields}").as_bytes(), day);
-        !protections.take().is_empty()
+        !protections.of_persons().is_empty()
     }
 
     #[test]

@@ -30,41 +30,53 @@ pub(super) fn write(persons: &RoaringTreemap) -> Result<Vec<u8>, Error> {
 
 /// The persons of a roster. One that cannot be read is an error: a guess would lose those who leave.
 pub(super) fn read(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
+    persons(bytes).map_err(|why| {
+        Error::InvalidRequest(format!(
+            "the roster of persons who were in scope cannot be read: {why}. Take it from a backup, or begin with none \
+             and deliver everybody anew: who left meanwhile is not told"
+        ))
+    })
+}
+
+/// The persons whom another extract has delivered, in the same form. A guess would bring back who has left.
+pub(super) fn read_delivered(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
+    persons(bytes).map_err(|why| {
+        Error::InvalidRequest(format!(
+            "the list of persons whom a later extract has delivered cannot be read: {why}. Take it from a backup, or \
+             leave this extract out: what came after it tells more"
+        ))
+    })
+}
+
+fn persons(bytes: &[u8]) -> Result<RoaringTreemap, String> {
     let rest = bytes
         .strip_prefix(MAGIC)
-        .ok_or_else(|| unreadable("it does not begin like one"))?;
-    let (version, rest) = rest
-        .split_first_chunk::<4>()
-        .ok_or_else(|| unreadable("it is cut off"))?;
+        .ok_or("it does not begin like one")?;
+    let (version, rest) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;
     let version = u32::from_le_bytes(*version);
     if version != VERSION {
-        return Err(unreadable(&format!(
+        return Err(format!(
             "it is of version {version}, and this is version {VERSION}"
-        )));
+        ));
     }
     let parts = rest.split_first_chunk::<8>();
     let parts = parts.and_then(|(count, rest)| Some((count, rest.split_first_chunk::<8>()?)));
-    let (count, (sum, mut body)) = parts.ok_or_else(|| unreadable("it is cut off"))?;
+    let (count, (sum, mut body)) = parts.ok_or(CUT_OFF)?;
     if check_sum(body) != u64::from_le_bytes(*sum) {
-        return Err(unreadable("it is damaged or cut off"));
+        return Err("it is damaged or cut off".to_owned());
     }
-    let persons = RoaringTreemap::deserialize_from(&mut body)
-        .map_err(|_| unreadable("it holds no list of persons"))?;
+    let persons =
+        RoaringTreemap::deserialize_from(&mut body).map_err(|_| "it holds no list of persons")?;
     let is_sound = body.is_empty()
         && persons.len() == u64::from_le_bytes(*count)
         && persons.max().is_none_or(|largest| largest <= LARGEST);
     match is_sound {
         true => Ok(persons),
-        false => Err(unreadable("it contradicts itself")),
+        false => Err("it contradicts itself".to_owned()),
     }
 }
 
-fn unreadable(why: &str) -> Error {
-    Error::InvalidRequest(format!(
-        "the roster of persons who were in scope cannot be read: {why}. Take it from a backup, or begin with none \
-         and deliver everybody anew: who left meanwhile is not told"
-    ))
-}
+const CUT_OFF: &str = "it is cut off";
 
 /// FNV-1a: against accidents, not against forgery.
 fn check_sum(bytes: &[u8]) -> u64 {
@@ -96,6 +108,10 @@ mod tests {
             damaged[place] ^= 0x10;
             refused(&damaged);
         }
+        let of_delivered = read_delivered(&whole[1..]);
+        assert!(
+            matches!(of_delivered, Err(Error::InvalidRequest(what)) if what.contains("later extract"))
+        );
         refused(&[&whole[..], b"more"].concat());
         let mut newer = whole.clone();
         newer[8] = 2;

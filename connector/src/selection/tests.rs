@@ -190,6 +190,121 @@ fn selections_merge() {
     ));
 }
 
+/// Everything that two selections say: whom they choose, who leaves and why, who is protected, and the roster.
+fn told(selection: &Selection, extract: &str) -> (Vec<String>, Vec<String>, Vec<u8>) {
+    let mut rows = Vec::new();
+    for (table, batch) in scan(selection, extract, &ScanOptions::default()) {
+        rows.push(format!("{table} {:?}", batch.columns()));
+    }
+    (rows, left(selection, extract), selection.roster().unwrap())
+}
+
+/// One extract in parts, each with its start record: a person's records may be in several of them.
+#[test]
+fn parts_of_an_extract_merge_to_the_whole_in_any_order() {
+    let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let whole = "00000000000001109012026061520260614\n\
+        0010101010010          01000000000000 K1990-01-01\n\
+        0010101010029          90000000000000 K1990-01-01\n\
+        0010101010037          01000000000000 K1950-01-01\n\
+        0010101010045          01000000000000 K1990-01-01\n\
+        0010101010061          01000000000000 K1990-01-01\n\
+        0010101010088          01000000000000 K1990-01-01\n\
+        002010101001007060000\n\
+        002010101002908510000\n\
+        002010101003708510000\n\
+        002010101004508510000\n\
+        002010101006108510000\n\
+        002010101008808510000\n\
+        00401010100450001\n\
+        00401010100610001          2026-06-15\n\
+        0080101010061Somebody\n\
+        0080101010045Somebody\n\
+        0990101010088202606141200A01\n";
+    let start = &whole[..36];
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        for leavers in [LeaverRule::Notice, LeaverRule::Last] {
+            let mut policy = in_0851(protection);
+            policy.leavers = leavers;
+            policy.persons.ages = Some(AgeRange {
+                youngest: 18,
+                oldest: 66,
+            });
+            let expected = told(&choose(&policy, Some(&roster), whole).0, whole);
+            assert_eq!(
+                expected.1.len(),
+                if protection == ProtectionRule::Drop {
+                    4
+                } else {
+                    3
+                }
+            );
+            // The persons' 001 here, everything else there, and the same by threes.
+            let lines: Vec<&str> = whole.split_inclusive('\n').skip(1).collect();
+            let of = |belongs: &dyn Fn(usize) -> bool| {
+                let lines = lines.iter().enumerate();
+                let own = lines.filter(|(place, _)| belongs(*place));
+                let part = own.map(|(_, line)| *line).collect::<String>();
+                choose(&policy, Some(&roster), &format!("{start}{part}")).0
+            };
+            for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+                for part_of in [
+                    &(|place: usize| place / 6) as &dyn Fn(usize) -> usize,
+                    &|place: usize| place % 3,
+                ] {
+                    let mut parts = order
+                        .map(|part| of(&|place| part_of(place) == part))
+                        .into_iter();
+                    let mut merged = parts.next().unwrap();
+                    for part in parts {
+                        merged.merge(&part).unwrap();
+                    }
+                    assert!(told(&merged, whole) == expected, "{protection:?} {order:?}");
+                }
+            }
+        }
+    }
+}
+
+/// Protections are judged by each pass on the day of its extract, and one of another day would mix the two.
+#[test]
+fn extracts_of_two_days_do_not_merge() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let mut one = choose(&policy, None, FIRST).0;
+    let other = choose(&policy, None, SECOND).0;
+    assert!(
+        matches!(one.merge(&other), Err(Error::InvalidRequest(what)) if what.contains("same day"))
+    );
+    let unfinished = Selection::open_policy(policy, None).unwrap();
+    assert!(matches!(one.merge(&unfinished), Err(Error::Misuse(_))));
+}
+
+/// A host that keeps rosters of several extracts joins them by selections that have seen nothing.
+#[test]
+fn rosters_merge() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let of = |extract: &str| choose(&policy, None, extract).0.roster().unwrap();
+    let (first, second) = (of(FIRST), of(SECOND));
+    let empty = |roster: &[u8]| choose(&policy, Some(roster), "").0;
+    let mut joined = empty(&first);
+    joined.merge(&empty(&second)).unwrap();
+    let mut again = empty(&second);
+    again.merge(&empty(&first)).unwrap();
+    assert_eq!(joined.roster().unwrap(), again.roster().unwrap());
+    let everybody = [FIRST, &SECOND[36..]].concat();
+    assert_eq!(
+        joined.roster().unwrap(),
+        of(&everybody.replace(" 90", " 01"))
+    );
+}
+
 #[test]
 fn misuse_and_misfits_are_typed() {
     let mut open = Selection::open(PersonFilter::default()).unwrap();
@@ -346,6 +461,119 @@ fn who_leaves_is_told_and_who_is_not_delivered_stays() {
         .as_primitive::<Date32Type>()
         .value(0);
     assert_eq!(Some(date), grammar::date(b"2026-06-16"));
+}
+
+/// Whoever is dead or gone may have an address that was the last, and lives nowhere.
+#[test]
+fn a_last_known_address_is_no_residence() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+    let extract = "00000000000001109012026061520260614\n\
+        0010101010010          90000000000000 K1990-01-01\n\
+        002010101001008510000\n\
+        002010101002908510000\n\
+        0010101010029          80000000000000 K1990-01-01\n\
+        0010101010037          20000000000000 K1990-01-01\n\
+        002010101003708510000\n\
+        0010101010045            000000000000 K1990-01-01\n\
+        002010101004508510000\n\
+        002010101005308510000\n";
+    let (selection, selected) = choose(&policy, Some(&roster), extract);
+    assert_eq!((selected.persons, selected.left), (1, 3));
+    assert_eq!(
+        left(&selection, extract),
+        [
+            "0101010010 dead",
+            "0101010029 emigrated",
+            "0101010045 moved"
+        ]
+    );
+    // Whoever asks for the dead gets them where their last address was.
+    let with_status = Policy {
+        persons: PersonFilter {
+            status_codes: codes(&["01", "90"]),
+            ..policy.persons.clone()
+        },
+        ..policy
+    };
+    let (selection, _) = choose(&with_status, None, extract);
+    assert_eq!(lines_of(&selection, extract), [2, 3]);
+    // A filter alone keeps to the same.
+    let by_filter = Selection::open(in_0851(ProtectionRule::Mask).persons).unwrap();
+    let (selection, _) = finish(by_filter, extract);
+    assert_eq!(lines_of(&selection, extract), [6, 7]);
+}
+
+/// An extract that comes late says how things were of persons of whom a later one has told.
+#[test]
+fn whom_a_later_extract_has_delivered_a_late_one_does_not_bring_back() {
+    // The first comes after the second, which has no 001 of 0101010045 and 0101010053, and has 0101010061 besides.
+    let second = &SECOND.replace("0010101010045 ", "0010101010088 ");
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = in_0851(protection);
+        let (newer, _) = choose(&policy, None, second);
+        let (roster, delivered) = (newer.roster().unwrap(), newer.delivered().unwrap());
+        let late = |extract: &str| {
+            let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+            late.supersede(&delivered).unwrap();
+            finish(late, extract)
+        };
+        let (selection, selected) = late(FIRST);
+        assert_eq!(
+            (selected.persons, selected.entered, selected.left),
+            (2, 2, 0)
+        );
+        assert_eq!(lines_of(&selection, FIRST), [8, 9, 10, 11]);
+        // What it delivers is all that it has.
+        let (all, _) = choose(&Policy::open(), None, FIRST);
+        assert!(selection.delivered().unwrap() == all.roster().unwrap());
+        // Whoever is on the roster stays there, and is not told to have moved before having come.
+        let away = FIRST.replace("8510000", "7060000");
+        let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+        let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+        late.supersede(&delivered).unwrap();
+        let (selection, _) = finish(late, &away);
+        assert_eq!(
+            left(&selection, &away),
+            ["0101010045 moved", "0101010053 moved"]
+        );
+        let others = roster::read(&selection.roster().unwrap()).unwrap();
+        assert!(others == [101_010_010, 101_010_029, 101_010_037].into());
+    }
+    // As a relative, such a person is masked.
+    let with_spouse = format!(
+        "{FIRST}0120101010045G0101010010           Bodil\n0120101010045G0101010053           Clara\n"
+    );
+    let mut policy = in_0851(ProtectionRule::Mask);
+    policy.tables = Some(vec!["civil_status".to_owned()]);
+    let newer = choose(&policy, None, second).0.delivered().unwrap();
+    let mut late = Selection::open_policy(policy.clone(), None).unwrap();
+    late.supersede(&newer).unwrap();
+    let (late, _) = finish(late, &with_spouse);
+    let in_order = choose(&policy, None, &with_spouse).0;
+    let names = |selection: &Selection| {
+        let batches = scan(selection, &with_spouse, &ScanOptions::default());
+        let (_, batch) = batches.into_iter().next().unwrap();
+        let names = batch.column_by_name("spouse_name").unwrap();
+        let names = names.as_string::<i32>().iter();
+        names
+            .map(|name| name.map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(names(&in_order), [name("Bodil"), name("Clara")]);
+    assert_eq!(names(&late), [None, name("Clara")]);
+    let mut open = Selection::open(PersonFilter::default()).unwrap();
+    assert!(matches!(
+        open.supersede(&newer),
+        Err(Error::InvalidRequest(_))
+    ));
+    open.finish().unwrap();
+    assert!(matches!(open.delivered(), Err(Error::InvalidRequest(_))));
 }
 
 #[test]

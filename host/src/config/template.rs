@@ -134,6 +134,8 @@ accept = []
 # total_seconds = 7200
 # output_mb = 1048576
 # rows = 4294967296
+# columns = 512
+# text_bytes = 131072
 "#;
 
 #[cfg(test)]

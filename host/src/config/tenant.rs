@@ -317,9 +317,12 @@ fn limits(mut keys: Keys) -> Result<TenantLimits, String> {
     let total = keys.count("total_seconds")?;
     let output = keys.count("output_mb")?;
     let rows = keys.count("rows")?;
+    let columns = keys.count("columns")?;
+    let text_bytes = keys.count("text_bytes")?;
     keys.done()?;
     // Whoever writes a larger number means no limit, and gets as much as there can be of one.
     let bytes = |megabytes: u64| megabytes.min(1 << 24) << 20;
+    let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     Ok(TenantLimits {
         memory: memory.map_or(Ok(defaults.memory), |megabytes| match megabytes {
             16..=4096 => Ok(usize::try_from(bytes(megabytes)).unwrap_or(defaults.memory)),
@@ -333,6 +336,8 @@ fn limits(mut keys: Keys) -> Result<TenantLimits, String> {
         }),
         output: output.map_or(defaults.output, bytes),
         rows: rows.unwrap_or(defaults.rows),
+        columns: columns.map_or(defaults.columns, size),
+        text_bytes: text_bytes.map_or(defaults.text_bytes, size),
     })
 }
 
@@ -411,6 +416,8 @@ mod tests {
             total_seconds = 60
             output_mb = 10
             rows = 1000
+            columns = 60
+            text_bytes = 4096
             "#,
         )
         .unwrap();
@@ -447,6 +454,8 @@ mod tests {
         assert_eq!(tenant.limits.memory, 64 << 20);
         assert_eq!(tenant.limits.call, Duration::from_millis(100));
         assert_eq!((tenant.limits.output, tenant.limits.rows), (10 << 20, 1000));
+        let widths = (tenant.limits.columns, tenant.limits.text_bytes);
+        assert_eq!(widths, (60, 4096));
         assert_eq!(configuration.stores[0].tenants_of("a").count(), 1);
         assert!(
             configuration

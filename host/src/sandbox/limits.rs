@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use wasmtime::ResourceLimiter;
 
+use crate::catalog::MAX_COLUMNS;
+use crate::error::ComponentError;
+
 /// What a scan may use at the most. Every limit is finite and set before the component's first instruction.
 ///
 /// ```
@@ -22,6 +25,8 @@ pub struct Limits {
     pub(crate) answer_bytes: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) batch_rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) text_bytes: usize,
     pub(crate) empty_batches: u32,
     pub(crate) output_rows: u64,
     pub(crate) output_bytes: u64,
@@ -39,6 +44,8 @@ impl Limits {
             answer_bytes: 4 << 20,
             batch_bytes: 128 << 20,
             batch_rows: 1 << 20,
+            columns: MAX_COLUMNS,
+            text_bytes: 128 << 10,
             empty_batches: 16,
             output_rows: 1 << 32,
             output_bytes: 1 << 40,
@@ -88,6 +95,19 @@ impl Limits {
         self
     }
 
+    /// Columns of a table, 512 by default: the widest of cprflow's own has some fifty.
+    pub const fn columns(mut self, columns: usize) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Bytes of a text, in UTF-8. No column's text is longer than its field can be; what is beside the columns (a line
+    /// as it stands, what did not fit a column) can be as long as a record, which the default of 128 KiB has room for.
+    pub const fn text_bytes(mut self, bytes: usize) -> Self {
+        self.text_bytes = bytes;
+        self
+    }
+
     /// Batches without a row, one after the other. There is no use for any; the default is 16.
     pub const fn empty_batches(mut self, batches: u32) -> Self {
         self.empty_batches = batches;
@@ -120,6 +140,19 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Refuses a table that is too wide.
+    pub(crate) fn check_columns(&self, columns: usize) -> Result<(), ComponentError> {
+        if columns <= self.columns {
+            return Ok(());
+        }
+        Err(ComponentError::Limit {
+            limit: LimitKind::Columns,
+            at_most: self.columns as u64,
+        })
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::new()
@@ -149,8 +182,10 @@ pub enum LimitKind {
     Handles,
     /// Tables of its catalog.
     Tables,
-    /// Columns of a table of its catalog.
+    /// Columns of a table of its catalog; [`Limits::columns`].
     Columns,
+    /// [`Limits::text_bytes`].
+    TextBytes,
     /// Findings of a summary.
     Findings,
     /// Core instances, memories or tables of function references.
@@ -169,6 +204,7 @@ impl fmt::Display for LimitKind {
             Self::Handles => "handles of resources",
             Self::Tables => "tables in its catalog",
             Self::Columns => "columns in a table",
+            Self::TextBytes => "bytes in a text",
             Self::Findings => "findings in a summary",
             Self::CoreObjects => "core instances, memories or tables",
         })

@@ -60,6 +60,11 @@ impl Output {
         }
     }
 
+    /// The limits that it is held against.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Rows so far.
     pub(crate) fn rows(&self) -> u64 {
         self.rows

@@ -176,7 +176,16 @@ fn alpha() -> Table {
         cpr_title: "Alfa".to_owned(),
         description: "A table.".to_owned(),
         columns: vec![
-            column("name", DataType::Utf8),
+            Column {
+                field: attack("short-field").then(|| Field {
+                    cpr_name: "NAVN".to_owned(),
+                    position: 4,
+                    length: 3,
+                    kind: "text".to_owned(),
+                    sensitivity: None,
+                }),
+                ..column("name", DataType::Utf8)
+            },
             Column {
                 nullable: false,
                 ..column("line", DataType::Int64)

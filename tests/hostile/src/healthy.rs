@@ -120,6 +120,7 @@ impl source::GuestSelection for Persons {
     fn open_policy(
         _policy: source::Policy,
         _roster: Option<Vec<u8>>,
+        _superseded: Option<Vec<u8>>,
     ) -> Result<source::Selection, source::Error> {
         spin("spin-selection");
         Ok(source::Selection::new(Self))
@@ -150,6 +151,11 @@ impl source::GuestSelection for Persons {
         } else {
             Vec::new()
         })
+    }
+
+    fn delivered(&self) -> Result<Vec<u8>, source::Error> {
+        spin("spin-delivered");
+        Ok(Vec::new())
     }
 }
 

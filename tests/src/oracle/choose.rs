@@ -11,17 +11,21 @@ use crate::cut::{Row, Tables, Value};
 /// What an extract tells of its persons, each by number.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The day on which ages and protections are judged, in days since 1970-01-01.
+    /// The day on which ages are judged, in days since 1970-01-01.
     pub day: Option<i64>,
+    /// The day on which the extract was produced, and protections are judged.
+    pub produced: Option<i64>,
     /// Whoever has a record.
     pub seen: BTreeSet<String>,
     /// Whoever has a 001.
     pub delivered: BTreeSet<String>,
-    /// Whoever has a protection of name and address in force on the day.
+    /// Whoever has a protection of name and address in force on the day when the extract was produced.
     pub protected: BTreeSet<String>,
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
+    /// Numbers that were deleted or changed, and what the person has instead.
+    valid: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
     slip: Option<Slip>,
 }
@@ -36,13 +40,14 @@ pub struct Choice {
 }
 
 impl Facts {
-    /// What the rows tell, judged on that day or else on the day of the start record.
+    /// What the rows tell; ages are judged on that day, or else on the day of the start record.
     pub fn of(rows: &Tables, day: Option<&str>, slip: Option<Slip>) -> Self {
         let mut facts = Self {
             day: match day {
                 Some(day) => Some(days(day.parse().expect("the policy's day is a date"))),
                 None => produced(rows),
             },
+            produced: produced(rows),
             slip,
             ..Self::default()
         };
@@ -66,6 +71,14 @@ impl Facts {
                 if let Value::Days(born) = value(row, "birth_date") {
                     self.births.entry(number.clone()).or_default().insert(*born);
                 }
+                let is_number = |text: &String| {
+                    text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit())
+                };
+                if matches!(code("status").as_deref(), Some("50" | "60")) {
+                    let valid = code("current_pnr").filter(is_number);
+                    self.valid
+                        .extend(valid.map(|valid| (number.clone(), valid)));
+                }
                 self.statuses
                     .extend(code("status").map(|status| (number, status)));
             }
@@ -87,8 +100,11 @@ impl Facts {
     /// Only a whole and valid date can lift a protection or put it off, and only where there is a day to hold it
     /// against.
     fn is_in_force(&self, row: &Row) -> bool {
-        let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), self.day)
-        {
+        let day = match self.slip {
+            Some(Slip::PolicyDayLifts) => self.day,
+            _ => self.produced,
+        };
+        let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), day) {
             (Value::Days(date), Some(day)) => holds(*date, day),
             _ => false,
         };
@@ -105,8 +121,14 @@ impl Facts {
 
     /// Whether name and address of the person must be kept back: also of whoever is not delivered.
     pub fn is_protected(&self, number: &str) -> bool {
-        let is_unknown = !self.delivered.contains(number) && self.slip != Some(Slip::UnknownIsOpen);
-        self.protected.contains(number) || is_unknown
+        let is_so = |number: &str| {
+            let is_unknown = !self.delivered.contains(number);
+            self.protected.contains(number) || is_unknown && self.slip != Some(Slip::UnknownIsOpen)
+        };
+        let others = (number.to_owned(), String::new())..=(number.to_owned(), ":".to_owned());
+        let mut valid = self.valid.range(others);
+        is_so(number)
+            || valid.any(|(_, valid)| is_so(valid)) && self.slip != Some(Slip::FormerNumberIsOpen)
     }
 
     fn is_of_age(&self, number: &str, (youngest, oldest): (u16, u16), day: i64) -> bool {
@@ -163,7 +185,12 @@ fn failing(facts: &Facts, filter: &Persons, number: &str) -> Option<&'static str
         && events.is_none()
         && filter.ages.is_none()
         && filter.numbers.is_none();
-    if homes.is_some_and(|codes| !is_any(&facts.homes, codes)) {
+    // Whoever is dead or gone may have a last known address, and lives nowhere.
+    let lives = || {
+        let of_residents: Vec<_> = (0..30).map(|status| format!("{status:02}")).collect();
+        is_any(&facts.statuses, &of_residents) || facts.slip == Some(Slip::LastAddressIsHome)
+    };
+    if homes.is_some_and(|codes| !is_any(&facts.homes, codes) || statuses.is_none() && !lives()) {
         return Some("moved");
     }
     if let (Some(ages), Some(day)) = (filter.ages, facts.day)

@@ -50,6 +50,8 @@ pub struct Wanted {
 /// A rule kept wrongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slip {
+    /// Protections are judged on the day that the policy names for ages.
+    PolicyDayLifts,
     /// Protections are in force before they start.
     StartsAtOnce,
     /// Protections never end.
@@ -60,10 +62,14 @@ pub enum Slip {
     LastDayCounts,
     /// Somebody without 001 is not protected.
     UnknownIsOpen,
+    /// Whoever is protected is not under a former number.
+    FormerNumberIsOpen,
     /// Ages are differences of years.
     AgeByYear,
     /// Nobody's birth date fails to give an age.
     AgeUnknownPasses,
+    /// Whoever is dead or gone lives at the last known address.
+    LastAddressIsHome,
     /// Whoever is not delivered leaves too.
     AbsentLeave,
     /// Whoever dies or goes away has moved.
@@ -86,22 +92,25 @@ pub enum Slip {
     IrregularTells,
     /// The tail is shown where something is masked or hidden.
     TailTells,
-    /// Conditions on rows are judged on masked values.
-    MaskedRowsAreJudged,
+    /// Conditions on rows are judged on values that are masked.
+    RowsTellWhatIsMasked,
     /// Rows of whoever leaves come only once more if nothing was protected.
     LeaversAreNotMasked,
 }
 
 impl Slip {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
+        Self::PolicyDayLifts,
         Self::StartsAtOnce,
         Self::NeverEnds,
         Self::IrregularDateLifts,
         Self::LastDayCounts,
         Self::UnknownIsOpen,
+        Self::FormerNumberIsOpen,
         Self::AgeByYear,
         Self::AgeUnknownPasses,
+        Self::LastAddressIsHome,
         Self::AbsentLeave,
         Self::StatusIsNoReason,
         Self::SubjectsShow,
@@ -113,7 +122,7 @@ impl Slip {
         Self::FreeTextShows,
         Self::IrregularTells,
         Self::TailTells,
-        Self::MaskedRowsAreJudged,
+        Self::RowsTellWhatIsMasked,
         Self::LeaversAreNotMasked,
     ];
 }

@@ -107,6 +107,11 @@ impl<'a> Season<'a> {
             "004" => self.protection(&mut record, &mut dice),
             "099" if record.get("event_code") == "A34" && dice.below(2) == 0 => {
                 record.set("event_code", "P56");
+                // As if the person were subscribed to no longer for that reason.
+                let mut receipt = Record::blank(self.rules, "997");
+                receipt.set("pnr", &number);
+                receipt.set("event_code", "P56");
+                out.push(receipt.line());
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::choose::{Choice, Facts, is_irregular, key, text, value};
 use super::columns::{class, relative};
-use super::view::{View, hides_anything};
+use super::view::{View, hides_nothing};
 use super::{Slip, Wanted};
 use crate::cut::{Row, Rules, TableRule, Tables, Value};
 
@@ -72,7 +72,7 @@ impl Sight<'_> {
         let is_church = matches!(text(row, "event_code"), Some("A34" | "P56"));
         let tells_church =
             policy.classes.contains("religion") || self.slips(Slip::ChurchEventsShow);
-        if table == "event" && is_church && !tells_church {
+        if matches!(table, "event" | "subscription_receipt") && is_church && !tells_church {
             return None;
         }
         let is_protected = number.is_some_and(|number| self.facts.is_protected(number));
@@ -80,7 +80,7 @@ impl Sight<'_> {
         if let Some(predicate) = self.wanted.rows.get(table) {
             let mut judged = row.clone();
             for (column, value) in &mut judged {
-                if self.slips(Slip::MaskedRowsAreJudged) && is_masked(column) {
+                if is_masked(column) && !self.slips(Slip::RowsTellWhatIsMasked) {
                     *value = Value::Null;
                 }
             }
@@ -153,13 +153,6 @@ impl Sight<'_> {
         };
         let policy = &self.wanted.policy;
         let field = |column: &str| self.rule.fields.iter().find(|f| f.column == column);
-        let is_person_masked = is_protected && policy.protection == Protection::Mask;
-        let is_row_masked = is_person_masked
-            || self
-                .rule
-                .fields
-                .iter()
-                .any(|field| self.is_masked(row, &field.column, is_protected));
         let is_seen = |column: &str| match field(column) {
             Some(field) => {
                 let is_plain = field.kind != "pnr" || policy.numbers == Numbers::Keep;
@@ -168,10 +161,7 @@ impl Sight<'_> {
                 is_there && is_plain && (!is_masked || self.slips(Slip::IrregularTells))
             }
             // The tail may hold anything.
-            None => {
-                let hides = is_row_masked || hides_anything(self.rule, policy, self.columns);
-                !hides || self.slips(Slip::TailTells)
-            }
+            None => hides_nothing(policy) || self.slips(Slip::TailTells),
         };
         let seen: Vec<_> = entries
             .iter()
@@ -205,7 +195,7 @@ fn leavers(wanted: &Wanted, facts: &Facts, choice: &Choice) -> Vec<Row> {
             Numbers::Keep | Numbers::Pseudonym => Some(("pnr", number_of(wanted, number))),
         };
         let pnr = pnr.map(|(column, number)| (column.to_owned(), Value::Text(number)));
-        let date = facts.day.map_or(Value::Null, Value::Days);
+        let date = facts.produced.map_or(Value::Null, Value::Days);
         let reason = Value::Text((*reason).to_owned());
         let rest = [("reason".to_owned(), reason), ("date".to_owned(), date)];
         pnr.into_iter().chain(rest).collect()

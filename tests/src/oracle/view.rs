@@ -19,7 +19,7 @@ pub fn view(rules: &Rules, policy: &Policy, slip: Option<Slip>) -> View {
             view.insert(rule.table.clone(), columns);
         }
     }
-    if hides_nothing(policy) {
+    if hides_nothing(policy) && is_everybody(&policy.persons) {
         for (table, label) in [
             ("unknown_record", "record_type"),
             ("rejected_record", "reason"),
@@ -110,28 +110,16 @@ fn is_left(table: &str, field: &FieldRule, policy: &Policy, slip: Option<Slip>) 
     needed.is_none_or(|class| policy.classes.contains(class))
 }
 
-/// Whether the policy lets through all that there is, as it is.
-fn hides_nothing(policy: &Policy) -> bool {
+/// Whether the policy lets through all that there is of the persons whom it is about, as it is.
+pub fn hides_nothing(policy: &Policy) -> bool {
     CLASSES.iter().all(|class| policy.classes.contains(*class))
         && policy.tables.is_none()
         && policy.columns.is_empty()
         && policy.rows.is_empty()
         && policy.numbers == Numbers::Keep
         && policy.protection == Protection::Include
-        && is_everybody(&policy.persons)
 }
 
 fn is_everybody(persons: &Persons) -> bool {
     *persons == Persons::default()
-}
-
-/// Whether anything of the table is not in the view, or not as it stands in the record.
-pub fn hides_anything(rule: &TableRule, policy: &Policy, columns: &[String]) -> bool {
-    let is_keyed = rule.fields[0].kind == "pnr";
-    let is_there = |field: &FieldRule| columns.contains(&field.column);
-    let hides_church = rule.table == "event" && !policy.classes.contains("religion");
-    !rule.fields.iter().all(is_there)
-        || is_keyed && policy.numbers != Numbers::Keep
-        || policy.rows.contains_key(&rule.table)
-        || hides_church
 }

@@ -20,7 +20,7 @@ impl Change<'_> {
         let bond = dead.civil.code;
         dead.set_civil("D", Spouse::Blank, self.at);
         dead.separation = None;
-        dead.move_to(None, self.at);
+        dead.leave_home(self.at);
         dead.set_status(Status::Dead, self.at);
         self.tell(place, "A21");
         if let Some(widowed) = spouse.and_then(|spouse| self.family.members.get_mut(spouse)) {

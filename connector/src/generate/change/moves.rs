@@ -40,7 +40,7 @@ impl Change<'_> {
         let country = places::country(&mut self.rng);
         let house = Some(1 + self.rng.below(99));
         let member = &mut self.family.members[place];
-        member.move_to(None, self.at);
+        member.leave_home(self.at);
         member.emigration = Some(Abroad {
             country,
             at: self.at,
@@ -72,7 +72,7 @@ impl Change<'_> {
     pub(super) fn disappear(&mut self) -> Option<()> {
         let place = self.find_adult(|member| member.status == Status::Resident)?;
         let member = &mut self.family.members[place];
-        member.move_to(None, self.at);
+        member.leave_home(self.at);
         member.disappeared = Some(self.at);
         member.set_status(Status::Disappeared, self.at);
         self.tell(place, "A02");

@@ -82,6 +82,25 @@ fn the_status_file_after_a_night_is_the_one_before_with_the_changes_put_in() {
     }
 }
 
+/// Whoever dies or goes away may keep the last known address, which is no residence any more.
+#[test]
+fn last_known_addresses_are_kept_by_some() {
+    let settings = settings(3000);
+    let (mut kept, mut left) = (0, 0);
+    for night in 1..=8 {
+        for records in by_number(&changes_of(&settings, night)).values() {
+            let first = records.iter().find(|line| kind(line) == "001").unwrap();
+            if matches!(field(first, "status").as_str(), "70" | "80" | "90") {
+                match records.iter().any(|line| kind(line) == "002") {
+                    true => kept += 1,
+                    false => left += 1,
+                }
+            }
+        }
+    }
+    assert!(kept > 5 && left > kept, "{kept} of {}", kept + left);
+}
+
 #[test]
 fn the_truth_about_the_population_is_what_the_file_says() {
     let settings = Settings {

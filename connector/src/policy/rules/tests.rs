@@ -668,6 +668,62 @@ fn who_is_protected_is_said_where_everybody_is_included() {
     assert!(has(&cells, "civil_status 4 spouse_name Bodil"));
 }
 
+/// The register protects a person by the number that is valid; what stands under a former one is the same person's.
+#[test]
+fn who_is_protected_is_so_under_a_former_number_too() {
+    let person = |pnr, status, valid| {
+        let fields = [("pnr", pnr), ("status", status), ("current_pnr", valid)];
+        record("person", &fields)
+    };
+    let name = |pnr| record("name", &[("pnr", pnr), ("given_name", "Anna")]);
+    let extract = [
+        "00000000000001109012026061520260614\n".to_owned(),
+        person("0101010010", "60", "0101010029"),
+        person("0101010029", "01", ""),
+        record(
+            "protection",
+            &[("pnr", "0101010029"), ("protection_type", "0001")],
+        ),
+        person("0101010037", "50", "0101010045"),
+        person("0101010045", "01", ""),
+        // Whose valid number is not here may be protected by it.
+        person("0101010053", "60", "0101010061"),
+        person("0101010088", "60", ""),
+        name("0101010010"),
+        name("0101010037"),
+        name("0101010053"),
+        name("0101010088"),
+    ]
+    .concat();
+    let shown = |protection| {
+        let policy = Policy {
+            protection,
+            ..policy()
+        };
+        let mut cells = cells(&policy, &extract);
+        cells.retain(|cell| cell.starts_with("name") && !cell.contains(" line "));
+        cells
+    };
+    let masked = shown(ProtectionRule::Mask);
+    for line in [9, 11] {
+        assert!(speaks_of(&masked, &format!("name {line} pnr")));
+        assert!(!speaks_of(&masked, &format!("name {line} given_name")));
+    }
+    for line in [10, 12] {
+        assert!(has(&masked, &format!("name {line} given_name Anna")));
+    }
+    let left = shown(ProtectionRule::Drop);
+    assert!(!speaks_of(&left, "name 9") && !speaks_of(&left, "name 11"));
+    assert!(speaks_of(&left, "name 10") && speaks_of(&left, "name 12"));
+    let marked = shown(ProtectionRule::Include);
+    for (line, is_protected) in [(9, true), (10, false), (11, true), (12, false)] {
+        assert!(has(
+            &marked,
+            &format!("name {line} protected {is_protected}")
+        ));
+    }
+}
+
 /// The start of a parent's protection in 031-033 masks the parent, whatever it says.
 #[test]
 fn a_mark_of_protection_in_a_relatives_address_is_enough() {
@@ -708,26 +764,30 @@ fn a_mark_of_protection_in_a_relatives_address_is_enough() {
 
 #[test]
 fn events_of_the_church_are_hidden_with_religion() {
-    let event = |code| record("event", &[("pnr", "0101010010"), ("event_code", code)]);
+    let of = |table, code| record(table, &[("pnr", "0101010010"), ("event_code", code)]);
+    let event = |code| of("event", code);
     let extract = [
         record("person", &[("pnr", "0101010010"), ("status", "01")]),
         event("A01"),
         event("A34"),
         event("P56"),
         event(""),
+        of("subscription_receipt", "A34"),
+        of("subscription_receipt", "P56"),
+        of("subscription_receipt", "A01"),
     ]
     .concat();
     let lines = |policy: &Policy| {
         let mut cells = cells(policy, &extract);
-        cells.retain(|cell| cell.starts_with("event") && cell.contains(" pnr "));
+        cells.retain(|cell| cell.contains(" pnr ") && !cell.starts_with("person"));
         cells.len()
     };
-    assert_eq!(lines(&policy()), 2);
+    assert_eq!(lines(&policy()), 3);
     let religious = Policy {
         classes: names(&["religion"]),
         ..policy()
     };
-    assert_eq!(lines(&religious), 4);
+    assert_eq!(lines(&religious), 7);
 }
 
 #[test]
@@ -757,7 +817,7 @@ fn irregular_says_nothing_of_what_is_hidden() {
     };
     let all = "spouse_pnr=0000000000;spouse_birth_date=1961-00-00;civil_status_start=202000001200";
     assert_eq!(of(open()), Some(format!("{all};+=TAIL")));
-    // A spouse without a number is masked, and a masked row has no tail.
+    // A policy that masks shows no tails.
     assert_eq!(
         of(Policy {
             protection: ProtectionRule::Mask,
@@ -795,13 +855,73 @@ fn irregular_says_nothing_of_what_is_hidden() {
     assert_eq!(of(some_rows).unwrap(), all);
 }
 
+/// Nobody knows what stands in a tail: a policy that hides anything anywhere shows none.
 #[test]
-fn rows_are_judged_on_the_record_and_requests_on_what_is_shown() {
+fn tails_are_there_only_where_nothing_is_hidden() {
+    let extract = [
+        record("person", &[("pnr", "0101010010"), ("status", "01")]),
+        format!("{:26}TAIL\n", "0070101010010202601011200"),
+    ]
+    .concat();
+    let shows_tail = |policy: Policy| {
+        let cells = cells(&policy, &extract);
+        assert!(speaks_of(&cells, "disappearance 2 pnr"));
+        speaks_of(&cells, "disappearance 2 irregular")
+    };
+    assert!(shows_tail(open()));
+    let of_some = PersonFilter {
+        numbers: Some(names(&["0101010010"])),
+        ..PersonFilter::default()
+    };
+    assert!(shows_tail(Policy {
+        persons: of_some,
+        ..open()
+    }));
+    for narrower in [
+        Policy {
+            classes: names(&["social"]),
+            ..open()
+        },
+        Policy {
+            classes: open().classes.into_iter().skip(1).collect(),
+            ..open()
+        },
+        Policy {
+            protection: ProtectionRule::Mask,
+            ..open()
+        },
+        Policy {
+            protection: ProtectionRule::Drop,
+            ..open()
+        },
+        Policy {
+            numbers: NumberRule::Pseudonym,
+            ..open()
+        },
+        Policy {
+            tables: Some(names(&["person", "disappearance"])),
+            ..open()
+        },
+        Policy {
+            columns: vec![("person".to_owned(), names(&["pnr"]))],
+            ..open()
+        },
+        Policy {
+            rows: vec![("person".to_owned(), "line > 9".to_owned())],
+            ..open()
+        },
+    ] {
+        assert!(!shows_tail(narrower.clone()), "{narrower:?}");
+    }
+}
+
+#[test]
+fn rows_are_judged_through_the_mask_and_requests_on_what_is_shown() {
     let rows = Policy {
         rows: vec![
             (
                 "name".to_owned(),
-                "given_name in ('Bodil', 'Clara')".to_owned(),
+                "given_name in ('Anna', 'Bodil', 'Clara')".to_owned(),
             ),
             (
                 "person".to_owned(),
@@ -815,8 +935,33 @@ fn rows_are_judged_on_the_record_and_requests_on_what_is_shown() {
         ..policy()
     };
     let shown = cells(&rows, &family());
-    assert!(has(&shown, "name 6 pnr 0101010029") && !speaks_of(&shown, "name 3"));
+    // That a row of the protected one is there would tell the name, or the occupation, which the policy leaves out.
+    assert!(has(&shown, "name 3 given_name Anna") && !speaks_of(&shown, "name 6"));
+    assert!(!speaks_of(&shown, "person"));
+    let including = Policy {
+        protection: ProtectionRule::Include,
+        ..rows.clone()
+    };
+    let shown = cells(&including, &family());
+    assert!(has(&shown, "name 3 given_name Anna") && has(&shown, "name 6 given_name Bodil"));
     assert!(has(&shown, "person 5 status 01") && !speaks_of(&shown, "person 2"));
+    // Neither does a relative's row tell the relative's name, nor one that asks for the contrary.
+    let of_spouses = |predicate: &str| {
+        let policy = Policy {
+            rows: vec![("civil_status".to_owned(), predicate.to_owned())],
+            ..policy()
+        };
+        let mut cells = cells(&policy, &family());
+        cells.retain(|cell| cell.starts_with("civil_status") && cell.contains(" pnr "));
+        cells
+    };
+    let unmasked = ["civil_status 12 pnr 0101010010"];
+    assert_eq!(
+        of_spouses("spouse_name in ('Anna', 'Bodil', 'Clara', 'Dorte')"),
+        unmasked
+    );
+    assert_eq!(of_spouses("spouse_name <> 'Bodil'"), unmasked);
+    assert_eq!(of_spouses("not spouse_name = 'Bodil'"), unmasked);
     let asked = |predicate: &str| {
         let options = ScanOptions {
             tables: Some(vec![TableRequest {
@@ -909,7 +1054,36 @@ fn without_a_day_protection_fails_closed() {
     assert!(!is_shown(&dayless, "00000000000001109012019010120181231\n"));
     assert!(!is_shown(&dayless, "0000000000000110901\n"));
     assert!(!is_shown(&dayless, ""));
-    assert!(is_shown(&policy(), ""));
+    // The policy's own day is about ages.
+    assert!(!is_shown(&policy(), ""));
+}
+
+/// A policy's day is about ages, and stays behind: what has come since must be in force all the same.
+#[test]
+fn a_protection_that_began_after_the_policys_day_is_in_force() {
+    let extract = [
+        "00000000000001109012026061520260614\n".to_owned(),
+        record("person", &[("pnr", "0101010010"), ("status", "01")]),
+        record("name", &[("pnr", "0101010010"), ("given_name", "Anna")]),
+        record(
+            "protection",
+            &[
+                ("pnr", "0101010010"),
+                ("protection_type", "0001"),
+                ("start_date", "2026-06-01"),
+            ],
+        ),
+    ]
+    .concat();
+    for day in [None, Some("2020-01-01"), Some("2030-01-01")] {
+        let policy = Policy {
+            day: day.map(str::to_owned),
+            ..policy()
+        };
+        let cells = cells(&policy, &extract);
+        assert!(has(&cells, "name 3 pnr 0101010010"));
+        assert!(!speaks_of(&cells, "name 3 given_name"), "{day:?}");
+    }
 }
 
 #[test]

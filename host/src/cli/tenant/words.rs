@@ -52,10 +52,13 @@ impl Words<'_> {
         let persons = &self.policy.persons;
         let mut conditions = Vec::new();
         if let Some(codes) = &persons.municipality_codes {
-            conditions.push(format!(
-                "whose current address is in municipality {}",
-                or(codes)
-            ));
+            // Of whoever is dead or gone there may be a last known address.
+            let statuses = persons.status_codes.iter().flatten();
+            let whose = match statuses.into_iter().any(|status| status.as_str() >= "30") {
+                true => "whose current or last known address is",
+                false => "who live",
+            };
+            conditions.push(format!("{whose} in municipality {}", or(codes)));
         }
         if let Some(codes) = &persons.status_codes {
             conditions.push(format!("whose status is {}", or(codes)));
@@ -263,12 +266,14 @@ impl Words<'_> {
     fn limits(&self) -> String {
         let limits = &self.tenant.limits;
         format!(
-            "{} of memory, {} a call, {} a delivery, {} and {} rows of output",
+            "{} of memory, {} a call, {} a delivery, {} and {} rows of output, {} columns a table, {} a text",
             HumanBytes(limits.memory as u64),
             HumanDuration(limits.call),
             HumanDuration(limits.total),
             HumanBytes(limits.output),
             HumanCount(limits.rows),
+            HumanCount(limits.columns as u64),
+            HumanBytes(limits.text_bytes as u64),
         )
     }
 }
