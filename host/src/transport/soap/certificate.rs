@@ -14,6 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -286,7 +288,7 @@ fn chain(
         let issuer = parsed
             .iter()
             .enumerate()
-            .find(|(place, issuer)| !places.contains(place) && issuer.subject() == last.issuer());
+            .find(|(place, issuer)| !places.contains(place) && has_signed(issuer, last));
         let Some((place, issuer)) = issuer else { break };
         if issuer.subject() == issuer.issuer() {
             break;
@@ -298,6 +300,15 @@ fn chain(
         .into_iter()
         .map(|place| certificates.get(place).cloned())
         .collect()
+}
+
+/// Whether one certificate is that of the authority that issued the other. A name alone says nothing: authorities get new
+/// keys and keep their names.
+fn has_signed(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
+    let signed = || other.verify_signature(Some(issuer.public_key()));
+    // Of a signature of another kind nobody here can tell, so the name has to do.
+    issuer.subject() == other.issuer()
+        && !matches!(signed(), Err(X509Error::SignatureVerificationError))
 }
 
 /// A bundle of all public authorities has about 250,000 bytes.
