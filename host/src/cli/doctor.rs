@@ -6,6 +6,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::config::{Configuration, Store};
+use cprflow::subscriber;
 use cprflow::transport::connect;
 use cprflow::{Agreement, Connector, Error, Ledger, Tenant};
 use indicatif::HumanBytes;
@@ -15,8 +16,8 @@ use super::{Failure, Outcome};
 
 /// Check every part that a run needs, and say what to do
 ///
-/// The configuration, the private key, the server's key, the login, the folder, the free disk, the ledger, and each
-/// tenant's policy and key. Nothing is fetched and nothing is changed.
+/// The configuration, the private key, the server's key, the login, the folder, the free disk, the ledger, the client
+/// certificates of the subscription service, and each tenant's policy and key. Nothing is fetched and nothing is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -136,6 +137,7 @@ impl<W: Write> Visit<W> {
                 "none: `cprflow sync` will want --unrestricted PURPOSE",
             )?,
         }
+        self.service(agreement)?;
         let mut transport = match connect(&agreement.inbox, &agreement.sftp) {
             Ok(transport) => transport,
             Err(error) => return self.ill("connection", &error.to_string()),
@@ -144,6 +146,28 @@ impl<W: Write> Visit<W> {
         match transport.list() {
             Ok(listing) => self.well("folder", &format!("{} files", listing.entries.len())),
             Err(error) => self.ill("folder", &error.to_string()),
+        }
+    }
+
+    /// The client certificates of the subscription service: nothing is connected to.
+    fn service(&mut self, agreement: &Agreement) -> Result<(), Failure> {
+        let Some(service) = &agreement.service else {
+            return Ok(());
+        };
+        let client = match subscriber::connect(service) {
+            Ok(client) => client,
+            Err(error) => return self.ill("service", &error.to_string()),
+        };
+        let warnings = client.warnings(jiff::Timestamp::now());
+        for warning in &warnings {
+            self.ill("client certificate", &warning.to_string())?;
+        }
+        match warnings.is_empty() {
+            true => self.well(
+                "client certificate",
+                &format!("{} is in order", client.certificate().display()),
+            ),
+            false => Ok(()),
         }
     }
 
