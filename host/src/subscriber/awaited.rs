@@ -67,13 +67,12 @@ pub(crate) fn awaited(directory: &Path, from: Option<Date>) -> Result<Vec<Awaite
             ("add", "added") if line.kind.brings_full_load() => {
                 there.insert(name, (line.call_id, awaited));
             }
-            ("add", "refused" | "not-sent") => {
+            ("add", "refused" | "not-sent")
                 if there
                     .get(&name)
-                    .is_some_and(|(call, _)| *call == line.call_id)
-                {
-                    there.remove(&name);
-                }
+                    .is_some_and(|(call, _)| *call == line.call_id) =>
+            {
+                there.remove(&name);
             }
             ("remove", "removed" | "not-there") => {
                 there.remove(&name);
