@@ -176,7 +176,7 @@ impl Restore {
         writeln!(
             anstream::stdout(),
             "the snapshot of {}, {why} of {} that are kept ({}):",
-            snapshot.taken.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"),
             Snapshots::new(&directory).paths()?.len(),
             snapshot.path.display()
         )?;

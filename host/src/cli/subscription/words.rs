@@ -76,7 +76,8 @@ pub(super) fn plan(
         };
         lines(out, '+', kind, plan.add_of(kind), note)?;
         let note = match prunes {
-            true => "will be removed; added again, it is loaded in full",
+            true if kind.brings_full_load() => "will be removed; added again, it is loaded in full",
+            true => "will be removed",
             false => "stays: only --prune removes",
         };
         lines(out, '-', kind, plan.surplus_of(kind), note)?;
