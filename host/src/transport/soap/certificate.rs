@@ -133,10 +133,11 @@ impl Identity {
     pub(super) fn load(certificate: &ClientCertificate) -> Result<Self, CertificateError> {
         let (certificates, mut key, key_path) = match certificate {
             ClientCertificate::Pem { certificate, key } => {
-                let secret =
-                    read_key(key).map_err(|problem| CertificateError::new(key, problem))?;
+                // The key comes last: from then on nothing is given up before it is wiped.
                 let found = read_authorities(certificate);
                 let found = found.map_err(|problem| CertificateError::new(certificate, problem))?;
+                let secret =
+                    read_key(key).map_err(|problem| CertificateError::new(key, problem))?;
                 (found, secret, key)
             }
             ClientCertificate::Pkcs12 { file, password } => {
@@ -239,7 +240,6 @@ fn read_pkcs12(
         _ => CertificateProblem::NotPkcs12,
     })?;
     let key = archive.keys.first().ok_or(CertificateProblem::NoKey)?;
-    let key = PrivatePkcs8KeyDer::from(key.key.as_der().to_vec());
     let certificates: Vec<_> = archive
         .certs
         .iter()
@@ -247,7 +247,11 @@ fn read_pkcs12(
         .collect();
     match certificates.is_empty() {
         true => Err(CertificateProblem::NoCertificate),
-        false => Ok((certificates, key.into())),
+        false => {
+            // Whoever gets this copy wipes it; the library keeps one of its own, and does not.
+            let key = PrivatePkcs8KeyDer::from(key.key.as_der().to_vec());
+            Ok((certificates, key.into()))
+        }
     }
 }
 
