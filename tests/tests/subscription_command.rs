@@ -124,6 +124,39 @@ fn plan_and_apply() {
     assert_eq!(trial.held(), numbers(3));
 }
 
+/// Word for word: what is read before `apply` is said yes to.
+#[test]
+fn a_plan_says_what_it_will_cause() {
+    let wanted = "allow_national = true\npnr_file = \"numbers.txt\"\nmunicipality_codes = [\"0265\", \"0101\"]\n\
+                  age_ranges = [\"0-17\"]\nchange_codes = [\"A01\", \"A05\"]\nno_filter = true";
+    let trial = Trial::new(wanted);
+    trial.list(&numbers(4)[..2]);
+    let list = trial.path("numbers.txt").display().to_string();
+    trial.ok(&["add", "pnr", &list, "--yes"]);
+    trial.list(&numbers(4)[1..]);
+    for value in [
+        &["municipality", "0265", "0147"][..],
+        &["change-code", "A01", "A09"],
+        &["age-range", "18-99"],
+    ] {
+        trial.ok(&[&["add"][..], value, &["--yes"]].concat());
+    }
+    let planned = |arguments: &[&str]| {
+        let ended = trial.run(arguments);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        let url = trial.platform.url();
+        let host = url.split('/').nth(2).unwrap();
+        ended.text().replace(host, "HOST")
+    };
+    insta::assert_snapshot!("plan-test", planned(&["plan"]));
+    insta::assert_snapshot!("plan-prune", planned(&["plan", "--prune"]));
+    let config = trial.path("cprflow.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("environment = \"test\"", "environment = \"production\"");
+    fs::write(&config, text).unwrap();
+    insta::assert_snapshot!("plan-production", planned(&["plan"]));
+}
+
 #[test]
 fn no_list_empties_a_subscription() {
     let trial = Trial::new("pnr_file = \"numbers.txt\"");
@@ -309,6 +342,13 @@ fn where_it_leads_is_said() {
     );
     let config = trial.path("cprflow.toml");
     let text = fs::read_to_string(&config).unwrap();
+    let nobody = text.replace(host, "127.0.0.1:1");
+    fs::write(&config, nobody).unwrap();
+    let said = trial.refused(&["list"]);
+    assert!(
+        said.contains("127.0.0.1:1 refuses the connection"),
+        "{said}"
+    );
     let other = text.replace(host, "prod.serviceplatformen.dk");
     fs::write(&config, other).unwrap();
     let said = trial.refused(&["list"]);

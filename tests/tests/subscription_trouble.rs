@@ -168,6 +168,20 @@ fn certificates_of_every_kind() {
             .contains("others can read this secret")
     );
 
+    // A password may also come by the environment.
+    let archive = archive.replace(&format!("file = {password:?}"), "env = \"P12_PASSWORD\"");
+    trial.configure_service(&archive, "");
+    let said = trial.refused(&["list"]);
+    assert!(
+        said.contains("the environment has no P12_PASSWORD"),
+        "{said}"
+    );
+    let output = command()
+        .args(trial.arguments(&["list"]))
+        .env("P12_PASSWORD", P12_PASSWORD)
+        .output();
+    assert_eq!(trial.ended(output.unwrap()).code, 0);
+
     // The one that follows takes over, in whatever order they stand.
     let issue = |name: &str, kind| platform.issue(name, kind).unwrap();
     let (old, early) = (
