@@ -1,4 +1,5 @@
-//! `[agreement.NAME.service]` and `[agreement.NAME.subscription]`. No error repeats a value.
+//! `[agreement.NAME.service]` and `[agreement.NAME.subscription]`. Errors name the key and say how its value is written;
+//! none repeats what stands there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -105,7 +105,8 @@ struct Manner {
     #[arg(long)]
     dry_run: bool,
 
-    /// Make many calls at any hour: also at night and in the platform's peak hours
+    /// Make more than a hundred calls at any hour: also from 22 to 6 o'clock, the platform's night, and from 9 to 16, its
+    /// peak hours (Danish time)
     #[arg(long)]
     any_hour: bool,
 
