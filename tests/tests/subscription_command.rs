@@ -9,10 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use cprflow::config::Configuration;
+use cprflow_connector::generate::Day;
 use cprflow_platform::{
     Fault, FaultStyle, KnownError, Operation, Seen, ServerCertificate, TlsVersions,
 };
-use cprflow_tests::command::command;
+use cprflow_tests::command::{command, cprflow};
 use cprflow_tests::steering::{Trial, effects, numbers, pem};
 use jiff::{SignedDuration, Timestamp};
 
@@ -463,6 +464,36 @@ fn what_was_subscribed_to_and_never_came_is_told() {
     assert!(!told(14).contains("person numbers"));
     trial.ok(&["clear", "municipality", "--yes"]);
     assert_eq!(told(14), "");
+}
+
+/// A delivery that was made before somebody was subscribed to cannot have brought them, whenever it comes.
+#[test]
+fn an_older_delivery_ends_no_waiting() {
+    let trial = Trial::with("", |options| {
+        options.population.first_day = Day::new(2020, 1, 1).unwrap();
+    });
+    trial.ok(&["add", "municipality", "0265", "--yes"]);
+    let config = trial.path("cprflow.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let inbox = format!("inbox = {:?}", trial.platform.inbox());
+    let text = text.replace("environment = \"test\"\n", "");
+    fs::write(&config, text.replace("inbox = \"inbox\"", &inbox)).unwrap();
+    trial.platform.night().unwrap();
+    let path = config.display().to_string();
+    let ended = cprflow(["sync", "--config", &path, "--unrestricted", "a trial"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let configuration = Configuration::from_file(&config).unwrap();
+    let now = Timestamp::now() + SignedDuration::from_hours(24 * 14);
+    let status = cprflow::status::status(&configuration, now).unwrap();
+    assert_eq!(status[0].published, 1);
+    let mut remarks = status[0].remarks.iter();
+    assert!(
+        remarks.any(|remark| remark
+            .text
+            .contains("subscribed to, and no delivery was made")),
+        "{:?}",
+        status[0].remarks
+    );
 }
 
 #[test]

@@ -170,8 +170,10 @@ fn what_could_not_be_put_back_is_not_removed() {
 fn another_snapshot_does_not_end_a_reorder() {
     let trial = Trial::new("");
     trial.ok(&["add", "municipality", "0265", "--yes"]);
-    trial.ok(&["remove", "municipality", "0265", "--yes"]);
+    let said = trial.ok(&["remove", "municipality", "0265", "--yes"]);
     let other = snapshots(&trial).pop().unwrap();
+    let told = format!("what is there is kept in {}", other.display());
+    assert!(said.contains(&told), "{said}");
     trial.list(&numbers(3));
     let list = trial.path("numbers.txt").display().to_string();
     trial.ok(&["add", "pnr", &list, "--yes"]);
