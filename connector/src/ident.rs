@@ -1,7 +1,7 @@
 //! The forms of identifiers that Serviceplatformen's contracts share.
 
 /// A UUID in the usual form, in lower case; none if it is no such.
-pub(crate) fn uuid(value: &str) -> Option<String> {
+pub fn uuid(value: &str) -> Option<String> {
     let form = value.len() == 36
         && value.bytes().enumerate().all(|(place, byte)| match place {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -18,7 +18,7 @@ pub(crate) fn is_authority(value: &str) -> bool {
 }
 
 /// Whether it has the form of an `xs:dateTime` of a year of four digits, with or without fractions and zone.
-pub(crate) fn is_date_time(value: &str) -> bool {
+pub fn is_date_time(value: &str) -> bool {
     let Some((date_time, rest)) = value.split_at_checked(19) else {
         return false;
     };

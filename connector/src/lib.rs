@@ -65,6 +65,7 @@ mod xml;
 
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
+pub use ident::{is_date_time, uuid};
 pub use policy::Policy;
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
 pub use scrub::{holds_number, scrub};

@@ -192,6 +192,7 @@ fn subscribe(
     plan.check(Permission {
         allow_national: wanted.allow_national,
         max_removals: None,
+        may_remove_most: false,
     })?;
     stage.say(&format!(
         "it holds {} filters; what the configuration wants besides:",

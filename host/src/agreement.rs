@@ -48,6 +48,16 @@ pub enum Environment {
     Production,
 }
 
+impl Environment {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Production => "production",
+        }
+    }
+}
+
 /// One service agreement: whose it is, where its deliveries come, and what they look like.
 #[derive(Debug, Clone)]
 pub struct Agreement {

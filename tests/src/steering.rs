@@ -6,9 +6,9 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::thread;
 
 use cprflow_platform::{
@@ -153,6 +153,56 @@ impl Trial {
         ended.stderr
     }
 
+    /// The same, when it is that time (RFC 3339).
+    pub fn run_at(&self, time: &str, arguments: &[&str]) -> Ended {
+        let output = command()
+            .args(self.arguments(arguments))
+            .env("CPRFLOW_NOW", time)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        self.ended(output)
+    }
+
+    /// Runs a command, and does something while it stands still at that point.
+    pub fn meanwhile(&self, point: &str, arguments: &[&str], act: impl FnOnce()) -> Ended {
+        let go_on = self.path("go-on");
+        let child = command()
+            .args(self.arguments(arguments))
+            .env("CPRFLOW_STOP_AT", point)
+            .env("CPRFLOW_GO_ON", &go_on)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.ends_with(&format!("stopped at {point}\n")) {
+            let more = stderr.read_line(&mut said).unwrap();
+            assert!(more > 0, "it never came to {point}: {said}");
+        }
+        act();
+        fs::write(&go_on, "").unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        let mut output = child.wait_with_output().unwrap();
+        fs::remove_file(&go_on).unwrap();
+        output.stderr = said.into_bytes();
+        self.ended(output)
+    }
+
+    /// How a command ended; what it said is searched.
+    pub fn ended(&self, output: Output) -> Ended {
+        let ended = Ended {
+            code: output.status.code().expect("it was not killed"),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        self.search(&ended.stderr);
+        self.search(ended.text());
+        ended
+    }
+
     /// Runs a command and kills it at that point; false if it ended before.
     pub fn kill_at(&self, point: &str, arguments: &[&str]) -> bool {
         let mut child = command()
@@ -228,7 +278,38 @@ impl Trial {
             };
             assert!(digits < 10, "what can be a person number: {text}");
         }
+        assert!(
+            !holds_hyphenated(text),
+            "what can be a person number: {text}"
+        );
     }
+
+    fn search_names(&self, directory: &Path) {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let entry = entry.unwrap();
+            self.search(&entry.file_name().to_string_lossy());
+            if entry.file_type().unwrap().is_dir() {
+                self.search_names(&entry.path());
+            }
+        }
+    }
+}
+
+/// Whether a person number stands there as people write it: six digits, a hyphen and four.
+fn holds_hyphenated(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_apart = |place: Option<usize>| {
+        let byte = place.and_then(|place| bytes.get(place));
+        byte.is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    };
+    bytes.windows(11).enumerate().any(|(place, window)| {
+        let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+        digits(&window[..6])
+            && window[6] == b'-'
+            && digits(&window[7..])
+            && is_apart(place.checked_sub(1))
+            && is_apart(Some(place + 11))
+    })
 }
 
 impl Drop for Trial {
@@ -237,6 +318,7 @@ impl Drop for Trial {
             self.audit();
             let journal = fs::read_to_string(self.state().join("reorder.json"));
             self.search(&journal.unwrap_or_default());
+            self.search_names(&self.path("state"));
         }
     }
 }
@@ -262,4 +344,25 @@ pub fn effects(seen: &[Seen]) -> BTreeMap<String, usize> {
         }
     }
     effects
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_found_as_people_write_them() {
+        for text in ["311300-0001", "x 311300-0001.", "\"311300-0001\""] {
+            assert!(holds_hyphenated(text), "{text}");
+        }
+        for text in [
+            "",
+            "2026-11-24",
+            "12345678-1234-4567",
+            "1311300-0001",
+            "311300-00012",
+        ] {
+            assert!(!holds_hyphenated(text), "{text}");
+        }
+    }
 }

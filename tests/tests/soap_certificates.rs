@@ -16,6 +16,7 @@ use cprflow_platform::{
 };
 use cprflow_tests::service::{Place, p12, pem};
 use jiff::{SignedDuration, Timestamp};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 #[test]
 fn both_versions_of_tls_and_all_kinds_of_certificates_work() {
@@ -235,6 +236,56 @@ fn of_two_certificates_the_one_that_began_last_is_shown_once_it_is_valid() {
     assert!(
         matches!(&warnings[..], [CertificateWarning::NotUsed(why)] if why.contains("does not fit"))
     );
+}
+
+/// An authority's name alone makes nobody the issuer.
+#[test]
+fn the_issuer_is_whoever_has_signed() {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params, KeyPair::generate().unwrap())
+    };
+    let (root, root_key) = authority("root");
+    let root = Issuer::new(root, root_key);
+    let issuing = |(params, key): (CertificateParams, KeyPair)| {
+        let certificate = params.signed_by(&key, &root).unwrap();
+        (certificate.pem(), Issuer::new(params, key))
+    };
+    let (right, issuer) = issuing(authority("issuing"));
+    let (namesake, _) = issuing(authority("issuing"));
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(Vec::new()).unwrap();
+    let leaf = params.signed_by(&key, &issuer).unwrap().pem();
+    let place = Place::new();
+    let directory = place.directory.path();
+    let key_path = directory.join("leaf.key");
+    fs::write(&key_path, key.serialize_pem()).unwrap();
+    fs::set_permissions(&key_path, fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, chain, is_missing) in [
+        ("alone", vec![&leaf], true),
+        ("namesake", vec![&leaf, &namesake], true),
+        ("right", vec![&leaf, &right], false),
+        ("both", vec![&namesake, &leaf, &right], false),
+    ] {
+        let path = directory.join(format!("{name}.pem"));
+        fs::write(&path, chain.into_iter().cloned().collect::<String>()).unwrap();
+        let certificate = ClientCertificate::Pem {
+            certificate: path,
+            key: key_path.clone(),
+        };
+        let client = place.client_with(certificate).unwrap();
+        let warnings = client.warnings(Timestamp::now());
+        let missing = |warning: &CertificateWarning| {
+            matches!(warning, CertificateWarning::IssuerMissing { .. })
+        };
+        assert_eq!(
+            warnings.iter().any(missing),
+            is_missing,
+            "{name}: {warnings:?}"
+        );
+    }
 }
 
 #[test]

@@ -5,13 +5,16 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use cprflow::config::Configuration;
+use cprflow_connector::generate::Day;
 use cprflow_platform::{
     Fault, FaultStyle, KnownError, Operation, Seen, ServerCertificate, TlsVersions,
 };
-use cprflow_tests::command::command;
-use cprflow_tests::steering::{Trial, effects, numbers};
+use cprflow_tests::command::{command, cprflow};
+use cprflow_tests::steering::{Trial, effects, numbers, pem};
 use jiff::{SignedDuration, Timestamp};
 
 #[test]
@@ -122,6 +125,39 @@ fn plan_and_apply() {
     assert_eq!(trial.held(), numbers(3));
 }
 
+/// Word for word: what is read before `apply` is said yes to.
+#[test]
+fn a_plan_says_what_it_will_cause() {
+    let wanted = "allow_national = true\npnr_file = \"numbers.txt\"\nmunicipality_codes = [\"0265\", \"0101\"]\n\
+                  age_ranges = [\"0-17\"]\nchange_codes = [\"A01\", \"A05\"]\nno_filter = true";
+    let trial = Trial::new(wanted);
+    trial.list(&numbers(4)[..2]);
+    let list = trial.path("numbers.txt").display().to_string();
+    trial.ok(&["add", "pnr", &list, "--yes"]);
+    trial.list(&numbers(4)[1..]);
+    for value in [
+        &["municipality", "0265", "0147"][..],
+        &["change-code", "A01", "A09"],
+        &["age-range", "18-99"],
+    ] {
+        trial.ok(&[&["add"][..], value, &["--yes"]].concat());
+    }
+    let planned = |arguments: &[&str]| {
+        let ended = trial.run(arguments);
+        assert_eq!(ended.code, 1, "{}", ended.stderr);
+        let url = trial.platform.url();
+        let host = url.split('/').nth(2).unwrap();
+        ended.text().replace(host, "HOST")
+    };
+    insta::assert_snapshot!("plan-test", planned(&["plan"]));
+    insta::assert_snapshot!("plan-prune", planned(&["plan", "--prune"]));
+    let config = trial.path("cprflow.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("environment = \"test\"", "environment = \"production\"");
+    fs::write(&config, text).unwrap();
+    insta::assert_snapshot!("plan-production", planned(&["plan"]));
+}
+
 #[test]
 fn no_list_empties_a_subscription() {
     let trial = Trial::new("pnr_file = \"numbers.txt\"");
@@ -174,9 +210,33 @@ fn the_command_line_is_no_place_for_person_numbers() {
         &["add", "pnr", "3113000001", "3113000002", "--yes"],
         &["add", "municipality", "3113000001", "--yes"],
         &["clear", "3113000001", "--yes"],
+        &["clear", "pnr", "311300-0001", "--yes"],
+        &["add", "pnr", "3113000001,3113000002", "--yes"],
+        &["add", "pnr", "lists/311300-0001.txt", "--yes"],
+        &["apply", "--pnr-file", "3113000001", "--yes"],
+        &["apply", "3113000001", "--yes"],
+        &["plan", "--pnr-file", "311300-0001"],
+        &["plan", "3113000001"],
+        &["list", "3113000001"],
+        &["restore", "311300-0001", "--yes"],
+        &["restore", "--snapshot", "3113000001", "--yes"],
+        &["reorder", "pnr", "3113000001", "--yes"],
+        &["apply", "--prune", "--max-removals", "311300-0001", "--yes"],
+        &["list", "--agreement", "3113000001"],
+        &["3113000001"],
     ] {
         trial.refused(arguments);
     }
+    // What cannot be a number is still repeated, to be found.
+    assert!(
+        trial
+            .refused(&["list", "everything"])
+            .contains("everything")
+    );
+    trial.configure("pnr_file = \"3113000001\"");
+    assert!(trial.refused(&["plan"]).contains("subscription.pnr_file"));
+    trial.configure("");
+    assert!(trial.platform.seen().is_empty(), "nothing was sent");
     let ended = trial.run_with(&["add", "pnr", "-", "--yes"], "3113000001\n");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(trial.held(), numbers(1));
@@ -208,6 +268,92 @@ fn a_dry_run_masks_and_sends_nothing() {
     }
     assert!(trial.platform.seen().is_empty(), "nothing was sent");
     assert!(trial.audit().is_empty());
+}
+
+/// Standard output is closed before anything is written to it.
+#[test]
+fn what_nobody_sees_is_not_done() {
+    let trial = Trial::new("municipality_codes = [\"0265\"]");
+    let unseen = |arguments: &[&str]| {
+        let mut child = command()
+            .args(trial.arguments(arguments))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        trial.ended(child.wait_with_output().unwrap())
+    };
+    for arguments in [
+        &["apply", "--yes"][..],
+        &["add", "municipality", "0265", "--yes"],
+    ] {
+        let ended = unseen(arguments);
+        assert_eq!(ended.code, 2, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("Nothing was changed"),
+            "{}",
+            ended.stderr
+        );
+        assert!(trial.filters().is_empty());
+    }
+    // Who only looks may look away.
+    assert_eq!(unseen(&["list"]).code, 0);
+    assert_eq!(unseen(&["apply", "--dry-run"]).code, 0);
+}
+
+#[test]
+fn before_anything_is_done_a_signal_ends_it_at_once() {
+    use std::os::unix::process::ExitStatusExt;
+    let trial = Trial::new("");
+    trial.configure_service(
+        &(pem(trial.platform.client()) + "timeout_seconds = 300"),
+        "",
+    );
+    let silence = Fault::Silence { is_applied: false };
+    trial.platform.arm(&silence, 1);
+    let mut child = command()
+        .args(trial.arguments(&["add", "municipality", "0265", "--yes"]))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while trial.platform.seen().is_empty() {
+        assert!(child.try_wait().unwrap().is_none());
+        thread::sleep(Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(2), "{status}");
+    assert!(trial.filters().is_empty());
+}
+
+#[test]
+fn where_it_leads_is_said() {
+    let trial = Trial::new("");
+    let said = trial.ok(&["list"]);
+    let url = trial.platform.url();
+    let host = url.split('/').nth(2).unwrap();
+    assert!(
+        said.contains(&format!("test environment at {host}")),
+        "{said}"
+    );
+    let config = trial.path("cprflow.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let nobody = text.replace(host, "127.0.0.1:1");
+    fs::write(&config, nobody).unwrap();
+    let said = trial.refused(&["list"]);
+    assert!(
+        said.contains("127.0.0.1:1 refuses the connection"),
+        "{said}"
+    );
+    let other = text.replace(host, "prod.serviceplatformen.dk");
+    fs::write(&config, other).unwrap();
+    let said = trial.refused(&["list"]);
+    assert!(said.contains("the production environment"), "{said}");
 }
 
 #[test]
@@ -250,7 +396,7 @@ fn faults_are_advice() {
                 style,
                 is_applied: false,
             };
-            trial.platform.arm(&fault, times);
+            trial.platform.arm_at_changes(&fault, times);
             let said = trial.refused(&["add", "municipality", "0265", "--yes"]);
             assert!(said.contains(party), "{style:?}: {said}");
             assert!(said.contains(error.text()), "{style:?}: {said}");
@@ -273,7 +419,9 @@ fn faults_are_advice() {
     assert!(trial.filters().is_empty(), "none of it was carried out");
     // A person number in a fault is scrubbed, here and in the log.
     for _ in 0..3 {
-        trial.platform.arm(&Fault::PersonNumberInFault, 1);
+        trial
+            .platform
+            .arm_at_changes(&Fault::PersonNumberInFault, 1);
     }
     let ended = trial.run_with(
         &["add", "pnr", "-", "--yes", "--log-level", "trace"],
@@ -318,6 +466,36 @@ fn what_was_subscribed_to_and_never_came_is_told() {
     assert_eq!(told(14), "");
 }
 
+/// A delivery that was made before somebody was subscribed to cannot have brought them, whenever it comes.
+#[test]
+fn an_older_delivery_ends_no_waiting() {
+    let trial = Trial::with("", |options| {
+        options.population.first_day = Day::new(2020, 1, 1).unwrap();
+    });
+    trial.ok(&["add", "municipality", "0265", "--yes"]);
+    let config = trial.path("cprflow.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let inbox = format!("inbox = {:?}", trial.platform.inbox());
+    let text = text.replace("environment = \"test\"\n", "");
+    fs::write(&config, text.replace("inbox = \"inbox\"", &inbox)).unwrap();
+    trial.platform.night().unwrap();
+    let path = config.display().to_string();
+    let ended = cprflow(["sync", "--config", &path, "--unrestricted", "a trial"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let configuration = Configuration::from_file(&config).unwrap();
+    let now = Timestamp::now() + SignedDuration::from_hours(24 * 14);
+    let status = cprflow::status::status(&configuration, now).unwrap();
+    assert_eq!(status[0].published, 1);
+    let mut remarks = status[0].remarks.iter();
+    assert!(
+        remarks.any(|remark| remark
+            .text
+            .contains("subscribed to, and no delivery was made")),
+        "{:?}",
+        status[0].remarks
+    );
+}
+
 #[test]
 fn an_ambiguous_add_that_was_there_already_is_a_success() {
     for fault in [
@@ -334,12 +512,17 @@ fn an_ambiguous_add_that_was_there_already_is_a_success() {
         },
     ] {
         let trial = Trial::new("");
-        trial.platform.arm(&fault, 1);
+        trial.platform.arm_at_changes(&fault, 1);
         let said = trial.ok(&["add", "municipality", "0265", "--yes"]);
         assert!(said.contains("1 there already"), "{said}");
         let seen = trial.platform.seen();
-        let calls = seen.iter().filter(|seen| matches!(seen, Seen::Call { .. }));
-        assert_eq!(calls.count(), 2);
+        let is_add = |seen: &&Seen| {
+            let Seen::Call { operation, .. } = seen else {
+                return false;
+            };
+            matches!(operation, Operation::Add(_))
+        };
+        assert_eq!(seen.iter().filter(is_add).count(), 2);
         assert!(seen.iter().all(|seen| !matches!(
             seen,
             Seen::Call {
@@ -355,20 +538,14 @@ fn many_calls_wait_for_their_hour() {
     let trial = Trial::new("pnr_file = \"numbers.txt\"");
     trial.list(&numbers(101));
     let at = |time: &str, more: &[&str]| {
-        let ended = command()
-            .args(trial.arguments(&[&["apply", "--yes"][..], more].concat()))
-            .env("CPRFLOW_NOW", time)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        trial.search(&said);
-        (ended.status.code().unwrap(), said)
+        let ended = trial.run_at(time, &[&["apply", "--yes"][..], more].concat());
+        (ended.code, ended.stderr)
     };
-    // 11:00 in Denmark, and the middle of the night.
+    // 11:00 in Denmark, the middle of the night, and its beginning.
     for (time, until) in [
-        ("2026-11-24T10:00:00Z", "16:00"),
-        ("2026-11-24T01:00:00Z", "06:00"),
+        ("2026-11-24T10:00:00Z", "24T16:00"),
+        ("2026-11-24T01:00:00Z", "24T06:00"),
+        ("2026-11-24T21:00:00Z", "25T06:00"),
     ] {
         let (code, said) = at(time, &[]);
         assert_eq!(code, 2, "{said}");

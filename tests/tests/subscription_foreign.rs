@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use cprflow_connector::holds_number;
 use cprflow_tests::command::{Ended, cprflow_with};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -150,7 +151,11 @@ impl Trial {
     fn run(&self, arguments: &[&str]) -> Ended {
         let config = self.path("cprflow.toml");
         let all = ["subscription"].iter().chain(arguments).copied();
-        cprflow_with(all.chain(["--config", &config]), b"")
+        let ended = cprflow_with(all.chain(["--config", &config]), b"");
+        for said in [ended.text(), &ended.stderr] {
+            assert!(!holds_number(said), "what can be a person number: {said}");
+        }
+        ended
     }
 
     fn ok(&self, arguments: &[&str]) -> String {

@@ -9,10 +9,13 @@ use std::time::Duration;
 use cprflow_platform::{
     Agreement, ClientKind, Fault, P12_PASSWORD, ServerCertificate, TlsVersions,
 };
-use cprflow_tests::command::command;
+use cprflow_tests::command::{command, cprflow};
 use cprflow_tests::hostile::Hostile;
 use cprflow_tests::steering::{Trial, effects, numbers, pem};
 use serde_json::json;
+
+/// As many digits as a UUID has room for, but for one letter.
+const CALL: &str = "12345678-1234-4567-8901-02345678a901";
 
 const ADD: &[&str] = &["add", "municipality", "0265", "--yes"];
 
@@ -24,6 +27,7 @@ fn every_trouble_has_words_of_its_own() {
         has_page: true,
         is_applied: false,
     };
+    let named = |name: &str| Fault::named(name).unwrap();
     // What may pass is tried three times.
     for (fault, times, words) in [
         (
@@ -55,6 +59,36 @@ fn every_trouble_has_words_of_its_own() {
             &["HTTP 403", "registered with the IT system"],
         ),
         (status(404), 1, &["HTTP 404", "the address of the service"]),
+        (status(405), 1, &["HTTP 405", "the address of the service"]),
+        (
+            named("client-fault"),
+            1,
+            &["Client: The request is not valid", "The request is wrong"],
+        ),
+        (
+            named("security-model"),
+            1,
+            &["Security model", "Check the service agreement"],
+        ),
+        (
+            named("detail-as-text"),
+            3,
+            &["Internal error; The service is being restarted"],
+        ),
+        (
+            Fault::Told {
+                code: "Server".to_owned(),
+                text: format!("No.\n  CallUUID: {CALL}\n  Received: 2026-03-02T13:06:14.306Z"),
+                detail: None,
+            },
+            3,
+            &[CALL, "2026-03-02T13:06:14.306Z"],
+        ),
+        (
+            Fault::FaultWithStatus200,
+            1,
+            &["HTTP 200", "Check the service agreement"],
+        ),
         (Fault::Redirect, 1, &["status 307", "not followed"]),
         (Fault::Rubbish, 1, &["cannot be read", "is not text"]),
         (Fault::DoubleRoot, 1, &["cannot be read"]),
@@ -66,7 +100,10 @@ fn every_trouble_has_words_of_its_own() {
             &["more than 67108864 bytes"],
         ),
     ] {
-        trial.platform.arm(&fault, times);
+        if !trial.filters().is_empty() {
+            trial.ok(&["clear", "municipality", "--yes"]);
+        }
+        trial.platform.arm_at_changes(&fault, times);
         let said = trial.refused(ADD);
         for words in words {
             assert!(said.contains(words), "{fault:?}: {said}");
@@ -97,7 +134,7 @@ fn an_answer_that_drips_is_given_up() {
     let drip = Fault::Drip {
         pause: Duration::from_millis(900),
     };
-    trial.platform.arm(&drip, 3);
+    trial.platform.arm_at_changes(&drip, 3);
     let said = trial.refused(ADD);
     assert!(said.contains("took longer than 1s"), "{said}");
     assert!(said.contains("may have been carried out"), "{said}");
@@ -131,6 +168,20 @@ fn certificates_of_every_kind() {
             .contains("others can read this secret")
     );
 
+    // A password may also come by the environment.
+    let archive = archive.replace(&format!("file = {password:?}"), "env = \"P12_PASSWORD\"");
+    trial.configure_service(&archive, "");
+    let said = trial.refused(&["list"]);
+    assert!(
+        said.contains("the environment has no P12_PASSWORD"),
+        "{said}"
+    );
+    let output = command()
+        .args(trial.arguments(&["list"]))
+        .env("P12_PASSWORD", P12_PASSWORD)
+        .output();
+    assert_eq!(trial.ended(output.unwrap()).code, 0);
+
     // The one that follows takes over, in whatever order they stand.
     let issue = |name: &str, kind| platform.issue(name, kind).unwrap();
     let (old, early) = (
@@ -147,6 +198,17 @@ fn certificates_of_every_kind() {
     };
     trial.configure_service(&pem(&old), "");
     assert!(trial.ok(&["list"]).contains("expires in 4 days"));
+    // Whoever never changes the subscription is told too.
+    for command in ["doctor", "status"] {
+        let config = trial.path("cprflow.toml").display().to_string();
+        let ended = cprflow([command, "--config", &config]);
+        assert!(
+            ended.text().contains("expires in 4 days"),
+            "{command}: {}",
+            ended.text()
+        );
+        assert_eq!(ended.code, 1, "{command}");
+    }
     trial.configure_service(&followed_by(&old, &early), "");
     assert!(!trial.ok(&["list"]).contains("expires in"));
     trial.configure_service(&followed_by(&expired, platform.next_client()), "");
@@ -250,10 +312,12 @@ fn many_numbers_go_on_where_they_were_stopped() {
         assert!(trial.kill_at(point, apply));
     }
     // Only what is left is asked for, and nothing twice.
-    let said = trial.ok(apply);
+    let said = trial.ok(&[apply, &["--log-level", "info"][..]].concat());
     let left = COUNT - 150 - 149;
     assert!(said.contains(&format!("{left} calls")), "{said}");
     assert!(said.contains(&format!("{left} added")), "{said}");
+    // Where there is no terminal, the log says how far it is.
+    assert!(said.contains("done=250 of=301"), "{said}");
     assert_eq!(trial.held(), numbers(COUNT));
     let effects = effects(&trial.platform.seen());
     assert_eq!(effects.len(), COUNT);

@@ -16,22 +16,35 @@ const MAX_CODE: usize = 100;
 /// Errors that are told; others are passed over.
 const MAX_ERRORS: usize = 20;
 
-/// Reads the fault element, which is open. The fault is told even if it lacks something: it is an error anyway.
+/// Reads the fault element, which is open. The fault is told even if it lacks something, or has text where elements
+/// belong or elements where text does: it is an error anyway.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Fault, FailureKind> {
     let mut fault = Fault::default();
-    while let Some(name) = reader.child()? {
+    let mut besides = String::new();
+    while let Some(name) = reader.child_in_text(&mut besides)? {
         match unqualified(name) {
-            "faultcode" => fault.code = code(reader.text()?),
-            "faultstring" => fault.text = told(reader.text()?, &mut fault),
-            "detail" => detail(reader, &mut fault)?,
+            "faultcode" => fault.code = code(&reader.all_text()?),
+            "faultstring" => fault.text = told(&reader.all_text()?, &mut fault),
+            "detail" => detail(reader, &mut fault, &mut besides)?,
             _ => reader.skip()?,
         }
     }
+    let besides = told(&besides, &mut fault);
+    fault.text = match (fault.text.is_empty(), besides.is_empty()) {
+        (_, true) => fault.text,
+        (true, false) => besides,
+        // Both are scrubbed; together they are as long as one may be.
+        (false, false) => scrub(&format!("{}; {besides}", fault.text), MAX_TEXT),
+    };
     Ok(fault)
 }
 
-fn detail(reader: &mut Reader<'_>, fault: &mut Fault) -> Result<(), FailureKind> {
-    while let Some(name) = reader.child()? {
+fn detail(
+    reader: &mut Reader<'_>,
+    fault: &mut Fault,
+    besides: &mut String,
+) -> Result<(), FailureKind> {
+    while let Some(name) = reader.child_in_text(besides)? {
         match (name.namespace, name.local) {
             (Some(DETAIL), "ServiceplatformFault") => {
                 each(reader, "ErrorList", |reader| {
@@ -50,7 +63,7 @@ fn each<'d>(
     element: &str,
     mut read: impl FnMut(&mut Reader<'d>) -> Result<(), FailureKind>,
 ) -> Result<(), FailureKind> {
-    while let Some(name) = reader.child()? {
+    while let Some(name) = reader.child_in_text(&mut String::new())? {
         if name.namespace == Some(DETAIL) && name.local == element {
             read(reader)?;
         } else {
@@ -62,10 +75,10 @@ fn each<'d>(
 
 fn error(reader: &mut Reader<'_>, fault: &mut Fault) -> Result<(), FailureKind> {
     let mut entry = ErrorEntry::default();
-    while let Some(name) = reader.child()? {
+    while let Some(name) = reader.child_in_text(&mut String::new())? {
         match (name.namespace, name.local) {
-            (Some(DETAIL), "ErrorCode") => entry.code = scrub(reader.text()?, MAX_CODE),
-            (Some(DETAIL), "ErrorText") => entry.text = told(reader.text()?, fault),
+            (Some(DETAIL), "ErrorCode") => entry.code = scrub(&reader.all_text()?, MAX_CODE),
+            (Some(DETAIL), "ErrorText") => entry.text = told(&reader.all_text()?, fault),
             _ => reader.skip()?,
         }
     }

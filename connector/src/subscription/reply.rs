@@ -1,5 +1,6 @@
 //! The answer: an envelope with the operation's response, or with a fault.
 
+use super::request::is_change_code;
 use super::{
     AgeRange, ChangeResult, Failure, FailureKind, Fault, Filters, Operation, PNR, Reply, SERVICE,
     SOAP, fault,
@@ -115,7 +116,8 @@ fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
 }
 
 /// Nothing may be passed over here as if it were not there: who compares this with what should be would subscribe
-/// to it again. So what is not understood is counted, and what is in a wrong namespace is an error.
+/// to it again. So what is not understood is counted, and so is what no request could send back: who removes it could
+/// not put it back. What is in a wrong namespace is an error.
 fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
     let mut filters = Filters::default();
     let mut no_filter = None;
@@ -139,9 +141,7 @@ fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
             },
             (Some(SERVICE), "ChangeCode") => {
                 let code = reader.text()?;
-                let fits = (1..=3).contains(&code.len())
-                    && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-                if fits {
+                if is_change_code(code) {
                     filters.change_codes.push(code.to_owned());
                 } else {
                     filters.unreadable += 1;
@@ -173,7 +173,7 @@ fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
     Ok(filters)
 }
 
-/// A range; none if an age is no number of three digits.
+/// A range; none if an age is no number of three digits, or the first is the higher.
 fn age_range(reader: &mut Reader<'_>) -> Result<Option<AgeRange>, FailureKind> {
     let (mut start, mut end) = (None, None);
     while let Some(name) = reader.child()? {
@@ -183,7 +183,8 @@ fn age_range(reader: &mut Reader<'_>) -> Result<Option<AgeRange>, FailureKind> {
             _ => reader.skip()?,
         }
     }
-    Ok(start.zip(end).map(|(start, end)| AgeRange { start, end }))
+    let range = start.zip(end).filter(|(start, end)| start <= end);
+    Ok(range.map(|(start, end)| AgeRange { start, end }))
 }
 
 fn age(value: &str) -> Option<u16> {
@@ -191,8 +192,9 @@ fn age(value: &str) -> Option<u16> {
     if digits { value.parse().ok() } else { None }
 }
 
-/// Four digits: the service gives back a number, without the zeros that stand before it.
+/// Four digits from 0001: the service gives back a number, without the zeros that stand before it.
 fn municipality_code(value: &str) -> Option<String> {
     let digits = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| format!("{value:0>4}"))
+    let code = digits.then(|| format!("{value:0>4}"));
+    code.filter(|code| code != "0000")
 }

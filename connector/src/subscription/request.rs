@@ -167,7 +167,7 @@ fn write_argument(body: &mut String, operation: &Operation) -> Result<(), Reques
 }
 
 /// Whether it is the code of an event: an upper-case letter and two digits.
-fn is_change_code(code: &str) -> bool {
+pub(super) fn is_change_code(code: &str) -> bool {
     matches!(code.as_bytes(), [b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9'])
 }
 

@@ -182,6 +182,34 @@ impl<'d> Reader<'d> {
         }
     }
 
+    /// The same where text may stand among the children; it is appended to what was found before.
+    pub(crate) fn child_in_text(
+        &mut self,
+        found: &mut String,
+    ) -> Result<Option<Name<'_>>, XmlError> {
+        let step = self.step()?;
+        append(found, &self.text);
+        match step {
+            Step::Open => Ok(Some(self.name())),
+            Step::Close => Ok(None),
+            Step::EndOfDocument => Err(XmlError::Truncated),
+        }
+    }
+
+    /// All text in the element that is open, that of the elements in it too. Closes the element.
+    pub(crate) fn all_text(&mut self) -> Result<String, XmlError> {
+        let outside = self.depth.saturating_sub(1);
+        let mut found = String::new();
+        while self.depth > outside {
+            let step = self.step()?;
+            append(&mut found, &self.text);
+            if step == Step::EndOfDocument {
+                return Err(XmlError::Truncated);
+            }
+        }
+        Ok(found)
+    }
+
     /// The value of the element that is open, without the white space around it. Closes the element.
     pub(crate) fn text(&mut self) -> Result<&str, XmlError> {
         match self.step()? {
@@ -273,6 +301,17 @@ impl<'d> Reader<'d> {
         }
         self.text.clear();
         Ok(())
+    }
+}
+
+/// Puts a text to others, with a space between them.
+fn append(found: &mut String, text: &str) {
+    let text = text.trim_matches(WHITE_SPACE);
+    if !text.is_empty() {
+        if !found.is_empty() {
+            found.push(' ');
+        }
+        found.push_str(text);
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::config::{Configuration, Store};
+use cprflow::subscriber;
 use cprflow::transport::connect;
 use cprflow::{Agreement, Connector, Error, Ledger, Tenant};
 use indicatif::HumanBytes;
@@ -18,8 +19,8 @@ use super::{Failure, Outcome};
 /// Check every part that a run needs, and say what to do
 ///
 /// The configuration, the private key, the server's key, the login, the folder, whether datasets and state can be
-/// written, the free disk, the ledger, and each tenant's policy, key and group. Nothing is fetched and nothing is
-/// changed.
+/// written, the free disk, the ledger, the client certificates of the subscription service, and each tenant's policy,
+/// key and group. Nothing is fetched and nothing is changed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -168,6 +169,7 @@ impl<W: Write> Visit<W> {
                 "none: `cprflow sync` will want --unrestricted PURPOSE",
             )?,
         }
+        self.service(agreement)?;
         let mut transport = match connect(&agreement.inbox, &agreement.sftp) {
             Ok(transport) => transport,
             Err(error) => return self.ill("connection", &error.to_string()),
@@ -176,6 +178,28 @@ impl<W: Write> Visit<W> {
         match transport.list() {
             Ok(listing) => self.well("folder", &format!("{} files", listing.entries.len())),
             Err(error) => self.ill("folder", &error.to_string()),
+        }
+    }
+
+    /// The client certificates of the subscription service: nothing is connected to.
+    fn service(&mut self, agreement: &Agreement) -> Result<(), Failure> {
+        let Some(service) = &agreement.service else {
+            return Ok(());
+        };
+        let client = match subscriber::connect(service) {
+            Ok(client) => client,
+            Err(error) => return self.ill("service", &error.to_string()),
+        };
+        let warnings = client.warnings(jiff::Timestamp::now());
+        for warning in &warnings {
+            self.ill("client certificate", &warning.to_string())?;
+        }
+        match warnings.is_empty() {
+            true => self.well(
+                "client certificate",
+                &format!("{} is in order", client.certificate().display()),
+            ),
+            false => Ok(()),
         }
     }
 

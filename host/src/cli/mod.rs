@@ -46,6 +46,10 @@ pub(crate) enum Failure {
     Cprflow(#[from] Error),
     #[error("cannot write to standard output: {0}")]
     Stdout(#[from] io::Error),
+    #[error(
+        "cannot write to standard output, so that nobody sees what would be done: {0}. Nothing was changed"
+    )]
+    Unseen(#[source] io::Error),
     #[error("{0}")]
     Usage(String),
 }
@@ -139,7 +143,11 @@ pub(crate) fn main() -> ExitCode {
         tracing::error!(place, "a bug");
         say::error(&format!("there is a bug in cprflow, at {place}"));
     }));
-    match run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    match run(cli) {
         Ok(Outcome::Clean) => ExitCode::SUCCESS,
         Ok(Outcome::Findings) => ExitCode::from(1),
         Ok(Outcome::Failed) => ExitCode::from(2),
@@ -152,6 +160,18 @@ pub(crate) fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// What the command line is told that is not understood. It repeats what was given, unless that can be a person number.
+fn refused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && cprflow_connector::holds_number(&error.to_string()) {
+        say::error(
+            "there is something on the command line that is not understood and can be a person number, which does not \
+             belong there: other users and the shell's history see it. See `cprflow --help`",
+        );
+        return ExitCode::from(2);
+    }
+    error.exit()
 }
 
 fn run(cli: Cli) -> Result<Outcome, Failure> {

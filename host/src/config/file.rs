@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cprflow_connector::{holds_number, scrub};
 use serde::Deserialize;
 
 use super::service::{ServiceEntry, SubscriptionEntry};
@@ -76,6 +77,13 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, String
     }
     let mut agreements = Vec::new();
     for (name, entry) in top.agreement {
+        if holds_number(&name) {
+            return Err(
+                "the name of an agreement becomes a directory and stands in logs, and one of them can be a person \
+                 number: name it otherwise"
+                    .to_owned(),
+            );
+        }
         let agreement = agreement(&name, entry, top.dataset.as_deref(), directory);
         agreements.push(agreement.map_err(|what| format!("agreement {name}: {what}"))?);
     }
@@ -166,15 +174,34 @@ fn agreement(
     })
 }
 
-/// What is wrong and where; never the line itself, for a secret may stand in it.
+/// What is wrong and where; never the line itself or a value of it, for a secret may stand there.
 fn toml_error(text: &str, error: &toml::de::Error) -> String {
+    let message = without_value(error.message());
     let before = error.span().and_then(|span| text.get(..span.start));
     match before {
         Some(before) => {
             let line = before.matches('\n').count() + 1;
-            format!("line {line}: {}", error.message())
+            format!("line {line}: {message}")
         }
-        None => error.message().to_owned(),
+        None => message,
+    }
+}
+
+/// What serde says, without the value that it quotes, and without anything that can be a person number.
+fn without_value(message: &str) -> String {
+    let quoting = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ];
+    let kind = quoting.into_iter().find(|kind| message.starts_with(kind));
+    let expected = message
+        .rfind(", expected ")
+        .and_then(|at| message.get(at..));
+    match kind {
+        Some(kind) => format!("{kind}{}", expected.unwrap_or_default()),
+        None => scrub(message, 300),
     }
 }
 
@@ -345,9 +372,24 @@ mod tests {
                 "lies inside",
             ),
         ];
-        for (text, expected) in cases {
+        let hidden = [
+            ("dataset = 3113000001", "line 1: invalid type, expected"),
+            ("dataset = [\"open, expected\"]", "line 1: invalid type"),
+            (
+                "interval_minutes = \"open\"",
+                "line 1: invalid type, expected u32",
+            ),
+            (
+                "[agreement.a]\ninbox = \"/in\"\nenvironment = \"open, expected\"",
+                "line 3: unknown variant, expected `test` or `production`",
+            ),
+            ("3113000001 = 1", "unknown field `[number]`"),
+            ("[agreement.3113000001]\ninbox = \"/in\"", "person number"),
+        ];
+        for (text, expected) in cases.into_iter().chain(hidden) {
             let error = read_here(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("3113"), "{error}");
             assert!(
                 !error.contains("open"),
                 "a secret is never repeated: {error}"

@@ -1,4 +1,5 @@
-//! `[agreement.NAME.service]` and `[agreement.NAME.subscription]`. No error repeats a value.
+//! `[agreement.NAME.service]` and `[agreement.NAME.subscription]`. Errors name the key and say how its value is written;
+//! none repeats what stands there.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,13 @@ use serde::Deserialize;
 
 use super::check_purpose;
 use crate::agreement::Environment;
-use crate::subscriber::settings::{SERVICE_UUID, endpoint};
+use crate::subscriber::settings::{SERVICE_UUID, endpoint, environment_of, host};
 use crate::subscriber::{
     Credentials, Filter, Kind, SecretPlace, Service, SubscriptionSettings, Uuid,
 };
+
+/// Seconds that a call may take at the most.
+const MAX_TIMEOUT: u64 = 3600;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +79,22 @@ impl ServiceEntry {
         };
         if !address.starts_with("https://") {
             return Err("service.endpoint: the address begins with https://".to_owned());
+        }
+        if let (Some(said), Some(real)) = (environment, environment_of(host(&address)))
+            && said != real
+        {
+            return Err(format!(
+                "service.endpoint: this is the address of the {} environment, and the agreement says `environment = \
+                 {:?}`: leave the address out, or mend the environment",
+                real.name(),
+                said.name()
+            ));
+        }
+        if self
+            .timeout_seconds
+            .is_some_and(|seconds| !(1..=MAX_TIMEOUT).contains(&seconds))
+        {
+            return Err(format!("service.timeout_seconds: from 1 to {MAX_TIMEOUT}"));
         }
         if let Some(purpose) = &self.purpose {
             check_purpose(purpose).map_err(|what| format!("service.purpose: {what}"))?;
@@ -156,6 +176,15 @@ fn uuid(key: &str, text: &str) -> Result<Uuid, String> {
 impl SubscriptionEntry {
     /// What is wanted; relative paths start at `directory`.
     pub(super) fn read(self, directory: &Path) -> Result<SubscriptionSettings, String> {
+        let names_number =
+            |path: &PathBuf| cprflow_connector::holds_number(&path.to_string_lossy());
+        if self.pnr_file.as_ref().is_some_and(names_number) {
+            return Err(
+                "subscription.pnr_file: there is something in the name of that file that can be a person number; \
+                 person numbers stand in the file, one a line, and never in its name"
+                    .to_owned(),
+            );
+        }
         Ok(SubscriptionSettings {
             pnr_file: self.pnr_file.map(|path| directory.join(path)),
             municipality_codes: filters(
@@ -215,6 +244,10 @@ mod tests {
         assert_eq!(service.purpose.as_deref(), Some("everything"));
         assert_eq!(service.credentials.len(), 2);
         assert!(!format!("{service:?}").contains("9cdccc2f"));
+        let other = "certificate = \"c\"\nkey = \"k\"\nendpoint = \"https://exttest.serviceplatformen.dk/other\"\n\
+                     proxy = \"http://me:hunter2@proxy:3128\"";
+        let service = read(other).unwrap();
+        assert!(!format!("{service:?}").contains("hunter2"));
     }
 
     #[test]
@@ -227,6 +260,18 @@ mod tests {
             (
                 "certificate = \"c\"\nkey = \"k\"\nendpoint = \"http://hunter2\"",
                 "https",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\nendpoint = \"https://PROD.serviceplatformen.dk/hunter2\"",
+                "address of the production environment",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\ntimeout_seconds = 0",
+                "from 1 to 3600",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\ntimeout_seconds = 3601",
+                "from 1 to 3600",
             ),
             (
                 "certificate = \"c\"\nkey = \"k\"\nmunicipality = \"hunter2\"",
@@ -262,6 +307,9 @@ mod tests {
             !wanted.0.contains_key(&Kind::Pnr),
             "nobody has spoken about it"
         );
+        let error = read("pnr_file = \"lists/311300-0001\"").unwrap_err();
+        assert!(error.contains("subscription.pnr_file"), "{error}");
+        assert!(!error.contains("3113"), "{error}");
         let error = read("change_codes = [\"a1\"]").unwrap_err();
         assert!(error.contains("subscription.change_codes"), "{error}");
     }

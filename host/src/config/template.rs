@@ -88,12 +88,12 @@ accept = []
 # certificate = "client.pem"     # with those that vouch for it
 # key = "client.key"             # chmod 600
 # pkcs12 = "client.p12"          # in place of the two
-# password = { file = "client.p12.password" }
+# password = { file = "client.p12.password" }               # or { env = "…" }
 # next = { certificate = "next.pem", key = "next.key" }     # the certificate that is to follow
 # ca = "ca.pem"                  # other authorities than the public ones
 # proxy = "http://proxy:3128"    # the environment is never asked for one
 # endpoint = "https://…"         # another address than the environment's
-# timeout_seconds = 60
+# timeout_seconds = 60           # up to 3600
 
 # What the subscription should hold, for `cprflow subscription plan` and `apply`. What is not given is left alone.
 # [agreement.municipality.subscription]

@@ -53,7 +53,7 @@ pub struct Remark {
     pub text: String,
 }
 
-/// How every agreement of a configuration stands, by its ledgers alone: no inbox is asked.
+/// How every agreement of a configuration stands, by its ledgers and certificates alone: no inbox or service is asked.
 pub fn status(configuration: &Configuration, now: Timestamp) -> Result<Vec<Status>, Error> {
     let mut all = Vec::new();
     for store in &configuration.stores {
@@ -123,7 +123,8 @@ impl Look<'_> {
         let remarks = [
             self.of_visits(&status),
             self.of_silence(&status),
-            self.of_subscription(last)?,
+            self.of_subscription(&published)?,
+            self.of_certificates(),
             of_set_aside(&status),
             self.of_strays(&status),
             of_initial_load(&published),
@@ -171,14 +172,18 @@ impl Look<'_> {
         vec![needed(remark)]
     }
 
-    /// Filters that bring a full load, and nothing has come since they were added.
-    fn of_subscription(&self, last: Option<Timestamp>) -> Result<Vec<Remark>, Error> {
+    /// Filters that bring a full load, and nothing was produced after the day on which they were added. A delivery of
+    /// that day or before, or of unknown date, cannot have brought it, whenever it was published.
+    fn of_subscription(&self, published: &[&Record]) -> Result<Vec<Remark>, Error> {
         // There, nothing is ever loaded.
         if self.agreement.environment == Some(Environment::Test) {
             return Ok(Vec::new());
         }
         let directory = subscriber::directory(&self.store.state, &self.agreement.name);
-        let mut awaited = awaited(&directory, last)?;
+        let dates = published
+            .iter()
+            .filter_map(|record| record.production_date()?.parse().ok());
+        let mut awaited = awaited(&directory, dates.max())?;
         awaited.retain(|filter| self.working_days_since(filter.added) >= LOAD_WORKING_DAYS);
         let Some(first) = awaited.first() else {
             return Ok(Vec::new());
@@ -192,10 +197,27 @@ impl Look<'_> {
             count => what.push(format!("{count} person numbers")),
         }
         Ok(vec![needed(format!(
-            "subscribed to, and nothing has come since: {}. The first was added {days} of CPR's working days ago, and a \
-             full load begins the next night. Compare with `cprflow subscription list`; if it is there, ask the helpdesk",
+            "subscribed to, and no delivery was made after that day: {}. The first was added {days} of CPR's working days \
+             ago, and a full load begins the next night. Compare with `cprflow subscription list`; if it is there, ask \
+             the helpdesk. Whom a later delivery holds is not looked at: its coming ends this notice",
             what.join(", ")
         ))])
+    }
+
+    /// What will soon be wrong with the client certificates of the subscription service, or is.
+    fn of_certificates(&self) -> Vec<Remark> {
+        let Some(service) = &self.agreement.service else {
+            return Vec::new();
+        };
+        match subscriber::connect(service) {
+            Ok(client) => {
+                let warnings = client.warnings(self.now).into_iter();
+                warnings
+                    .map(|warning| needed(warning.to_string()))
+                    .collect()
+            }
+            Err(error) => vec![needed(format!("the subscription service: {error}"))],
+        }
     }
 
     fn of_strays(&self, status: &Status) -> Vec<Remark> {

@@ -6,10 +6,12 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::audit;
 use super::filter::Kind;
+use crate::calendar::danish_time;
 use crate::error::Error;
 
 /// A filter that brings a full load, and when it was added.
@@ -30,11 +32,14 @@ struct Line {
     value: Option<String>,
     pnr_hash: Option<String>,
     result: String,
+    call_id: String,
 }
 
-/// The filters that bring a full load, were added after that time, and were not removed since; the first added first.
-/// None where nobody ever changed the subscription with this program.
-pub(crate) fn awaited(directory: &Path, after: Option<Timestamp>) -> Result<Vec<Awaited>, Error> {
+/// The filters that bring a full load, were added on that day or later, and were not removed since; the first added
+/// first. None where nobody ever changed the subscription with this program.
+///
+/// Of a call without an answer nobody knows whether it had its effect, so its filter counts as added.
+pub(crate) fn awaited(directory: &Path, from: Option<Date>) -> Result<Vec<Awaited>, Error> {
     let path = directory.join(audit::NAME);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -49,14 +54,25 @@ pub(crate) fn awaited(directory: &Path, after: Option<Timestamp>) -> Result<Vec<
             continue;
         };
         let name = (line.kind, line.value.clone().or(line.pnr_hash));
+        let awaited = Awaited {
+            kind: line.kind,
+            value: line.value,
+            added: line.time,
+        };
         match (line.operation.as_str(), line.result.as_str()) {
+            ("add", "sent") if line.kind.brings_full_load() => {
+                // What was there before stays awaited since then: adding it again brings nothing.
+                there.entry(name).or_insert((line.call_id, awaited));
+            }
             ("add", "added") if line.kind.brings_full_load() => {
-                let awaited = Awaited {
-                    kind: line.kind,
-                    value: line.value,
-                    added: line.time,
-                };
-                there.insert(name, awaited);
+                there.insert(name, (line.call_id, awaited));
+            }
+            ("add", "refused" | "not-sent")
+                if there
+                    .get(&name)
+                    .is_some_and(|(call, _)| *call == line.call_id) =>
+            {
+                there.remove(&name);
             }
             ("remove", "removed" | "not-there") => {
                 there.remove(&name);
@@ -65,24 +81,27 @@ pub(crate) fn awaited(directory: &Path, after: Option<Timestamp>) -> Result<Vec<
             _ => {}
         }
     }
-    let mut awaited: Vec<_> = there.into_values().collect();
-    awaited.retain(|awaited| after.is_none_or(|after| awaited.added > after));
+    let mut awaited: Vec<_> = there.into_values().map(|(_, awaited)| awaited).collect();
+    let day = |awaited: &Awaited| danish_time(awaited.added).date();
+    awaited.retain(|awaited| from.is_none_or(|from| day(awaited) >= from));
     awaited.sort_by_key(|awaited| awaited.added);
     Ok(awaited)
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     #[test]
     fn what_was_added_last_and_is_still_there() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(awaited(directory.path(), None).unwrap(), []);
-        let line = |minute: u32, operation: &str, kind: &str, value: &str, result: &str| {
+        let line = |day: u32, operation: &str, kind: &str, value: &str, result: &str| {
             format!(
-                "{{\"time\":\"2026-11-24T10:{minute:02}:00Z\",\"who\":\"x\",\"operation\":\"{operation}\",\
-                 \"kind\":\"{kind}\",{value}\"result\":\"{result}\",\"call_id\":\"x\"}}\n"
+                "{{\"time\":\"2026-11-{day:02}T10:00:00Z\",\"who\":\"x\",\"operation\":\"{operation}\",\
+                 \"kind\":\"{kind}\",{value}\"result\":\"{result}\",\"call_id\":\"x{day}\"}}\n"
             )
         };
         let code = |code: &str| format!("\"value\":\"{code}\",");
@@ -91,8 +110,14 @@ mod tests {
             line(1, "add", "municipality", &code("0265"), "added"),
             line(2, "add", "pnr", hash, "added"),
             line(3, "clear", "pnr", "", "removed"),
+            // An answer was lost, and the call made again; one was refused; of one nothing more was told.
             line(4, "add", "municipality", &code("0101"), "sent"),
-            line(5, "add", "municipality", &code("0101"), "already-existed"),
+            line(4, "add", "municipality", &code("0101"), "already-existed"),
+            line(5, "add", "municipality", &code("0147"), "sent"),
+            line(5, "add", "municipality", &code("0147"), "refused"),
+            line(5, "add", "municipality", &code("0101"), "sent"),
+            line(5, "add", "municipality", &code("0101"), "refused"),
+            line(10, "add", "municipality", &code("0151"), "sent"),
             line(6, "add", "change-code", &code("A01"), "added"),
             line(7, "add", "municipality", &code("0751"), "added"),
             line(8, "remove", "municipality", &code("0751"), "removed"),
@@ -107,9 +132,17 @@ mod tests {
             .collect();
         assert_eq!(
             values,
-            [(Kind::Municipality, Some("0265")), (Kind::Pnr, None)]
+            [
+                (Kind::Municipality, Some("0265")),
+                (Kind::Municipality, Some("0101")),
+                (Kind::Pnr, None),
+                (Kind::Municipality, Some("0151")),
+            ]
         );
-        let after = Some(all[0].added);
-        assert_eq!(awaited(directory.path(), after).unwrap(), [all[1].clone()]);
+        // A delivery of the day itself may have been made before.
+        let from = |day: i8| awaited(directory.path(), Some(date(2026, 11, day))).unwrap();
+        assert_eq!(from(9), all[2..]);
+        assert_eq!(from(10), all[3..]);
+        assert_eq!(from(11), []);
     }
 }

@@ -49,7 +49,7 @@ pub fn connect(service: &Service) -> Result<SoapClient, Error> {
     if let Some(seconds) = service.timeout_seconds {
         let patience = std::time::Duration::from_secs(seconds.max(1));
         settings.timeouts.answer = patience;
-        settings.timeouts.total = patience * 5;
+        settings.timeouts.total = patience.saturating_mul(5);
     }
     Ok(SoapClient::new(&settings, jiff::Timestamp::now())?)
 }

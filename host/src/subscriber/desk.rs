@@ -182,7 +182,8 @@ impl<'a> Desk<'a> {
         }
     }
 
-    pub(crate) fn stop(&self) -> &Stop {
+    /// What ends the work, after the call that is under way.
+    pub const fn stop(&self) -> &Stop {
         &self.stop
     }
 

@@ -50,6 +50,18 @@ pub enum SubscriberError {
         kind: Kind,
     },
 
+    /// More than half of the person numbers would be removed.
+    #[error(
+        "{count} of {held} person numbers would be removed, which is more than half of them: a list that was cut off at \
+         the end of a line looks like that. If it is whole, give --max-removals {count}; nothing was changed"
+    )]
+    MostRemoved {
+        /// How many.
+        count: usize,
+        /// How many there are.
+        held: usize,
+    },
+
     /// More would be removed than may be.
     #[error(
         "{count} filters would be removed, and {limit} may be: is the list whole? If it is, give \
@@ -111,6 +123,44 @@ pub enum SubscriberError {
         why: &'static str,
         /// Until when.
         until: jiff::civil::DateTime,
+    },
+
+    /// So many calls would not be made before a time that is not for them.
+    #[error(
+        "{calls} calls take about {minutes} min, and from {from} until {until}, Danish time, it is {why}: what is \
+         removed could not all be added again before. Run it again after that, or give --any-hour; nothing more was \
+         changed"
+    )]
+    NoTime {
+        /// How many calls.
+        calls: usize,
+        /// How long they take, roughly.
+        minutes: u64,
+        /// What time it is then.
+        why: &'static str,
+        /// From when.
+        from: jiff::civil::DateTime,
+        /// Until when.
+        until: jiff::civil::DateTime,
+    },
+
+    /// The subscription is not what was shown.
+    #[error(
+        "the subscription is no longer what was shown: somebody else has changed it meanwhile. Nothing was removed; run \
+         it again and look once more"
+    )]
+    ChangedMeanwhile,
+
+    /// A kind was removed, says the service, and is still there.
+    #[error(
+        "the service answered, and {left} of {} are still there: nothing was added again, and nothing is ordered. Run \
+         `cprflow subscription reorder` again to go on, and ask the helpdesk if that does not help", kind.plural()
+    )]
+    NotEmptied {
+        /// Which.
+        kind: Kind,
+        /// How many are there.
+        left: usize,
     },
 
     /// There is no snapshot.

@@ -210,21 +210,27 @@ pub(crate) fn of_kind(filters: &BTreeSet<Filter>, kind: Kind) -> impl Iterator<I
 
 impl From<Filters> for Holding {
     fn from(filters: Filters) -> Self {
-        let pnrs = filters.pnrs.iter().copied().map(Filter::Pnr);
+        // What no request could send back counts as unreadable: it could not be put back either.
+        let parse = |kind, text: String| Filter::parse(kind, &text).ok();
+        let ages = filters.age_ranges.into_iter();
+        let ages =
+            ages.map(|AgeRange { start, end }| parse(Kind::AgeRange, format!("{start}-{end}")));
+        let codes = filters.change_codes.into_iter();
+        let codes = codes.map(|code| parse(Kind::ChangeCode, code));
+        let municipalities = filters.municipality_codes.into_iter();
+        let municipalities = municipalities.map(|code| parse(Kind::Municipality, code));
+        let mut unreadable = filters.unreadable;
+        let others = ages.chain(codes).chain(municipalities);
+        let others = others.filter_map(|filter| {
+            unreadable += u64::from(filter.is_none());
+            filter
+        });
         let all = filters.no_filter.then_some(Filter::NoFilter).into_iter();
+        let pnrs = filters.pnrs.iter().copied().map(Filter::Pnr);
+        let filters = all.chain(others).chain(pnrs).collect();
         Self {
-            filters: all
-                .chain(filters.age_ranges.into_iter().map(Filter::AgeRange))
-                .chain(filters.change_codes.into_iter().map(Filter::ChangeCode))
-                .chain(
-                    filters
-                        .municipality_codes
-                        .into_iter()
-                        .map(Filter::MunicipalityCode),
-                )
-                .chain(pnrs)
-                .collect(),
-            unreadable: filters.unreadable,
+            filters,
+            unreadable,
         }
     }
 }
@@ -270,6 +276,21 @@ mod tests {
             let error = read(kind, text).unwrap_err();
             assert!(!error.contains(text) || text == "x", "{error}");
         }
+    }
+
+    #[test]
+    fn what_could_not_be_sent_back_is_unreadable() {
+        let holding = Holding::from(Filters {
+            age_ranges: vec![
+                AgeRange { start: 17, end: 0 },
+                AgeRange { start: 0, end: 17 },
+            ],
+            change_codes: ["a01", "A1", "A01"].map(str::to_owned).into(),
+            municipality_codes: ["0000", "0265"].map(str::to_owned).into(),
+            ..Filters::default()
+        });
+        assert_eq!((holding.filters.len(), holding.unreadable), (3, 4));
+        assert!(holding.whole().is_err());
     }
 
     #[test]

@@ -33,14 +33,14 @@ pub use channel::connect;
 pub use desk::{Answer, Channel, Desk, Interruption, masked_request};
 pub use error::SubscriberError;
 pub use filter::{Filter, Holding, Kind};
-pub use hours::{Closed, FEW_CALLS, closed};
+pub use hours::{Closed, FEW_CALLS, calls_take, closed, closed_within};
 pub use list::{ListError, read_list};
 pub use municipality::municipality_name;
 pub use plan::{Permission, Plan, Wanted, check_national};
 pub use retry::Retry;
 pub use settings::{Credentials, SecretPlace, Service, SubscriptionSettings, Uuid, list_file};
 pub use snapshot::{Snapshot, Snapshots};
-pub use work::{Observer, Pace, Tally, Work, call_count};
+pub use work::{Observer, Pace, Tally, Unfinished, Work, call_count};
 
 use crate::agreement::AgreementName;
 use crate::error::Error;

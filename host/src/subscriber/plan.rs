@@ -29,6 +29,8 @@ pub struct Permission {
     pub allow_national: bool,
     /// How many filters may be removed; none if none may.
     pub max_removals: Option<usize>,
+    /// Whether that may be more than half of the person numbers.
+    pub may_remove_most: bool,
 }
 
 impl Plan {
@@ -91,6 +93,11 @@ impl Plan {
                 return Err(SubscriberError::WouldEmpty { kind });
             }
         }
+        let count = self.surplus_of(Kind::Pnr).count();
+        let held = count + self.stay.get(&Kind::Pnr).copied().unwrap_or_default();
+        if count * 2 > held && !permission.may_remove_most {
+            return Err(SubscriberError::MostRemoved { count, held });
+        }
         Ok(())
     }
 }
@@ -130,6 +137,7 @@ mod tests {
     const PRUNE: Permission = Permission {
         allow_national: false,
         max_removals: Some(2),
+        may_remove_most: false,
     };
 
     #[test]
@@ -163,6 +171,29 @@ mod tests {
             ..PRUNE
         };
         removals.check(only_add).unwrap();
+
+        // A list that was cut off at the end of a line is sound; that it lacks so much is a sign.
+        let numbers = ["3113000001", "3113000002", "3113000003"];
+        let most = Plan::new(
+            &wanted(Kind::Pnr, &numbers[..1]),
+            &holding(Kind::Pnr, &numbers),
+        );
+        let most = most.unwrap();
+        let error = most.check(PRUNE).unwrap_err();
+        assert!(
+            matches!(error, SubscriberError::MostRemoved { count: 2, held: 3 }),
+            "{error}"
+        );
+        let meant = Permission {
+            may_remove_most: true,
+            ..PRUNE
+        };
+        most.check(meant).unwrap();
+        let some = Plan::new(
+            &wanted(Kind::Pnr, &numbers[..2]),
+            &holding(Kind::Pnr, &numbers),
+        );
+        some.unwrap().check(PRUNE).unwrap();
 
         let emptied = Plan::new(
             &wanted(Kind::Municipality, &[]),

@@ -29,8 +29,28 @@ pub(crate) const fn endpoint(environment: Environment) -> &'static str {
     }
 }
 
+/// The host of an address.
+pub(crate) fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = rest.get(..end).unwrap_or(rest);
+    // A user and a password are nobody's business.
+    authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host)
+}
+
+/// The environment that a host belongs to; none if it is neither's.
+pub(crate) fn environment_of(host_and_port: &str) -> Option<Environment> {
+    let name = host_and_port.split(':').next().unwrap_or_default();
+    let name = name.trim_end_matches('.');
+    [Environment::Test, Environment::Production]
+        .into_iter()
+        .find(|environment| name.eq_ignore_ascii_case(host(endpoint(*environment))))
+}
+
 /// The service of an agreement: where it is, and who calls.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Service {
     /// The address.
     pub endpoint: String,
@@ -56,7 +76,35 @@ pub struct Service {
     pub timeout_seconds: Option<u64>,
 }
 
+/// Masked: the address of a proxy can hold a password.
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("host", &self.host())
+            .field("agreement", &self.agreement)
+            .field("user_system", &self.user_system)
+            .field("user", &self.user)
+            .field("municipality", &self.municipality)
+            .field("purpose", &self.purpose)
+            .field("credentials", &self.credentials)
+            .field("ca", &self.ca)
+            .field("has_proxy", &self.proxy.is_some())
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Service {
+    /// The host that is called, with its port if the address names one.
+    pub fn host(&self) -> &str {
+        host(&self.endpoint)
+    }
+
+    /// Whether that is the host of the environment.
+    pub fn is_usual(&self, environment: Environment) -> bool {
+        self.endpoint == endpoint(environment)
+    }
+
     /// Who makes a call.
     pub(crate) fn context(&self, call_id: &str) -> InvocationContext {
         InvocationContext {
@@ -198,6 +246,25 @@ pub fn list_file(path: &Path) -> Result<BTreeSet<Pnr>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_and_their_environments() {
+        for (address, expected) in [
+            ("https://h:8443/a@b", "h:8443"),
+            ("https://me:hunter2@h/x", "h"),
+            ("https://h?x", "h"),
+            ("h", "h"),
+        ] {
+            assert_eq!(host(address), expected);
+        }
+        for (host, expected) in [
+            ("EXTTEST.serviceplatformen.dk:443", Some(Environment::Test)),
+            ("prod.serviceplatformen.dk.", Some(Environment::Production)),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(environment_of(host), expected);
+        }
+    }
 
     #[test]
     fn uuids_are_masked_and_in_lower_case() {

@@ -50,7 +50,7 @@ impl Snapshots {
         }
     }
 
-    /// Writes one. It is on the disk when this returns.
+    /// Writes one and reads it back. It is on the disk when this returns, and can be restored.
     pub fn take(
         &self,
         agreement: &str,
@@ -78,15 +78,33 @@ impl Snapshots {
             error: error.into(),
         })?;
         private_file(&path, &bytes)?;
-        Ok(Snapshot {
-            path,
-            taken: now,
-            holding: holding.clone(),
-        })
+        // What cannot be put back must not be removed, so nobody relies on a file that nobody has read.
+        match Self::read(&path, agreement) {
+            Ok(snapshot) if snapshot.holding == *holding => Ok(snapshot),
+            _ => {
+                fs::remove_file(&path).map_err(Error::file(&path))?;
+                Err(state(
+                    &path,
+                    "this snapshot could not be read back as it was written, so nothing was removed. If the disk is in \
+                     order, that is a bug of cprflow",
+                ))
+            }
+        }
     }
 
     /// The newest.
     pub fn newest(&self, agreement: &str) -> Result<Snapshot, Error> {
+        match self.paths()?.pop() {
+            Some(path) => Self::read(&path, agreement),
+            None => Err(SubscriberError::NoSnapshot {
+                path: self.directory.clone(),
+            }
+            .into()),
+        }
+    }
+
+    /// All of them, the oldest first.
+    pub fn paths(&self) -> Result<Vec<PathBuf>, Error> {
         let mut paths = Vec::new();
         if self.directory.is_dir() {
             for entry in fs::read_dir(&self.directory).map_err(Error::file(&self.directory))? {
@@ -97,13 +115,8 @@ impl Snapshots {
                 }
             }
         }
-        match paths.into_iter().max() {
-            Some(path) => Self::read(&path, agreement),
-            None => Err(SubscriberError::NoSnapshot {
-                path: self.directory.clone(),
-            }
-            .into()),
-        }
+        paths.sort();
+        Ok(paths)
     }
 
     /// Reads one. It must be of that agreement: a snapshot of another would subscribe to other persons.
@@ -140,10 +153,12 @@ impl Snapshots {
         })
     }
 
-    /// A name that sorts by time, and that no other snapshot has.
+    /// A name that sorts by time, and that no other snapshot has. It is told, so nothing in it can be taken for a person
+    /// number.
     fn free_path(&self, now: Timestamp) -> PathBuf {
-        let time = now.strftime("%Y-%m-%dT%H.%M.%S%.6fZ").to_string();
-        let numbered = (0_u32..).map(|number| self.directory.join(format!("{time}-{number}.json")));
+        let time = now.strftime("%Y-%m-%dT%H.%M.%SZ").to_string();
+        let numbered =
+            (0_u32..).map(|number| self.directory.join(format!("{time}-{number:04}.json")));
         let mut free = numbered.filter(|path| !path.exists());
         free.next()
             .unwrap_or_else(|| self.directory.join("last.json"))
@@ -189,9 +204,22 @@ mod tests {
         let first = snapshots.take("a", &Holding::default(), now).unwrap();
         let second = snapshots.take("a", &holding(), now).unwrap();
         assert_ne!(first.path, second.path);
+        let name = second.path.file_name().unwrap().to_str().unwrap();
+        assert!(!cprflow_connector::holds_number(name), "{name}");
         assert_eq!(snapshots.newest("a").unwrap(), second);
         let mode = fs::metadata(&second.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::new(directory.path());
+        let mut holding = holding();
+        holding.filters.insert(Filter::ChangeCode("a01".to_owned()));
+        let error = snapshots.take("a", &holding, Timestamp::now()).unwrap_err();
+        assert!(error.to_string().contains("nothing was removed"), "{error}");
+        assert!(snapshots.newest("a").is_err(), "it is gone");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Between the component's types and the host's. What comes out is checked and tamed.
 
+use cprflow_connector::{is_date_time, uuid};
+
 use super::{
     AgeRange, ChangeResult, ErrorEntry, Failure, FailureKind, Fault, FilterGroup, Filters,
     InvocationContext, Operation, Party, Pnrs, Reply,
@@ -157,8 +159,12 @@ impl From<wit::Fault> for Fault {
             code: tame(&fault.code),
             text: tame(&fault.text),
             errors: fault.errors.iter().map(entry).collect(),
-            call_uuid: fault.call_uuid.as_deref().map(tame),
-            received: fault.received.as_deref().map(tame),
+            // The helpdesk asks for both as they are, and digits of a UUID can look like a number. So what has their
+            // form passes whole, and nothing else does.
+            call_uuid: fault
+                .call_uuid
+                .filter(|text| uuid(text).as_ref() == Some(text)),
+            received: fault.received.filter(|text| is_date_time(text)),
         }
     }
 }
@@ -170,6 +176,44 @@ fn misbehaved(what: &str) -> ComponentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_helpdesk_asks_for_passes_whole_or_not_at_all() {
+        let fault = |call_uuid: &str, received: &str| {
+            let fault = Fault::from(wit::Fault {
+                code: "Server".to_owned(),
+                text: String::new(),
+                errors: Vec::new(),
+                call_uuid: Some(call_uuid.to_owned()),
+                received: Some(received.to_owned()),
+            });
+            (fault.call_uuid, fault.received)
+        };
+        let (uuid, time) = (
+            "12345678-1234-4567-8901-0a2345678901",
+            "2025-10-23T13:06:14.306123456Z",
+        );
+        assert_eq!(
+            fault(uuid, time),
+            (Some(uuid.to_owned()), Some(time.to_owned()))
+        );
+        for (uuid, time) in [
+            ("", ""),
+            ("0101010101", "0101010101"),
+            ("010101-0101", "010101-0101"),
+            ("12345678-1234-4567-8901-0A2345678901", "2025-10-23 13:06"),
+            (
+                "12345678123445678901a12345678901",
+                "2025-10-23T13:06:14.0101010101Z",
+            ),
+            (
+                "12345678-1234-4567-8901-0a2345678901 0101010101",
+                "2025-10-23T13:06:14Z 0101010101",
+            ),
+        ] {
+            assert_eq!(fault(uuid, time), (None, None), "{uuid} {time}");
+        }
+    }
 
     /// Another component may return anything.
     #[test]

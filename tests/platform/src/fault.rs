@@ -19,11 +19,20 @@ pub enum Fault {
     },
     /// A SOAP fault whose text holds the person number of the request, or another ten digits.
     PersonNumberInFault,
+    /// A SOAP fault that says just this.
+    Told {
+        /// Its code, without prefix.
+        code: String,
+        /// Its text.
+        text: String,
+        /// Its detail, XML or plain text.
+        detail: Option<String>,
+    },
     /// A SOAP fault under status 200.
     FaultWithStatus200,
     /// An answer of a gateway, and no SOAP.
     Status {
-        /// 401, 403, 500, 502, 503, 504, …
+        /// 401, 403, 404, 405, 500, 502, 503, 504, …
         status: u16,
         /// Whether it has a page of HTML.
         has_page: bool,
@@ -36,6 +45,8 @@ pub enum Fault {
     Rubbish,
     /// A `Result` that nobody knows.
     UnknownResult,
+    /// The `Result` of a change that was made, and was not.
+    NotCarriedOut,
     /// A list of filters with one of a kind that nobody knows, and one whose value cannot be one.
     UnreadableFilters,
     /// A response to another operation.
@@ -170,7 +181,7 @@ impl Fault {
             is_applied: true,
         };
         all.push(("database-error-after-applying".to_owned(), applied));
-        for status in [401, 403, 500, 502, 503, 504] {
+        for status in [401, 403, 404, 405, 500, 502, 503, 504] {
             for (has_page, what) in [(true, "page"), (false, "empty")] {
                 let fault = Self::Status {
                     status,
@@ -181,6 +192,14 @@ impl Fault {
                 all.push((format!("status-{status}-{what}"), fault));
             }
         }
+        for (name, code, text, detail) in TOLD {
+            let fault = Self::Told {
+                code: code.to_owned(),
+                text: text.to_owned(),
+                detail: detail.map(str::to_owned),
+            };
+            all.push((name.to_owned(), fault));
+        }
         let named = |(name, fault): (&str, Self)| (name.to_owned(), fault);
         all.extend(
             [
@@ -189,6 +208,7 @@ impl Fault {
                 ("redirect", Self::Redirect),
                 ("rubbish", Self::Rubbish),
                 ("unknown-result", Self::UnknownResult),
+                ("not-carried-out", Self::NotCarriedOut),
                 ("unreadable-filters", Self::UnreadableFilters),
                 ("wrong-operation", Self::WrongOperation),
                 ("wrong-namespace", Self::WrongNamespace),
@@ -248,7 +268,9 @@ impl Fault {
             | Self::Status { is_applied, .. }
             | Self::Silence { is_applied } => *is_applied,
             Self::PersonNumberInFault
+            | Self::Told { .. }
             | Self::FaultWithStatus200
+            | Self::NotCarriedOut
             | Self::Redirect
             | Self::ResetBeforeApplying
             | Self::HandshakeStall
@@ -275,6 +297,23 @@ impl Fault {
 
 const ERROR_NAMES: [&str; 3] = ["database-error", "wrong-user-system", "invalid-parameters"];
 const STYLE_NAMES: [&str; 3] = ["typed", "plain", "text-block"];
+
+/// Faults by name, code, text and detail.
+const TOLD: [(&str, &str, &str, Option<&str>); 3] = [
+    ("client-fault", "Client", "The request is not valid", None),
+    (
+        "security-model",
+        "Server",
+        "Security model for the called operation was not provided",
+        None,
+    ),
+    (
+        "detail-as-text",
+        "Server",
+        "Internal error",
+        Some("The service is being restarted"),
+    ),
+];
 
 #[cfg(test)]
 mod tests {

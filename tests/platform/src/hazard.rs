@@ -1,4 +1,7 @@
 //! What can be wrong with a delivery in the inbox, on demand.
+//!
+//! What can be wrong with the server or the line (files that may not be deleted or vanish, connections that are cut in the
+//! middle of a file) needs a server of its own: `tests/tests/sync_faults` has those.
 
 /// Something out of order about a night's delivery of an agreement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -233,9 +233,20 @@ impl Platform {
         locked(&self.desk.armed).extend(faults);
     }
 
+    /// The next so many calls that change something meet this fault; those that only look do not.
+    /// What comes before any request meets the next connection.
+    pub fn arm_at_changes(&self, fault: &Fault, times: usize) {
+        let armed = match fault.is_of_connection() {
+            true => &self.desk.armed,
+            false => &self.desk.armed_at_changes,
+        };
+        locked(armed).extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
     /// Forgets the faults that nobody has met, and says how many they were.
     pub fn disarm(&self) -> usize {
-        std::mem::take(&mut *locked(&self.desk.armed)).len()
+        let armed = std::mem::take(&mut *locked(&self.desk.armed)).len();
+        armed + std::mem::take(&mut *locked(&self.desk.armed_at_changes)).len()
     }
 
     /// The next so many deliveries meet this hazard. Hazards that are armed already come first.

@@ -45,6 +45,7 @@ pub(crate) fn with_fault(
             };
             fault("Server", &format!("PNR not found: {number}"), None)
         }
+        Fault::Told { code, text, detail } => fault(code, text, detail.as_deref()),
         Fault::FaultWithStatus200 => {
             let mut response = refusal(KnownError::WrongUserSystem, FaultStyle::Typed);
             response.status = 200;
@@ -60,6 +61,13 @@ pub(crate) fn with_fault(
         }
         Fault::Rubbish => Response::xml(200, b"\x00\xff this is no XML <<<&&& \x1b[31m".to_vec()),
         Fault::UnknownResult => reply::result(prefixes, operation.name(), "POSTPONED"),
+        Fault::NotCarriedOut => match operation {
+            Operation::GetAllFilters => right(prefixes),
+            Operation::Add(_) => reply::result(prefixes, operation.name(), "ADDED"),
+            Operation::Remove(_) | Operation::RemoveAll(_) => {
+                reply::result(prefixes, operation.name(), "REMOVED")
+            }
+        },
         Fault::UnreadableFilters => {
             let strange = format!(
                 "<x:PostalCode xmlns:x=\"urn:new\">4000</x:PostalCode>\

@@ -54,6 +54,8 @@ pub(crate) struct Desk {
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) prefixes: Mutex<Prefixes>,
     pub(crate) armed: Mutex<VecDeque<Fault>>,
+    /// Faults that only a call meets that changes something.
+    pub(crate) armed_at_changes: Mutex<VecDeque<Fault>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
     connections: Mutex<BTreeMap<u64, TcpStream>>,
     next_connection: AtomicU64,
@@ -68,6 +70,7 @@ impl Desk {
             tls: Mutex::new(tls),
             prefixes: Mutex::default(),
             armed: Mutex::default(),
+            armed_at_changes: Mutex::default(),
             seen: Mutex::default(),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
@@ -236,7 +239,10 @@ fn answer(desk: &Desk, request: &Request, stream: &Stream) -> Sending {
         }
     };
     let Call { operation, .. } = call;
-    let fault = desk.fault_of(false);
+    let fault = desk.fault_of(false).or_else(|| match operation {
+        Operation::GetAllFilters => None,
+        _ => locked(&desk.armed_at_changes).pop_front(),
+    });
     let is_applied = fault.as_ref().is_none_or(Fault::is_applied);
     let result = match is_applied {
         true => standing.apply(&operation),

@@ -64,12 +64,14 @@ fn filters() {
     // None of these can be a filter, and none may look as if it were not there.
     let odd = read(
         "<t:AgeRange><t:StartAge>0</t:StartAge></t:AgeRange><t:ChangeCode>A-1</t:ChangeCode>\
-         <t:MunicipalityCode>-1</t:MunicipalityCode><p:PNR>010101-010</p:PNR><p:PNR/><t:Sex>K</t:Sex>",
+         <t:MunicipalityCode>-1</t:MunicipalityCode><p:PNR>010101-010</p:PNR><p:PNR/><t:Sex>K</t:Sex>\
+         <t:ChangeCode>a01</t:ChangeCode><t:ChangeCode>A1</t:ChangeCode><t:MunicipalityCode>0</t:MunicipalityCode>\
+         <t:AgeRange><t:StartAge>17</t:StartAge><t:EndAge>0</t:EndAge></t:AgeRange>",
     );
     assert_eq!(
         odd,
         Filters {
-            unreadable: 6,
+            unreadable: 10,
             ..Filters::default()
         }
     );

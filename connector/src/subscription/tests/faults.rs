@@ -142,6 +142,33 @@ fn what_a_fault_says() {
     assert_eq!(many.fault.unwrap().errors.len(), 20);
 }
 
+/// Some write plain text where elements belong, and the other way round; what it says is told all the same.
+#[test]
+fn a_fault_of_a_form_of_its_own() {
+    let failed = |body: &str| failed(&Operation::GetAllFilters, 500, body);
+    let told = |body: &str| failed(body).fault.unwrap();
+    let plain = fault("Server", "Internal error", "Restarting, 010101-0101");
+    let said = told(&plain);
+    assert_eq!(said.code, "Server");
+    assert_eq!(said.text, "Internal error; Restarting, [number]");
+    let uuid = "cca459ba-ee11-4030-8ae1-25ea95b0318c";
+    let inside = format!("CallUUID: {uuid}<x>WrongUserSystem</x>");
+    let said = told(&fault("Server", "", &inside));
+    assert_eq!(said.call_uuid.as_deref(), Some(uuid));
+    let mixed = fault("Server", "No", &detail("WrongUserSystem", "no"));
+    let mixed = mixed
+        .replace("<f:Error>", "text<f:Error>text")
+        .replace("<faultcode>", "text<faultcode>");
+    assert_eq!(told(&mixed).errors.len(), 1);
+    assert_eq!(failed(&mixed).party, Party::Agreement);
+    let nested = fault("Server", "N<b>o</b>t now", "");
+    assert_eq!(told(&nested).text, "N o t now");
+    // It still has to be a whole document.
+    for end in 1..plain.len() {
+        assert!(failed(&plain[..end]).fault.is_none());
+    }
+}
+
 proptest! {
     /// Whatever stands in a fault, wherever, and however it is written: no number comes out of it.
     #[test]

@@ -10,19 +10,22 @@ use cprflow::subscription::Operation;
 
 use super::super::{Failure, Outcome, say};
 use super::errand::{Errand, dry_run, nothing, show};
+use super::words::Against;
 use super::{Manner, NumberList, Values, kind, words};
 
 /// Filters that may be removed by the way when nobody says otherwise.
 const MAX_REMOVALS: usize = 100;
 
-/// Add filters
+/// Add filters that are not there yet
+///
+/// A run that was cut off goes on where it ended.
 #[derive(Debug, Args)]
 pub(super) struct Add {
     #[command(flatten)]
     values: Values,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 /// Remove filters, after showing what is there and keeping a snapshot
@@ -34,7 +37,7 @@ pub(super) struct Remove {
     values: Values,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 /// Remove every filter of a kind, after showing what is there and keeping a snapshot
@@ -45,27 +48,29 @@ pub(super) struct Clear {
     group: String,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 /// Make the subscription what the configuration says
 ///
-/// It only adds, unless --prune is given. A run that was cut off goes on where it ended.
+/// It only adds, unless --prune is given, and removes nothing before all that was to be added is there. A run that was
+/// cut off goes on where it ended.
 #[derive(Debug, Args)]
 pub(super) struct Apply {
     /// Remove what is not in the configuration, too
     #[arg(long)]
     prune: bool,
 
-    /// Refuse to do anything if more than that would be removed
-    #[arg(long, value_name = "COUNT", requires = "prune", default_value_t = MAX_REMOVALS)]
-    max_removals: usize,
+    /// Refuse to do anything if more than that would be removed: 100 if nobody says otherwise, and then no more than
+    /// half of the person numbers either
+    #[arg(long, value_name = "COUNT", requires = "prune")]
+    max_removals: Option<usize>,
 
     #[command(flatten)]
     list: NumberList,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 impl Add {
@@ -77,14 +82,19 @@ impl Add {
         if self.manner.dry_run {
             return dry_run(connector, &chosen, filters.iter().map(Filter::add));
         }
-        let plan = Plan {
-            add: filters,
-            ..Plan::default()
-        };
-        show(&chosen, &plan, false)?;
-        let errand = Errand::new(connector, &chosen, &self.manner)?;
-        match errand.ask(self.values.takes_stdin())? {
-            true => errand.act(|work| work.add(&plan.add)),
+        let mut errand = Errand::new(connector, &chosen, &self.manner)?;
+        let holding = errand.holding()?;
+        let mut plan = Plan::default();
+        for filter in &filters {
+            if holding.filters.contains(filter) {
+                *plan.stay.entry(filter.kind()).or_default() += 1;
+            } else {
+                plan.add.insert(filter.clone());
+            }
+        }
+        show(&chosen, &plan, Against::Configuration { prunes: false })?;
+        match plan.add.is_empty() || errand.ask(self.values.takes_stdin())? {
+            true => errand.act(|work| work.add(&filters, &holding)),
             false => nothing(),
         }
     }
@@ -111,7 +121,7 @@ impl Remove {
             surplus: there,
             ..Plan::default()
         };
-        show(&chosen, &plan, true)?;
+        show(&chosen, &plan, Against::Configuration { prunes: true })?;
         match errand.ask(self.values.takes_stdin())? {
             true => errand.act(|work| work.remove(&plan.surplus, &holding)),
             false => nothing(),
@@ -148,15 +158,19 @@ impl Clear {
 impl Apply {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let chosen = self.manner.target.choose()?;
-        let wanted = self.list.over(chosen.wanted()?).wanted()?;
+        let wanted = self.list.over(chosen.wanted()?)?.wanted()?;
         let mut errand = Errand::new(connector, &chosen, &self.manner)?;
         let holding = errand.holding()?;
         let plan = Plan::new(&wanted, &holding)?;
-        show(&chosen, &plan, self.prune)?;
+        let against = Against::Configuration { prunes: self.prune };
+        show(&chosen, &plan, against)?;
         words::warn_of_unknown(&plan.add);
         plan.check(Permission {
             allow_national: chosen.allows_national(),
-            max_removals: self.prune.then_some(self.max_removals),
+            max_removals: self
+                .prune
+                .then_some(self.max_removals.unwrap_or(MAX_REMOVALS)),
+            may_remove_most: self.max_removals.is_some(),
         })?;
         let surplus = plan.surplus.iter().filter(|_| self.prune);
         if plan.add.is_empty() && surplus.clone().next().is_none() {

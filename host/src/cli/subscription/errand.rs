@@ -9,6 +9,7 @@ use cprflow::{Connector, Error};
 
 use super::super::{Failure, Outcome, say};
 use super::target::{Chosen, ask, stop_on_signals};
+use super::words::Against;
 use super::{Manner, words};
 
 /// A change of the subscription of one agreement, from the first look to the last word.
@@ -28,7 +29,7 @@ impl<'a> Errand<'a> {
         Ok(Self {
             chosen,
             manner,
-            desk: chosen.desk(connector, &stop_on_signals()?)?,
+            desk: chosen.desk(connector)?,
         })
     }
 
@@ -57,6 +58,8 @@ impl<'a> Errand<'a> {
         self,
         act: impl FnOnce(&mut Work<'_, 'a>) -> Result<Tally, Error>,
     ) -> Result<Outcome, Failure> {
+        // Not before: whoever is asked, or waits for the first look, is to get away at once.
+        stop_on_signals(self.desk.stop())?;
         let place = self.chosen.place()?;
         let mut desk = self.desk.with_audit(self.chosen.audit(&place)?);
         let pace = Pace {
@@ -71,11 +74,11 @@ impl<'a> Errand<'a> {
 }
 
 /// Says whose subscription it is and what a plan would do to it.
-pub(super) fn show(chosen: &Chosen, plan: &Plan, prunes: bool) -> Result<(), Failure> {
+pub(super) fn show(chosen: &Chosen, plan: &Plan, against: Against) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{}", chosen.title())?;
     let environment = chosen.agreement.environment;
-    Ok(words::plan(&mut out, plan, prunes, environment)?)
+    Ok(words::plan(&mut out, plan, against, environment)?)
 }
 
 /// Says that nothing was done.
@@ -95,9 +98,11 @@ pub(super) fn dry_run(
     let mut groups: Vec<(Discriminant<Operation>, Operation, usize)> = Vec::new();
     for operation in operations {
         let kind = discriminant(&operation);
-        match groups.iter_mut().find(|(known, ..)| *known == kind) {
-            Some((_, _, count)) => *count += 1,
-            None => groups.push((kind, operation, 1)),
+        let known = groups.iter_mut().find(|(known, ..)| *known == kind);
+        match known {
+            // Each of those that remove a whole kind is worth a look.
+            Some((_, _, count)) if !matches!(operation, Operation::RemoveAll(_)) => *count += 1,
+            _ => groups.push((kind, operation, 1)),
         }
     }
     for (_, operation, count) in groups {

@@ -7,7 +7,8 @@ use cprflow::Connector;
 use cprflow::subscriber::{Permission, Plan as Difference, SubscriberError, Work};
 
 use super::super::{Failure, Outcome, say};
-use super::target::{Target, stop_on_signals};
+use super::target::Target;
+use super::words::Against;
 use super::{NumberList, words};
 
 /// Show what the subscription holds; person numbers are counted
@@ -22,6 +23,10 @@ pub(super) struct List {
 /// Exit code 1 says that there is a difference.
 #[derive(Debug, Args)]
 pub(super) struct Plan {
+    /// Show what `apply --prune` would remove
+    #[arg(long)]
+    prune: bool,
+
     #[command(flatten)]
     list: NumberList,
 
@@ -32,7 +37,7 @@ pub(super) struct Plan {
 impl List {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let chosen = self.target.choose()?;
-        let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
+        let holding = chosen.desk(connector)?.holding()?;
         let mut out = anstream::stdout().lock();
         writeln!(out, "{}", chosen.title())?;
         words::holding(&mut out, &holding)?;
@@ -44,16 +49,18 @@ impl List {
 impl Plan {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let chosen = self.target.choose()?;
-        let wanted = self.list.over(chosen.wanted()?).wanted()?;
-        let holding = chosen.desk(connector, &stop_on_signals()?)?.holding()?;
+        let wanted = self.list.over(chosen.wanted()?)?.wanted()?;
+        let holding = chosen.desk(connector)?.holding()?;
         let plan = Difference::new(&wanted, &holding)?;
         let mut out = anstream::stdout().lock();
         writeln!(out, "{}", chosen.title())?;
-        words::plan(&mut out, &plan, false, chosen.agreement.environment)?;
+        let against = Against::Configuration { prunes: self.prune };
+        words::plan(&mut out, &plan, against, chosen.agreement.environment)?;
         words::warn_of_unknown(&plan.add);
         let permission = Permission {
             allow_national: chosen.allows_national(),
             max_removals: None,
+            may_remove_most: false,
         };
         if let Err(error) = plan.check(permission) {
             say::warning(&error.to_string());

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use cprflow::Connector;
 use cprflow::subscriber::{Filter, Kind, SubscriberError, SubscriptionSettings, list_file};
+use cprflow_connector::holds_number;
 
 use super::{Failure, Outcome};
 
@@ -52,6 +53,28 @@ enum Command {
 
 impl Subscription {
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        match self.carry_out(connector) {
+            // All of it is written before anything is changed.
+            Err(Failure::Stdout(error)) if self.is_to_change() => Err(Failure::Unseen(error)),
+            ended => ended,
+        }
+    }
+
+    /// Whether something is to be changed, and not only shown.
+    fn is_to_change(&self) -> bool {
+        let manner = match &self.command {
+            Command::List(_) | Command::Plan(_) => return false,
+            Command::Add(add) => &add.manner,
+            Command::Remove(remove) => &remove.manner,
+            Command::Clear(clear) => &clear.manner,
+            Command::Apply(apply) => &apply.manner,
+            Command::Reorder(reorder) => &reorder.manner,
+            Command::Restore(restore) => &restore.manner,
+        };
+        !manner.dry_run
+    }
+
+    fn carry_out(&self, connector: &Connector) -> Result<Outcome, Failure> {
         match &self.command {
             Command::List(list) => list.run(connector),
             Command::Add(add) => add.run(connector),
@@ -82,7 +105,8 @@ struct Manner {
     #[arg(long)]
     dry_run: bool,
 
-    /// Make many calls at any hour: also at night and in the platform's peak hours
+    /// Make more than a hundred calls at any hour: also from 22 to 6 o'clock, the platform's night, and from 9 to 16, its
+    /// peak hours (Danish time)
     #[arg(long)]
     any_hour: bool,
 
@@ -118,7 +142,7 @@ impl Values {
                  it. Name a file with a number a line, or - for standard input",
             )),
             (Kind::Pnr, [place]) => {
-                let numbers = list_file(Path::new(place))?;
+                let numbers = list_file(named(Path::new(place))?)?;
                 Ok(numbers.into_iter().map(Filter::Pnr).collect())
             }
             (Kind::Pnr, _) => Err(usage("name one file with a person number a line, or -")),
@@ -145,6 +169,27 @@ fn kind(name: &str) -> Result<Kind, Failure> {
     })
 }
 
+/// A file's name from the command line, if it has nothing in it that can be a person number: every error would repeat it.
+fn named(path: &Path) -> Result<&Path, Failure> {
+    match holds_number(&path.to_string_lossy()) {
+        true => Err(Failure::Usage(
+            "there is something in the name of that file that can be a person number, which belongs neither on the \
+             command line nor into the name of a file. Person numbers stand in a file, one a line, or come by standard \
+             input"
+                .to_owned(),
+        )),
+        false => Ok(path),
+    }
+}
+
+/// The same of any other file, unless it is there: then it is a name.
+fn not_a_number(path: &Path) -> Result<(), Failure> {
+    match path.is_file() {
+        true => Ok(()),
+        false => named(path).map(|_| ()),
+    }
+}
+
 fn looks_like_a_number(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     digits >= 9
@@ -163,11 +208,11 @@ struct NumberList {
 
 impl NumberList {
     /// The settings, with this list in the place of theirs.
-    fn over(&self, mut settings: SubscriptionSettings) -> SubscriptionSettings {
+    fn over(&self, mut settings: SubscriptionSettings) -> Result<SubscriptionSettings, Failure> {
         if let Some(path) = &self.pnr_file {
-            settings.pnr_file = Some(path.clone());
+            settings.pnr_file = Some(named(path)?.to_owned());
         }
-        settings
+        Ok(settings)
     }
 
     /// Whether standard input is taken, so that nobody can be asked there.

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cprflow::subscriber::{
-    Filter, Kind, Plan, Snapshots, SubscriberError, Wanted, Work, call_count, check_national,
+    Filter, Kind, Plan, Snapshots, SubscriberError, Unfinished, Wanted, Work, call_count,
+    check_national,
 };
 use cprflow::subscription::Operation;
 use cprflow::{Connector, Environment};
+use indicatif::HumanCount;
 
 use super::super::{Failure, Outcome, say};
 use super::errand::{Errand, dry_run, nothing, show};
 use super::target::Chosen;
-use super::{Manner, kind, words};
+use super::words::Against;
+use super::{Manner, kind, not_a_number, words};
 
 /// Order a full load: remove person numbers and municipalities, and add them again
 ///
@@ -28,7 +31,7 @@ pub(super) struct Reorder {
     group: Option<String>,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 /// Put back what a snapshot holds and the subscription does not
@@ -42,14 +45,15 @@ pub(super) struct Restore {
     snapshot: Option<PathBuf>,
 
     #[command(flatten)]
-    manner: Manner,
+    pub(super) manner: Manner,
 }
 
 impl Reorder {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let chosen = self.manner.target.choose()?;
-        if Work::unfinished(&chosen.directory())?.is_some() {
-            return self.finish(connector, &chosen);
+        let name = &chosen.agreement.name;
+        if let Some(unfinished) = Work::unfinished_reorder(&chosen.directory(), name)? {
+            return self.finish(connector, &chosen, &unfinished);
         }
         let asked = self.group.as_deref().map(kind).transpose()?;
         if asked.is_some_and(|kind| !kind.brings_full_load()) {
@@ -67,20 +71,8 @@ impl Reorder {
         if kinds.is_empty() {
             return Err(SubscriberError::NothingToReorder.into());
         }
-        let named: Vec<_> = kinds.iter().map(|kind| kind.plural()).collect();
-        let mut out = anstream::stdout().lock();
-        writeln!(
-            out,
-            "all {} will be removed and added again. The next night then delivers everything about everybody whom \
-             they cover, which may take gigabytes and more than one night; until all are added again, changes of \
-             those who are missing are not delivered\n{}",
-            named.join(" and "),
-            words::how_long(call_count(&kinds, &holding))
-        )?;
-        if chosen.agreement.environment == Some(Environment::Test) {
-            writeln!(out, "the test environment makes no full loads")?;
-        }
-        drop(out);
+        let what = format!("all {} will be removed and added again", plurals(&kinds));
+        warn_of_effect(&chosen, &what, call_count(&kinds, &holding))?;
         if self.manner.dry_run {
             let clear = kinds.iter().map(|kind| Operation::RemoveAll(kind.group()));
             let again = holding.filters.iter();
@@ -93,24 +85,80 @@ impl Reorder {
         }
     }
 
-    fn finish(&self, connector: &Connector, chosen: &Chosen) -> Result<Outcome, Failure> {
+    fn finish(
+        &self,
+        connector: &Connector,
+        chosen: &Chosen,
+        unfinished: &Unfinished,
+    ) -> Result<Outcome, Failure> {
         say::warning("a reorder was begun and not finished; this finishes it, and begins no other");
         let mut errand = Errand::new(connector, chosen, &self.manner)?;
-        errand.look()?;
-        match !self.manner.dry_run && errand.ask(false)? {
+        let holding = errand.look()?;
+        let (clear, add) = unfinished.calls(&holding);
+        let mut parts = Vec::new();
+        if !unfinished.removed.is_empty() {
+            let removed = plurals(&unfinished.removed);
+            parts.push(format!("of the reorder, {removed} are removed already"));
+        }
+        if !clear.is_empty() {
+            parts.push(format!("all {} will be removed", plurals(&clear)));
+        }
+        parts.push(format!(
+            "{} filters will be added",
+            HumanCount(add.len() as u64)
+        ));
+        warn_of_effect(chosen, &parts.join(", "), clear.len() + add.len())?;
+        if self.manner.dry_run {
+            let clear = clear.iter().map(|kind| Operation::RemoveAll(kind.group()));
+            return dry_run(connector, chosen, clear.chain(add.iter().map(Filter::add)));
+        }
+        match errand.ask(false)? {
             true => errand.act(|work| work.resume()),
             false => nothing(),
         }
     }
 }
 
+/// What a reorder does and brings, before it is asked for.
+fn warn_of_effect(chosen: &Chosen, what: &str, calls: usize) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    writeln!(
+        out,
+        "{what}. The next night then delivers everything about everybody whom they cover, which may take gigabytes and \
+         more than one night; until all are added again, changes of those who are missing are not delivered\n{}",
+        words::how_long(calls)
+    )?;
+    if chosen.agreement.environment == Some(Environment::Test) {
+        writeln!(out, "the test environment makes no full loads")?;
+    }
+    Ok(())
+}
+
+fn plurals<'k>(kinds: impl IntoIterator<Item = &'k Kind>) -> String {
+    let names: Vec<_> = kinds.into_iter().map(|kind| kind.plural()).collect();
+    names.join(" and ")
+}
+
 impl Restore {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let chosen = self.manner.target.choose()?;
         let name = &chosen.agreement.name;
-        let snapshot = match &self.snapshot {
-            Some(path) => Snapshots::read(path, name.as_str())?,
-            None => Work::snapshot_to_restore(&chosen.directory(), name)?,
+        if let Some(path) = &self.snapshot {
+            not_a_number(path)?;
+        }
+        let directory = chosen.directory();
+        let (snapshot, why) = match &self.snapshot {
+            Some(path) => (
+                Snapshots::read(path, name.as_str())?,
+                "the one that was named",
+            ),
+            None => {
+                let why = match Work::unfinished(&directory)? {
+                    Some(_) => "what there was before the unfinished reorder",
+                    None => "the newest",
+                };
+                (Work::snapshot_to_restore(&directory, name)?, why)
+            }
         };
         let mut errand = Errand::new(connector, &chosen, &self.manner)?;
         let holding = errand.look()?;
@@ -125,15 +173,21 @@ impl Restore {
             surplus: BTreeSet::new(),
             ..Plan::new(&wanted, &holding)?
         };
-        writeln!(anstream::stdout(), "the snapshot of {}:", snapshot.taken)?;
-        show(&chosen, &plan, false)?;
+        writeln!(
+            anstream::stdout(),
+            "the snapshot of {}, {why} of {} that are kept ({}):",
+            snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            Snapshots::new(&directory).paths()?.len(),
+            snapshot.path.display()
+        )?;
+        show(&chosen, &plan, Against::Snapshot)?;
         check_national(&plan.add, chosen.allows_national())?;
         if self.manner.dry_run {
             return dry_run(connector, &chosen, plan.add.iter().map(Filter::add));
         }
         // Where nothing is missing, all there is to do is to end a reorder that was begun.
         match plan.add.is_empty() || errand.ask(false)? {
-            true => errand.act(|work| work.restore(&plan, &holding)),
+            true => errand.act(|work| work.restore(&plan)),
             false => nothing(),
         }
     }

@@ -13,6 +13,7 @@ use cprflow::{Agreement, Connector, Environment};
 
 use super::super::Failure;
 use super::super::say;
+use super::not_a_number;
 
 /// Which agreement.
 #[derive(Debug, Clone, Args)]
@@ -40,6 +41,7 @@ pub(super) struct Chosen {
 
 impl Target {
     pub(super) fn choose(&self) -> Result<Chosen, Failure> {
+        not_a_number(&self.config)?;
         let mut configuration = Configuration::from_file(&self.config)?;
         if let Some(state) = &self.state {
             configuration.state(state)?;
@@ -95,8 +97,14 @@ impl Chosen {
             ),
             None => "municipality not given".to_owned(),
         };
+        // An address of the configuration's own may lead anywhere.
+        let is_usual = |environment| self.service.is_usual(environment);
+        let host = match self.agreement.environment.is_some_and(is_usual) {
+            true => String::new(),
+            false => format!(" at {}", self.service.host()),
+        };
         format!(
-            "agreement {} ({}), {environment}, {municipality}",
+            "agreement {} ({}), {environment}{host}, {municipality}",
             self.agreement.name, self.service.agreement
         )
     }
@@ -116,16 +124,12 @@ impl Chosen {
     }
 
     /// A desk that can look.
-    pub(super) fn desk<'a>(
-        &'a self,
-        connector: &'a Connector,
-        stop: &Stop,
-    ) -> Result<Desk<'a>, Failure> {
+    pub(super) fn desk<'a>(&'a self, connector: &'a Connector) -> Result<Desk<'a>, Failure> {
         let client = subscriber::connect(&self.service)?;
         for warning in client.warnings(jiff::Timestamp::now()) {
             say::warning(&warning.to_string());
         }
-        Ok(Desk::new(connector, client, &self.service, stop.clone()))
+        Ok(Desk::new(connector, client, &self.service, Stop::default()))
     }
 
     /// The place in which changes are remembered, for as long as this has it.
@@ -168,13 +172,12 @@ pub(super) fn ask(is_yes: bool, takes_stdin: bool) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// A wish to stop, made by SIGINT or SIGTERM: the call that is under way ends first.
-pub(super) fn stop_on_signals() -> Result<Stop, Failure> {
-    let stop = Stop::default();
+/// Lets SIGINT and SIGTERM be a wish to stop: the call that is under way ends first.
+pub(super) fn stop_on_signals(stop: &Stop) -> Result<(), Failure> {
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // The second time it ends at once.
         signal_hook::flag::register_conditional_shutdown(signal, 130, stop.flag())?;
         signal_hook::flag::register(signal, stop.flag())?;
     }
-    Ok(stop)
+    Ok(())
 }

@@ -1,17 +1,17 @@
 //! What subscriptions and plans look like to people.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cprflow::Environment;
-use cprflow::subscriber::{Filter, Holding, Kind, Observer, Plan, Tally, municipality_name};
+use cprflow::subscriber::{
+    Filter, Holding, Kind, Observer, Plan, Tally, calls_take, municipality_name,
+};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::super::{Outcome, say};
-
-/// What a call takes, roughly, before any was made.
-const CALL: Duration = Duration::from_millis(300);
 
 /// Values of a kind that are listed one by one, at the most.
 const LISTED: usize = 50;
@@ -37,13 +37,26 @@ pub(super) fn holding(out: &mut impl Write, holding: &Holding) -> io::Result<()>
     }
 }
 
+/// What a plan compares the subscription with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Against {
+    /// The configuration, or the command line.
+    Configuration {
+        /// Whether what is too much is removed.
+        prunes: bool,
+    },
+    /// A snapshot.
+    Snapshot,
+}
+
 /// A plan, like a diff, and what it will cause.
 pub(super) fn plan(
     out: &mut impl Write,
     plan: &Plan,
-    prunes: bool,
+    against: Against,
     environment: Option<Environment>,
 ) -> io::Result<()> {
+    let prunes = matches!(against, Against::Configuration { prunes: true });
     for kind in Kind::ALL {
         let (add, surplus) = (plan.add_of(kind).count(), plan.surplus_of(kind).count());
         let stay = plan.stay.get(&kind).copied().unwrap_or_default();
@@ -63,18 +76,19 @@ pub(super) fn plan(
         };
         lines(out, '+', kind, plan.add_of(kind), note)?;
         let note = match prunes {
-            true => "",
+            true if kind.brings_full_load() => "will be removed; added again, it is loaded in full",
+            true => "will be removed",
             false => "stays: only --prune removes",
         };
         lines(out, '-', kind, plan.surplus_of(kind), note)?;
     }
+    let other = match against {
+        Against::Configuration { .. } => "not in the configuration",
+        Against::Snapshot => "not in the snapshot",
+    };
     for (kind, count) in &plan.unmanaged {
         let count = HumanCount(*count as u64);
-        writeln!(
-            out,
-            "{} ({count}): not in the configuration, left alone",
-            kind.plural()
-        )?;
+        writeln!(out, "{} ({count}): {other}, left alone", kind.plural())?;
     }
     let calls = plan.add.len() + if prunes { plan.surplus.len() } else { 0 };
     match calls {
@@ -85,7 +99,7 @@ pub(super) fn plan(
 
 /// How many calls and about how long.
 pub(super) fn how_long(calls: usize) -> String {
-    let time = CALL.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX));
+    let time = calls_take(calls);
     format!(
         "{} calls, about {}",
         HumanCount(calls as u64),
@@ -134,9 +148,24 @@ pub(super) fn tally(tally: &Tally) -> Outcome {
              helpdesk if that does not help",
             tally.left
         ));
-        return Outcome::Findings;
     }
-    Outcome::Clean
+    if tally.spared > 0 {
+        say::warning(&format!(
+            "nothing was removed: {} filters stay until all that is to be added is there",
+            tally.spared
+        ));
+    }
+    if tally.missing > 0 {
+        say::warning(&format!(
+            "the reorder that was begun is not over: {} filters that it removes are missing. `cprflow subscription \
+             reorder` finishes it; `cprflow subscription restore` without --snapshot puts them back",
+            tally.missing
+        ));
+    }
+    match tally.left + tally.spared + tally.missing + tally.other.len() {
+        0 => Outcome::Clean,
+        _ => Outcome::Findings,
+    }
 }
 
 fn lines<'f>(
@@ -210,5 +239,9 @@ impl Observer for Calls {
         if let Some(bar) = self.bar().take() {
             bar.finish_and_clear();
         }
+    }
+
+    fn kept(&self, snapshot: &Path) {
+        say::done(&format!("what is there is kept in {}", snapshot.display()));
     }
 }

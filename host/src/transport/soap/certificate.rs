@@ -14,6 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -131,10 +133,11 @@ impl Identity {
     pub(super) fn load(certificate: &ClientCertificate) -> Result<Self, CertificateError> {
         let (certificates, mut key, key_path) = match certificate {
             ClientCertificate::Pem { certificate, key } => {
-                let secret =
-                    read_key(key).map_err(|problem| CertificateError::new(key, problem))?;
+                // The key comes last: from then on nothing is given up before it is wiped.
                 let found = read_authorities(certificate);
                 let found = found.map_err(|problem| CertificateError::new(certificate, problem))?;
+                let secret =
+                    read_key(key).map_err(|problem| CertificateError::new(key, problem))?;
                 (found, secret, key)
             }
             ClientCertificate::Pkcs12 { file, password } => {
@@ -237,7 +240,6 @@ fn read_pkcs12(
         _ => CertificateProblem::NotPkcs12,
     })?;
     let key = archive.keys.first().ok_or(CertificateProblem::NoKey)?;
-    let key = PrivatePkcs8KeyDer::from(key.key.as_der().to_vec());
     let certificates: Vec<_> = archive
         .certs
         .iter()
@@ -245,7 +247,11 @@ fn read_pkcs12(
         .collect();
     match certificates.is_empty() {
         true => Err(CertificateProblem::NoCertificate),
-        false => Ok((certificates, key.into())),
+        false => {
+            // Whoever gets this copy wipes it; the library keeps one of its own, and does not.
+            let key = PrivatePkcs8KeyDer::from(key.key.as_der().to_vec());
+            Ok((certificates, key.into()))
+        }
     }
 }
 
@@ -286,7 +292,7 @@ fn chain(
         let issuer = parsed
             .iter()
             .enumerate()
-            .find(|(place, issuer)| !places.contains(place) && issuer.subject() == last.issuer());
+            .find(|(place, issuer)| !places.contains(place) && has_signed(issuer, last));
         let Some((place, issuer)) = issuer else { break };
         if issuer.subject() == issuer.issuer() {
             break;
@@ -298,6 +304,15 @@ fn chain(
         .into_iter()
         .map(|place| certificates.get(place).cloned())
         .collect()
+}
+
+/// Whether one certificate is that of the authority that issued the other. A name alone says nothing: authorities get new
+/// keys and keep their names.
+fn has_signed(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
+    let signed = || other.verify_signature(Some(issuer.public_key()));
+    // Of a signature of another kind nobody here can tell, so the name has to do.
+    issuer.subject() == other.issuer()
+        && !matches!(signed(), Err(X509Error::SignatureVerificationError))
 }
 
 /// A bundle of all public authorities has about 250,000 bytes.

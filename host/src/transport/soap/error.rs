@@ -147,7 +147,8 @@ pub enum SoapError {
 
     /// The answer is too large.
     #[error(
-        "the answer has more than {limit} bytes and was not taken. If the subscription is that large, raise the limit"
+        "the answer has more than {limit} bytes and was not taken: no subscription to all of Denmark's persons has as many. \
+         Check the address; if it is right, ask the platform's helpdesk"
     )]
     BodyTooLarge {
         /// The limit.

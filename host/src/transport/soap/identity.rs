@@ -30,7 +30,7 @@ pub enum CertificateWarning {
     },
     /// The authority's certificate is missing.
     #[error(
-        "{path} holds the client certificate alone. A server that does not have the issuing authority's by itself will \
+        "{path} does not hold the certificate of the authority that issued the client certificate. A server that does not have the issuing authority's by itself will \
          refuse it: add that of `Den Danske Stat OCES udstedende-CA 1`",
         path = path.display()
     )]

@@ -112,6 +112,11 @@ fn check(
             );
             assert_eq!(said.contains("CallUUID: "), name.contains("text-block"));
         }
+        Fault::Told { code, text, detail } => {
+            assert_eq!(answer.text("faultcode"), format!("soap:{code}"), "{name}");
+            assert_eq!(answer.text("faultstring"), *text, "{name}");
+            assert_eq!(answer.texts("detail").first(), detail.as_ref(), "{name}");
+        }
         Fault::PersonNumberInFault => assert!(answer.text("faultstring").contains(NOBODY)),
         Fault::FaultWithStatus200 => {
             assert_eq!((answer.status, answer.texts("Fault").len()), (200, 1));
@@ -130,7 +135,7 @@ fn check(
         Fault::UnknownResult => assert_eq!(answer.text("Result"), "POSTPONED"),
         Fault::WrongOperation => assert_eq!(answer.texts("AddSomethingElseResponse").len(), 1),
         Fault::WrongNamespace => assert!(answer.body.contains("/Other/9/")),
-        Fault::Prefixes(_) | Fault::UnreadableFilters => {
+        Fault::Prefixes(_) | Fault::UnreadableFilters | Fault::NotCarriedOut => {
             assert_eq!(answer.text("Result"), "ADDED");
         }
         Fault::HugeBody { bytes } => {
@@ -164,6 +169,12 @@ fn faults_come_in_the_order_in_which_they_were_armed() {
         .map(|_| client.call("AddNoFilterSubscription", "").unwrap().status)
         .collect();
     assert_eq!(statuses, [503, 503, 200, 200]);
+    // Some are for changes alone.
+    place.platform.arm_at_changes(&Fault::UnknownResult, 1);
+    let looked = client.call("GetAllFilters", "").unwrap();
+    assert!(!looked.body.contains("POSTPONED"));
+    let added = client.call("AddNoFilterSubscription", "").unwrap();
+    assert_eq!(added.text("Result"), "POSTPONED");
     // A request that breaks the contract uses up no fault.
     place.platform.arm(&Fault::UnknownResult, 3);
     assert_eq!(client.post("rubbish").unwrap().status, 500);
