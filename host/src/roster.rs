@@ -4,7 +4,10 @@
 //! dataset. A roster is on the disk before its delivery is published, and the ledger says which delivery was published
 //! last: so whenever the program is killed, the roster in force is the one that fits what the tenant has.
 //!
-//! A roster holds person numbers, in the component's own form. Its file is for its owner only.
+//! Beside it lies `<agreement>.<number>.delivered`, whom that delivery brought, in scope or not: one that comes after it
+//! and is older must not bring them back. It stays as long as an extract may stay in the spool.
+//!
+//! Both hold person numbers, in the component's own form. Their files are for their owner only.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -35,12 +38,12 @@ impl Rosters {
 
     /// The roster that the delivery of that number left; none if there is none.
     pub(crate) fn read(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
-        let path = self.path(number);
-        match fs::read(&path) {
-            Ok(roster) => Ok(Some(roster)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file(path)(error)),
-        }
+        read(self.path(number))
+    }
+
+    /// Whom the delivery of that number brought; none if that is not known any more.
+    pub(crate) fn read_delivered(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        read(self.delivered_path(number))
     }
 
     /// Where that roster is.
@@ -49,8 +52,23 @@ impl Rosters {
         self.directory.join(name)
     }
 
+    /// Where it is said whom that delivery brought.
+    pub(crate) fn delivered_path(&self, number: u64) -> PathBuf {
+        let name = format!("{}.{number:06}.{DELIVERED}", self.agreement);
+        self.directory.join(name)
+    }
+
     /// Keeps the roster that the delivery of that number leaves, durably.
     pub(crate) fn write(&self, number: u64, roster: &[u8]) -> Result<(), Error> {
+        self.keep(&self.path(number), roster)
+    }
+
+    /// Keeps whom the delivery of that number brings, durably.
+    pub(crate) fn write_delivered(&self, number: u64, delivered: &[u8]) -> Result<(), Error> {
+        self.keep(&self.delivered_path(number), delivered)
+    }
+
+    fn keep(&self, path: &Path, persons: &[u8]) -> Result<(), Error> {
         private_directory(&self.directory)?;
         // One name for all that are on their way: what a killed run left of one goes with the next.
         let part = self.directory.join(format!("{}.part", self.agreement));
@@ -61,11 +79,10 @@ impl Rosters {
             .mode(0o600)
             .open(&part)
             .map_err(Error::file(&part))?;
-        file.write_all(roster)
+        file.write_all(persons)
             .and_then(|()| file.sync_all())
             .map_err(Error::file(&part))?;
-        let path = self.path(number);
-        fs::rename(&part, &path).map_err(Error::file(&path))?;
+        fs::rename(&part, path).map_err(Error::file(path))?;
         sync_directory(Some(&self.directory))?;
         // The directories above may be new too.
         sync_directory(self.directory.parent())
@@ -92,6 +109,23 @@ impl Rosters {
             }
         }
         Ok(())
+    }
+}
+
+/// How the name of a file ends that says whom a delivery brought.
+const DELIVERED: &str = "delivered";
+
+/// Whether a file says whom a delivery brought.
+pub(crate) fn is_of_delivered(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == DELIVERED)
+}
+
+fn read(path: PathBuf) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(&path) {
+        Ok(persons) => Ok(Some(persons)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file(path)(error)),
     }
 }
 

@@ -754,10 +754,77 @@ fn a_late_delivery_takes_nobody_off_the_roster() {
         .into_iter()
         .map(|(directory, _)| texts(&tables(&directory)["out_of_scope"], "pnr"))
         .collect();
-    assert_eq!(
-        told,
-        [scope.persons.clone(), BTreeSet::new(), scope.persons]
+    // Of them the late one says nothing: what came later tells more.
+    assert_eq!(told, [BTreeSet::new(), BTreeSet::new(), scope.persons]);
+}
+
+/// Who has left is not brought back by what says how things were before, also where the tenant never heard of the one
+/// who left.
+#[test]
+fn a_late_delivery_brings_nobody_back() {
+    let trial = Trial::local();
+    let status = extract::small(80, 3);
+    let here = &municipalities(&status)[0];
+    trial.configure(&format!(
+        "{AGREEMENT}{}",
+        tenant("here", "town", &in_municipality(here))
+    ));
+    let mut scope = Scope::new(here);
+    scope.apply(&status);
+    let gone = scope.persons.first().unwrap().as_bytes().to_vec();
+    let of = |date: &str, dead: Option<&[u8]>, only: Option<&[u8]>| {
+        let mut lines = extract::lines(&status);
+        lines.retain(|line| {
+            let is_persons = !line.starts_with(b"000") && !line.starts_with(b"999");
+            only.is_none_or(|only| !is_persons || line[3..13] == *only)
+        });
+        let count = lines.len() - 2;
+        for line in &mut lines {
+            match &line[..3] {
+                b"000" => line[19..27].copy_from_slice(date.as_bytes()),
+                b"999" => line[13..21].copy_from_slice(format!("{count:08}").as_bytes()),
+                b"001" if dead.is_some_and(|dead| line[3..13] == *dead) => {
+                    line[23..25].copy_from_slice(b"90");
+                }
+                _ => {}
+            }
+        }
+        extract::join(&lines, b"\n")
+    };
+    let rosters = |ending: &str| {
+        let all = fs::read_dir(trial.path("state/rosters/here")).unwrap();
+        let names = all.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(ending)).count()
+    };
+    put(&trial, 0, &of("20260310", Some(&gone), Some(&gone)));
+    assert_eq!(trial.sync().code, 0);
+    put(&trial, 1, &of("20260305", None, None));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let published = trial.published_to("here");
+    let late = &published[0].0;
+    assert!(late.to_string_lossy().contains("2026-03-05"));
+    let came = texts(&tables(late)["person"], "pnr");
+    let mut expected = scope.persons.clone();
+    expected.pop_first();
+    assert_eq!(came, expected);
+    assert_eq!((rosters(".roster"), rosters(".delivered")), (1, 2));
+    // What is not known any more is not guessed.
+    for entry in fs::read_dir(trial.path("state/rosters/here")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().unwrap() == "delivered" {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    put(&trial, 2, &of("20260301", None, None));
+    let ended = trial.sync();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("who has left since could come back"),
+        "{}",
+        ended.stderr
     );
+    assert_eq!(trial.published_to("here").len(), 2);
 }
 
 #[test]

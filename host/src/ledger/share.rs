@@ -286,20 +286,23 @@ impl Ledger {
         Ok(number.map(|number| number as u64))
     }
 
-    /// Whether a tenant has a delivery of the agreement that is applied after one of that name.
-    pub fn has_later_share(
+    /// The numbers of the deliveries of the agreement that a tenant has and that are applied after one of that name.
+    pub fn later_shares(
         &self,
         tenant: &str,
         agreement: &str,
         directory: &str,
-    ) -> Result<bool, LedgerError> {
-        self.told(self.connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM share JOIN delivery ON delivery.id = share.delivery
-                            WHERE share.tenant = ?1 AND delivery.agreement = ?2 AND share.state = 'published'
-                                AND share.directory > ?3)",
-            params![tenant, agreement, directory],
-            |row| row.get(0),
-        ))
+    ) -> Result<Vec<u64>, LedgerError> {
+        let sql = "SELECT share.sequence FROM share JOIN delivery ON delivery.id = share.delivery
+                   WHERE share.tenant = ?1 AND delivery.agreement = ?2 AND share.state = 'published'
+                       AND share.directory > ?3
+                   ORDER BY share.directory";
+        let found = self.connection.prepare(sql).and_then(|mut query| {
+            let number = |row: &Row<'_>| row.get::<_, i64>(0).map(i64::cast_unsigned);
+            let rows = query.query_map([tenant, agreement, directory], number)?;
+            rows.collect()
+        });
+        self.told(found)
     }
 
     /// Takes up a delivery that stands in a tenant's dataset, from what it says of itself there.
@@ -535,8 +538,9 @@ mod tests {
             ledger.share_published(id, "t", &counts, now).unwrap();
             assert!(ledger.is_needed(id).unwrap(), "by the other");
         }
-        assert!(ledger.has_later_share("t", "a", &name(2)).unwrap());
-        assert!(!ledger.has_later_share("t", "a", &name(3)).unwrap());
+        assert_eq!(ledger.later_shares("t", "a", &name(1)).unwrap(), [2, 3]);
+        assert_eq!(ledger.later_shares("t", "a", &name(2)).unwrap(), [3]);
+        assert!(ledger.later_shares("t", "a", &name(3)).unwrap().is_empty());
         // The other has the last one only: its first.
         let reason = Reason::new("x", "y");
         ledger.share_failed(ids[0], "u", &reason, now).unwrap();

@@ -4,7 +4,6 @@
 //! ledger gives the delivery its number, the roster that it leaves is kept under that number, the directory gets its
 //! name, the ledger hears of it, and the older roster goes.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -24,7 +23,7 @@ use crate::dataset::{ComponentIdentity, Dataset, Manifest, TenantManifest, deliv
 use crate::error::Error;
 use crate::keyed::ListKey;
 use crate::ledger::lock::StateLock;
-use crate::ledger::{Ledger, Record, ShareState};
+use crate::ledger::{Ledger, Record, Share, ShareState};
 use crate::parquet_out::ParquetDirectory;
 use crate::policy::Policy;
 use crate::pseudonym::PseudonymKey;
@@ -189,7 +188,12 @@ struct Staged {
     rows: BTreeMap<String, u64>,
     selected: Selected,
     roster: Vec<u8>,
+    /// Whom the extract has delivered, in scope or not.
+    delivered: Vec<u8>,
 }
+
+/// No delivery has a higher number of six digits.
+const LAST_NUMBER: u64 = 999_999;
 
 impl Hand {
     /// Publishes a delivery to a tenant; none if it has it already or shall not have it.
@@ -221,7 +225,8 @@ impl Hand {
             // An earlier run was killed before the ledger heard of it.
             return self.published(ready, &record, &manifest, pulse).map(Some);
         }
-        let staged = self.stage(ready, &record, pulse)?;
+        let superseded = self.superseded(ready, &record, &share)?;
+        let staged = self.stage(ready, &record, superseded, pulse)?;
         crate::hook::reached_by("tenant-scanned", tenant);
         let date = record.production_date().unwrap_or_default();
         let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
@@ -230,12 +235,12 @@ impl Hand {
             .ledger_of(pulse)?
             .share_publishing(record.id, tenant, name, now)?;
         crate::hook::reached("tenant-publishing");
-        let roster = self.next_roster(ready, &record, &directory, &staged)?;
         {
             // Nobody is given up in the middle of it.
             let _ledger = self.ledger_of(pulse)?;
-            self.rosters(tenant, &record.agreement)
-                .write(sequence, &roster)?;
+            let rosters = self.rosters(tenant, &record.agreement);
+            rosters.write_delivered(sequence, &staged.delivered)?;
+            rosters.write(sequence, &staged.roster)?;
         }
         crate::hook::reached("roster-written");
         let manifest = self.manifest(ready, &record, sequence, &staged, now);
@@ -307,7 +312,13 @@ impl Hand {
     }
 
     /// Scans the extract by the tenant's policy and writes every table of it, empty ones too.
-    fn stage(&self, ready: &Ready, record: &Record, pulse: &Pulse) -> Result<Staged, Error> {
+    fn stage(
+        &self,
+        ready: &Ready,
+        record: &Record,
+        superseded: Option<Vec<u8>>,
+        pulse: &Pulse,
+    ) -> Result<Staged, Error> {
         let limits = &ready.tenant.limits;
         let spooled = Spooled::new(
             &self.store.spool(),
@@ -333,7 +344,10 @@ impl Hand {
                 limits.total.as_secs(),
             )
         };
-        let scan = ready.scan(&self.connector, roster);
+        let mut scan = ready.scan(&self.connector, roster);
+        if let Some(superseded) = superseded {
+            scan = scan.superseded(superseded);
+        }
         let batches = scan.read_selected(|| {
             let file = File::open(path)?;
             Ok(Watched {
@@ -365,7 +379,7 @@ impl Hand {
         }
         in_time()?;
         complete::check(&ready.policy, &batches.summary()?)?;
-        let roster = batches.roster()?;
+        let (roster, delivered) = (batches.roster()?, batches.delivered()?);
         let selected = batches
             .selected()
             .ok_or_else(|| Error::Request("the scan has not chosen anybody".to_owned()))?;
@@ -375,6 +389,7 @@ impl Hand {
             rows,
             selected,
             roster,
+            delivered,
         })
     }
 
@@ -385,32 +400,43 @@ impl Hand {
         read_roster(&self.store.state, &ready.tenant, agreement, newest)
     }
 
-    /// Who is in scope after a delivery.
-    ///
-    /// One that comes late says how things were before the newer ones. Whoever left in it may have come again since,
-    /// and must be told to leave one day: nobody is taken off the roster by it.
-    fn next_roster<'b>(
+    /// Whom the deliveries that are applied after one have delivered. One that comes late says how things were, and
+    /// must not bring back who has left since.
+    fn superseded(
         &self,
         ready: &Ready,
         record: &Record,
-        directory: &str,
-        staged: &'b Staged,
-    ) -> Result<Cow<'b, [u8]>, Error> {
+        share: &Share,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let tenant = ready.tenant.name.as_str();
-        let is_late = self
+        let date = record.production_date().unwrap_or_default();
+        // Without a number of its own yet, it gets one after all those that the tenant has.
+        let next = || delivery_name(date, LAST_NUMBER, &record.transfer_uuid);
+        let directory = share.directory.clone().unwrap_or_else(next);
+        let later = self
             .ledger()
-            .has_later_share(tenant, &record.agreement, directory)?;
-        if !is_late || staged.selected.left == 0 {
-            return Ok(staged.roster.as_slice().into());
+            .later_shares(tenant, &record.agreement, &directory)?;
+        let rosters = self.rosters(tenant, &record.agreement);
+        let mut all: Option<Vec<u8>> = None;
+        for number in later {
+            let delivered = rosters.read_delivered(number)?.ok_or_else(|| {
+                Error::Request(format!(
+                    "it comes after a later one, and {} is gone, which says whom that brought: who has left since could \
+                     come back. Set it aside (cprflow set-aside {} --tenant {tenant} --reason …), and order its persons \
+                     anew where they are missing (`cprflow subscription reorder`)",
+                    rosters.delivered_path(number).display(),
+                    record.transfer_uuid,
+                ))
+            })?;
+            all = Some(match all {
+                None => delivered,
+                Some(before) => {
+                    let limits = ready.tenant.limits.sandbox();
+                    self.connector.join_rosters(limits, &before, &delivered)?
+                }
+            });
         }
-        let Some(before) = self.roster(ready, &record.agreement)? else {
-            return Ok(staged.roster.as_slice().into());
-        };
-        let limits = ready.tenant.limits.sandbox();
-        let joined = self
-            .connector
-            .join_rosters(limits, &staged.roster, &before)?;
-        Ok(joined.into())
+        Ok(all)
     }
 
     fn manifest(

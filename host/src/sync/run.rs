@@ -18,6 +18,7 @@ use crate::disk;
 use crate::error::Error;
 use crate::ledger::lock::StateLock;
 use crate::ledger::{Ledger, Place, Reason, Record, State};
+use crate::roster::is_of_delivered;
 use crate::sandbox::Connector;
 use crate::spool::{self, Spooled};
 use crate::tenant::Tenant;
@@ -438,6 +439,8 @@ impl<'a> Sync<'a> {
         // The server may have nothing of it any more: it stays until the tenant has it or a person says otherwise.
         let is_needed = |path: &Path| needed.iter().any(|record| is_of(path, record));
         let removed = spool::remove_older(&spool, max_age, now, is_needed)?;
+        let rosters = self.store.state.join("rosters");
+        spool::remove_older(&rosters, max_age, now, |path| !is_of_delivered(path))?;
         let is_removed = |record: &&Record| removed.iter().any(|path| is_of(path, record));
         for record in ledger.all()?.iter().filter(is_removed) {
             tracing::warn!(
