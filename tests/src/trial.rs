@@ -511,7 +511,7 @@ mod tests {
 
     #[test]
     fn numbers_of_relatives_are_searched_for_too() {
-        let extract = crate::extract::small(200, 1);
+        let extract = crate::extract::small(1_000, 1);
         let keys: BTreeSet<String> = extract
             .split(|byte| *byte == b'\n')
             .filter_map(|line| line.get(3..13))
@@ -519,7 +519,8 @@ mod tests {
             .collect();
         let numbers = numbers(&extract);
         let others = numbers.iter().filter(|number| !keys.contains(*number));
-        assert!(others.count() > 10, "whoever is only named by relatives");
+        let others = others.count();
+        assert!(others > 0, "nobody is only named by relatives");
         let named = "MOR".to_owned() + numbers.iter().next().unwrap();
         let found = std::panic::catch_unwind(|| search(&numbers, &named));
         assert!(found.is_err());
