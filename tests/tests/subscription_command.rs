@@ -470,6 +470,7 @@ fn what_was_subscribed_to_and_never_came_is_told() {
 #[test]
 fn an_older_delivery_ends_no_waiting() {
     let trial = Trial::with("", |options| {
+        options.population.persons = 400;
         options.population.first_day = Day::new(2020, 1, 1).unwrap();
     });
     trial.ok(&["add", "municipality", "0265", "--yes"]);

@@ -225,8 +225,7 @@ impl Hand {
             // An earlier run was killed before the ledger heard of it.
             return self.published(ready, &record, &manifest, pulse).map(Some);
         }
-        let superseded = self.superseded(ready, &record, &share)?;
-        let staged = self.stage(ready, &record, superseded, pulse)?;
+        let staged = self.stage(ready, &record, &share, pulse)?;
         crate::hook::reached_by("tenant-scanned", tenant);
         let date = record.production_date().unwrap_or_default();
         let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
@@ -316,7 +315,7 @@ impl Hand {
         &self,
         ready: &Ready,
         record: &Record,
-        superseded: Option<Vec<u8>>,
+        share: &Share,
         pulse: &Pulse,
     ) -> Result<Staged, Error> {
         let limits = &ready.tenant.limits;
@@ -345,7 +344,7 @@ impl Hand {
             )
         };
         let mut scan = ready.scan(&self.connector, roster);
-        if let Some(superseded) = superseded {
+        if let Some(superseded) = self.superseded(ready, record, share)? {
             scan = scan.superseded(superseded);
         }
         let batches = scan.read_selected(|| {
