@@ -367,7 +367,7 @@ impl Hand {
                 tables.begin_table(&table.name, schema)?;
             }
         }
-        while let Some(batch) = batches.next() {
+        for batch in batches.by_ref() {
             pulse.beat();
             self.stop.check()?;
             // Memory, rows and bytes are the sandbox's to limit; the time here is that of the disk too.
