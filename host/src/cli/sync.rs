@@ -21,15 +21,15 @@ use super::{Failure, Outcome, log, say};
 /// Fetch what is ready in the inbox, publish it in the dataset, and remove it from the server
 ///
 /// A delivery is published as one directory of Parquet files that appears at once and whole, and only then are its
-/// data file and its metadata file removed from the server. One that is damaged is set aside, with its reason, and
-/// stays on the server; the others go on. Stopped at any moment, the next run goes on from there: nothing is lost,
-/// and nothing is published twice.
+/// data file and its metadata file removed from the server; where tenants get it, when all that are well have it and
+/// the spool holds it for the others. One that is damaged is set aside, with its reason, and stays on the server; the
+/// others go on. Stopped at any moment, the next run goes on from there: nothing is lost, and nothing is published twice.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
   0  everything that is ready is published
   1  published what could be; something waits for a person (see `cprflow status`)
-  2  an inbox, the dataset or the ledger could not be worked on
+  2  an inbox, the dataset, the ledger or a tenant could not be worked on
 
 Examples:
   cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'trying it out'

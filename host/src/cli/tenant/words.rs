@@ -115,7 +115,7 @@ impl Words<'_> {
                 "each person number is replaced by a pseudonym made with the tenant's own key, the same in every \
                  table and delivery"
             }
-            Numbers::Drop => "no column holds a person number",
+            Numbers::Drop => "no column of person numbers is there",
         }
     }
 
