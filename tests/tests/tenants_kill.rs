@@ -2,6 +2,8 @@
 //! it. Nobody who leaves is told twice, and nobody is forgotten.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
+use std::path::PathBuf;
+
 use cprflow_connector::generate::{self, Settings};
 use cprflow_tests::cut::Tables;
 use cprflow_tests::extract;
@@ -67,7 +69,12 @@ fn killed_at_every_step() {
                 .collect();
             assert_eq!(sequences, [1, 2, 3, 4], "{point}: {tenant}");
             let rosters = files(&trial.path(&format!("state/rosters/{tenant}")));
-            assert_eq!(rosters.len(), 1, "{point}: {tenant}");
+            let count = |ending: &str| {
+                let is_one = |path: &&PathBuf| path.extension().is_some_and(|end| end == ending);
+                rosters.iter().filter(is_one).count()
+            };
+            let kept = (count("roster"), count("delivered"), rosters.len());
+            assert_eq!(kept, (1, 4, 5), "{point}: {tenant}");
         }
         assert!(trial.remote().is_empty(), "{point}");
         assert!(files(&trial.path("state/spool")).is_empty(), "{point}");
