@@ -32,8 +32,9 @@ fn main() {
          | cipher | line | OpenSSH sftp MB/s | cprflow MB/s | ratio |\n|---|---|---|---|---|"
     ));
     for cipher in [
-        "aes256-gcm@openssh.com",
+        // What cprflow asks for first.
         "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
         "chacha20-poly1305@openssh.com",
         "aes256-ctr",
     ] {
