@@ -329,8 +329,8 @@ fn milliseconds(duration: Duration) -> u32 {
         .max(1)
 }
 
-/// Authenticated ciphers, the fastest first, then counter mode for servers that have none; libssh2 would take CBC too.
-const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,\
+/// Authenticated ciphers, then counter mode for servers that have none; libssh2 would take CBC too.
+const CIPHERS: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,\
                        aes256-ctr,aes192-ctr,aes128-ctr";
 
 /// How long a goodbye may take.
