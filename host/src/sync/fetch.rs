@@ -13,7 +13,7 @@ use super::{Connection, Observer, Stop};
 use crate::error::Error;
 use crate::ledger::Reason;
 use crate::scan::Scan;
-use crate::spool::{Arrival, Digesting, Follower, Spooled};
+use crate::spool::{Arrival, Digesting, Follower, Spooled, write_back};
 use crate::transport::{Stat, TransportError, relay};
 
 /// How a download ended, when nothing failed.
@@ -35,6 +35,8 @@ pub(super) struct Fetch<'a> {
     pub(super) from: u64,
     /// Where the tables of the whole are made ready; none if nobody wants them.
     pub(super) staging: Option<&'a Path>,
+    /// Whether only the scan that reads along will read it.
+    pub(super) is_read_once: bool,
     pub(super) observer: &'a dyn Observer,
     pub(super) stop: &'a Stop,
 }
@@ -50,8 +52,10 @@ impl Fetch<'_> {
         let arrival = Arrival::default();
         arrival.arrived(self.from);
         let reader = self.spooled.reader()?;
+        let file = self.spooled.reader()?;
         let (downloaded, on_disk, staged) = thread::scope(|threads| {
             let arrival = &arrival;
+            let back = threads.spawn(|| write_back(&file, arrival, self.is_read_once));
             let scanner = threads.spawn(move || {
                 let rows = |rows| self.observer.scanned(rows);
                 let input = Follower::new(reader, arrival);
@@ -63,13 +67,12 @@ impl Fetch<'_> {
             let downloaded = self.download(connection, &mut sink, arrival);
             arrival.ended(matches!(downloaded, Ok(None)));
             // The disk is waited for while the scan goes on.
+            let written_back = joined(back);
             let on_disk = match downloaded {
-                Ok(None) => sink.get_ref().sync_all(),
+                Ok(None) => written_back.and_then(|()| sink.get_ref().sync_all()),
                 _ => Ok(()),
             };
-            let staged = scanner
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let staged = joined(scanner);
             (downloaded, on_disk, staged)
         });
         if let Some(changed) = downloaded? {
@@ -167,6 +170,9 @@ impl Fetch<'_> {
         let mut file = connection.get()?.open(&self.found.data.name, *written)?;
         relay(&mut *file, |block| {
             self.stop.check()?;
+            while !arrival.is_near(GLANCE) {
+                self.stop.check()?;
+            }
             sink.write_all(block).map_err(self.spooled.error())?;
             *written += block.len() as u64;
             arrival.arrived(*written);
@@ -182,6 +188,16 @@ impl Fetch<'_> {
         })
     }
 }
+
+/// What a thread has come to.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// How long to wait before looking whether to stop.
+const GLANCE: Duration = Duration::from_millis(100);
 
 /// Pauses between attempts that bring nothing.
 #[derive(Default)]

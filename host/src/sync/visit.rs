@@ -273,6 +273,7 @@ impl<'a> Visit<'a> {
             spooled: &spooled,
             from: spooled.part_size().min(stat.size),
             staging: staging.as_deref(),
+            is_read_once: self.tenants.of(&record.agreement).is_empty(),
             observer: self.observer,
             stop: self.stop,
         };
