@@ -2,7 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -120,14 +123,34 @@ impl ParquetDirectory {
     }
 
     /// Ends all files and gives them their names. Returns how many there are.
-    pub fn finish(self) -> Result<usize, Error> {
-        let mut finished = Vec::with_capacity(self.tables.len());
-        for (table, file) in self.tables {
-            let path = self.directory.join(format!("{table}.parquet"));
-            let file = file.finish()?;
-            file.as_file().sync_all().map_err(Error::file(&path))?;
-            finished.push((path, file));
-        }
+    ///
+    /// The last row group of every table is written only now, so it is done by as many threads as there are processors.
+    pub fn finish(mut self) -> Result<usize, Error> {
+        // Taken from the end, the largest come first.
+        self.tables.sort_by_key(|(_, file)| file.memory());
+        let open = Mutex::new(self.tables);
+        let next = || open.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let directory = &self.directory;
+        let finish = || {
+            let mut finished = Vec::new();
+            while let Some((table, file)) = next() {
+                let path = directory.join(format!("{table}.parquet"));
+                let file = file.finish()?;
+                file.as_file().sync_all().map_err(Error::file(&path))?;
+                finished.push((path, file));
+            }
+            Ok(finished)
+        };
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let finished: Result<Vec<_>, Error> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(finish)).collect();
+            let joined = threads.into_iter().map(|thread| {
+                let finished = thread.join();
+                finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            joined.collect()
+        });
+        let finished: Vec<_> = finished?.into_iter().flatten().collect();
         for old in parquet_files(&self.directory)? {
             fs::remove_file(&old).map_err(Error::file(old))?;
         }
