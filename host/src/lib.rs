@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+mod arrival;
 pub mod calendar;
 mod catalog;
 pub mod config;

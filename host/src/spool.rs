@@ -4,14 +4,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::num::NonZero;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::Advice;
 
 use crate::error::Error;
 
@@ -151,133 +147,6 @@ fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
         _ => Ok(()),
-    }
-}
-
-/// How far a download is, told between the threads that download, read along, and write back.
-#[derive(Debug, Default)]
-pub(crate) struct Arrival {
-    state: Mutex<Arrived>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Arrived {
-    bytes: u64,
-    /// How many of them were read; more than there are, once nobody reads any more.
-    read: u64,
-    ended: Option<bool>,
-}
-
-impl Arrival {
-    /// So many bytes of the file have come, counted from its beginning.
-    pub(crate) fn arrived(&self, bytes: u64) {
-        self.tell(|state| state.bytes = bytes);
-    }
-
-    /// No more will come; `whole` says whether that is all of it.
-    pub(crate) fn ended(&self, whole: bool) {
-        self.tell(|state| {
-            state.ended.get_or_insert(whole);
-        });
-    }
-
-    /// Waits until no more than [`AHEAD`] bytes are unread, but no longer than that. Says whether it is so.
-    pub(crate) fn is_near(&self, limit: Duration) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_far = |state: &mut Arrived| state.bytes.saturating_sub(state.read) > AHEAD;
-        let waited = self
-            .changed
-            .wait_timeout_while(state, limit, is_far)
-            .unwrap_or_else(PoisonError::into_inner);
-        !waited.1.timed_out()
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut Arrived)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    /// Waits until there are more bytes than `read`, or no more to come.
-    fn wait(&self, read: u64) -> Arrived {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing_new = |state: &mut Arrived| state.bytes <= read && state.ended.is_none();
-        *self
-            .changed
-            .wait_while(state, nothing_new)
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How far a download may be ahead of who reads along. To run away from it would bring nothing, and fill the memory with
-/// what is read later.
-const AHEAD: u64 = 64 * 1024 * 1024;
-
-/// Brings a file to the disk while it comes, so that nobody has to wait for all of it in the end. `is_read_once` says
-/// that it need not stay in memory once it was read along.
-pub(crate) fn write_back(file: &File, arrival: &Arrival, is_read_once: bool) -> io::Result<()> {
-    let mut on_disk = 0;
-    loop {
-        let arrived = arrival.wait(on_disk + STEP);
-        if arrived.ended.is_some() {
-            return Ok(());
-        }
-        file.sync_data()?;
-        on_disk = arrived.bytes;
-        if let Some(done) = NonZero::new(on_disk.min(arrived.read)).filter(|_| is_read_once) {
-            // A wish: where it cannot be, nothing is lost.
-            let _ = rustix::fs::fadvise(file, 0, Some(done), Advice::DontNeed);
-        }
-    }
-}
-
-/// How much is brought to the disk at a time.
-const STEP: u64 = 32 * 1024 * 1024;
-
-/// Reads a file while it comes, and waits for what has not come yet.
-pub(crate) struct Follower<'a> {
-    file: File,
-    arrival: &'a Arrival,
-    read: u64,
-}
-
-impl<'a> Follower<'a> {
-    /// From the file's beginning.
-    pub(crate) fn new(file: File, arrival: &'a Arrival) -> Self {
-        Self {
-            file,
-            arrival,
-            read: 0,
-        }
-    }
-}
-
-impl Read for Follower<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let arrived = self.arrival.wait(self.read);
-        let there = arrived.bytes.saturating_sub(self.read);
-        if there == 0 {
-            return match arrived.ended {
-                Some(true) => Ok(0),
-                _ => Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the download has ended before the file did",
-                )),
-            };
-        }
-        let room = buffer
-            .len()
-            .min(usize::try_from(there).unwrap_or(usize::MAX));
-        let count = self.file.read(buffer.get_mut(..room).unwrap_or_default())?;
-        self.read += count as u64;
-        self.arrival.tell(|state| state.read = self.read);
-        Ok(count)
-    }
-}
-
-impl Drop for Follower<'_> {
-    fn drop(&mut self) {
-        self.arrival.tell(|state| state.read = u64::MAX);
     }
 }
 

@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::discover::Found;
 use super::stage::{Staged, examine, stage};
 use super::{Connection, Observer, Stop};
+use crate::arrival::{Arrival, Follower, write_back};
 use crate::error::Error;
 use crate::ledger::Reason;
 use crate::scan::Scan;
-use crate::spool::{Arrival, Digesting, Follower, Spooled, write_back};
+use crate::spool::{Digesting, Spooled};
 use crate::transport::{Stat, TransportError, relay};
 
 /// How a download ended, when nothing failed.
