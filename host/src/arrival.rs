@@ -65,7 +65,7 @@ impl Arrival {
 
 /// How far a download may be ahead of who reads along. To run away from it would bring nothing, and fill the memory with
 /// what is read later.
-const AHEAD: u64 = 64 * 1024 * 1024;
+const AHEAD: u64 = 16 * 1024 * 1024;
 
 /// Brings a file to the disk while it comes, so that nobody has to wait for all of it in the end. `is_read_once` says
 /// that it need not stay in memory once it was read along.
@@ -91,7 +91,7 @@ fn bring_to_disk(file: &File, arrived: Arrived, is_read_once: bool) -> io::Resul
 }
 
 /// How much is brought to the disk at a time.
-const STEP: u64 = 32 * 1024 * 1024;
+const STEP: u64 = 16 * 1024 * 1024;
 
 /// Reads a file while it comes, and waits for what has not come yet.
 pub(crate) struct Follower<'a> {
