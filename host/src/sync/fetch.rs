@@ -53,10 +53,10 @@ impl Fetch<'_> {
         let arrival = Arrival::default();
         arrival.arrived(self.from);
         let reader = self.spooled.reader()?;
-        let file = self.spooled.reader()?;
+        let on_its_way = self.spooled.reader()?;
         let (downloaded, on_disk, staged) = thread::scope(|threads| {
             let arrival = &arrival;
-            let back = threads.spawn(|| write_back(&file, arrival, self.is_read_once));
+            let back = threads.spawn(|| write_back(&on_its_way, arrival, self.is_read_once));
             let scanner = threads.spawn(move || {
                 let rows = |rows| self.observer.scanned(rows);
                 let input = Follower::new(reader, arrival);
@@ -71,16 +71,20 @@ impl Fetch<'_> {
             let written_back = joined(back);
             let on_disk = match downloaded {
                 Ok(None) => written_back.and_then(|()| sink.get_ref().sync_all()),
-                _ => Ok(()),
+                _ => written_back,
             };
             let staged = joined(scanner);
             (downloaded, on_disk, staged)
         });
+        if let Err(error) = on_disk {
+            // What the disk did not take is told once, and forgotten: nobody must go on from what is in the spool.
+            self.spooled.remove()?;
+            return Err(self.spooled.error()(error));
+        }
         if let Some(changed) = downloaded? {
             self.spooled.remove()?;
             return Ok(Fetched::Changed(changed));
         }
-        on_disk.map_err(self.spooled.error())?;
         let (file, sha256) = sink.finish();
         crate::hook::reached("downloaded");
         self.spooled.complete(&file)?;
