@@ -25,7 +25,7 @@ const MAX_GROUP_ROWS: usize = 1024 * 1024;
 
 /// Bytes that a column's dictionary may grow to in a row group; what comes after that is written plain. Columns of person
 /// numbers, identifiers and moments reach any limit, so it decides how long they are looked up in vain: four times as
-/// much, which is usual, takes a third more time and makes larger files. Codes, and most names, stay below it.
+/// much, which is usual, takes a quarter more time and makes larger files. Codes, and most names, stay below it.
 const DICTIONARY: usize = 256 * 1024;
 
 /// Writes one table.
