@@ -1,7 +1,7 @@
-//! Makes an extract of persons who do not exist, and counts its residents by year of birth.
+//! Generates an extract with fictitious persons, and counts its residents by decade of birth.
 //!
-//! `cargo run --example read_extract`
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+//! `cargo run -p cprflow --example read_extract`
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let status = batch.column(0).as_string::<i32>();
         let born = batch.column(1).as_primitive::<Date32Type>();
         for (status, born) in status.iter().zip(born) {
-            // Days since 1970 to a decade: near enough for a picture.
+            // A date is the number of days since 1970-01-01. The average year is exact enough for decades.
             if let (Some("01" | "03"), Some(born)) = (status, born) {
                 let year = 1970 + (f64::from(born) / 365.2425).floor() as i32;
                 *residents.entry(year.div_euclid(10) * 10).or_default() += 1;
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{decade}s {count:5} {}", "▪".repeat(count as usize / 8));
     }
 
-    // Whether the extract was whole: nothing is a success before this is looked at.
+    // Only the summary tells whether the extract is complete. Check it before you use the result.
     let summary = rows.summary()?;
     println!(
         "{} records, {} findings",

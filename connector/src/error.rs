@@ -1,13 +1,13 @@
-//! What can end a scan.
+//! The errors that end a scan.
 
 use std::fmt;
 
-/// Where in the input an error stands. It never says what stands there.
+/// The position of an error in the input. It does not include the data at that position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The record, 1-based; blank lines do not count.
+    /// The number of the record, 1-based; blank lines are not counted.
     pub line: u64,
-    /// Offset of the record's first byte in the input.
+    /// The offset of the record's first byte in the input.
     pub offset: u64,
 }
 
@@ -17,31 +17,31 @@ impl fmt::Display for Position {
     }
 }
 
-/// An error that ends a scan, by whose move it is. No variant holds a value of a person's record.
+/// An error that ends a scan. It never contains a value of a person's record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller asked for something that does not exist or does not fit.
+    /// The caller asked for something that does not exist or is not allowed.
     #[error("{0}")]
     InvalidRequest(String),
 
-    /// The caller called in an order that makes no sense.
+    /// The caller called the functions in a wrong order.
     #[error("{0}")]
     Misuse(&'static str),
 
-    /// A record longer than any record can be.
+    /// A record is longer than any record can be (64 KiB).
     #[error(
-        "{0} is longer than 64 KiB, and no record is: this is not a CPR extract, or its line ends are lost. \
+        "{0} is longer than 64 KiB, the limit for a record: this is not a CPR extract, or its line ends are lost. \
          Compare the file with the one on the server"
     )]
     RecordTooLong(Position),
 
-    /// Another product of CPR's that merely begins like an extract.
+    /// The input is another product of CPR that begins like an extract.
     #[error("{position}: {product}; cprflow reads extracts of persons (U12180-P) only")]
     LookAlike {
-        /// Where it shows.
+        /// The position where the product was recognised.
         position: Position,
-        /// What the file is, as a clause.
+        /// A clause that says what the file is.
         product: &'static str,
     },
 
@@ -53,15 +53,15 @@ pub enum Error {
     )]
     LostTrack(Position),
 
-    /// Never to be seen: the parser contradicts itself.
+    /// The parser contradicts itself. This is a bug.
     #[error(
-        "the parser contradicts itself: please report this, with the output of `cprflow verify`"
+        "internal error: the parser contradicts itself. Please report this with the output of `cprflow verify`"
     )]
     Internal,
 }
 
 impl Error {
-    /// Where it happened, for errors in the data.
+    /// Returns the position of the error, for errors in the data.
     pub fn position(&self) -> Option<Position> {
         match self {
             Self::InvalidRequest(_) | Self::Misuse(_) | Self::Internal => None,

@@ -1,17 +1,17 @@
-//! What a person should hear about an extract. Nothing here holds a value of a person's record.
+//! Findings: what a scan reports about an extract. They never contain a value of a person's record.
 
-/// How grave a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// The extract cannot be trusted as it stands.
+    /// The extract cannot be trusted.
     Error,
-    /// Something is unusual and nothing is lost.
+    /// Something is unusual, but no data is lost.
     Warning,
-    /// Worth knowing; nothing is wrong.
+    /// Information; nothing is wrong.
     Note,
 }
 
-/// What was found. The codes are stable: configurations name them.
+/// The kind of a finding. The codes are stable, because configurations name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Code {
@@ -19,30 +19,30 @@ pub enum Code {
     MissingStart,
     /// There is no end record (999).
     MissingEnd,
-    /// The end record's number of records is not the number of records there are.
+    /// The number of records that the end record declares is wrong.
     CountMismatch,
-    /// The file is UTF-8 where ISO-8859-1 belongs: letters take two bytes and shift what follows.
+    /// The file is UTF-8 instead of ISO-8859-1: letters take two bytes and shift the fields after them.
     DamagedEncoding,
-    /// The file is another product of CPR's.
+    /// The file is another product of CPR.
     LookAlike,
     /// Records other than input errors (910) follow the end record.
     RecordsAfterEnd,
-    /// Lines without a record type or without a complete key.
+    /// Lines have no record type or no complete key.
     RejectedRecord,
-    /// Records of a type that no layout covers.
+    /// Records have a type that no layout describes.
     UnknownType,
-    /// Persons with records but without 001.
+    /// Persons have records but no 001.
     PersonWithout001,
-    /// The previous production date is not that of the extract before.
+    /// The previous production date is not that of the preceding extract.
     SequenceGap,
-    /// Values that their type cannot hold exactly.
+    /// Values cannot be held exactly by the type of their column.
     IrregularValue,
-    /// Records that are longer than their known layout.
+    /// Records are longer than their known layout.
     LongerRecord,
 }
 
 impl Code {
-    /// The code as configurations and reports write it.
+    /// Returns the code as configurations and reports write it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::MissingStart => "missing-start",
@@ -60,7 +60,7 @@ impl Code {
         }
     }
 
-    /// How grave it is.
+    /// Returns the severity.
     pub const fn level(self) -> Level {
         match self {
             Self::MissingStart
@@ -78,28 +78,44 @@ impl Code {
     }
 }
 
-/// Where the occurrences of a finding are.
+/// A place where a finding occurs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Record type, where the finding concerns one.
+    /// The record type, if the finding concerns one.
     pub record_type: Option<String>,
-    /// Column, where the finding concerns one.
+    /// The column, if the finding concerns one.
     pub column: Option<String>,
-    /// How many.
+    /// The number of occurrences.
     pub count: u64,
-    /// The first record of them, 1-based.
+    /// The number of the first record, 1-based.
     pub first_line: u64,
 }
 
-/// Something that was found.
+/// A finding about an extract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What.
+    /// The kind of the finding.
     pub code: Code,
-    /// How often.
+    /// The number of occurrences.
     pub count: u64,
-    /// A sentence for people.
+    /// The message for people, without values of a person's record.
     pub message: String,
-    /// Where, by record type and column; empty where that says nothing.
+    /// The places by record type and column; empty if they add nothing.
     pub places: Vec<Place>,
+}
+
+/// How often something occurred, and at which record first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Occurrences {
+    pub(crate) count: u64,
+    pub(crate) first_line: u64,
+}
+
+impl Occurrences {
+    pub(crate) fn add(&mut self, line: u64) {
+        if self.count == 0 {
+            self.first_line = line;
+        }
+        self.count += 1;
+    }
 }

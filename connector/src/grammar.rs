@@ -1,6 +1,6 @@
-//! The small grammars of the format as nom parsers: what stands where in control records and dates.
+//! Parses control records and dates with nom.
 //!
-//! The fields of person records are cut by position in the hot loop and need no grammar; see `value`.
+//! The fields of person records are cut by position and need no grammar; see `value`.
 
 use nom::bytes::complete::{tag, take, take_while_m_n};
 use nom::character::complete::char;
@@ -11,28 +11,28 @@ use nom::{IResult, Parser};
 use crate::layout;
 use crate::value::days_from_civil;
 
-/// The start record (000), as far as the reader needs it.
+/// The fields of the start record (000) that a scan needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StartRecord {
-    /// OPGAVENR, trimmed.
+    /// The task number (OPGAVENR) without trailing spaces.
     pub(crate) task_number: String,
-    /// PRODDTO as a day number, if it is a date.
+    /// The production date (PRODDTO) as a day number, if it is a date.
     pub(crate) production_date: Option<i32>,
-    /// PRODDTOFORRIG as a day number, if it is a date.
+    /// The previous production date (PRODDTOFORRIG) as a day number, if it is a date.
     pub(crate) previous_production_date: Option<i32>,
 }
 
-/// Reads a start record; none if it is not the start of an extract of persons.
+/// Reads a start record. Returns `None` if it is not the start record of an extract of persons.
 ///
-/// `000`, ten zeros, task number, production date, previous production date. The dates may be missing from the
-/// right where trailing spaces were cut off.
+/// The record is `000`, ten zeros, the task number, the production date and the previous production date. The dates may
+/// be missing at the right where trailing spaces were cut off.
 pub(crate) fn start_record(record: &[u8]) -> Option<StartRecord> {
     let mut parser = preceded(
         (tag("000"), tag("0000000000")),
         (field(6), field(8), field(8)),
     );
     let (_, (task, produced, previous)) = parser.parse(record).ok()?;
-    // A task number is ASCII in every extract; anything else is masked rather than repeated in a report.
+    // The task number is ASCII in every extract. Other bytes are not repeated in a report.
     let task_number = match std::str::from_utf8(task) {
         Ok(text) => text.trim_end().to_owned(),
         Err(_) => "?".to_owned(),
@@ -44,24 +44,24 @@ pub(crate) fn start_record(record: &[u8]) -> Option<StartRecord> {
     })
 }
 
-/// Reads the end record's (999) number of records, if it is one.
+/// Reads the number of records from the end record (999), if it has one.
 pub(crate) fn end_record(record: &[u8]) -> Option<u64> {
     let mut parser = preceded((tag("999"), take(10_usize)), digits(8));
     let (_, count) = parser.parse(record).ok()?;
     Some(count)
 }
 
-/// Whether this can be the beginning of a record: a known type, and a PNR where the type has one.
+/// Returns whether a record can begin here: a known type, and ten digits if the type has a PNR as its key.
 pub(crate) fn begins_record(input: &[u8]) -> bool {
     known_type(input).is_ok_and(|(rest, table)| !table.is_keyed() || pnr(rest).is_ok())
 }
 
-/// Whether this begins with any three digits followed by ten more: a record of some product of CPR's.
+/// Returns whether the input begins with 13 digits, as the records of all CPR products do.
 pub(crate) fn begins_any_record(input: &[u8]) -> bool {
     (digits(3), digits(10)).parse(input).is_ok()
 }
 
-/// `YYYY-MM-DD` as a day number, and nothing after it.
+/// Parses exactly `YYYY-MM-DD` to a day number.
 pub(crate) fn date(input: &[u8]) -> Option<i32> {
     let day = separated_pair(
         digits(4),
@@ -76,7 +76,7 @@ pub(crate) fn date(input: &[u8]) -> Option<i32> {
     .map(|(_, days)| days)
 }
 
-/// `YYYYMMDD` as a day number, and nothing after it.
+/// Parses exactly `YYYYMMDD` to a day number.
 pub(crate) fn date8(input: &[u8]) -> Option<i32> {
     let day = (digits(4), digits(2), digits(2));
     all_consuming(map_opt(day, |(year, month, day)| {
@@ -87,7 +87,7 @@ pub(crate) fn date8(input: &[u8]) -> Option<i32> {
     .map(|(_, days)| days)
 }
 
-/// `YYYY-MM-DD`, perhaps with ` HH:MM` or ` HH:MM:SS`, and nothing after it: a day number and seconds of that day.
+/// Parses exactly `YYYY-MM-DD`, optionally with ` HH:MM` or ` HH:MM:SS`, to a day number and the seconds of that day.
 pub(crate) fn timestamp(input: &[u8]) -> Option<(i32, i64)> {
     let (day, time) = input.split_at_checked(10)?;
     let days = date(day)?;
@@ -103,7 +103,7 @@ pub(crate) fn timestamp(input: &[u8]) -> Option<(i32, i64)> {
     is_time.then_some((days, (hour * 3_600 + minute * 60 + second) as i64))
 }
 
-/// A code of exactly that many digits, and nothing after it.
+/// Returns whether the text is exactly `length` digits.
 pub(crate) fn is_code(input: &str, length: usize) -> bool {
     all_consuming(digits(length))
         .parse(input.as_bytes())
@@ -122,7 +122,7 @@ fn pnr(input: &[u8]) -> IResult<&[u8], u64> {
     digits(10).parse(input)
 }
 
-/// Exactly that many digits as a number.
+/// Parses exactly `length` digits as a number.
 fn digits<'a>(
     length: usize,
 ) -> impl Parser<&'a [u8], Output = u64, Error = nom::error::Error<&'a [u8]>> {
@@ -133,7 +133,7 @@ fn digits<'a>(
     })
 }
 
-/// A field of that length, or what is left of it where the record was cut short.
+/// Takes `length` bytes, or the rest of a record that was cut short.
 fn field<'a>(
     length: usize,
 ) -> impl Parser<&'a [u8], Output = &'a [u8], Error = nom::error::Error<&'a [u8]>> {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_record() {
+    fn parses_a_start_record() {
         let record = b"00000000000001109012001111720011116";
         let start = start_record(record).unwrap();
         assert_eq!(start.task_number, "110901");
@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn an_end_record() {
+    fn parses_an_end_record() {
         assert_eq!(end_record(b"999999999999900001098"), Some(1098));
         assert_eq!(end_record(b"9999999999999"), None);
         assert_eq!(end_record(b"9999999999999 0001098"), None);
     }
 
     #[test]
-    fn times_of_day() {
+    fn parses_times_of_day() {
         let day = date(b"2001-11-17").unwrap();
         assert_eq!(timestamp(b"2001-11-17"), Some((day, 0)));
         assert_eq!(timestamp(b"2001-11-17 13:05"), Some((day, 47_100)));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn beginnings() {
+    fn recognises_the_beginning_of_a_record() {
         assert!(begins_record(b"0010101965058"));
         assert!(!begins_record(b"001010196505"));
         assert!(!begins_record(b"0360101965058"));

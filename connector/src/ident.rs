@@ -1,6 +1,6 @@
-//! The forms of identifiers that Serviceplatformen's contracts share.
+//! Checks the forms of identifiers in the contracts of Serviceplatformen.
 
-/// A UUID in the usual form, in lower case; none if it is no such.
+/// Returns a UUID in lower case, or `None` if the text does not have the usual form of 36 characters.
 pub fn uuid(value: &str) -> Option<String> {
     let form = value.len() == 36
         && value.bytes().enumerate().all(|(place, byte)| match place {
@@ -10,14 +10,15 @@ pub fn uuid(value: &str) -> Option<String> {
     form.then(|| value.to_ascii_lowercase())
 }
 
-/// Whether it names an authority by its number in the register of companies: `urn:oio:cvr-nr:` and eight digits.
+/// Returns whether the text names an authority by its company number (CVR): `urn:oio:cvr-nr:` and eight digits.
 pub(crate) fn is_authority(value: &str) -> bool {
     value
         .strip_prefix("urn:oio:cvr-nr:")
         .is_some_and(|number| is_digits(number, 8))
 }
 
-/// Whether it has the form of an `xs:dateTime` of a year of four digits, with or without fractions and zone.
+/// Returns whether the text has the form of an `xs:dateTime` with a year of four digits. Fractions and a zone are
+/// optional.
 pub fn is_date_time(value: &str) -> bool {
     let Some((date_time, rest)) = value.split_at_checked(19) else {
         return false;
@@ -32,7 +33,7 @@ pub fn is_date_time(value: &str) -> bool {
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => {
             let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            // Nanoseconds at the finest: ten digits could be a person number.
+            // At most nine digits (nanoseconds), because ten digits could be a person number.
             if !(1..=9).contains(&(fraction.len() - zone.len())) {
                 return false;
             }
@@ -48,7 +49,7 @@ pub fn is_date_time(value: &str) -> bool {
     }
 }
 
-/// Whether it is that many digits and nothing else.
+/// Returns whether the text is exactly `length` digits.
 pub(crate) fn is_digits(value: &str, length: usize) -> bool {
     value.len() == length && value.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uuids() {
+    fn checks_uuids() {
         let lower = "47570fc2-be65-4ab1-8da7-3bcc086bfef9";
         assert_eq!(uuid(lower).unwrap(), lower);
         assert_eq!(uuid(&lower.to_uppercase()).unwrap(), lower);
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn checks_date_times() {
         for right in [
             "2026-11-24T05:00:00",
             "2026-11-24T05:00:00Z",
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn authorities() {
+    fn checks_authorities() {
         assert!(is_authority("urn:oio:cvr-nr:12345678"));
         assert!(!is_authority("urn:oio:cvr-nr:1234567"));
         assert!(!is_authority("12345678"));

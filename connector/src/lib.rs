@@ -1,16 +1,29 @@
-//! The parser of CPR extracts: bytes in, Arrow out.
+//! Parses extracts of Denmark's civil register (CPR) and returns their records as Apache Arrow batches.
 //!
-//! The same code is the WASI component that cprflow runs in its sandbox (see `wit/`) and this plain library,
-//! for tests, fuzzing and benchmarks. It does no input or output of its own and knows no clock.
+//! The same code builds the WASI component that cprflow runs in its sandbox (its interfaces are in `wit/`) and this
+//! plain library, for tests, fuzzing and benchmarks. It does no input or output and reads no clock.
 //!
-//! The way of a byte: [`Scan::push`] → `split` (blocks to records, in every physical shape) → `tally` (what the
-//! record is, and the books) → `table` (fields to columns, by `value` and `builder`) → [`Scan::next`].
+//! # Modules
 //!
-//! A [`Selection`] is a pass before it that chooses persons, and may keep to a [`Policy`]; then `gate` stands between
-//! `tally` and `table`, and decides what passes and what of it is masked.
+//! - [`layout`] describes the fields of every record type.
+//! - `value` and `grammar` convert fields, control records and dates.
+//! - `record` classifies a record by its type.
+//! - `input` cuts the bytes of an extract into records, in every physical shape.
+//! - `columns` turns records into Arrow columns: [`schema`] has the tables, [`ipc`] encodes batches.
+//! - `stats` counts records and derives the findings.
+//! - `predicate` evaluates conditions on rows.
+//! - [`policy`] describes what a tenant may see.
+//! - `selection` is the first pass, which finds the persons in scope and the leavers.
+//! - `scan` joins all of these: [`Scan::push`] takes bytes, [`Scan::next`] returns batches.
+//! - `xml` reads XML documents, and `ident` checks identifiers.
+//! - [`delivery`] reads metadata files and receipts.
+//! - [`subscription`] writes and reads the calls of CprSubscriptionService.
+//! - `component` implements the interfaces of `wit/`; it is compiled for WebAssembly only.
+//! - `native` writes, restores and generates extracts. It needs the feature `native` and is not part of the component.
 //!
-//! Beside it stand the documents around extracts: [`delivery`] reads metadata files, [`subscription`]
-//! makes and reads the calls of CprSubscriptionService.
+//! A module uses only modules above it in this list, and `error` and `finding`.
+//!
+//! # Example
 //!
 //! ```
 //! use cprflow_connector::{Scan, ScanOptions};
@@ -27,48 +40,39 @@
 //! assert!(scan.summary().findings.is_empty());
 //! # Ok::<(), cprflow_connector::Error>(())
 //! ```
-// The only unsafe code is what wit-bindgen generates for the component.
+// Only the code that wit-bindgen generates for the component is unsafe.
 #![deny(unsafe_code)]
 
-mod builder;
+mod columns;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod delivery;
-#[cfg(feature = "native")]
-pub mod emit;
 mod error;
 mod finding;
-mod gate;
-#[cfg(feature = "native")]
-pub mod generate;
 mod grammar;
 mod ident;
-pub mod ipc;
+mod input;
 pub mod layout;
-mod packed;
-mod plan;
+#[cfg(feature = "native")]
+mod native;
 pub mod policy;
 mod predicate;
-#[cfg(feature = "native")]
-pub mod restore;
+mod record;
 mod scan;
-pub mod schema;
-mod scratch;
-mod scrub;
 mod selection;
-mod split;
+mod stats;
 pub mod subscription;
-mod table;
-mod tally;
 mod value;
 mod xml;
 
+pub use columns::{ipc, schema};
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
-pub use policy::Policy;
+pub use input::Shape;
+#[cfg(feature = "native")]
+pub use native::{generate, restore, writer};
+pub use policy::{AgeRange, PersonFilter, Policy};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
-pub use scrub::{holds_number, scrub};
-pub use selection::{AgeRange, PersonFilter, Selected, Selection};
-pub use split::Shape;
+pub use selection::{Selected, Selection};
 pub use xml::XmlError;

@@ -1,26 +1,26 @@
-//! How a field's bytes become a value.
+//! Converts the bytes of a field to a value.
 //!
-//! A value that its type cannot hold exactly is never guessed: [`Cell::Irregular`] says that the raw text must
-//! be kept beside whatever the type can hold of it. The functions here are the hot loop's; `grammar` has the
-//! same rules as nom parsers, and the tests hold the two against each other.
+//! A value that its type cannot hold exactly is never guessed: [`Cell::Irregular`] tells the caller to keep the raw
+//! text beside the part that the type can hold. These functions run once per field and are written for speed. `grammar`
+//! has the same rules as nom parsers, and the tests compare the two.
 
 use crate::layout::Blank;
 
-/// What a field holds.
+/// The content of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cell<T> {
-    /// Nothing, in the filling that is usual for the field.
+    /// No value: the field has the filling that is usual for it.
     Null,
-    /// A value that says all there is.
+    /// A value that holds everything that the field says.
     Value(T),
-    /// The raw text says more than the value, or there is no value.
+    /// A value that holds only a part of the raw text, or no value.
     Irregular(Option<T>),
 }
 
-/// Microseconds of a day.
+/// Microseconds in a day.
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
-/// `YYYY-MM-DD` as days since 1970-01-01.
+/// Converts `YYYY-MM-DD` to days since 1970-01-01.
 pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
     let Ok(&[y0, y1, y2, y3, d0, m0, m1, d1, t0, t1]) = <&[u8; 10]>::try_from(raw) else {
         return Cell::Irregular(None);
@@ -35,7 +35,7 @@ pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
     filling(raw, blank)
 }
 
-/// `YYYYMMDD` as days since 1970-01-01.
+/// Converts `YYYYMMDD` to days since 1970-01-01.
 pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
     let Ok(digits) = <[u8; 8]>::try_from(raw) else {
         return Cell::Irregular(None);
@@ -46,9 +46,9 @@ pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
     }
 }
 
-/// `YYYYMMDDHHMM` as microseconds since 1970-01-01T00:00 of the same wall clock.
+/// Converts `YYYYMMDDHHMM` to microseconds since 1970-01-01T00:00 of the same local clock.
 ///
-/// Where the date is right and the time impossible (`…1299`) the value is the date at 00:00, and irregular.
+/// If the date is valid and the time is impossible (`…1299`), the value is the date at 00:00 and irregular.
 pub(crate) fn timestamp(raw: &[u8], blank: Blank) -> Cell<i64> {
     let Ok(&[y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1]) = <&[u8; 12]>::try_from(raw) else {
         return Cell::Irregular(None);
@@ -65,7 +65,7 @@ pub(crate) fn timestamp(raw: &[u8], blank: Blank) -> Cell<i64> {
     }
 }
 
-/// `*` is true, blank is false.
+/// Converts `*` to true and a space to false.
 pub(crate) fn flag(raw: &[u8]) -> Cell<bool> {
     match raw {
         b"*" => Cell::Value(true),
@@ -74,10 +74,10 @@ pub(crate) fn flag(raw: &[u8]) -> Cell<bool> {
     }
 }
 
-/// Digits only, at most 18 of them.
+/// Converts up to 18 digits to a number.
 pub(crate) fn count(raw: &[u8], blank: Blank) -> Cell<i64> {
     if raw.is_empty() || raw.len() > 18 || !raw.iter().all(u8::is_ascii_digit) {
-        // Zeros are digits, and a count of nothing is 0: only spaces can be a blank here.
+        // Zeros are digits, and a count of zero is 0. So only spaces can mean that there is no value.
         return match blank {
             Blank::Spaces if is_spaces(raw) => Cell::Null,
             _ => Cell::Irregular(None),
@@ -89,7 +89,7 @@ pub(crate) fn count(raw: &[u8], blank: Blank) -> Cell<i64> {
     Cell::Value(value)
 }
 
-/// The length of the text without the spaces that fill it up.
+/// Returns the length of the text without its trailing spaces.
 pub(crate) fn trimmed_len(raw: &[u8]) -> usize {
     const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
     let mut rest = raw;
@@ -106,23 +106,23 @@ pub(crate) fn trimmed_len(raw: &[u8]) -> usize {
     rest.len()
 }
 
-/// Whether all of it is spaces (or nothing).
+/// Returns whether the field has only spaces, or is empty.
 pub(crate) fn is_spaces(raw: &[u8]) -> bool {
     trimmed_len(raw) == 0
 }
 
-/// Whether a field of a person number names nobody: it is blank, or zeros.
+/// Returns whether a field for a person number holds no number: it is blank or all zeros.
 #[inline]
-pub(crate) fn is_nobody(raw: &[u8]) -> bool {
+pub(crate) fn is_blank_pnr(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b' ' | b'0')) && (is_spaces(raw) || is_zeros(raw))
 }
 
-/// Whether all of it is the digit zero.
+/// Returns whether every byte is the digit zero.
 pub(crate) fn is_zeros(raw: &[u8]) -> bool {
     raw.iter().all(|byte| *byte == b'0')
 }
 
-/// Whether it is ten digits.
+/// Returns whether the field is exactly ten digits.
 pub(crate) fn is_pnr(raw: &[u8]) -> bool {
     let Some((eight, two)) = raw.split_first_chunk::<8>() else {
         return false;
@@ -130,9 +130,9 @@ pub(crate) fn is_pnr(raw: &[u8]) -> bool {
     two.len() == 2 && all_digits(u64::from_le_bytes(*eight)) && two.iter().all(u8::is_ascii_digit)
 }
 
-/// The civil date of a day number, as year, month and day.
+/// Returns the year, month and day of a day number.
 pub(crate) const fn civil(days: i32) -> (i32, u32, u32) {
-    // Howard Hinnant's algorithm: years begin in March, so that a leap day is a year's last.
+    // Howard Hinnant's algorithm: years begin in March, so that a leap day is the last day of a year.
     let z = days as i64 + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
@@ -150,7 +150,13 @@ pub(crate) const fn civil(days: i32) -> (i32, u32, u32) {
     (year as i32, month as u32, day as u32)
 }
 
-/// The day number of a civil date, if it is one; years 1 to 9999.
+/// Formats a day number as `YYYY-MM-DD`.
+pub(crate) fn iso_date(days: i32) -> String {
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Returns the day number of a date in the years 1 to 9999, or `None` if the date does not exist.
 pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
     const LENGTHS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     /// Days before the month, in a year that begins in March.
@@ -168,7 +174,7 @@ pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
     Some((days + u32::from(BEFORE[month as usize]) + day) as i32 - 719_469)
 }
 
-/// What a field holds that is not a value of its type.
+/// Returns null for the usual filling of an empty field, and an irregular cell for anything else.
 fn filling<T>(raw: &[u8], blank: Blank) -> Cell<T> {
     let usual = match blank {
         Blank::Spaces => is_spaces(raw),
@@ -181,13 +187,13 @@ fn filling<T>(raw: &[u8], blank: Blank) -> Cell<T> {
     }
 }
 
-/// Eight ASCII digits `YYYYMMDD` in a little-endian word, as days since 1970-01-01, if they are a date.
+/// Converts eight ASCII digits `YYYYMMDD` in a little-endian word to days since 1970-01-01, if they are a date.
 fn days_of(word: u64) -> Option<i32> {
     if !all_digits(word) {
         return None;
     }
     let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
-    // Pairs of digits become numbers below 100, all four at once: 10 × the first byte + the second.
+    // All four pairs of digits become numbers below 100 at once: 10 × the first byte + the second.
     let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let century = (pairs & 0xff) as u32;
     let year = (pairs >> 16 & 0xff) as u32;
@@ -196,7 +202,7 @@ fn days_of(word: u64) -> Option<i32> {
     days_from_civil(century * 100 + year, month, day)
 }
 
-/// Whether all eight bytes are ASCII digits.
+/// Returns whether all eight bytes are ASCII digits.
 const fn all_digits(word: u64) -> bool {
     let high = word & 0xf0f0_f0f0_f0f0_f0f0;
     // A low nibble above 9 carries into the high nibble when 6 is added.
@@ -216,7 +222,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn dates() {
+    fn converts_dates() {
         assert_eq!(date(b"1970-01-01", Blank::Spaces), Cell::Value(0));
         assert_eq!(date(b"1961-09-07", Blank::Spaces), Cell::Value(-3038));
         assert_eq!(date(b"2000-02-29", Blank::Spaces), Cell::Value(11_016));
@@ -242,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps() {
+    fn converts_timestamps() {
         let at = |days: i64, minutes: i64| days * DAY_MICROS + minutes * 60_000_000;
         assert_eq!(
             timestamp(b"197001022359", Blank::Zeros),
@@ -277,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_counts() {
+    fn converts_flags_and_counts() {
         assert_eq!(flag(b"*"), Cell::Value(true));
         assert_eq!(flag(b" "), Cell::Value(false));
         assert_eq!(flag(b"X"), Cell::Irregular(None));
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_four_centuries_and_back() {
+    fn converts_every_day_of_four_centuries_and_back() {
         let mut expected = days_from_civil(1800, 1, 1).unwrap();
         for year in 1800..2200 {
             for month in 1..=12 {
@@ -306,18 +312,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn trimmed_len_is_trim_end(text in "[ a]{0,40}") {
+        fn trimmed_len_agrees_with_trim_end(text in "[ a]{0,40}") {
             prop_assert_eq!(trimmed_len(text.as_bytes()), text.trim_end_matches(' ').len());
         }
 
         #[test]
-        fn pnr_is_ten_digits(text in "[0-9 :/]{8,12}") {
+        fn accepts_only_ten_digits_as_pnr(text in "[0-9 :/]{8,12}") {
             let ten_digits = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit());
             prop_assert_eq!(is_pnr(text.as_bytes()), ten_digits);
         }
 
         #[test]
-        fn the_fast_date_is_the_grammar(text in "(19|20|00)[0-9]{2}[-/ ][0-9 ][0-9:]-[0-3][0-9]") {
+        fn date_agrees_with_the_grammar(text in "(19|20|00)[0-9]{2}[-/ ][0-9 ][0-9:]-[0-3][0-9]") {
             let expected = match grammar::date(text.as_bytes()) {
                 Some(days) => Cell::Value(days),
                 None => Cell::Irregular(None),
@@ -326,7 +332,7 @@ mod tests {
         }
 
         #[test]
-        fn the_fast_date8_is_the_grammar(text in "(19|20|00)[0-9]{2}[0-1][0-9:][0-3][0-9]") {
+        fn date8_agrees_with_the_grammar(text in "(19|20|00)[0-9]{2}[0-1][0-9:][0-3][0-9]") {
             let expected = match grammar::date8(text.as_bytes()) {
                 Some(days) => Cell::Value(days),
                 None => Cell::Irregular(None),

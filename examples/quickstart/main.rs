@@ -1,13 +1,13 @@
-//! The whole way on one machine: a platform, a subscription, two nights, and a dataset of both.
+//! Shows the whole process on one machine: a platform, a subscription, two nights, and a dataset with both deliveries.
 //!
 //! `cargo run --release --example quickstart`
 //!
-//! Nothing has to be installed, and nobody is talked to but this machine: the platform is cprflow's stand-in for
-//! Serviceplatformen, with keys and certificates of this very run, and nobody in it exists. What is done with it is
-//! what the command does: the comments name it.
+//! It needs no installation and connects only to this machine. The platform is cprflow's stand-in for Serviceplatformen,
+//! with keys and certificates made in this run. The persons in it do not exist. Each step does the same as a command,
+//! which the output names.
 
 mod now;
-mod stage;
+mod printer;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -18,101 +18,104 @@ use std::process::ExitCode;
 
 use arrow::array::AsArray;
 use clap::Parser;
-use cprflow::config::Configuration;
-use cprflow::subscriber::{
-    self, Audit, Desk, Observer, Pace, Permission, Place, Plan, Work, municipality_name,
+use cprflow::Connector;
+use cprflow_delivery::Agreement;
+use cprflow_delivery::Stop;
+use cprflow_delivery::config::Configuration;
+use cprflow_delivery::subscription::{
+    self, AuditLog, CallObserver, ChangeLimits, Client, Executor, Pace, Plan,
+    SubscriptionDirectory, municipality_name,
 };
-use cprflow::sync::{Stop, Sync};
-use cprflow::{Agreement, Connector};
-use cprflow_platform::{Options, Platform, SftpServer};
+use cprflow_delivery::sync::Sync;
+use cprflow_platform::{Options, Platform, SftpBackend};
 use indicatif::{HumanBytes, HumanCount};
 
 use now::Now;
-use stage::Stage;
+use printer::StepPrinter;
 
 /// Show cprflow at work, from the subscription to a question about the data, with persons who do not exist
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Leave everything in this directory, which must be new or empty [default: one of its own among the temporary]
+    /// Keep all files in this directory, which must be new or empty [default: a new temporary directory]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 
-    /// Persons whom the platform knows, in the whole country
+    /// Number of persons in the platform's register
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     persons: u64,
 }
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Who is subscribed to.
+/// The municipality that the quickstart subscribes to.
 const MUNICIPALITY: &str = "0265";
 
-/// The agreement's name.
+/// The name of the agreement.
 const AGREEMENT: &str = "roskilde";
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            stage::failed(error.as_ref());
+            printer::print_error(error.as_ref());
             ExitCode::from(2)
         }
     }
 }
 
 fn run(arguments: &Arguments) -> Outcome<()> {
-    let directory = directory(arguments.keep.as_deref())?;
-    let mut stage = Stage::new(7);
+    let directory = make_directory(arguments.keep.as_deref())?;
+    let mut printer = StepPrinter::new(7);
 
-    stage.step("A platform on this machine", "")?;
-    let platform = Platform::start(options(&directory, arguments.persons))?;
-    stage.say(&format!(
-        "a stand-in for Serviceplatformen: {} persons who do not exist, and keys and certificates made just now",
+    printer.step("A platform on this machine", "")?;
+    let platform = Platform::start(platform_options(&directory, arguments.persons))?;
+    printer.line(&format!(
+        "a stand-in for Serviceplatformen: {} persons who do not exist, new keys and certificates",
         HumanCount(arguments.persons)
     ))?;
-    stage.fact("subscription", &platform.url())?;
-    stage.fact("inbox", &inbox(&platform))?;
+    printer.value("subscription", &platform.url())?;
+    printer.value("inbox", &inbox_address(&platform))?;
     let config = directory.join("cprflow.toml");
     fs::write(&config, configuration(&platform))?;
-    stage.fact("configuration", &config.display().to_string())?;
+    printer.value("configuration", &config.display().to_string())?;
 
-    let connector = stage.working("compiling the sandbox", Connector::embedded)?;
+    let connector = printer.timed("compiling the sandbox", Connector::embedded)?;
     let configuration = Configuration::from_file(&config)?;
 
-    stage.step("Subscribe to a municipality", "cprflow subscription apply")?;
-    subscribe(&mut stage, &connector, &configuration)?;
+    printer.step("Subscribe to a municipality", "cprflow subscription apply")?;
+    apply_subscription(&mut printer, &connector, &configuration)?;
 
-    stage.step("The first night", "")?;
-    night(&mut stage, &platform)?;
+    printer.step("The first night", "")?;
+    run_platform_night(&mut printer, &platform)?;
 
-    stage.step("Fetch and publish what came", "cprflow sync")?;
-    sync(&mut stage, &connector, &configuration)?;
+    printer.step("Fetch and publish the delivery", "cprflow sync")?;
+    sync(&mut printer, &connector, &configuration)?;
     let now = Now::of(&directory.join("dataset"), AGREEMENT)?;
-    tables(&mut stage, &now)?;
+    show_tables(&mut printer, &now)?;
 
-    stage.step("Another night, and what it brought", "cprflow sync")?;
-    night(&mut stage, &platform)?;
-    sync(&mut stage, &connector, &configuration)?;
+    printer.step("Another night, another delivery", "cprflow sync")?;
+    run_platform_night(&mut printer, &platform)?;
+    sync(&mut printer, &connector, &configuration)?;
     let now = Now::of(&directory.join("dataset"), AGREEMENT)?;
     let events = now.published_last("event", &["pnr", "registered", "event_code"])?;
-    stage.rows("some of what happened to them (table event)", &events, 4)?;
+    printer.rows("some events (table event)", &events, 4)?;
 
-    stage.step("The ledger", "cprflow status")?;
-    ledger(&mut stage, &configuration)?;
+    printer.step("The ledger", "cprflow status")?;
+    show_status(&mut printer, &configuration)?;
 
-    stage.step("As it is now", "cprflow views … | duckdb")?;
-    question(&mut stage, &now)?;
+    printer.step("The current state", "cprflow views … | duckdb")?;
+    count_by_status(&mut printer, &now)?;
 
-    farewell(&mut stage, &directory)
+    show_next_steps(&mut printer, &directory)
 }
 
-/// Where everything is: for its owner's eyes only, as it would be with real data.
-fn directory(keep: Option<&Path>) -> Outcome<PathBuf> {
+/// Makes the directory for all files. Only its owner can read it, as with real data.
+fn make_directory(keep: Option<&Path>) -> Outcome<PathBuf> {
     let Some(keep) = keep else {
-        let made = tempfile::Builder::new()
+        let temporary = tempfile::Builder::new()
             .prefix("cprflow-quickstart-")
             .tempdir()?;
-        return Ok(made.keep());
+        return Ok(temporary.keep());
     };
     fs::DirBuilder::new()
         .recursive(true)
@@ -120,28 +123,29 @@ fn directory(keep: Option<&Path>) -> Outcome<PathBuf> {
         .create(keep)?;
     let directory = fs::canonicalize(keep)?;
     if fs::read_dir(&directory)?.next().is_some() {
-        let what = format!(
-            "{} is not empty: name a directory that is new",
+        let error = format!(
+            "{} is not empty, and the quickstart overwrites nothing. Name a new or empty directory",
             keep.display()
         );
-        return Err(what.into());
+        return Err(error.into());
     }
     Ok(directory)
 }
 
-fn options(directory: &Path, persons: u64) -> Options {
+/// Returns the options of the stand-in platform, which keeps its files in the directory.
+fn platform_options(directory: &Path, persons: u64) -> Options {
     let mut options = Options::new(directory.join("platform"), persons, 1);
-    options.sftp = SftpServer::InProcess;
+    options.sftp = SftpBackend::InProcess;
     options
 }
 
-/// The inbox's address.
-fn inbox(platform: &Platform) -> String {
+/// Returns the address of the inbox on the platform's SFTP server.
+fn inbox_address(platform: &Platform) -> String {
     let sftp = platform.sftp();
     format!("sftp://{}@{}:{}/IN", sftp.user(), sftp.host(), sftp.port())
 }
 
-/// What `cprflow init` begins, filled in.
+/// Returns a configuration like the one of `cprflow init`, with all values filled in.
 fn configuration(platform: &Platform) -> String {
     let (sftp, client, agreement) = (
         platform.sftp(),
@@ -150,13 +154,13 @@ fn configuration(platform: &Platform) -> String {
     );
     format!(
         "dataset = \"dataset\"\nstate = \"state\"\n\n\
-         [agreement.{AGREEMENT}]\ncontroller = \"Nobody: the quickstart\"\ninbox = {:?}\nidentity = {:?}\n\
+         [agreement.{AGREEMENT}]\ncontroller = \"the quickstart, no real controller\"\ninbox = {:?}\nidentity = {:?}\n\
          known_hosts = {:?}\nunrestricted = \"the quickstart, with persons who do not exist\"\n\n\
          [agreement.{AGREEMENT}.service]\nendpoint = {:?}\nservice_agreement_uuid = {:?}\nuser_system_uuid = {:?}\n\
          user_uuid = {:?}\nmunicipality = \"{MUNICIPALITY}\"\npurpose = \"the quickstart\"\ncertificate = {:?}\n\
          key = {:?}\nca = {:?}\n\n\
          [agreement.{AGREEMENT}.subscription]\nmunicipality_codes = [\"{MUNICIPALITY}\"]\n",
-        inbox(platform),
+        inbox_address(platform),
         sftp.identity(),
         sftp.known_hosts(),
         platform.url(),
@@ -169,65 +173,62 @@ fn configuration(platform: &Platform) -> String {
     )
 }
 
-/// `cprflow subscription apply`: look what is there, work out what is missing, add that, and look again.
-fn subscribe(
-    stage: &mut Stage,
+/// Does the same as `cprflow subscription apply`: reads the subscription, adds the missing filters, and reads it again.
+fn apply_subscription(
+    printer: &mut StepPrinter,
     connector: &Connector,
     configuration: &Configuration,
 ) -> Outcome<()> {
-    let (state, agreement) = only(configuration)?;
+    let (state, agreement) = only_agreement(configuration)?;
     let (Some(service), Some(wanted)) = (&agreement.service, &agreement.subscription) else {
-        return Err("the configuration has no service or no subscription".into());
+        return Err("the agreement has no service or no subscription in the configuration".into());
     };
-    let place = Place::take(state, &agreement.name)?;
-    let audit = Audit::open(
-        place.directory(),
+    let directory = SubscriptionDirectory::take(state, &agreement.name)?;
+    let audit = AuditLog::open(
+        directory.directory(),
         agreement.name.as_str(),
         service.purpose.as_deref(),
     )?;
-    let client = subscriber::connect(service)?;
-    let mut desk = Desk::new(connector, client, service, Stop::default()).with_audit(audit);
-    let holding = desk.holding()?;
-    let plan = Plan::new(&wanted.wanted()?, &holding)?;
-    plan.check(Permission {
+    let channel = subscription::connect(service)?;
+    let mut client = Client::new(connector, channel, service, Stop::default()).with_audit(audit);
+    let current = client.current_filters()?;
+    let plan = Plan::new(&wanted.wanted()?, &current)?;
+    plan.check(ChangeLimits {
         allow_national: wanted.allow_national,
         max_removals: None,
         may_remove_most: false,
     })?;
-    stage.say(&format!(
-        "it holds {} filters; what the configuration wants besides:",
-        holding.filters.len()
+    printer.line(&format!(
+        "the subscription has {} filters; the configuration adds:",
+        current.filters.len()
     ))?;
     for filter in &plan.add {
         let name = municipality_name(MUNICIPALITY).unwrap_or_default();
-        stage.say(&format!("+ {filter} {name}    brings a full load"))?;
+        printer.line(&format!("+ {filter} {name}    brings an initial load"))?;
     }
-    let mut work = Work::new(
-        &mut desk,
-        &place,
+    let mut executor = Executor::new(
+        &mut client,
+        &directory,
         &agreement.name,
         Pace::default(),
-        &Unwatched,
+        &NoProgress,
     );
-    let tally = work.apply(&plan, false, &holding)?;
-    stage.fact("added", &tally.added.to_string())?;
-    let log = place.directory().join("audit.jsonl");
-    stage.fact("audit log", &log.display().to_string())
+    let counts = executor.apply(&plan, false, &current)?;
+    printer.value("added", &counts.added.to_string())?;
+    let log = directory.directory().join("audit.jsonl");
+    printer.value("audit log", &log.display().to_string())
 }
 
-/// The platform's nightly run: at Serviceplatformen this happens by itself.
-fn night(stage: &mut Stage, platform: &Platform) -> Outcome<()> {
-    let night = stage.working("the platform makes its nightly run", || platform.night())?;
+/// Runs the platform's nightly delivery, which Serviceplatformen starts by itself.
+fn run_platform_night(printer: &mut StepPrinter, platform: &Platform) -> Outcome<()> {
+    let night = printer.timed("nightly run of the platform", || platform.run_night())?;
     for delivered in &night.deliveries {
-        let whom = match (delivered.loaded.len(), delivered.changed.len()) {
-            (0, changed) => format!(
-                "{} persons to whom something happened",
-                HumanCount(changed as u64)
-            ),
+        let content = match (delivered.loaded.len(), delivered.changed.len()) {
+            (0, changed) => format!("{} persons with events", HumanCount(changed as u64)),
             (loaded, _) => format!("everything about {} persons", HumanCount(loaded as u64)),
         };
-        stage.say(&format!(
-            "{}: {} lies in the inbox, {}, {whom}",
+        printer.line(&format!(
+            "{}: {} is in the inbox, {}, {content}",
             night.day,
             delivered.name,
             HumanBytes(delivered.bytes.len() as u64)
@@ -236,16 +237,21 @@ fn night(stage: &mut Stage, platform: &Platform) -> Outcome<()> {
     Ok(())
 }
 
-/// `cprflow sync`: over SFTP, through the sandbox, into the dataset, and only then off the server.
-fn sync(stage: &mut Stage, connector: &Connector, configuration: &Configuration) -> Outcome<()> {
+/// Does the same as `cprflow sync`: fetches over SFTP, scans in the sandbox, publishes, then removes the delivery from the
+/// server.
+fn sync(
+    printer: &mut StepPrinter,
+    connector: &Connector,
+    configuration: &Configuration,
+) -> Outcome<()> {
     for store in &configuration.stores {
         let run = Sync::new(connector, store);
-        let report = stage.working("fetching, reading, publishing", || run.run())?;
+        let report = printer.timed("fetching, scanning, publishing", || run.run())?;
         if let Some(problem) = report.problems.into_iter().next() {
             return Err(problem.error.into());
         }
         for published in &report.published {
-            stage.fact(
+            printer.value(
                 "published",
                 &format!(
                     "{} records of {} persons",
@@ -253,14 +259,14 @@ fn sync(stage: &mut Stage, connector: &Connector, configuration: &Configuration)
                     HumanCount(published.persons)
                 ),
             )?;
-            stage.fact("as", &published.directory.display().to_string())?;
+            printer.value("as", &published.directory.display().to_string())?;
         }
     }
     Ok(())
 }
 
-/// What a delivery became: tables, and somebody in them.
-fn tables(stage: &mut Stage, now: &Now) -> Outcome<()> {
+/// Shows the largest tables of the dataset, and some rows of one table.
+fn show_tables(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
     let mut counts = now.row_counts()?;
     counts.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
     let empty = counts.iter().filter(|(_, rows)| *rows == 0).count();
@@ -269,12 +275,12 @@ fn tables(stage: &mut Stage, now: &Now) -> Outcome<()> {
         .take(6)
         .map(|(table, rows)| format!("{table} {}", HumanCount(*rows)))
         .collect();
-    stage.fact("tables", &format!("{}, …", largest.join(", ")))?;
-    stage.say(&format!(
-        "{} tables in all, {empty} of them empty: every delivery has every table",
+    printer.value("tables", &format!("{}, …", largest.join(", ")))?;
+    printer.line(&format!(
+        "{} tables, {empty} of them empty: every delivery has every table",
         counts.len()
     ))?;
-    let somebody = now.table(
+    let persons = now.table(
         "plaintext_address",
         &[
             "pnr",
@@ -284,40 +290,40 @@ fn tables(stage: &mut Stage, now: &Now) -> Outcome<()> {
             "postal_district",
         ],
     )?;
-    stage.rows(
-        "some who do not exist (table plaintext_address)",
-        &somebody,
+    printer.rows(
+        "some persons who do not exist (table plaintext_address)",
+        &persons,
         4,
     )
 }
 
-/// `cprflow status`.
-fn ledger(stage: &mut Stage, configuration: &Configuration) -> Outcome<()> {
-    for status in cprflow::status::status(configuration, jiff::Timestamp::now())? {
-        stage.fact("agreement", &status.agreement)?;
-        stage.fact("published", &status.published.to_string())?;
+/// Does the same as `cprflow status`: shows what the ledger records.
+fn show_status(printer: &mut StepPrinter, configuration: &Configuration) -> Outcome<()> {
+    for status in cprflow_delivery::status::status(configuration, jiff::Timestamp::now())? {
+        printer.value("agreement", &status.agreement)?;
+        printer.value("published", &status.published.to_string())?;
         if let Some(newest) = &status.newest {
             let date = newest.production_date().unwrap_or("no date");
-            stage.fact(
+            printer.value(
                 "newest",
                 &format!("{} of {date}, {}", newest.file_name, newest.state),
             )?;
         }
         if status.remarks.is_empty() {
-            stage.fact("to be done", "nothing")?;
+            printer.value("to be done", "nothing")?;
         }
         for remark in &status.remarks {
-            stage.fact("note", &remark.text)?;
+            printer.value("note", &remark.text)?;
         }
     }
     Ok(())
 }
 
-/// `SELECT status, count(*) FROM person GROUP BY status`, of the persons as they are now.
-fn question(stage: &mut Stage, now: &Now) -> Outcome<()> {
+/// Runs `SELECT status, count(*) FROM person GROUP BY status` on the current state of the dataset.
+fn count_by_status(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
     let persons = now.table("person", &["pnr", "status"])?;
-    stage.say(&format!(
-        "{} rows of table person are published. A delivery replaces the persons that it carries, so {} hold now:",
+    printer.line(&format!(
+        "{} rows of table person are published. A delivery replaces the persons that it carries, so {} are current:",
         HumanCount(now.published_rows("person")?),
         HumanCount(persons.num_rows() as u64)
     ))?;
@@ -338,7 +344,7 @@ fn question(stage: &mut Stage, now: &Now) -> Outcome<()> {
             "90" => "dead",
             _ => "",
         };
-        stage.say(&format!(
+        printer.line(&format!(
             "status {status} {:>7}  {meaning}",
             HumanCount(count).to_string()
         ))?;
@@ -346,33 +352,35 @@ fn question(stage: &mut Stage, now: &Now) -> Outcome<()> {
     Ok(())
 }
 
-fn farewell(stage: &mut Stage, directory: &Path) -> Outcome<()> {
-    let here = directory.display();
-    stage.end("That was all of it, and all of it is still there")?;
-    stage.fact("dataset", &format!("{here}/dataset"))?;
-    stage.fact("remove it", &format!("rm -r {here}"))?;
-    stage.end("Go on with the command, which `cargo install --path host` installs")?;
+/// Shows where the files are, and commands to try next.
+fn show_next_steps(printer: &mut StepPrinter, directory: &Path) -> Outcome<()> {
+    let directory = directory.display();
+    printer.closing_title("Done. The files are kept:")?;
+    printer.value("dataset", &format!("{directory}/dataset"))?;
+    printer.value("to remove them", &format!("rm -r {directory}"))?;
+    printer.closing_title("Next: the command, which `cargo install --path host/cli` installs")?;
     for next in [
-        format!("cprflow status --config {here}/cprflow.toml"),
-        format!("cprflow views --dialect duckdb {here}/dataset | duckdb now.db"),
-        "cprflow init --environment test    # the configuration of your own agreement".to_owned(),
+        format!("cprflow status --config {directory}/cprflow.toml"),
+        format!("cprflow views --dialect duckdb {directory}/dataset | duckdb now.db"),
+        "cprflow init --environment test    # writes the configuration of your own agreement"
+            .to_owned(),
     ] {
-        stage.say(&next)?;
+        printer.line(&next)?;
     }
     Ok(())
 }
 
-/// The one agreement of the configuration, and where its state is.
-fn only(configuration: &Configuration) -> Outcome<(&Path, &Agreement)> {
+/// Returns the only agreement of the configuration, and its state directory.
+fn only_agreement(configuration: &Configuration) -> Outcome<(&Path, &Agreement)> {
     let store = configuration.stores.first().ok_or("there is no dataset")?;
     let agreement = store.agreements.first().ok_or("there is no agreement")?;
     Ok((&store.state, agreement))
 }
 
-/// One call needs no progress bar.
-struct Unwatched;
+/// Shows no progress, because the quickstart adds only one filter.
+struct NoProgress;
 
-impl Observer for Unwatched {
+impl CallObserver for NoProgress {
     fn begins(&self, _calls: usize) {}
     fn advanced(&self) {}
     fn ends(&self) {}

@@ -1,7 +1,7 @@
-//! A dataset as it is now, read with arrow and parquet alone. `cprflow views` says the same in SQL.
+//! The current state of a dataset, read with arrow and parquet alone. `cprflow views` does the same in SQL.
 //!
-//! Applying a delivery is replacing the persons that it carries: of each number, the latest delivery with a row in
-//! `person` holds all that is true of it. The order of the directories' names is the order of applying.
+//! A delivery replaces the persons that it carries. For each person number, the latest delivery with a row in `person`
+//! holds everything that is valid. The names of the delivery directories sort in the order of applying them.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -14,14 +14,14 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Outcome;
 
-/// The published deliveries of an agreement, and which of them holds of each number.
+/// The published deliveries of an agreement, and the latest one for each person number.
 pub(crate) struct Now {
     deliveries: Vec<PathBuf>,
     latest: HashMap<String, usize>,
 }
 
 impl Now {
-    /// Looks at what is published.
+    /// Reads the published deliveries of an agreement.
     pub(crate) fn of(dataset: &Path, agreement: &str) -> Outcome<Self> {
         let mut deliveries = Vec::new();
         for entry in fs::read_dir(dataset.join(format!("agreement={agreement}")))? {
@@ -37,7 +37,7 @@ impl Now {
         Ok(Self { deliveries, latest })
     }
 
-    /// The rows of a table that hold now, with these columns. The first is the person's number.
+    /// Returns the current rows of a table, with these columns. The first column must be the person number.
     pub(crate) fn table(&self, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
         let mut parts = Vec::new();
         for (place, delivery) in self.deliveries.iter().enumerate() {
@@ -52,13 +52,13 @@ impl Now {
         Ok(concat_batches(&schema, &parts)?)
     }
 
-    /// The rows of a table that the last delivery brought.
+    /// Returns the rows of a table in the last delivery.
     pub(crate) fn published_last(&self, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
         let last = self.deliveries.last().ok_or("nothing is published")?;
         read(last, table, columns)
     }
 
-    /// How many rows of a table are published, in all deliveries.
+    /// Counts the rows of a table in all deliveries.
     pub(crate) fn published_rows(&self, table: &str) -> Outcome<u64> {
         let mut rows = 0;
         for delivery in &self.deliveries {
@@ -67,7 +67,7 @@ impl Now {
         Ok(rows)
     }
 
-    /// The tables of the last delivery, and how many rows each has.
+    /// Returns the tables of the last delivery and the number of rows of each.
     pub(crate) fn row_counts(&self) -> Outcome<Vec<(String, u64)>> {
         let last = self.deliveries.last().ok_or("nothing is published")?;
         let mut counts = Vec::new();
@@ -82,7 +82,7 @@ impl Now {
     }
 }
 
-/// A table of a delivery, with these columns in the order of the file.
+/// Reads a table of a delivery, with these columns in the order of the file.
 fn read(delivery: &Path, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
     let file = File::open(delivery.join(format!("{table}.parquet")))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;

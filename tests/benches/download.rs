@@ -1,12 +1,12 @@
-//! How fast a delivery is downloaded, beside OpenSSH's own `sftp`.
+//! Measures the download speed of a delivery, compared with OpenSSH's `sftp`.
 //!
-//! One OpenSSH server on loopback serves one file; both clients log in, fetch it into a file of the same directory,
-//! and log out. They take turns, run by run, so that a machine that changes its pace does it to both. The server
-//! takes one cipher, so both use the same. `far` puts a proxy in between that makes every round trip 20 ms longer.
-//! Printed are the medians, and the ratio: above 1, cprflow is faster.
+//! One OpenSSH server on loopback serves one file. Both clients log in, fetch it into a file in the same directory, and
+//! log out. They alternate run by run, so that changes in the speed of the machine affect both. The server accepts only
+//! one cipher, so both use the same. `far` adds a proxy that makes every round trip 20 ms longer. The benchmark prints
+//! the medians and their ratio; above 1, cprflow is faster.
 //!
-//! `cargo bench -p cprflow-tests --bench download`, with `CPRFLOW_BENCH_MB` and `CPRFLOW_BENCH_RUNS` for other sizes
-//! than 1000 MB and numbers of runs than 5.
+//! Run it with `cargo bench -p cprflow-tests --bench download`. `CPRFLOW_BENCH_MB` sets the file size (default
+//! 1000 MB), `CPRFLOW_BENCH_RUNS` the number of runs (default 5).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
 
 use std::fs::{self, File};
@@ -16,20 +16,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use cprflow::transport::{RemoteName, SftpInbox, Transport, TransportError, relay};
 use cprflow_tests::proxy::Proxy;
 use cprflow_tests::sshd::{Setup, Sshd};
+use cprflow_transport::{RemoteName, SftpInbox, Transport, TransportError, pipelined_copy};
 
 fn main() {
-    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    // `cargo test` also runs benchmarks, without `--bench`. Then nothing is measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let megabytes = setting("CPRFLOW_BENCH_MB", 1000);
     let runs = setting("CPRFLOW_BENCH_RUNS", 5);
     say(format_args!(
-        "{megabytes} MB, medians of {runs} runs in turn\n\n\
-         | cipher | line | OpenSSH sftp MB/s | cprflow MB/s | ratio |\n|---|---|---|---|---|"
+        "{megabytes} MB, medians of {runs} alternating runs\n\n\
+         | cipher | network | OpenSSH sftp MB/s | cprflow MB/s | ratio |\n|---|---|---|---|---|"
     ));
     for cipher in [
         "aes256-gcm@openssh.com",
@@ -46,17 +46,17 @@ fn main() {
         };
         write_file(&sshd.path("delivery"), megabytes);
         let proxy = Proxy::delaying(sshd.port(), Duration::from_millis(20));
-        for (line, port) in [("near", sshd.port()), ("far", proxy.port())] {
+        for (network, port) in [("near", sshd.port()), ("far", proxy.port())] {
             let bytes = megabytes * 1_000_000;
             let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-            // The first of each is for warming up.
+            // The first run of each is a warm-up.
             for _ in 0..=runs {
                 theirs.push(timed(&sshd, bytes, || openssh(&sshd, port)));
                 ours.push(timed(&sshd, bytes, || cprflow(&sshd, port)));
             }
             let (theirs, ours) = (median(&mut theirs[1..]), median(&mut ours[1..]));
             say(format_args!(
-                "| {cipher} | {line} | {theirs:.0} | {ours:.0} | {:.2} |",
+                "| {cipher} | {network} | {theirs:.0} | {ours:.0} | {:.2} |",
                 ours / theirs
             ));
         }
@@ -75,7 +75,7 @@ fn openssh(sshd: &Sshd, port: u16) {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let order = format!(
+    let commands = format!(
         "get {} {}\n",
         sshd.path("delivery").display(),
         sshd.path("copy").display()
@@ -84,7 +84,7 @@ fn openssh(sshd: &Sshd, port: u16) {
         .stdin
         .take()
         .unwrap()
-        .write_all(order.as_bytes())
+        .write_all(commands.as_bytes())
         .unwrap();
     assert!(child.wait().unwrap().success());
 }
@@ -94,14 +94,14 @@ fn cprflow(sshd: &Sshd, port: u16) {
     let name = RemoteName::try_from("delivery").unwrap();
     let mut reader = inbox.open(&name, 0).unwrap();
     let mut file = File::create(sshd.path("copy")).unwrap();
-    let copied: Result<(), TransportError> = relay(&mut *reader, |block| {
+    let copied: Result<(), TransportError> = pipelined_copy(&mut *reader, |block| {
         file.write_all(block).unwrap();
         Ok(ControlFlow::Continue(()))
     });
     copied.unwrap();
 }
 
-/// Megabytes a second of a download, which must be whole.
+/// Returns the speed of a download in MB/s, after a check that the file is complete.
 fn timed(sshd: &Sshd, bytes: u64, download: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     download();
@@ -125,10 +125,10 @@ fn write_file(path: &Path, megabytes: u64) {
     }
 }
 
-fn setting(name: &str, usual: u64) -> u64 {
+fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(value) => value.parse().unwrap(),
-        Err(_) => usual,
+        Err(_) => default,
     }
 }
 

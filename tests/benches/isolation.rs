@@ -1,12 +1,11 @@
-//! What isolation costs, and how soon it strikes.
+//! Measures the cost of isolation and the precision of deadlines.
 //!
-//! - **start**: a tenant's store, instance and first call (the opening of a scan), and letting go of it again; the
-//!   median, the best and the 99th percentile of many.
-//! - **zeroing**: the same for instances that have written so many bytes of their memory, which the pool makes zero
-//!   for the next.
-//! - **kill**: how long a loop runs that has a deadline of 100 ms.
+//! - **start**: the time to create a tenant's store and instance and to open a scan, and to drop them again.
+//! - **zeroing**: the time to drop an instance that has written 0 to 64 MiB of memory, which the pool sets to zero.
+//! - **kill**: the run time of an endless loop with a deadline of 100 ms.
 //!
-//! `cargo bench -p cprflow-tests --bench isolation`, with `CPRFLOW_BENCH_RUNS` for another number of kills than 100.
+//! The benchmark prints the median, the minimum, the 99th percentile and the maximum of each. Run it with
+//! `cargo bench -p cprflow-tests --bench isolation`. `CPRFLOW_BENCH_RUNS` sets the number of kills (default 100).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
 
 use std::io::Write;
@@ -17,18 +16,18 @@ use cprflow_tests::hostile_guest;
 use cprflow_tests::rows;
 
 fn main() {
-    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    // `cargo test` also runs benchmarks, without `--bench`. Then nothing is measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    start("cprflow's own component", rows::connector());
+    start("the component of cprflow", rows::connector());
     let hostile = Connector::from_bytes(&hostile_guest::component("")).unwrap();
     start("a component of 100 KB", &hostile);
     zeroing();
     kill(setting("CPRFLOW_BENCH_RUNS", 100));
 }
 
-/// Opens a scan and lets go of it, many times.
+/// Opens and drops a scan many times.
 fn start(what: &str, connector: &Connector) {
     let times = (0..20_000)
         .map(|_| {
@@ -47,7 +46,7 @@ fn start(what: &str, connector: &Connector) {
     say(&format!("start and end of {what}"), whole);
 }
 
-/// The same after memory was written to.
+/// Drops scans after their memory was written to.
 fn zeroing() {
     let filler = Connector::from_bytes(&hostile_guest::component("")).unwrap();
     for mebibytes in [0, 1, 4, 16, 64] {
@@ -61,13 +60,13 @@ fn zeroing() {
             began.elapsed()
         });
         say(
-            &format!("end of an instance that was given {mebibytes} MiB"),
+            &format!("end of an instance that received {mebibytes} MiB"),
             times.collect(),
         );
     }
 }
 
-/// A loop with a deadline of 100 ms.
+/// Stops an endless loop with a deadline of 100 ms.
 fn kill(runs: usize) {
     let spinning = Connector::from_bytes(&hostile_guest::component("spin-next")).unwrap();
     let limits = Limits::new().call(Duration::from_millis(100));
@@ -85,7 +84,7 @@ fn kill(runs: usize) {
         ));
         time
     });
-    say("a loop with a deadline of 100 ms", times.collect());
+    say("an endless loop with a deadline of 100 ms", times.collect());
 }
 
 fn say(what: &str, mut times: Vec<Duration>) {
@@ -94,7 +93,7 @@ fn say(what: &str, mut times: Vec<Duration>) {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{what}: median {:.1?}, least {:.1?}, 99th percentile {:.1?}, most {:.1?} ({} runs)",
+        "{what}: median {:.1?}, minimum {:.1?}, 99th percentile {:.1?}, maximum {:.1?} ({} runs)",
         at(0.5),
         at(0.0),
         at(0.99),

@@ -1,16 +1,20 @@
-//! How long `cprflow sync` takes, beside the longest of its parts alone.
+//! Measures the run time of `cprflow sync`, compared with the slowest of its parts.
 //!
-//! One generated extract. Its parts, each alone in this process: downloading is what the inbox gives, digested and
-//! written to a file on the disk; scanning is the sandbox with every table; writing is the same batches, in memory
-//! beforehand, as Parquet on the disk. The whole is the command, a process of its own, from nothing to a delivery
-//! that is published and an inbox that is empty. Parts and whole take turns, so that a machine that changes its pace
-//! does it to all. Printed are the medians, and the whole as so many times the longest part.
+//! The input is one generated extract. Three parts run separately in this process:
 //!
-//! The inbox is a directory, OpenSSH's server on loopback (which works on the same cores), and the same server behind
-//! a line of 40 MB/s.
+//! - downloading: reads the file from the inbox, hashes it and writes it to disk;
+//! - scanning: runs the sandbox over the extract, for every table;
+//! - writing: writes the batches from memory to disk as Parquet.
 //!
-//! `cargo bench -p cprflow-tests --bench sync`, with `CPRFLOW_BENCH_MB` and `CPRFLOW_BENCH_RUNS` for other sizes than
-//! 1000 MB and numbers of runs than 3.
+//! The whole is the command in its own process, from an empty state until the delivery is published and the inbox is
+//! empty. Parts and whole alternate, so that changes in the speed of the machine affect all of them. The benchmark
+//! prints the medians, and the whole divided by the slowest part.
+//!
+//! The inbox is a directory, an OpenSSH server on loopback (which uses the same cores), and the same server behind a
+//! connection of 40 MB/s.
+//!
+//! Run it with `cargo bench -p cprflow-tests --bench sync`. `CPRFLOW_BENCH_MB` sets the size of the extract (default
+//! 1000 MB), `CPRFLOW_BENCH_RUNS` the number of runs (default 3).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
 
 use std::fs::{self, File};
@@ -18,38 +22,40 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use cprflow::transport::{LocalDirectory, RemoteName, SftpInbox, Transport};
 use cprflow::{Connector, ParquetDirectory, Scan, TableBatch};
 use cprflow_connector::generate::{self, Settings};
-use cprflow_tests::command::{Place, command, cprflow};
+use cprflow_tests::command::{TestDirectory, command, cprflow};
 use cprflow_tests::proxy::{Proxy, Treatment};
 use cprflow_tests::sshd::Sshd;
-use cprflow_tests::trial::{metadata, transfer};
+use cprflow_tests::test_run::{metadata, transfer};
+use cprflow_transport::{LocalDirectory, RemoteName, SftpInbox, Transport};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use sha2::{Digest, Sha256};
 
 fn main() {
-    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    // `cargo test` also runs benchmarks, without `--bench`. Then nothing is measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
     let megabytes = setting("CPRFLOW_BENCH_MB", 1000);
     let runs = setting("CPRFLOW_BENCH_RUNS", 3);
-    let Some(sshd) = Sshd::plain() else { return };
-    let place = Place::new();
+    let Some(sshd) = Sshd::start_default() else {
+        return;
+    };
+    let place = TestDirectory::new();
     let extract = place.path("extract");
     let persons = megabytes * 1_000_000 / BYTES_OF_A_PERSON;
     let mut file = BufWriter::new(File::create(&extract).unwrap());
     generate::status(&Settings::new(persons, 1), &mut file).unwrap();
     drop(file);
     let size = fs::metadata(&extract).unwrap().len();
-    // Built beforehand, and so is what it keeps of the component from its first run on.
+    // Builds the command and fills its cache of the compiled component before the measurement.
     cprflow(["tables"]);
     let connector = Connector::embedded().unwrap();
     let batches = batches(&connector, &extract);
     say(format_args!(
-        "{} MB, medians of {runs} runs in turn, seconds\n\n\
-         | inbox | downloading | scanning | writing | sync | sync / longest |\n|---|---|---|---|---|---|",
+        "{} MB, medians of {runs} alternating runs, in seconds\n\n\
+         | inbox | downloading | scanning | writing | sync | sync / slowest part |\n|---|---|---|---|---|---|",
         size / 1_000_000
     ));
     let treatment = Treatment {
@@ -84,7 +90,7 @@ fn main() {
     row_groups(&place);
 }
 
-/// What a person of a generated population takes, roughly.
+/// The approximate size of a generated person in an extract, in bytes.
 const BYTES_OF_A_PERSON: u64 = 1710;
 
 /// The name of the delivery.
@@ -92,8 +98,8 @@ const NAME: &str = "d260302.l431101";
 
 struct Bench<'a> {
     sshd: &'a Sshd,
-    place: &'a Place,
-    /// Where the server is; none for the directory itself.
+    place: &'a TestDirectory,
+    /// The port of the server; `None` to read the directory without a server.
     port: Option<u16>,
     extract: &'a str,
 }
@@ -110,7 +116,7 @@ impl Bench<'_> {
     }
 
     fn put(&self) {
-        // A link: the file itself is not copied, and removing it is removing the link.
+        // A hard link: `sync` removes the link and not the extract.
         let _ = fs::remove_file(self.sshd.path(NAME));
         fs::hard_link(self.extract, self.sshd.path(NAME)).unwrap();
         let size = fs::metadata(self.extract).unwrap().len();
@@ -155,7 +161,7 @@ impl Bench<'_> {
         fs::remove_dir_all(directory).unwrap();
     }
 
-    /// The seconds of a run of the command, whose result stays until the next.
+    /// Runs the command and returns the seconds. Its dataset is kept until the next run.
     fn sync(&self) -> f64 {
         self.put();
         for directory in ["dataset", "state"] {
@@ -187,7 +193,7 @@ impl Bench<'_> {
     }
 }
 
-/// Bytes that open row groups may hold: what `sync` allows.
+/// The memory limit for open row groups, in bytes; the same as in `cprflow sync`.
 const BUDGET: usize = 192 * 1024 * 1024;
 
 fn scan(connector: &Connector, extract: &str) {
@@ -204,12 +210,12 @@ fn batches(connector: &Connector, extract: &str) -> Vec<TableBatch> {
     batches.map(Result::unwrap).collect()
 }
 
-/// What the last delivery's files look like inside.
-fn row_groups(place: &Place) {
+/// Prints the row groups in the files of the last delivery.
+fn row_groups(place: &TestDirectory) {
     say(format_args!(
-        "\n| table | rows | row groups | MB in a file | median rows of a group |\n|---|---|---|---|---|"
+        "\n| table | rows | row groups | file size MB | median rows per group |\n|---|---|---|---|---|"
     ));
-    let delivery = cprflow_tests::trial::files(Path::new(&place.path("dataset")));
+    let delivery = cprflow_tests::test_run::files(Path::new(&place.path("dataset")));
     let mut tables = Vec::new();
     for path in delivery {
         if path.extension().is_some_and(|kind| kind == "parquet") {
@@ -246,10 +252,10 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-fn setting(name: &str, usual: u64) -> u64 {
+fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(value) => value.parse().unwrap(),
-        Err(_) => usual,
+        Err(_) => default,
     }
 }
 

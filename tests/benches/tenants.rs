@@ -1,14 +1,14 @@
-//! How long a thousand tenants take over one delivery, and what ten hostile ones do to them.
+//! Measures the time of 1,000 tenants for one delivery, with and without ten hostile tenants.
 //!
-//! A generated status file of 10,000 persons lies in memory. Every tenant has a policy of its own: another part of the
-//! country, other ages, classes, protections and ways with person numbers. Two threads take the tenants from one queue;
-//! each runs both passes in a fresh instance of the component and decodes and checks every batch. Then the same once
-//! more with ten hostile tenants among them, one in a hundred: those ask for as much as they can, and are stopped by
-//! their deadline or their memory. A tenant's time is that from the start of its instance to its last batch and its
-//! roster. Printed are a table and the peak resident memory of the process.
+//! The input is a generated status file of 10,000 persons in memory. Every tenant has a different policy:
+//! municipalities, ages, classes, protection and person numbers. Two threads take the tenants from one queue. Each runs
+//! both passes in a new instance of the component, and decodes and checks every batch. The second measurement adds ten
+//! hostile tenants, which use up as much time or memory as they can until their limits stop them. The time of a tenant
+//! is measured from the start of its instance to its last batch and its roster. The benchmark prints a table with the
+//! peak resident memory of the process.
 //!
-//! `cargo bench -p cprflow-tests --bench tenants`, with `CPRFLOW_BENCH_TENANTS` and `CPRFLOW_BENCH_PERSONS` for other
-//! numbers than 1,000 and 10,000.
+//! Run it with `cargo bench -p cprflow-tests --bench tenants`. `CPRFLOW_BENCH_TENANTS` sets the number of tenants
+//! (default 1,000), `CPRFLOW_BENCH_PERSONS` the number of persons (default 10,000).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run must fail")]
 
 use std::collections::BTreeSet;
@@ -19,14 +19,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cprflow::policy::{CLASSES, DEFAULT_CLASSES, Leavers, Numbers, Policy, Protection};
+use cprflow::policy::{
+    DATA_CLASSES, DEFAULT_CLASSES, LeaverRule, NumberRule, Policy, ProtectionRule,
+};
 use cprflow::{Connector, Error, Limits, PseudonymKey, Scan};
 use cprflow_connector::generate::{self, Settings};
 use cprflow_tests::extract;
 use cprflow_tests::hostile_guest;
 
 fn main() {
-    // Cargo also runs benchmarks when it tests everything; that is not the time.
+    // `cargo test` also runs benchmarks, without `--bench`. Then nothing is measured.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -52,13 +54,16 @@ fn main() {
     }
     say(format_args!(
         "{} persons, {:.1} MB, {tenants} tenants, {THREADS} threads\n\n\
-         | | all | median | slowest | slowest / median | rows | peak memory |\n|---|---|---|---|---|---|---|",
+         | | total | median | slowest | slowest / median | rows | peak memory |\n|---|---|---|---|---|---|---|",
         settings.persons,
         extract.len() as f64 / 1e6
     ));
-    // What is only made once is not the first tenant's fault.
+    // A warm-up run, so that one-time initialisation is not measured.
     run(&extract, &healthy[..THREADS]);
-    for (name, tenants) in [("healthy alone", &healthy), ("beside ten hostile", &mixed)] {
+    for (name, tenants) in [
+        ("without hostile tenants", &healthy),
+        ("with ten hostile tenants", &mixed),
+    ] {
         let begun = Instant::now();
         let mut times = run(&extract, tenants);
         let all = begun.elapsed();
@@ -77,7 +82,7 @@ fn main() {
 }
 
 const THREADS: usize = 2;
-/// What the hostile tenants' components do.
+/// The attacks of the hostile tenants.
 const ATTACKS: [&str; 10] = [
     "spin-view",
     "spin-selection",
@@ -98,7 +103,7 @@ struct Tenant {
     is_hostile: bool,
 }
 
-/// Runs all tenants; gives time and rows of each that is healthy.
+/// Runs all tenants. Returns the time and the number of rows of each healthy tenant.
 fn run(extract: &[u8], tenants: &[Tenant]) -> Vec<(Duration, u64)> {
     let next = AtomicUsize::new(0);
     let times = Mutex::new(Vec::with_capacity(tenants.len()));
@@ -124,7 +129,7 @@ fn run(extract: &[u8], tenants: &[Tenant]) -> Vec<(Duration, u64)> {
 
 fn scan(extract: &[u8], tenant: &Tenant) -> Result<u64, Error> {
     let mut scan = Scan::new(&tenant.connector).policy(&tenant.policy);
-    if tenant.policy.numbers == Numbers::Pseudonym {
+    if tenant.policy.numbers == NumberRule::Pseudonym {
         scan = scan.pseudonym_key(PseudonymKey::new([7; 32])?);
     }
     if tenant.is_hostile {
@@ -133,7 +138,7 @@ fn scan(extract: &[u8], tenant: &Tenant) -> Result<u64, Error> {
             .call(Duration::from_millis(100));
         scan = scan.limits(limits);
     }
-    let mut reader = scan.read_selected(|| Ok(Cursor::new(extract)))?;
+    let mut reader = scan.read_with_policy(|| Ok(Cursor::new(extract)))?;
     let mut rows = 0;
     for batch in reader.by_ref() {
         rows += batch?.batch.num_rows() as u64;
@@ -142,7 +147,7 @@ fn scan(extract: &[u8], tenant: &Tenant) -> Result<u64, Error> {
     Ok(rows)
 }
 
-/// A policy like no other's.
+/// Returns a policy that differs from tenant to tenant.
 fn policy(place: usize, municipalities: &[String]) -> Policy {
     let mut policy = Policy::default();
     let places = [place, place / 7, place / 3 + 1].map(|place| place % municipalities.len());
@@ -152,13 +157,17 @@ fn policy(place: usize, municipalities: &[String]) -> Policy {
         let youngest = (place % 60) as u16;
         policy.persons.ages = Some((youngest, youngest + 30));
     }
-    policy.protection = [Protection::Mask, Protection::Drop, Protection::Include][place % 3];
-    policy.numbers = [Numbers::Keep, Numbers::Pseudonym][place % 2];
-    let classes = CLASSES.iter().filter(|_| place.is_multiple_of(4));
+    policy.protection = [
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+        ProtectionRule::Include,
+    ][place % 3];
+    policy.numbers = [NumberRule::Keep, NumberRule::Pseudonym][place % 2];
+    let classes = DATA_CLASSES.iter().filter(|_| place.is_multiple_of(4));
     let classes = classes.chain(&DEFAULT_CLASSES);
     policy.classes = classes.map(|class| (*class).to_owned()).collect();
     if place.is_multiple_of(5) {
-        policy.leavers = Leavers::Last;
+        policy.leavers = LeaverRule::Last;
         let rows = format!(
             "birth_date < '{}-01-01' or status = '01'",
             1950 + place % 60
@@ -175,7 +184,7 @@ fn municipalities(settings: &Settings) -> Vec<String> {
     codes.into_iter().map(str::to_owned).collect()
 }
 
-/// The most memory that the process has had.
+/// Returns the peak resident memory of the process in kB.
 fn peak_memory_kb() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -183,10 +192,10 @@ fn peak_memory_kb() -> u64 {
     digits.parse().unwrap()
 }
 
-fn setting(name: &str, usual: u64) -> u64 {
+fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(value) => value.parse().unwrap(),
-        Err(_) => usual,
+        Err(_) => default,
     }
 }
 

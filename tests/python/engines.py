@@ -1,10 +1,10 @@
-"""Reads the tables that cprflow wrote with DuckDB, polars, pandas and pyarrow, and prints what each saw.
+"""Reads tables written by cprflow with DuckDB, polars, pandas and pyarrow, and prints the result of each engine.
 
 Usage: engines.py DIRECTORY STREAM
 
-DIRECTORY has a Parquet file a table, STREAM is an Arrow IPC stream of one table. The answer on standard output
-is one JSON object: engine -> table -> {"rows", "types", "values"}. The types are told in words common to all,
-and the values are those of the first rows, so that the test can hold them against a scan's own.
+DIRECTORY contains one Parquet file per table. STREAM is an Arrow IPC stream of one table. The output is one JSON
+object: engine -> table -> {"rows", "types", "values"}. The type names are the same for all engines. The values are
+those of the first 50 rows, so that the test can compare them with a scan.
 """
 
 import datetime
@@ -19,12 +19,12 @@ import pyarrow
 import pyarrow.ipc
 import pyarrow.parquet
 
-# Rows of a table that are told.
+# Number of rows per table whose values are printed.
 ROWS = 50
 
 
 def plain(value):
-    """A value as JSON has it: dates and times in ISO form, a map as pairs."""
+    """Converts a value to JSON: dates and times in ISO format, a map as a list of pairs."""
     if value is None or value is pandas.NaT or value is pandas.NA:
         return None
     if isinstance(value, float) and value != value:
@@ -81,7 +81,7 @@ def by_polars(path):
     def name(kind):
         if kind == polars.Datetime("us", None):
             return "timestamp"
-        # A map is a type of its own since polars 2, and the list of its entries before.
+        # polars 2 has a map type; older versions read a map as a list of structs.
         if str(kind) == "Map(String, String)":
             return "map"
         if isinstance(kind, polars.List) and isinstance(kind.inner, polars.Struct):

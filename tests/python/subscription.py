@@ -1,6 +1,7 @@
-"""Calls every operation of a subscription service with zeep, and prints what it answers.
+"""Calls every operation of a subscription service with zeep, and prints the results.
 
-Arguments: URL, authority, certificate, key, and the UUIDs of agreement, user system, user and service.
+Arguments: URL, CA certificate, client certificate, client key, and the UUIDs of agreement, user system, user and
+service.
 """
 
 import pathlib

@@ -1,8 +1,8 @@
-"""A subscription service of another make: spyne serves it, and lxml judges requests and answers by the WSDL.
+"""An independent subscription service: spyne serves it, and lxml validates requests and responses against the WSDL.
 
-Arguments: the server's certificate, its key, the authority of clients, and the UUIDs of agreement, user system, user
-and service. It listens on a port of loopback that it prints, writes the name of every operation that it carries out,
-and ends when its standard input does.
+Arguments: server certificate, server key, CA certificate of clients, and the UUIDs of agreement, user system, user and
+service. The server listens on a free port on loopback and prints it. It prints the name of every operation that it
+performs, and stops at the end of standard input.
 """
 
 import io
@@ -87,7 +87,7 @@ def remove(group, value):
 
 
 def changes(kind, group, argument, value):
-    """The two operations of a kind of filter."""
+    """Returns the add and the remove operation of a filter kind."""
 
     def operation(verb, act):
         name = f"{verb}{kind}Subscription"
@@ -146,7 +146,7 @@ class CprSubscriptionWebService(ServiceBase):
 
 
 def schema():
-    """The schema of the WSDL: its three parts find each other by their namespaces."""
+    """Returns the schema of the WSDL, whose three parts import each other by namespace."""
     wsdl = lxml.etree.parse(pathlib.Path(__file__).with_name("subscription.wsdl"))
     parts = {part.get("targetNamespace"): part for part in wsdl.iter(f"{{{SCHEMA}}}schema")}
     for part in parts.values():
@@ -163,8 +163,8 @@ def schema():
     return lxml.etree.XMLSchema(main)
 
 
-class Judged:
-    """Passes requests on that are as the WSDL has them, and lets no other answer out."""
+class ValidatingMiddleware:
+    """Passes on only requests and responses that are valid according to the WSDL."""
 
     def __init__(self, application):
         self.application = application
@@ -172,41 +172,41 @@ class Judged:
 
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
-        complaint = self.complaint(body)
+        violation = self.violation(body)
         if environ.get("HTTP_SOAPACTION") != '""':
-            complaint = "SOAPAction is not empty"
+            violation = "SOAPAction is not empty"
         if not re.fullmatch(r"text/xml; *charset=utf-8", environ["CONTENT_TYPE"]):
-            complaint = "Content-Type is not text/xml in UTF-8"
-        if complaint:
-            return self.refuse(start_response, complaint)
+            violation = "Content-Type is not text/xml in UTF-8"
+        if violation:
+            return self.reject(start_response, violation)
         environ["wsgi.input"] = io.BytesIO(body)
         head = []
         answer = b"".join(self.application(environ, lambda *given: head.extend(given)))
         if head[0].startswith("200"):
-            complaint = self.complaint(answer)
-            if complaint:
-                return self.refuse(start_response, f"our own answer: {complaint}")
+            violation = self.violation(answer)
+            if violation:
+                return self.reject(start_response, f"invalid response of this server: {violation}")
         start_response(head[0], head[1])
         return [answer]
 
-    def complaint(self, body):
-        """What is wrong with an envelope."""
+    def violation(self, body):
+        """Returns how an envelope violates the contract; None if it is valid."""
         envelope = lxml.etree.fromstring(body)
         children = list(envelope)
         if envelope.tag != f"{{{SOAP}}}Envelope" or children[-1].tag != f"{{{SOAP}}}Body" or len(children[-1]) != 1:
-            return "it is no envelope of SOAP 1.1 with one call"
+            return "not a SOAP 1.1 envelope with exactly one call"
         content = lxml.etree.fromstring(lxml.etree.tostring(children[-1][0]))
         if self.schema.validate(content):
             return None
         return self.schema.error_log.last_error.message
 
-    def refuse(self, start_response, complaint):
-        print("BREACH", complaint, flush=True)
+    def reject(self, start_response, violation):
+        print("BREACH", violation, flush=True)
         start_response("400 Bad Request", [("Content-Type", "text/plain")])
         return [b"breach"]
 
 
-class Quiet(wsgiref.simple_server.WSGIRequestHandler):
+class QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
     def log_message(self, *_):
         pass
 
@@ -214,7 +214,7 @@ class Quiet(wsgiref.simple_server.WSGIRequestHandler):
 def main(certificate, key, clients, *uuids):
     global UUIDS
     UUIDS = list(uuids)
-    # Faults are what it is asked for; spyne would tell each with a traceback.
+    # The tests request faults on purpose, and spyne would log each with a traceback.
     logging.disable()
     application = Application(
         [CprSubscriptionWebService],
@@ -223,8 +223,8 @@ def main(certificate, key, clients, *uuids):
         in_protocol=Soap11(validator="soft"),
         out_protocol=Soap11(),
     )
-    judged = Judged(WsgiApplication(application))
-    server = wsgiref.simple_server.make_server("127.0.0.1", 0, judged, handler_class=Quiet)
+    validated = ValidatingMiddleware(WsgiApplication(application))
+    server = wsgiref.simple_server.make_server("127.0.0.1", 0, validated, handler_class=QuietHandler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(clients)

@@ -1,10 +1,10 @@
-"""Creates the views of `cprflow views` in an engine, and writes what each of them shows as a Parquet file.
+"""Creates the views of `cprflow views` in an engine, and writes the rows of each view to a Parquet file.
 
 Usage: views.py duckdb SQL DIRECTORY DATABASE
        views.py spark SQL DIRECTORY
 
-SQL is a file of statements; if it is `-` the views are those that the database has already. DIRECTORY gets a file a
-view. DuckDB also writes the plan of a query that names an agreement, as plan.txt.
+SQL is a file of statements, or `-` to use the views that exist in the database. DIRECTORY receives one file per view.
+DuckDB also writes plan.txt, the plan of a query that filters by agreement.
 """
 
 import pathlib
@@ -35,7 +35,7 @@ def by_spark(sql, directory):
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.ui.enabled", "false")
-        # Its working files go where the test's go.
+        # Keeps Spark's working files in the directory of the test.
         .config("spark.local.dir", str(directory))
         .config("spark.sql.warehouse.dir", str(directory / "warehouse"))
         .getOrCreate()

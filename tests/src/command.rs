@@ -1,4 +1,4 @@
-//! The command `cprflow` as a process.
+//! Runs the command `cprflow` as a process.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -7,34 +7,34 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
-pub struct Ended {
+pub struct CommandOutput {
     /// The exit code.
     pub code: i32,
-    /// What it printed.
+    /// The bytes of standard output.
     pub stdout: Vec<u8>,
-    /// What it said.
+    /// The text of standard error.
     pub stderr: String,
 }
 
-impl Ended {
-    /// What it printed, as text.
+impl CommandOutput {
+    /// Returns standard output as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 }
 
 /// Runs `cprflow` with these arguments and nothing on standard input.
-pub fn cprflow<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+pub fn cprflow<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> CommandOutput {
     cprflow_with(arguments, b"")
 }
 
-/// Runs `cprflow` with these arguments and that on standard input.
+/// Runs `cprflow` with these arguments and this standard input.
 pub fn cprflow_with<A: AsRef<OsStr>>(
     arguments: impl IntoIterator<Item = A>,
     input: &[u8],
-) -> Ended {
+) -> CommandOutput {
     let mut child = command()
         .args(arguments)
         .stdin(Stdio::piped())
@@ -44,18 +44,18 @@ pub fn cprflow_with<A: AsRef<OsStr>>(
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
-    // It may well end without reading it all.
+    // The command may end before it has read all input.
     let feeder = thread::spawn(move || stdin.write_all(&input).is_ok());
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap();
-    Ended {
-        code: output.status.code().expect("it was not killed"),
+    CommandOutput {
+        code: output.status.code().expect("the command ended by itself"),
         stdout: output.stdout,
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
-/// The command, without colours and as wide as help texts are snapshot.
+/// Returns the command without colours, with the width of the snapshots of help texts.
 pub fn command() -> Command {
     let mut command = Command::new(binary());
     command
@@ -67,7 +67,7 @@ pub fn command() -> Command {
     command
 }
 
-/// The binary, built like this test if that is not done yet. `CPRFLOW_BIN` names another.
+/// Returns the path of the command, which is built if necessary. `CPRFLOW_BIN` selects another binary.
 pub fn binary() -> &'static PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match std::env::var_os("CPRFLOW_BIN") {
@@ -76,12 +76,12 @@ pub fn binary() -> &'static PathBuf {
     })
 }
 
-/// An example, built like this test if that is not done yet.
+/// Returns the path of an example, which is built if necessary.
 pub fn example(name: &str) -> PathBuf {
     build("--example", name)
 }
 
-/// The directory of this build's profile, which the test executable stands in or below.
+/// Returns the directory of this build's profile, which contains the test executable.
 pub fn profile_directory() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let deps = test.parent().unwrap();
@@ -91,34 +91,34 @@ pub fn profile_directory() -> PathBuf {
     }
 }
 
-/// A directory for a test's files; it goes with the test.
+/// A temporary directory, which is removed when the value is dropped.
 #[derive(Debug)]
-pub struct Place(tempfile::TempDir);
+pub struct TestDirectory(tempfile::TempDir);
 
-impl Place {
-    /// An empty one.
+impl TestDirectory {
+    /// Creates an empty directory.
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Its path.
+    /// Returns the path.
     pub fn root(&self) -> String {
         self.0.path().to_str().unwrap().to_owned()
     }
 
-    /// The path of something in it.
+    /// Returns the path of an entry.
     pub fn path(&self, name: &str) -> String {
         let path: PathBuf = self.0.path().join(name);
         path.to_str().unwrap().to_owned()
     }
 
-    /// Makes a file in it, and gives its path.
+    /// Writes a file and returns its path.
     pub fn file(&self, name: &str, bytes: &[u8]) -> String {
         std::fs::write(self.path(name), bytes).unwrap();
         self.path(name)
     }
 
-    /// What is in a directory in it, sorted.
+    /// Returns the sorted names in a subdirectory.
     pub fn names(&self, directory: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.path(directory)).unwrap();
         let mut names: Vec<_> = entries
@@ -129,13 +129,13 @@ impl Place {
     }
 }
 
-impl Default for Place {
+impl Default for TestDirectory {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Cargo says where it puts the program; it has nothing to do when that is fresh.
+/// Builds a program with Cargo, which does nothing if it is up to date, and returns its path.
 fn build(kind: &str, name: &str) -> PathBuf {
     let directory = profile_directory();
     let profile = match directory.file_name().and_then(OsStr::to_str) {
@@ -145,7 +145,7 @@ fn build(kind: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
         .current_dir(crate::root())
-        // With the features of the whole workspace, as the tests themselves are built, or much is built once more.
+        // The tests are built with the features of the whole workspace. Other features would cause a second build.
         .args(["build", "--workspace", kind, name])
         .args(["--profile", profile, "--message-format", "json"])
         .stderr(Stdio::inherit())
@@ -156,11 +156,11 @@ fn build(kind: &str, name: &str) -> PathBuf {
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
         .filter(|message| message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-    // Where there are no sources to build from, the one beside the test must do.
+    // Without sources, the program beside the test is used.
     let binary = binary.unwrap_or_else(|| match kind {
         "--example" => directory.join("examples").join(name),
         _ => directory.join(name),
     });
-    assert!(binary.is_file(), "there is no {}", binary.display());
+    assert!(binary.is_file(), "{} does not exist", binary.display());
     binary
 }

@@ -1,6 +1,6 @@
-//! Datasets of published deliveries, and what is true after them: a delivery applied after the other, row by row.
+//! Datasets of published deliveries, and the current state after them, computed row by row.
 //!
-//! Nothing here is SQL, and the rule of who is replaced stands here a second time.
+//! The computation uses no SQL. It states the rule of replacement independently of the views.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use cprflow::ParquetDirectory;
 use cprflow_connector::layout;
 
-use crate::cut::{Row, Tables, Value};
+use crate::reference_reader::{Row, Tables, Value};
 use crate::rows;
 
 /// A delivery to publish.
@@ -22,7 +22,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// An extract with all tables, empty ones too. The order of the names is the order of applying.
+    /// Creates a delivery with all tables of an extract, including empty ones. Deliveries apply in the order of names.
     pub fn new(agreement: &str, date: &str, sequence: u32, extract: &[u8]) -> Self {
         let tables = rows::connector().catalog().tables().iter();
         let empty = tables.map(|table| {
@@ -39,21 +39,21 @@ impl Delivery {
         }
     }
 
-    /// The same without these tables.
+    /// Removes these tables.
     pub fn without_tables(mut self, tables: &[&str]) -> Self {
         self.batches
             .retain(|(table, _)| !tables.contains(&table.as_str()));
         self
     }
 
-    /// The same with these tables alone.
+    /// Keeps only these tables.
     pub fn only_tables(mut self, tables: &[&str]) -> Self {
         self.batches
             .retain(|(table, _)| tables.contains(&table.as_str()));
         self
     }
 
-    /// The same without a column.
+    /// Removes a column of a table.
     pub fn without_column(mut self, of: &str, column: &str) -> Self {
         for (table, batch) in &mut self.batches {
             if table == of {
@@ -77,18 +77,18 @@ impl Delivery {
     }
 }
 
-/// Published deliveries.
+/// A dataset with published deliveries.
 #[derive(Debug)]
 pub struct Dataset {
     root: PathBuf,
-    /// By name and agreement, which is the order of applying.
+    /// The deliveries by name and agreement, in the order in which they apply.
     deliveries: BTreeMap<(String, String), Tables>,
-    /// The columns that any delivery has.
+    /// The columns of each table in any delivery.
     columns: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Dataset {
-    /// An empty one.
+    /// Creates an empty dataset.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         let root = root.into();
         fs::create_dir_all(&root).unwrap();
@@ -99,7 +99,7 @@ impl Dataset {
         }
     }
 
-    /// Where it is.
+    /// Returns the directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -118,7 +118,7 @@ impl Dataset {
         assert!(before.is_none(), "two deliveries have the same name");
     }
 
-    /// Leaves a delivery where those in the making are, which nobody may read.
+    /// Writes a delivery to the place of unfinished deliveries, which readers must ignore.
     pub fn stage(&self, delivery: &Delivery) {
         for staging in [
             self.root.join(".staging"),
@@ -133,7 +133,7 @@ impl Dataset {
         }
     }
 
-    /// Every row of every delivery, by table.
+    /// Returns every row of every delivery, by table.
     pub fn published(&self) -> Tables {
         let mut all = Tables::new();
         for delivery in self.deliveries.values() {
@@ -145,8 +145,8 @@ impl Dataset {
         all
     }
 
-    /// What is true after all deliveries, by table; and under `latest_delivery` and `pnr_resolution`, what these
-    /// views must say.
+    /// Returns the current state by table, and the expected contents of the views `latest_delivery` and
+    /// `pnr_resolution`.
     pub fn current(&self) -> Tables {
         let mut persons: BTreeMap<(String, String), Person> = BTreeMap::new();
         let mut current: Tables = self
@@ -162,7 +162,7 @@ impl Dataset {
                     delivery: name.clone(),
                     rows: Vec::new(),
                 };
-                // Whatever was known is forgotten.
+                // The delivery replaces all earlier rows of the person.
                 persons.insert((agreement.clone(), number.to_owned()), person);
             }
             for (table, rows) in tables {
@@ -204,7 +204,7 @@ impl Dataset {
         fs::write(directory.join("_delivery.json"), "{}").unwrap();
     }
 
-    /// The row with every column that the table has in any delivery.
+    /// Returns the row with every column that the table has in any delivery.
     fn whole(&self, table: &str, row: &Row) -> Row {
         let mut whole = row.clone();
         for column in &self.columns[table] {
@@ -216,21 +216,21 @@ impl Dataset {
     }
 }
 
-/// What the delivery that holds says of a number.
+/// The rows of a person in the delivery that is current for the number.
 struct Person {
     delivery: String,
     rows: Vec<(String, Row)>,
 }
 
-/// Whether a delivery replaces the rows of a table: 001 to 060 are what is true of a person.
+/// Returns whether a delivery replaces the rows of a table, which holds for record types 001 to 060.
 fn is_of_a_person(table: &str) -> bool {
     let table = layout::by_name(table);
     table.is_some_and(|table| ("001".."099").contains(&table.record_type))
 }
 
-/// Each replaced number, and the valid one in the end, from what `person` and `former_pnr` hold.
+/// Returns each former number with the current number, from the rows of `person` and `former_pnr`.
 pub fn resolution(current: &Tables) -> Vec<Row> {
-    // By agreement and number: whether it is in use, and the number in its place.
+    // By agreement and number: whether the number is in use, and the number that replaces it.
     let mut own = BTreeMap::new();
     for row in &current["person"] {
         let number = text(row, "pnr").unwrap();
@@ -289,7 +289,7 @@ fn agreement(row: &Row) -> &str {
     text(row, "agreement").unwrap()
 }
 
-/// The text of a column, if it has one.
+/// Returns the text of a column, if it holds text.
 pub fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     match row.iter().find(|(name, _)| name == column) {
         Some((_, Value::Text(text))) => Some(text),

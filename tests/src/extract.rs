@@ -2,29 +2,24 @@
 
 use std::fs;
 
-use cprflow_connector::emit::Shape;
 use cprflow_connector::generate::{self, LayoutAge, Order, Settings};
+use cprflow_connector::writer::OutputShape;
 
-/// An extract and what to call it.
+/// An extract with a name.
 #[derive(Debug, Clone)]
 pub struct Extract {
-    /// Its name in a failure.
+    /// The name for failure messages.
     pub name: String,
-    /// Its bytes.
+    /// The bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The public test extracts; none, and a word about it, where they are not at hand.
+/// Returns the public test extracts, and none if they are missing; see [`shared`](crate::shared).
 pub fn public() -> Vec<Extract> {
-    let folder = crate::root().parent().expect("a folder above");
-    let folder = folder.join("shared").join("testdata");
-    let Ok(entries) = fs::read_dir(&folder) else {
-        crate::skipped(format!(
-            "the public samples are not here (looked in {})",
-            folder.display()
-        ));
+    let Some(folder) = crate::shared("testdata") else {
         return Vec::new();
     };
+    let entries = fs::read_dir(&folder).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "{} is empty", folder.display());
@@ -35,36 +30,36 @@ pub fn public() -> Vec<Extract> {
     paths.iter().map(extract).collect()
 }
 
-/// The status file of a generated population.
+/// Returns the status file of a generated population.
 pub fn status(settings: &Settings) -> Vec<u8> {
     let mut bytes = Vec::new();
     generate::status(settings, &mut bytes).unwrap();
     bytes
 }
 
-/// The change file of a generated population's first night.
+/// Returns the change file of a generated population's first night.
 pub fn changes(settings: &Settings) -> Vec<u8> {
     let mut bytes = Vec::new();
     generate::changes(settings, 1, &mut bytes).unwrap();
     bytes
 }
 
-/// A status file in the default shape.
+/// Returns a status file in the default shape.
 pub fn small(persons: u64, seed: u64) -> Vec<u8> {
     status(&Settings::new(persons, seed))
 }
 
-/// A status file without line ends.
+/// Returns a status file without line ends.
 pub fn packed(persons: u64, seed: u64) -> Vec<u8> {
     let mut settings = Settings::new(persons, seed);
-    settings.shape = Shape::Packed;
+    settings.shape = OutputShape::Packed;
     status(&settings)
 }
 
-/// Every combination of kind, shape, order and layout.
+/// Returns an extract of every combination of kind, shape, order and layout.
 pub fn every_kind(persons: u64, seed: u64) -> Vec<Extract> {
     let mut extracts = Vec::new();
-    for shape in [Shape::Trimmed, Shape::Full, Shape::Packed] {
+    for shape in [OutputShape::Trimmed, OutputShape::Full, OutputShape::Packed] {
         for order in [Order::ByPerson, Order::SecondPass] {
             for layout in [LayoutAge::Current, LayoutAge::Original] {
                 let mut settings = Settings::new(persons, seed);
@@ -85,7 +80,7 @@ pub fn every_kind(persons: u64, seed: u64) -> Vec<Extract> {
     extracts
 }
 
-/// The lines of an extract, without their ends.
+/// Returns the lines of an extract without their line ends.
 pub fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = bytes
         .split(|byte| *byte == b'\n')
@@ -97,7 +92,7 @@ pub fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     lines
 }
 
-/// Lines as a file, each with that end.
+/// Joins lines, each with this line end.
 pub fn join(lines: &[Vec<u8>], end: &[u8]) -> Vec<u8> {
     lines
         .iter()
@@ -105,17 +100,17 @@ pub fn join(lines: &[Vec<u8>], end: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// Numbers that only look random: the same seed, the same damage.
+/// A generator of pseudo-random numbers. The same seed gives the same numbers.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
 impl Dice {
-    /// Dice that fall as the seed says.
+    /// Creates a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A number below that one.
+    /// Returns a number below the limit.
     pub fn below(&mut self, limit: usize) -> usize {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -125,7 +120,7 @@ impl Dice {
         ((mixed ^ (mixed >> 31)) % limit as u64) as usize
     }
 
-    /// A byte that does not end a line.
+    /// Returns a byte that is not a line end.
     pub fn byte(&mut self) -> u8 {
         match self.below(256) as u8 {
             b'\n' | b'\r' => b'?',
@@ -133,7 +128,7 @@ impl Dice {
         }
     }
 
-    /// A byte as fields have them, mostly.
+    /// Returns a byte that is common in fields, or sometimes any byte.
     pub fn field_byte(&mut self) -> u8 {
         const USUAL: &[u8] = b"0000123456789    **+-=ABK\xc6\xd8\xe5\0\t\x7f";
         match self.below(3) {
@@ -143,24 +138,24 @@ impl Dice {
     }
 }
 
-/// What can be done to lines that keeps them lines.
+/// A kind of damage that does not change the line structure of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damage {
     /// Bytes of a field are overwritten.
     Overwrite,
     /// A line ends early.
     Truncate,
-    /// A line goes on beyond its layout.
+    /// A line continues beyond its layout.
     Tail,
     /// A record of an unknown type is inserted.
     UnknownType,
-    /// A line that is no record is inserted.
+    /// A line that is not a record is inserted.
     Junk,
     /// A blank line is inserted.
     Blank,
 }
 
-/// All of it.
+/// Every kind of damage.
 pub const EVERY_DAMAGE: &[Damage] = &[
     Damage::Overwrite,
     Damage::Truncate,
@@ -170,12 +165,12 @@ pub const EVERY_DAMAGE: &[Damage] = &[
     Damage::Blank,
 ];
 
-/// Damages lines that many times. The first 27 bytes of the start record stay as they are: without them the
-/// file is no extract.
+/// Damages lines `times` times. The first 27 bytes of the start record are not changed, because without them the
+/// file is not an extract.
 pub fn damage(lines: &mut Vec<Vec<u8>>, dice: &mut Dice, times: usize, kinds: &[Damage]) {
     const KEY: usize = 13;
     for _ in 0..times {
-        // Not the start record.
+        // The start record is not changed.
         let place = 1 + dice.below(lines.len() - 1);
         match kinds[dice.below(kinds.len())] {
             Damage::Overwrite => {
@@ -209,7 +204,7 @@ pub fn damage(lines: &mut Vec<Vec<u8>>, dice: &mut Dice, times: usize, kinds: &[
             }
             Damage::Blank => lines.insert(place, vec![b' '; dice.below(40)]),
         }
-        // That is the mark of another product, which is refused.
+        // A record of 366 bytes marks another CPR product, which cprflow rejects.
         if lines[place].len() == 366 {
             lines[place].push(b'!');
         }

@@ -1,4 +1,4 @@
-//! Hostile components: built once, and made one attack each.
+//! Hostile components. One component is built once; each copy makes one attack.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -16,13 +16,13 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 use crate::{extract, rows};
 
-/// What stands before the attack's name in the component of `tests/hostile`.
+/// The marker before the attack's name in the component of `tests/hostile`.
 const MARK: &[u8] = b"cprflow-attack:";
 
-/// Bytes of the name at the most.
+/// The maximum length of the name in bytes.
 const NAME: usize = 64 - MARK.len();
 
-/// The component of `tests/hostile` with this attack; without one if the name is empty.
+/// Returns the component of `tests/hostile` with this attack. With an empty name it attacks nothing.
 pub fn component(attack: &str) -> Vec<u8> {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
     let mut bytes = BUILT.get_or_init(build).clone();
@@ -40,23 +40,23 @@ pub fn component(attack: &str) -> Vec<u8> {
     bytes
 }
 
-/// That component, loaded: its attack comes later.
+/// Loads the component with an attack that happens after loading.
 pub fn connector(attack: &str) -> Connector {
     Connector::from_bytes(&component(attack)).unwrap()
 }
 
-/// How loading that component fails, in a loader with these limits.
+/// Loads a component with these limits, and returns the error.
 pub fn refused(bytes: &[u8], limits: Limits) -> ComponentError {
-    ended(loader().limits(limits).bytes(bytes).map(drop))
+    component_error(loader().limits(limits).bytes(bytes).map(drop))
 }
 
-/// A loader with the command that was built beside the tests.
+/// Returns a loader that compiles with the built command.
 pub fn loader() -> Loader {
     Loader::new(crate::command::binary().clone())
 }
 
-/// A component written by hand: a core module that keeps to the contract, whose every export traps, with these
-/// items besides.
+/// Returns a component written by hand: a core module that has every export of the contract, all of which trap, with
+/// these additional items.
 pub fn hand_made(items: &str) -> Vec<u8> {
     let mut resolve = Resolve::new();
     let (package, _) = resolve.push_dir(crate::root().join("wit")).unwrap();
@@ -74,7 +74,7 @@ pub fn hand_made(items: &str) -> Vec<u8> {
         .unwrap()
 }
 
-/// A component with these items at its end.
+/// Returns a component with additional items at its end.
 pub fn extended(component: &[u8], items: &str) -> Vec<u8> {
     let text = wasmprinter::print_bytes(component).unwrap();
     wat::parse_str(with(&text, items)).unwrap()
@@ -85,21 +85,21 @@ fn with(text: &str, items: &str) -> String {
     format!("{text}\n{items}\n)")
 }
 
-/// Runs the scan over input that is handed over whole.
+/// Runs a scan over an input.
 pub fn scan(scan: Scan, input: &[u8]) -> Result<Vec<TableBatch>, Error> {
     scan.block_bytes(input.len().max(1))
         .read_all(input)?
         .collect()
 }
 
-/// Has the component without an attack return these: table, rows, and messages of each batch.
-pub fn hand_on(batches: &[(&str, usize, Vec<u8>)]) -> Result<Vec<TableBatch>, Error> {
+/// Lets the component return these batches: table, number of rows, and IPC messages of each.
+pub fn return_batches(batches: &[(&str, usize, Vec<u8>)]) -> Result<Vec<TableBatch>, Error> {
     static HONEST: OnceLock<Connector> = OnceLock::new();
-    hand_on_by(Scan::new(HONEST.get_or_init(|| connector(""))), batches)
+    return_batches_with(Scan::new(HONEST.get_or_init(|| connector(""))), batches)
 }
 
-/// Has the scan's component return these.
-pub fn hand_on_by(
+/// Lets the component of a scan return these batches.
+pub fn return_batches_with(
     scan: Scan,
     batches: &[(&str, usize, Vec<u8>)],
 ) -> Result<Vec<TableBatch>, Error> {
@@ -114,7 +114,7 @@ pub fn hand_on_by(
         .collect()
 }
 
-/// Blocks, each read whole.
+/// Blocks of input, each of which is read whole.
 struct Blocks(VecDeque<Vec<u8>>);
 
 impl Read for Blocks {
@@ -127,43 +127,50 @@ impl Read for Blocks {
     }
 }
 
-/// The component's error that this ended in.
-pub fn ended<T>(result: Result<T, Error>) -> ComponentError {
+/// Returns the component's error with which this ended.
+pub fn component_error<T>(result: Result<T, Error>) -> ComponentError {
     match result {
         Err(Error::Component(error)) => error,
         Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("it ended well"),
+        Ok(_) => panic!("the attack did not end in an error"),
     }
 }
 
-/// Limits for an attack that ends in another way than by its deadline.
-pub fn limits() -> Limits {
+/// Returns limits for an attack that ends before its deadline.
+pub fn long_deadline() -> Limits {
     Limits::new().memory(64 << 20)
 }
 
-/// Limits under which an attack that would not end is stopped soon.
-pub fn hurried() -> Limits {
-    limits().call(Duration::from_millis(100))
+/// Returns limits that stop an endless attack after 100 ms.
+pub fn short_deadline() -> Limits {
+    long_deadline().call(Duration::from_millis(100))
 }
 
-/// How long an attack that is stopped after 100 ms may take in a test: on a machine that runs many at once, and
-/// builds besides, the processor is not always at hand. The benchmark `isolation` holds it to 110 ms.
-pub const SOON: Duration = Duration::from_secs(30);
+/// The processor time that an attack with a deadline of 100 ms may use in its thread.
+///
+/// Processor time does not depend on what else the machine does. The benchmark `isolation` measures the elapsed time,
+/// which must be at most 110 ms.
+pub const CPU_LIMIT: Duration = Duration::from_secs(1);
 
-/// Makes an attack while a healthy scan goes on in the same engine, and sees that the scan has lost nothing.
-pub fn beside<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
+/// The elapsed time after which an attack counts as not stopped at all.
+///
+/// It is generous, because a busy machine may give a thread no processor for seconds.
+pub const ELAPSED_LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs an attack while healthy scans run in the same engine, and asserts that these scans return all their batches.
+pub fn beside_healthy_scan<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
     let extract = extract::small(40, 7);
     let expected = healthy(&extract);
-    assert!(expected.len() > 20, "that is a scan");
+    assert!(expected.len() > 20, "the healthy scan has batches");
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let scanning = scope.spawn(|| {
             loop {
-                // One more when the attack is over: nothing of it stays.
+                // One more scan runs after the attack, which must have left nothing behind.
                 let last = is_over.load(Ordering::SeqCst);
                 assert!(
                     healthy(&extract) == expected,
-                    "the neighbour's batches changed"
+                    "the batches of the healthy scan changed"
                 );
                 if last {
                     return;
@@ -173,12 +180,14 @@ pub fn beside<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
         let over = Over(&is_over);
         let ended = attack();
         drop(over);
-        scanning.join().expect("the neighbour's scan is whole");
+        scanning
+            .join()
+            .expect("the healthy scans return all their batches");
         ended
     })
 }
 
-/// Says that an attack is over, also where the test that makes it fails.
+/// Marks an attack as over when it is dropped, also if the attack panics.
 struct Over<'a>(&'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -187,17 +196,44 @@ impl Drop for Over<'_> {
     }
 }
 
-/// The same for an attack that is to end by its deadline.
-pub fn soon_beside<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
-    // Building it is no part of the attack.
+/// Runs an attack that its deadline of 100 ms must stop, while healthy scans run in the same engine.
+///
+/// # Panics
+///
+/// Panics if the attack uses more than [`CPU_LIMIT`] or takes longer than [`ELAPSED_LIMIT`].
+pub fn stopped_beside_healthy_scan<T: Send>(attack: impl FnOnce() -> T + Send) -> T {
+    stopped_within(CPU_LIMIT, attack)
+}
+
+/// Runs an attack like [`stopped_beside_healthy_scan`], with another limit of processor time.
+pub fn stopped_within<T: Send>(cpu_limit: Duration, attack: impl FnOnce() -> T + Send) -> T {
+    // The build of the command is not part of the attack.
     crate::command::binary();
-    beside(|| {
-        let began = Instant::now();
-        let ended = attack();
-        let took = began.elapsed();
-        assert!(took < SOON, "it took {took:?}");
-        ended
-    })
+    beside_healthy_scan(|| assert_stopped(cpu_limit, attack))
+}
+
+/// Runs an attack in this thread, and asserts that it is stopped within the limits of time.
+pub fn assert_stopped<T>(cpu_limit: Duration, attack: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let cpu_before = thread_cpu_time();
+    let result = attack();
+    let cpu = thread_cpu_time() - cpu_before;
+    let elapsed = began.elapsed();
+    assert!(
+        cpu < cpu_limit,
+        "the attack used {cpu:?} of processor time, more than {cpu_limit:?}"
+    );
+    assert!(
+        elapsed < ELAPSED_LIMIT,
+        "the attack took {elapsed:?}, more than {ELAPSED_LIMIT:?}"
+    );
+    result
+}
+
+/// Returns the processor time that this thread has used.
+fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.try_into().expect("processor time is not negative")
 }
 
 fn healthy(extract: &[u8]) -> Vec<(String, RecordBatch)> {
@@ -208,7 +244,7 @@ fn healthy(extract: &[u8]) -> Vec<(String, RecordBatch)> {
     batches.map(|batch| (batch.table, batch.batch)).collect()
 }
 
-/// Builds `tests/hostile` as the host's build script builds the component.
+/// Builds `tests/hostile` in the way in which the host's build script builds the component.
 fn build() -> Vec<u8> {
     let target = target_directory();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -238,12 +274,12 @@ fn build() -> Vec<u8> {
         .arg(&target)
         .status()
         .unwrap();
-    assert!(built.success(), "tests/hostile can be built");
+    assert!(built.success(), "tests/hostile does not build");
     let file = target.join("wasm32-wasip2/component/cprflow_hostile.wasm");
     std::fs::read(file).unwrap()
 }
 
-/// A directory of its own beside the outer build's profiles: sharing one would wait for itself.
+/// Returns a separate target directory. Sharing the outer build's directory would wait for its lock for ever.
 fn target_directory() -> PathBuf {
     let profile = crate::command::profile_directory();
     let target = profile

@@ -1,63 +1,70 @@
-//! Support of cprflow's end-to-end tests: what more than one of them needs.
+//! Support code shared by cprflow's end-to-end tests.
 //!
-//! - [`extract`]: extracts in memory, public and generated, and damage done to them
-//! - [`cut`]: an extract cut and read by plain slicing, with no code of the parser's
-//! - [`hostile`]: servers that do not do what they must
+//! - [`command`]: runs the command `cprflow` as a process
+//! - [`dataset`]: published deliveries, and the current state that follows from them
+//! - [`delivery_history`]: generated deliveries over many nights, and random changes of person numbers
+//! - [`extract`]: extracts in memory, public and generated, and random damage to them
 //! - [`hostile_guest`]: components that attack their host
-//! - [`messages`]: Arrow batches as messages, and messages that lie
-//! - [`rows`]: scans, sandboxed and native, gathered
-//! - [`dataset`]: published deliveries, and what is true after them
-//! - [`nights`]: deliveries over many nights, for what becomes of them
-//! - [`command`]: the command `cprflow` as a process
-//! - [`oracle`]: what a tenant must get, worked out the slow and obvious way
-//! - [`proxy`]: a proxy that delays, stalls, cuts and resets connections
-//! - [`python`]: a Python to read results with
+//! - [`hostile_server`]: servers that break their protocol
+//! - [`layout_data`]: the record types and fields of `tests/data`
+//! - [`messages`]: Arrow IPC messages of batches, also with wrong contents
+//! - [`oracle`]: the expected result of a policy, computed without the product's code
+//! - [`proxy`]: a proxy that delays, stalls, ends and resets connections
+//! - [`python`]: finds the Python that reads results
+//! - [`reference_reader`]: reads an extract by plain slicing, without the parser's code
+//! - [`requirement`]: skips a test, or fails it, if a prerequisite is missing
+//! - [`rows`]: collects the rows of scans
+//! - [`scope`]: the persons in a tenant's scope, computed from the lines of extracts
 //! - [`service`]: a stand-in platform and clients of its subscription service
-//! - [`sshd`]: OpenSSH's server with keys and a folder of its own
-//! - [`steering`]: `cprflow subscription` on a stand-in platform
-//! - [`trial`]: the daily job on an inbox and a dataset of its own
+//! - [`sshd`]: OpenSSH's server with its own keys and inbox
+//! - [`subscription_run`]: runs `cprflow subscription` against a stand-in platform
+//! - [`test_run`]: runs the daily job with its own inbox, dataset and state directory
 #![expect(
     clippy::expect_used,
     clippy::unwrap_used,
     reason = "a test that cannot be set up must fail, loudly and at once"
 )]
 
-use std::fmt::Display;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub mod command;
-pub mod cut;
 pub mod dataset;
+pub mod delivery_history;
 pub mod extract;
-pub mod hostile;
 pub mod hostile_guest;
+pub mod hostile_server;
+pub mod layout_data;
 pub mod messages;
-pub mod nights;
 pub mod oracle;
 pub mod proxy;
 pub mod python;
+pub mod reference_reader;
+pub mod requirement;
 pub mod rows;
 pub mod scope;
 pub mod service;
 pub mod sshd;
-pub mod steering;
-pub mod trial;
+pub mod subscription_run;
+pub mod test_run;
 
-/// The root of the repository.
+pub use requirement::{Requirement, require};
+
+/// Returns the root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("the tests have the workspace around them")
+        .expect("the tests are a folder of the workspace")
 }
 
-/// The folder of facts and public samples beside the repository; none if it is not there.
-pub fn shared() -> Option<PathBuf> {
-    let shared = root().parent()?.join("shared");
-    shared.is_dir().then_some(shared)
-}
-
-/// Says that a part of the suite did not run, past the test harness, which swallows what is printed.
-pub fn skipped(why: impl Display) {
-    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("standard error is open");
+/// Returns a file or folder of the public samples in `../shared`.
+///
+/// Without it the test is skipped, or fails if `CPRFLOW_REQUIRE_SHARED` is set; see [`require`].
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let shared = root().parent().map(|folder| folder.join("shared"));
+    let found = shared.map(|shared| shared.join(path));
+    require(
+        Requirement::Shared,
+        found.filter(|found| found.exists()),
+        format_args!("the public samples have no ../shared/{path}"),
+    )
 }

@@ -1,6 +1,6 @@
-//! A proxy on loopback that does to connections what networks do: delay, throttle, stall, cut, reset.
+//! A proxy on loopback that delays, throttles, stalls, ends and resets connections.
 //!
-//! It counts what it did, so that a test can prove that its fault happened.
+//! It counts its faults, so that a test can assert that the fault happened.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,31 +10,31 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What happens to a connection.
+/// A fault of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing passes any more, in either direction, and nobody is told.
+    /// No more data passes in either direction, and the connection stays open.
     Stall,
-    /// Both sides are told that the other has ended.
-    Cut,
-    /// The client is told that the connection was reset.
+    /// Both sides see the end of the connection.
+    End,
+    /// The client sees a reset of the connection.
     Reset,
 }
 
-/// How connections are treated.
+/// The treatment of connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Treatment {
-    /// How much longer a round trip takes.
+    /// The time that is added to each round trip.
     pub round_trip: Duration,
-    /// Bytes a second from the server to the client; none for as many as there are.
+    /// The rate from the server to the client in bytes per second. The default is unlimited.
     pub rate: Option<u64>,
-    /// What happens after so many bytes from the server to the client.
+    /// The fault, and the number of bytes from the server to the client after which it happens.
     pub fault: Option<(u64, Fault)>,
-    /// How many connections the fault happens to; the rest is left in peace.
+    /// The number of connections with the fault. Later connections have none.
     pub faults: u64,
 }
 
-/// A running proxy; it ends with the value.
+/// A running proxy, which is stopped when the value is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -53,7 +53,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// Starts one in front of a port of loopback.
+    /// Starts a proxy in front of a port on loopback.
     pub fn start(target: u16, treatment: Treatment) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -71,7 +71,7 @@ impl Proxy {
         Self { port, shared }
     }
 
-    /// One that makes every round trip so much longer.
+    /// Starts a proxy that makes every round trip longer.
     pub fn delaying(target: u16, round_trip: Duration) -> Self {
         let treatment = Treatment {
             round_trip,
@@ -80,7 +80,7 @@ impl Proxy {
         Self::start(target, treatment)
     }
 
-    /// One that does something to the first connection after so many bytes.
+    /// Starts a proxy with a fault in the first connection after `after` bytes.
     pub fn failing(target: u16, after: u64, fault: Fault) -> Self {
         let treatment = Treatment {
             fault: Some((after, fault)),
@@ -90,27 +90,27 @@ impl Proxy {
         Self::start(target, treatment)
     }
 
-    /// The port to connect to.
+    /// Returns the port to connect to.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Treats connections that begin from now on in another way.
-    pub fn treat(&self, treatment: Treatment) {
+    /// Changes the treatment of new connections.
+    pub fn set_treatment(&self, treatment: Treatment) {
         *self.shared.treatment.lock().unwrap() = treatment;
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
-    /// Bytes that went from the server to clients.
+    /// Returns the number of bytes from the server to clients.
     pub fn bytes_down(&self) -> u64 {
         self.shared.down.load(Ordering::SeqCst)
     }
 
-    /// How many faults have happened.
+    /// Returns the number of faults so far.
     pub fn faults_fired(&self) -> u64 {
         self.shared.fired.load(Ordering::SeqCst)
     }
@@ -119,7 +119,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        // Wakes the thread that accepts connections.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
         for socket in self.shared.sockets.lock().unwrap().drain(..) {
             let _ = socket.shutdown(Shutdown::Both);
@@ -134,7 +134,7 @@ impl Shared {
                 return;
             }
             let Ok(client) = client else { continue };
-            // Without a server there is nobody to connect to, and the client sees its connection end.
+            // Without a server, the client sees the end of its connection.
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.target)) else {
                 continue;
             };
@@ -186,8 +186,8 @@ struct Direction {
 }
 
 impl Direction {
-    /// One thread takes blocks in and another gives them out when they are due, so that a delay delays and does not
-    /// slow down.
+    /// Starts one thread that reads blocks and one that writes them when they are due, so that a delay does not reduce
+    /// the rate.
     fn run(self, from: TcpStream, to: TcpStream) {
         let (send, receive) = mpsc::sync_channel(IN_FLIGHT);
         let delay = self.treatment.round_trip / 2;
@@ -228,7 +228,7 @@ impl Direction {
         }
     }
 
-    /// At a low rate, blocks are small: what passes is to trickle.
+    /// Returns the size of blocks. At a low rate blocks are small, so that data flows evenly.
     fn block(&self) -> usize {
         let rate = self.treatment.rate.unwrap_or(u64::MAX);
         usize::try_from(rate / 20).unwrap_or(BLOCK).clamp(1, BLOCK)
@@ -238,12 +238,12 @@ impl Direction {
         match fault {
             Fault::Stall => {
                 self.stalled.store(true, Ordering::SeqCst);
-                // The sockets stay open, here and in the list of the proxy.
+                // The sockets stay open here and in the list of the proxy.
                 while !self.shared.over.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(20));
                 }
             }
-            Fault::Cut => drop(send.send(Block::new(What::End))),
+            Fault::End => drop(send.send(Block::new(What::End))),
             Fault::Reset => drop(send.send(Block::new(What::Reset))),
         }
     }
@@ -253,17 +253,17 @@ fn give(receive: &Receiver<Block>, mut to: TcpStream, delay: Duration, stalled: 
     for block in receive {
         thread::sleep((block.at + delay).saturating_duration_since(Instant::now()));
         let given = match block.what {
-            // It waits in a queue of the network for ever.
+            // After a stall, data is never delivered.
             _ if stalled.load(Ordering::SeqCst) => continue,
             What::Bytes(bytes) => to.write_all(&bytes).is_ok(),
             What::End => {
-                // What was given before still arrives: a socket that is shut in both directions answers what it is
-                // sent with a reset, and that overtakes.
+                // Only one direction is shut, so that earlier data still arrives. A socket that is shut in both
+                // directions answers with a reset, which would arrive first.
                 let _ = to.shutdown(Shutdown::Write);
                 false
             }
             What::Reset => {
-                // Linux answers to this by resetting the connection.
+                // Linux resets the connection on this call.
                 let _ = rustix::net::connect_unspec(&to);
                 false
             }
@@ -274,7 +274,7 @@ fn give(receive: &Receiver<Block>, mut to: TcpStream, delay: Duration, stalled: 
     }
 }
 
-/// A piece of what passes.
+/// A block of data, or the end of a direction.
 struct Block {
     at: Instant,
     what: What,
@@ -297,5 +297,5 @@ enum What {
 
 const BLOCK: usize = 256 * 1024;
 
-/// Blocks on the way at the most.
+/// The maximum number of blocks between the two threads.
 const IN_FLIGHT: usize = 4096;

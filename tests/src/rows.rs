@@ -1,4 +1,4 @@
-//! Scans, gathered.
+//! Runs scans and collects their rows.
 
 use std::sync::OnceLock;
 
@@ -6,27 +6,27 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use cprflow::{Connector, Error, Finding, Level, Scan, Summary};
 
-use crate::cut::{Row, Tables, Value};
+use crate::reference_reader::{Row, Tables, Value};
 
-/// The embedded component, loaded once.
+/// Returns the embedded component, which is loaded once.
 pub fn connector() -> &'static Connector {
     static CONNECTOR: OnceLock<Connector> = OnceLock::new();
     CONNECTOR.get_or_init(|| Connector::embedded().unwrap())
 }
 
-/// A scan and how it ended.
+/// The result of a scan.
 #[derive(Debug)]
 pub struct Scanned {
-    /// The batches, in their order, each with its table's name.
+    /// The batches in order, each with the name of its table.
     pub batches: Vec<(String, RecordBatch)>,
-    /// What ended it early, if anything did.
+    /// The error that ended the scan early, if any.
     pub error: Option<Error>,
-    /// What it had to say.
+    /// The summary.
     pub summary: Summary,
 }
 
 impl Scanned {
-    /// The rows of all tables, as values.
+    /// Returns the rows of all tables.
     pub fn tables(&self) -> Tables {
         let mut tables = Tables::new();
         for (table, batch) in &self.batches {
@@ -35,7 +35,7 @@ impl Scanned {
         tables
     }
 
-    /// Code, level and count of every finding, as one text to compare.
+    /// Returns level, code and count of every finding as text.
     pub fn findings(&self) -> Vec<String> {
         let text = |finding: &Finding| {
             let level = match finding.level {
@@ -48,31 +48,31 @@ impl Scanned {
         self.summary.findings.iter().map(text).collect()
     }
 
-    /// The findings that are errors or warnings.
+    /// Returns the findings that are errors or warnings.
     pub fn complaints(&self) -> Vec<String> {
         let mut findings = self.findings();
         findings.retain(|finding| !finding.starts_with("note "));
         findings
     }
 
-    /// Rows of a table.
+    /// Returns the number of rows of a table.
     pub fn count(&self, table: &str) -> usize {
         let batches = self.batches.iter().filter(|(name, _)| name == table);
         batches.map(|(_, batch)| batch.num_rows()).sum()
     }
 
-    /// Rows of all tables.
+    /// Returns the number of rows of all tables.
     pub fn count_all(&self) -> usize {
         self.batches.iter().map(|(_, batch)| batch.num_rows()).sum()
     }
 }
 
-/// Scans all tables in the sandbox, with persons checked.
+/// Scans all tables in the sandbox, and checks that each person has a 001.
 pub fn scan(bytes: &[u8]) -> Scanned {
     scan_with(Scan::new(connector()).check_persons(true), bytes)
 }
 
-/// Runs that scan.
+/// Runs a scan of all tables.
 pub fn scan_with(scan: Scan, bytes: &[u8]) -> Scanned {
     let mut reader = scan.read_all(bytes).unwrap();
     let mut batches = Vec::new();
@@ -91,7 +91,7 @@ pub fn scan_with(scan: Scan, bytes: &[u8]) -> Scanned {
     }
 }
 
-/// A batch's rows as values.
+/// Returns the rows of a batch.
 pub fn rows(batch: &RecordBatch) -> Vec<Row> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns());

@@ -1,31 +1,31 @@
-//! Who is in a tenant's scope, worked out plainly from the lines of the extracts.
+//! Computes the persons in a tenant's scope from the lines of extracts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cut::{Row, Tables, Value};
 use crate::extract;
+use crate::reference_reader::{Row, Tables, Value};
 
-/// A scope that is one municipality.
+/// The scope of a tenant with the residents of one municipality.
 #[derive(Debug, Clone)]
 pub struct Scope {
     municipality: String,
-    /// Who is in it.
+    /// The persons in scope.
     pub persons: BTreeSet<String>,
 }
 
-/// What an extract did to a scope.
+/// The change of a scope by one extract.
 #[derive(Debug, Default)]
-pub struct Night {
-    /// Who is in scope in this extract.
+pub struct ScopeChange {
+    /// The persons of the extract who are in scope.
     pub chosen: BTreeSet<String>,
-    /// Those of them who were not before.
+    /// The persons of the extract who are newly in scope.
     pub entered: BTreeSet<String>,
-    /// Who was in scope, is in the extract and is not in scope there.
+    /// The persons of the extract who were in scope before and are not any more.
     pub left: BTreeSet<String>,
 }
 
 impl Scope {
-    /// Nobody yet.
+    /// Creates an empty scope.
     pub fn new(municipality: &str) -> Self {
         Self {
             municipality: municipality.to_owned(),
@@ -33,8 +33,8 @@ impl Scope {
         }
     }
 
-    /// An extract is delivered.
-    pub fn apply(&mut self, extract: &[u8]) -> Night {
+    /// Applies an extract.
+    pub fn apply(&mut self, extract: &[u8]) -> ScopeChange {
         let (mut delivered, mut residents) = (BTreeSet::new(), BTreeSet::new());
         let mut chosen = BTreeSet::new();
         for line in extract::lines(extract) {
@@ -44,7 +44,7 @@ impl Scope {
             let number = String::from_utf8(number.to_vec()).unwrap();
             match &line[..3] {
                 b"001" => {
-                    // Whoever is dead or gone lives nowhere, whatever the last known address.
+                    // Persons who are dead or have left are residents of no municipality, whatever their last address.
                     if line
                         .get(23..25)
                         .is_some_and(|status| status < b"30".as_slice())
@@ -69,7 +69,7 @@ impl Scope {
         let entered = chosen.difference(&self.persons).cloned().collect();
         self.persons = self.persons.difference(&left).cloned().collect();
         self.persons.extend(chosen.iter().cloned());
-        Night {
+        ScopeChange {
             chosen,
             entered,
             left,
@@ -77,7 +77,7 @@ impl Scope {
     }
 }
 
-/// The municipalities of an extract, the one with the most persons first.
+/// Returns the municipalities of an extract, sorted by descending number of persons.
 pub fn municipalities(extract: &[u8]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for line in extract::lines(extract) {
@@ -91,7 +91,7 @@ pub fn municipalities(extract: &[u8]) -> Vec<String> {
     codes.into_iter().map(|(code, _)| code).collect()
 }
 
-/// The texts of a column.
+/// Returns the texts of a column.
 pub fn texts(rows: &[Row], column: &str) -> BTreeSet<String> {
     let text = |row: &Row| {
         let value = row.iter().find(|(name, _)| name == column);
@@ -103,7 +103,7 @@ pub fn texts(rows: &[Row], column: &str) -> BTreeSet<String> {
     rows.iter().filter_map(text).collect()
 }
 
-/// Every text of every table, map values included.
+/// Returns every text of every table, including map values.
 pub fn every_text(tables: &Tables) -> BTreeSet<String> {
     let values = tables.values().flatten().flatten();
     let texts = values.flat_map(|(_, value)| match value {

@@ -2,24 +2,24 @@
 
 use std::path::Path;
 
-use cprflow::transport::Secret;
-use cprflow::transport::soap::{
+use cprflow_platform::{Options, Platform, SERVICE_UUID};
+use cprflow_transport::Secret;
+use cprflow_transport::soap::{
     ClientCertificate, SoapClient, SoapError, SoapResponse, SoapSettings,
 };
-use cprflow_platform::{Options, Platform, SERVICE_UUID};
 use jiff::Timestamp;
 
-/// A stand-in platform and the directory that it lives in.
+/// A stand-in platform with its directory.
 #[derive(Debug)]
-pub struct Place {
+pub struct ServiceSetup {
     /// The platform.
     pub platform: Platform,
     /// The directory.
     pub directory: tempfile::TempDir,
 }
 
-impl Place {
-    /// Starts one.
+impl ServiceSetup {
+    /// Starts a platform.
     #[expect(clippy::new_without_default, reason = "it starts servers")]
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -30,25 +30,25 @@ impl Place {
         }
     }
 
-    /// Settings that know it.
+    /// Returns the settings of a client of the platform.
     pub fn settings(&self, certificate: ClientCertificate) -> SoapSettings {
         let mut settings = SoapSettings::new(self.platform.url(), certificate);
         settings.ca = Some(self.platform.ca());
         settings
     }
 
-    /// A client with a certificate.
+    /// Returns a client with a certificate.
     pub fn client_with(&self, certificate: ClientCertificate) -> Result<SoapClient, SoapError> {
         SoapClient::new(&self.settings(certificate), Timestamp::now())
     }
 
-    /// A call on a connection of its own.
+    /// Calls the service on a new connection.
     pub fn call(&self) -> Result<SoapResponse, SoapError> {
         self.client_with(pem(self.platform.client()))?
             .call(&self.request())
     }
 
-    /// A call to another server of that authority, which reads until `</end>`.
+    /// Calls another server, which is signed by `ca` and reads until `</end>`.
     pub fn call_at(&self, port: u16, ca: &Path) -> Result<SoapResponse, SoapError> {
         let mut settings = self.settings(pem(self.platform.client()));
         settings.endpoint = format!("https://127.0.0.1:{port}/");
@@ -56,7 +56,7 @@ impl Place {
         SoapClient::new(&settings, Timestamp::now())?.call(b"<end></end>")
     }
 
-    /// Asks for all filters.
+    /// Returns a request for all filters.
     pub fn request(&self) -> Vec<u8> {
         let agreement = &self.platform.agreements()[0];
         let context = [
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-/// Its PEM files.
+/// Returns a certificate as PEM files.
 pub fn pem(certificate: &cprflow_platform::ClientCertificate) -> ClientCertificate {
     ClientCertificate::Pem {
         certificate: certificate.chain.clone(),
@@ -86,7 +86,7 @@ pub fn pem(certificate: &cprflow_platform::ClientCertificate) -> ClientCertifica
     }
 }
 
-/// Its archive.
+/// Returns a certificate as a PKCS #12 archive.
 pub fn p12(certificate: &cprflow_platform::ClientCertificate, password: &str) -> ClientCertificate {
     ClientCertificate::Pkcs12 {
         file: certificate.p12.clone(),

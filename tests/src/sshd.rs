@@ -1,4 +1,4 @@
-//! OpenSSH's own server on loopback, with keys that it makes itself and a folder that it serves.
+//! Runs OpenSSH's server on loopback, with generated keys and a temporary inbox.
 
 use std::fs;
 use std::io::Read;
@@ -10,21 +10,22 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cprflow::transport::{Inbox, Secret, Server, SftpSettings};
+use crate::Requirement;
+use cprflow_transport::{Inbox, Secret, Server, SftpSettings};
 use rustix::net::{self, AddressFamily, SocketType};
 
-/// How a server is to be.
+/// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The types of its host keys: `ed25519`, `ecdsa`, `rsa`.
     pub host_keys: Vec<&'static str>,
-    /// Arguments of its SFTP subsystem, such as `-P remove`; none for no such subsystem.
+    /// The arguments of the SFTP subsystem, such as `-P remove`, or `None` for a server without it.
     pub sftp: Option<&'static str>,
-    /// What serves SFTP in place of OpenSSH's own.
+    /// A program that serves SFTP instead of `internal-sftp`.
     pub program: Option<&'static str>,
-    /// More lines of its configuration.
+    /// Additional lines of the configuration.
     pub configuration: Vec<String>,
-    /// Whether the keys of [`Sshd::key`] may log in.
+    /// Whether the keys of [`Sshd::key`] can log in.
     pub authorized: bool,
 }
 
@@ -40,7 +41,7 @@ impl Default for Setup {
     }
 }
 
-/// A running server; it ends with the value.
+/// A running server, which is stopped when the value is dropped.
 #[derive(Debug)]
 pub struct Sshd {
     directory: tempfile::TempDir,
@@ -50,16 +51,14 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts one. Where there is no sshd, says so aloud and gives none; with `CPRFLOW_REQUIRE_SSHD=1` that fails.
+    /// Starts a server. Without `sshd` it returns `None` and the test is skipped; see [`require`](crate::require).
     pub fn start(setup: Setup) -> Option<Self> {
-        if !Path::new(PROGRAM).exists() {
-            let required = std::env::var_os("CPRFLOW_REQUIRE_SSHD").is_some_and(|set| set == "1");
-            assert!(!required, "there is no {PROGRAM}, and it is required");
-            crate::skipped(format_args!(
-                "there is no {PROGRAM} (OpenSSH's server): nothing of SFTP is tested"
-            ));
-            return None;
-        }
+        let program = Some(Path::new(PROGRAM)).filter(|program| program.exists());
+        crate::require(
+            Requirement::Sshd,
+            program,
+            format_args!("OpenSSH's server {PROGRAM} is missing, so SFTP is not tested"),
+        )?;
         let directory = tempfile::tempdir().unwrap();
         let mut sshd = Self {
             directory,
@@ -73,7 +72,7 @@ impl Sshd {
             sshd.make_host_key(kind);
         }
         sshd.key("client", "ed25519", "", &[]);
-        // A free port can be taken by somebody else before the server has it.
+        // Another process can take the free port before the server opens it.
         for _ in 0..10 {
             sshd.port = free_port();
             if sshd.start_again() {
@@ -83,32 +82,32 @@ impl Sshd {
         panic!("sshd does not start: {}", sshd.log());
     }
 
-    /// One with nothing special.
-    pub fn plain() -> Option<Self> {
+    /// Starts a server with default settings.
+    pub fn start_default() -> Option<Self> {
         Self::start(Setup::default())
     }
 
-    /// The folder that is served.
+    /// Returns the folder that the server serves.
     pub fn inbox(&self) -> PathBuf {
         self.directory.path().join("IN")
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in the inbox.
     pub fn path(&self, name: &str) -> PathBuf {
         self.inbox().join(name)
     }
 
-    /// The port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where the inbox is.
+    /// Returns the address of the inbox.
     pub fn server(&self) -> Server {
         self.server_at(self.port)
     }
 
-    /// Where the inbox is for somebody who goes through a proxy.
+    /// Returns the address of the inbox through a proxy at this port.
     pub fn server_at(&self, port: u16) -> Server {
         let inbox = format!(
             "sftp://{}@127.0.0.1:{port}{}",
@@ -121,7 +120,7 @@ impl Sshd {
         }
     }
 
-    /// Settings with which one gets in: the client's key and the fingerprints of all host keys.
+    /// Returns settings that can log in: the client's key and the fingerprints of all host keys.
     pub fn settings(&self) -> SftpSettings {
         let mut settings = SftpSettings::new(self.directory.path().join("client"));
         for kind in &self.setup.host_keys {
@@ -132,7 +131,7 @@ impl Sshd {
         settings
     }
 
-    /// Settings with another key, which may log in.
+    /// Returns settings with another key.
     pub fn settings_with(&self, key: &Path, passphrase: Option<&str>) -> SftpSettings {
         SftpSettings {
             identity: key.to_owned(),
@@ -141,7 +140,7 @@ impl Sshd {
         }
     }
 
-    /// Makes a key of a client's and lets it in. `arguments` are more ones of `ssh-keygen`, such as `-m PEM`.
+    /// Creates a client key and authorizes it. `arguments` are additional arguments of `ssh-keygen`, such as `-m PEM`.
     pub fn key(&self, name: &str, kind: &str, passphrase: &str, arguments: &[&str]) -> PathBuf {
         let path = self.directory.path().join(name);
         keygen(&path, kind, passphrase, arguments);
@@ -153,7 +152,7 @@ impl Sshd {
         path
     }
 
-    /// The fingerprint of a host key, as `ssh-keygen` says it.
+    /// Returns the fingerprint of a host key, as `ssh-keygen` prints it.
     pub fn fingerprint(&self, kind: &str) -> String {
         let output = Command::new("ssh-keygen")
             .arg("-lf")
@@ -164,21 +163,21 @@ impl Sshd {
         text.split_whitespace().nth(1).unwrap().to_owned()
     }
 
-    /// Type and key of a host key, as they stand in known_hosts.
+    /// Returns the type and key of a host key in the form of known_hosts.
     pub fn public_host_key(&self, kind: &str) -> String {
         let line = fs::read_to_string(self.host_key(kind).with_extension("pub")).unwrap();
         let fields: Vec<_> = line.split_whitespace().take(2).collect();
         fields.join(" ")
     }
 
-    /// Makes a file of known hosts.
+    /// Writes a known_hosts file.
     pub fn known_hosts(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         fs::write(&path, text).unwrap();
         path
     }
 
-    /// Gives the server a new host key of a type; it shows it from the next start on.
+    /// Creates a new host key of a type, which the server uses after its next start.
     pub fn make_host_key(&self, kind: &str) {
         let path = self.host_key(kind);
         for path in [&path, &path.with_extension("pub")] {
@@ -189,7 +188,7 @@ impl Sshd {
         keygen(&path, kind, "", &[]);
     }
 
-    /// Ends the server and every connection that it has.
+    /// Stops the server and all its connections.
     pub fn stop(&mut self) {
         if let Some(mut process) = self.process.take() {
             kill_tree(process.id());
@@ -197,11 +196,11 @@ impl Sshd {
         }
     }
 
-    /// Starts it again on the same port. Whether it runs then.
+    /// Restarts the server on the same port. Returns whether it runs.
     pub fn start_again(&mut self) -> bool {
         self.stop();
         self.write_configuration();
-        // A server that root starts wants this directory.
+        // A server that root starts needs this directory.
         if user() == "root" {
             fs::create_dir_all("/run/sshd").unwrap();
         }
@@ -220,8 +219,8 @@ impl Sshd {
         self.wait_until_it_answers()
     }
 
-    /// A server that may not read everything, also where root runs the tests: whoever serves a session is nobody. The
-    /// folder lets it in.
+    /// Starts a server whose sessions cannot read everything, also if root runs the tests: sessions run as the user
+    /// `nobody`, who can access the inbox.
     pub fn start_as_nobody() -> Option<Self> {
         let mut setup = Setup::default();
         if user() == "root" {
@@ -234,12 +233,12 @@ impl Sshd {
         Some(sshd)
     }
 
-    /// Gives its SFTP subsystem other arguments, such as `-P remove`, from the next start on.
+    /// Sets the arguments of the SFTP subsystem, such as `-P remove`, for the next start.
     pub fn set_sftp(&mut self, arguments: &'static str) {
         self.setup.sftp = Some(arguments);
     }
 
-    /// What it has logged.
+    /// Returns the log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
@@ -312,33 +311,32 @@ impl Drop for Sshd {
     }
 }
 
-/// A port of loopback that nobody has now.
+/// Returns a port of loopback that is not in use.
 fn free_port() -> u16 {
     ClosedPort::new().number()
 }
 
-/// A port of loopback that refuses every connection, and that nobody else gets as long as this lives: a socket has it
-/// and does not listen.
+/// A port of loopback that refuses every connection. A socket that does not listen keeps other processes from using it.
 #[derive(Debug)]
 pub struct ClosedPort(OwnedFd);
 
 impl ClosedPort {
-    /// Takes one.
-    #[expect(clippy::new_without_default, reason = "it takes something")]
+    /// Reserves a port.
+    #[expect(clippy::new_without_default, reason = "it reserves a port")]
     pub fn new() -> Self {
         let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self(socket)
     }
 
-    /// Its number.
+    /// Returns the number of the port.
     pub fn number(&self) -> u16 {
         let address = SocketAddr::try_from(net::getsockname(&self.0).unwrap());
         address.unwrap().port()
     }
 }
 
-/// Who runs the tests, and so who can log in.
+/// Returns the user who runs the tests, and who can log in.
 fn user() -> String {
     let output = Command::new("id").arg("-un").output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -359,10 +357,10 @@ fn keygen(path: &Path, kind: &str, passphrase: &str, arguments: &[&str]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Ends a process and all that it started: sshd has a process of its own for every connection.
+/// Kills a process and its descendants. sshd has a process for each connection.
 fn kill_tree(process: u32) {
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"));
-    // First the one that would start more.
+    // The parent is killed first, so that it starts no more processes.
     let killed = Command::new("kill")
         .args(["-9", &process.to_string()])
         .stderr(Stdio::null())

@@ -1,8 +1,8 @@
-//! The interface `catalog`: which tables there are.
+//! Implements the interface `catalog`.
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::catalog;
-use crate::schema::{ColumnId, TableId, all_tables};
+use crate::columns::schema::{ColumnId, TableId, all_tables};
 
 impl catalog::Guest for Component {
     fn tables() -> Vec<catalog::Table> {
@@ -12,7 +12,7 @@ impl catalog::Guest for Component {
     }
 }
 
-/// These columns of a table.
+/// Returns a table with these columns.
 pub(super) fn catalog_table(table: &TableId, columns: &[ColumnId]) -> catalog::Table {
     catalog::Table {
         name: table.name().to_owned(),

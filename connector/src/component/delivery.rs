@@ -1,8 +1,10 @@
-//! The interface `delivery`: metadata files.
+//! Implements the interface `delivery`: metadata files and receipts.
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::delivery as wit;
-use crate::delivery::{self, Document, Error, Metadata, Receipt, ReceiptKind, Root, Routing};
+use crate::delivery::{
+    self, DeliveryError, Document, Metadata, Receipt, ReceiptKind, Root, Routing,
+};
 use crate::xml::XmlError;
 
 impl wit::Guest for Component {
@@ -14,11 +16,11 @@ impl wit::Guest for Component {
     }
 }
 
-impl From<Error> for wit::Error {
-    fn from(error: Error) -> Self {
+impl From<DeliveryError> for wit::Error {
+    fn from(error: DeliveryError) -> Self {
         Self {
             kind: match error {
-                Error::Xml(error) => match error {
+                DeliveryError::Xml(error) => match error {
                     XmlError::TooLarge(_) => wit::ErrorKind::TooLarge,
                     XmlError::Encoding => wit::ErrorKind::Encoding,
                     XmlError::Truncated => wit::ErrorKind::Truncated,
@@ -28,10 +30,10 @@ impl From<Error> for wit::Error {
                     XmlError::TooComplex => wit::ErrorKind::TooComplex,
                     XmlError::SeveralRoots => wit::ErrorKind::SeveralRoots,
                 },
-                Error::UnknownRoot => wit::ErrorKind::UnknownRoot,
-                Error::MissingElement(_) => wit::ErrorKind::MissingElement,
-                Error::RepeatedElement(_) => wit::ErrorKind::RepeatedElement,
-                Error::BadValue(_) => wit::ErrorKind::BadValue,
+                DeliveryError::UnknownRoot => wit::ErrorKind::UnknownRoot,
+                DeliveryError::MissingElement(_) => wit::ErrorKind::MissingElement,
+                DeliveryError::RepeatedElement(_) => wit::ErrorKind::RepeatedElement,
+                DeliveryError::BadValue(_) => wit::ErrorKind::BadValue,
             },
             element: error.element().map(str::to_owned),
             message: error.to_string(),

@@ -1,4 +1,4 @@
-//! The component: the library behind the interfaces of `wit/`, a module for each.
+//! The WASI component: implements the interfaces of `wit/`, one module for each.
 
 mod catalog;
 mod delivery;
@@ -6,7 +6,7 @@ mod policy;
 mod source;
 mod subscription;
 
-#[expect(unsafe_code, reason = "the bindings that wit-bindgen generates")]
+#[expect(unsafe_code, reason = "wit-bindgen generates the bindings")]
 mod bindings {
     wit_bindgen::generate!({ path: "../wit", world: "connector" });
     export!(Component with_types_in self);

@@ -1,4 +1,4 @@
-//! Policies of the interface `source`, as the library's.
+//! Converts the policies of the interface `source`.
 
 use super::bindings::exports::cprflow::connector::source as wit;
 use crate::policy::{LeaverRule, NumberRule, Policy, ProtectionRule};
@@ -25,7 +25,6 @@ impl From<wit::Policy> for Policy {
                 wit::NumberRule::Pseudonym => NumberRule::Pseudonym,
                 wit::NumberRule::Drop => NumberRule::Drop,
             },
-            also: policy.also,
             leavers: match policy.leavers {
                 wit::LeaverRule::Notice => LeaverRule::Notice,
                 wit::LeaverRule::Last => LeaverRule::Last,

@@ -1,12 +1,12 @@
-//! The interface `source`: extracts.
+//! Implements the interface `source`: scans and selections.
 
 use std::cell::RefCell;
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::source;
 use super::catalog::catalog_table;
-use crate::ipc::Encoder;
-use crate::schema::table_count;
+use crate::columns::ipc::Encoder;
+use crate::columns::schema::table_count;
 use crate::{Error, Level, Policy, Scan, ScanOptions, Selection, Shape, TableRequest};
 
 impl source::Guest for Component {
@@ -22,7 +22,7 @@ impl source::Guest for Component {
     }
 }
 
-/// A scan and the encoders of its tables.
+/// A scan with the IPC encoders of its tables.
 pub(super) struct Session {
     scan: Scan,
     encoders: Vec<(&'static str, Encoder)>,
@@ -73,18 +73,18 @@ impl source::GuestScan for RefCell<Session> {
             return Ok(None);
         };
         let name = rows.table.name();
-        let place = match session
+        let index = match session
             .encoders
             .iter()
             .position(|(table, _)| *table == name)
         {
-            Some(place) => place,
+            Some(index) => index,
             None => {
                 session.encoders.push((name, Encoder::default()));
                 session.encoders.len() - 1
             }
         };
-        let (_, encoder) = session.encoders.get_mut(place).ok_or(Error::Internal)?;
+        let (_, encoder) = session.encoders.get_mut(index).ok_or(Error::Internal)?;
         Ok(Some(source::Batch {
             table: name.to_owned(),
             rows: rows.batch.num_rows() as u32,
@@ -106,11 +106,11 @@ impl source::GuestSelection for RefCell<Selection> {
     fn open_policy(
         policy: source::Policy,
         roster: Option<Vec<u8>>,
-        superseded: Option<Vec<u8>>,
+        delivered_later: Option<Vec<u8>>,
     ) -> Result<source::Selection, source::Error> {
         let mut selection = Selection::open_policy(policy.into(), roster.as_deref())?;
-        if let Some(superseded) = superseded {
-            selection.supersede(&superseded)?;
+        if let Some(delivered_later) = delivered_later {
+            selection.set_delivered_later(&delivered_later)?;
         }
         Ok(source::Selection::new(RefCell::new(selection)))
     }
@@ -140,8 +140,8 @@ impl source::GuestSelection for RefCell<Selection> {
         Ok(self.borrow().roster()?)
     }
 
-    fn delivered(&self) -> Result<Vec<u8>, source::Error> {
-        Ok(self.borrow().delivered()?)
+    fn delivered_persons(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow().delivered_persons()?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The interface `subscription`: calls of CprSubscriptionService.
+//! Implements the interface `subscription`: calls of CprSubscriptionService.
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::subscription as wit;
@@ -22,7 +22,7 @@ impl wit::Guest for Component {
         body: Vec<u8>,
     ) -> Result<wit::Reply, wit::Failure> {
         let reply = subscription::reply(&operation.into(), status, &body)?;
-        // As large as what is returned: gone before that is copied.
+        // The body is as large as the reply. It is freed before the reply is copied to the host.
         drop(body);
         Ok(reply.into())
     }

@@ -1,21 +1,20 @@
-//! The metadata file of a delivery, and the receipts that can lie beside it in an inbox.
+//! Reads the metadata file of a delivery, and the receipts that may be in the same inbox.
 //!
-//! The contract (SFTP of Serviceplatformen) has changed the name of the metadata's root element once, from
-//! `Trigger` to `FileMetadata`, and nothing else: both are read alike. The root element is in the contract's
-//! namespace and its children are in none; children in the namespace are read too. Elements that are not in the
-//! contract are passed over.
+//! The contract (SFTP of Serviceplatformen) has renamed the metadata's root element from `Trigger` to `FileMetadata`
+//! and changed nothing else. Both are accepted. The root element is in the contract's namespace and its children are in
+//! none; children in the namespace are accepted too. Unknown elements are skipped.
 
-mod walk;
+mod elements;
 
 use crate::xml::{Reader, XmlError, decode};
 
-/// Bytes of a document at the most: a hundred times what one has.
+/// The maximum size of a document, in bytes: 64 KiB, a hundred times the usual size.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 /// The namespace of the root elements.
 const NAMESPACE: &str = "http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/types";
 
-/// Reads a document whole.
+/// Reads a document.
 ///
 /// ```
 /// use cprflow_connector::delivery::{Document, read};
@@ -25,91 +24,91 @@ const NAMESPACE: &str = "http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/type
 ///     <FileDescriptor><FileName>D261124.L060001</FileName><SizeInBytes>11</SizeInBytes>\
 ///     <Sender>cpr</Sender><Recipients>odense</Recipients></FileDescriptor></t:Trigger>";
 /// let Document::Metadata(metadata) = read(file)? else {
-///     panic!("it is no receipt");
+///     panic!("not a metadata file");
 /// };
 /// assert_eq!(metadata.transfer_uuid, "47570fc2-be65-4ab1-8da7-3bcc086bfef9");
 /// assert_eq!(metadata.size_in_bytes, 11);
-/// # Ok::<(), cprflow_connector::delivery::Error>(())
+/// # Ok::<(), cprflow_connector::delivery::DeliveryError>(())
 /// ```
-pub fn read(bytes: &[u8]) -> Result<Document, Error> {
+pub fn read(bytes: &[u8]) -> Result<Document, DeliveryError> {
     let text = decode(bytes, MAX_BYTES)?;
     let mut reader = Reader::new(&text);
     let root = reader.root()?;
     if root.namespace != Some(NAMESPACE) {
-        return Err(Error::UnknownRoot);
+        return Err(DeliveryError::UnknownRoot);
     }
     let document = match root.local {
-        "FileMetadata" => Document::Metadata(walk::metadata(&mut reader, Root::FileMetadata)?),
-        "Trigger" => Document::Metadata(walk::metadata(&mut reader, Root::Trigger)?),
-        "TechnicalReceipt" => Document::Receipt(walk::technical_receipt(&mut reader)?),
-        "BusinessReceipt" => Document::Receipt(walk::business_receipt(&mut reader)?),
-        _ => return Err(Error::UnknownRoot),
+        "FileMetadata" => Document::Metadata(elements::metadata(&mut reader, Root::FileMetadata)?),
+        "Trigger" => Document::Metadata(elements::metadata(&mut reader, Root::Trigger)?),
+        "TechnicalReceipt" => Document::Receipt(elements::technical_receipt(&mut reader)?),
+        "BusinessReceipt" => Document::Receipt(elements::business_receipt(&mut reader)?),
+        _ => return Err(DeliveryError::UnknownRoot),
     };
     reader.finish()?;
     Ok(document)
 }
 
-/// A document of an inbox.
+/// A document in an inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
     /// The metadata file of a delivery.
     Metadata(Metadata),
-    /// A receipt for a file that somebody sent.
+    /// A receipt for a sent file.
     Receipt(Receipt),
 }
 
 /// The root element of a metadata file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Root {
-    /// `FileMetadata`, as in the contract of 2023.
+    /// `FileMetadata`, in the contract since 2023.
     FileMetadata,
-    /// `Trigger`, as before it.
+    /// `Trigger`, in older contracts.
     Trigger,
 }
 
-/// What a metadata file says about its data file.
+/// A metadata file: the description of a data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
     /// The root element.
     pub root: Root,
-    /// UUID of the transfer, in lower case.
+    /// The UUID of the transfer, in lower case.
     pub transfer_uuid: String,
-    /// Name of the data file; never a path.
+    /// The name of the data file; never a path.
     pub file_name: String,
-    /// Size of the data file.
+    /// The size of the data file in bytes.
     pub size_in_bytes: u64,
-    /// Who sent it.
+    /// The sender.
     pub sender: String,
-    /// What the sender calls the file.
+    /// The sender's own identifier of the file.
     pub senders_file_id: Option<String>,
-    /// Who shall get it; at least one.
+    /// The recipients; at least one.
     pub recipients: Vec<String>,
     /// The routing block, if there is one.
     pub routing: Option<Box<Routing>>,
 }
 
-/// Whence and whither a file was routed (SFTPDynamicRoutingInfo).
+/// The origin and destination of a file (SFTPDynamicRoutingInfo).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
-    /// InfRef.
+    /// The identifier of the integration (InfRef).
     pub inf_ref: String,
-    /// UUID of the sending IT system, in lower case.
+    /// The UUID of the sending IT system, in lower case.
     pub sender_it_system: String,
     /// The sending authority, `urn:oio:cvr-nr:` and eight digits.
     pub sender_authority: String,
-    /// UUID of the transaction, in lower case.
+    /// The UUID of the transaction, in lower case.
     pub transaction_id: String,
-    /// When it was sent, as it stands (`xs:dateTime`).
+    /// The time of sending, unchanged (`xs:dateTime`).
     pub sender_timestamp: String,
-    /// UUID of the receiving IT system, in lower case.
+    /// The UUID of the receiving IT system, in lower case.
     pub recipient_it_system: Option<String>,
     /// The receiving authority, `urn:oio:cvr-nr:` and eight digits.
     pub recipient_authority: String,
-    /// How many route parameters there are.
+    /// The number of route parameters.
     pub route_parameters: u32,
 }
 
-/// Which receipt.
+/// The kind of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptKind {
     /// `TechnicalReceipt`.
@@ -118,56 +117,55 @@ pub enum ReceiptKind {
     Business,
 }
 
-/// A receipt. Its free text stays behind: it can hold anything.
+/// A receipt. Its free text is not kept, because it can contain anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which.
+    /// The kind of the receipt.
     pub kind: ReceiptKind,
-    /// UUID of the transfer, in lower case.
+    /// The UUID of the transfer, in lower case.
     pub transfer_uuid: Option<String>,
-    /// Whether the file was taken.
+    /// Whether the file was accepted.
     pub success: bool,
-    /// The numbers of the errors, where they are numbers of at most six digits.
+    /// The error codes that are numbers of at most six digits.
     pub error_codes: Vec<u32>,
 }
 
-/// Why a document cannot be read. It names elements of the contract and never quotes the document.
+/// An error in a document. It names elements of the contract and never quotes the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Error {
-    /// It is no XML document, or not one that can be read.
-    #[error("{0}. If the file has come whole and stays so, ask the sender for a right one")]
+pub enum DeliveryError {
+    /// The document is not XML, or not acceptable XML.
+    #[error("{0}. If the file was transferred completely, ask the sender for a correct one")]
     Xml(#[from] XmlError),
 
-    /// Its root element is none of those that are known.
+    /// The root element is unknown.
     #[error(
         "the root element is neither FileMetadata nor Trigger nor a receipt in the namespace {NAMESPACE}: \
-         this is no metadata file, or one of a newer contract"
+         this is not a metadata file, or it follows a newer contract"
     )]
     UnknownRoot,
 
-    /// An element that must be there is not.
+    /// A required element is missing.
     #[error(
-        "the element {0} is missing: the file does not keep the contract; ask the sender for a right one"
+        "the element {0} is missing, which violates the contract; ask the sender for a correct file"
     )]
     MissingElement(&'static str),
 
-    /// An element that may be there once is there again.
+    /// An element that may occur once occurs again.
     #[error(
-        "the element {0} is there more than once: the file does not keep the contract; ask the sender for a right \
-         one"
+        "the element {0} occurs more than once, which violates the contract; ask the sender for a correct file"
     )]
     RepeatedElement(&'static str),
 
-    /// The value of an element is not of its type.
+    /// The value of an element does not have its type.
     #[error(
-        "the value of the element {0} is not what the contract allows; ask the sender for a right file"
+        "the value of the element {0} is not allowed by the contract; ask the sender for a correct file"
     )]
     BadValue(&'static str),
 }
 
-impl Error {
-    /// The element that is missing, repeated or of a bad value.
+impl DeliveryError {
+    /// Returns the element that is missing, repeated or has a bad value.
     pub fn element(&self) -> Option<&'static str> {
         match self {
             Self::Xml(_) | Self::UnknownRoot => None,

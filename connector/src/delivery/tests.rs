@@ -1,4 +1,4 @@
-//! What is read of metadata files and receipts, and what is not.
+//! Tests of metadata files and receipts.
 
 use proptest::prelude::*;
 
@@ -35,7 +35,7 @@ fn whole() -> String {
     )
 }
 
-fn read_metadata(file: &str) -> Result<Metadata, Error> {
+fn read_metadata(file: &str) -> Result<Metadata, DeliveryError> {
     match read(file.as_bytes())? {
         Document::Metadata(metadata) => Ok(metadata),
         Document::Receipt(_) => panic!("it is no receipt"),
@@ -43,7 +43,7 @@ fn read_metadata(file: &str) -> Result<Metadata, Error> {
 }
 
 #[test]
-fn everything_in_a_file() {
+fn reads_a_complete_metadata_file() {
     let metadata = read_metadata(&whole()).unwrap();
     let expected = Metadata {
         root: Root::FileMetadata,
@@ -65,7 +65,7 @@ fn everything_in_a_file() {
         })),
     };
     assert_eq!(metadata, expected);
-    // The other root, the children in the namespace, any prefix, elements that nobody knows.
+    // The other root element, children in the namespace, another prefix and an unknown element.
     let qualified = whole()
         .replace("<t:FileMetadata xmlns:t", "<Trigger xmlns")
         .replace(
@@ -80,7 +80,7 @@ fn everything_in_a_file() {
 }
 
 #[test]
-fn what_may_be_missing() {
+fn accepts_missing_optional_elements() {
     let least = format!(
         "<FileTransferUUID>{UUID}</FileTransferUUID><FileDescriptor><FileName>f</FileName>\
          <SizeInBytes>18446744073709551615</SizeInBytes><Sender>s</Sender><SendersFileId/>\
@@ -122,11 +122,11 @@ fn errors_name_the_element() {
         "SenderTimestamp",
         "RecipientAuthority",
     ] {
-        // Renamed it is unknown, and passed over.
+        // A renamed element is unknown and skipped.
         let renamed = whole
             .replace(&format!("<{element}>"), "<x>")
             .replace(&format!("</{element}>"), "</x>");
-        let expected = Error::MissingElement(element);
+        let expected = DeliveryError::MissingElement(element);
         assert_eq!(read(renamed.as_bytes()), Err(expected), "{element}");
         assert_eq!(expected.element(), Some(element));
     }
@@ -142,9 +142,12 @@ fn errors_name_the_element() {
     ] {
         let once = format!("<{element}>{value}</{element}>");
         let twice = once.repeat(2);
-        assert_eq!(error(&once, &twice), Error::RepeatedElement(element));
+        assert_eq!(
+            error(&once, &twice),
+            DeliveryError::RepeatedElement(element)
+        );
         let empty = format!("<{element}></{element}>");
-        assert_eq!(error(&once, &empty), Error::BadValue(element));
+        assert_eq!(error(&once, &empty), DeliveryError::BadValue(element));
     }
     for (element, value, wrong) in [
         ("FileTransferUUID", "47570fc2", "secret00"),
@@ -160,28 +163,32 @@ fn errors_name_the_element() {
         ("SenderAuthority", "urn:oio:cvr-nr:12345678", "secret"),
         ("SenderTimestamp", "2026-11-24T", "secret"),
     ] {
-        assert_eq!(error(value, wrong), Error::BadValue(element), "{wrong}");
+        assert_eq!(
+            error(value, wrong),
+            DeliveryError::BadValue(element),
+            "{wrong}"
+        );
     }
     let longest = "n".repeat(255);
     assert!(read(whole.replace("D261124.L060001", &longest).as_bytes()).is_ok());
     assert_eq!(
         error("D261124.L060001", &format!("n{longest}")),
-        Error::BadValue("FileName")
+        DeliveryError::BadValue("FileName")
     );
-    // What a sender's own trigger looks like: it has no transfer yet.
+    // A sender's own trigger does not have a transfer yet.
     let own = file("Trigger", &descriptor("f"));
     assert_eq!(
         read(own.as_bytes()),
-        Err(Error::MissingElement("FileTransferUUID"))
+        Err(DeliveryError::MissingElement("FileTransferUUID"))
     );
 }
 
 #[test]
-fn other_documents() {
+fn refuses_other_documents() {
     for root in ["FileMetaData", "BusinessResponse", "html"] {
         assert_eq!(
             read(file(root, "").as_bytes()),
-            Err(Error::UnknownRoot),
+            Err(DeliveryError::UnknownRoot),
             "{root}"
         );
     }
@@ -193,19 +200,19 @@ fn other_documents() {
         );
         assert!(read(other.as_bytes()).is_err());
     }
-    assert_eq!(read(b"<FileMetadata/>"), Err(Error::UnknownRoot));
+    assert_eq!(read(b"<FileMetadata/>"), Err(DeliveryError::UnknownRoot));
     assert_eq!(
         read(&[b' '; MAX_BYTES + 1]),
         Err(XmlError::TooLarge(MAX_BYTES).into())
     );
     assert_eq!(
         read(b"0101010101Nilsson"),
-        Err(XmlError::Malformed("text stands outside the root element").into())
+        Err(XmlError::Malformed("it has text outside the root element").into())
     );
 }
 
 #[test]
-fn receipts() {
+fn reads_receipts() {
     let receipt = |root: &str, children: &str| match read(file(root, children).as_bytes()) {
         Ok(Document::Receipt(receipt)) => Ok(receipt),
         Ok(Document::Metadata(_)) => panic!("it is a receipt"),
@@ -229,7 +236,7 @@ fn receipts() {
     let refused = refused.unwrap();
     assert!(!refused.success);
     assert_eq!(refused.error_codes, [17]);
-    assert_eq!(technical(""), Err(Error::MissingElement("Receipt")));
+    assert_eq!(technical(""), Err(DeliveryError::MissingElement("Receipt")));
     let business = |value: &str| {
         receipt(
             "BusinessReceipt",
@@ -239,16 +246,19 @@ fn receipts() {
     assert!(business("ACCEPTED").unwrap().success);
     assert!(!business("REJECTED").unwrap().success);
     assert!(!business("COULD_NOT_NOTIFY_RECIPIENT").unwrap().success);
-    assert_eq!(business("PERHAPS"), Err(Error::BadValue("FileAcceptance")));
+    assert_eq!(
+        business("PERHAPS"),
+        Err(DeliveryError::BadValue("FileAcceptance"))
+    );
     assert_eq!(
         receipt("BusinessReceipt", ""),
-        Err(Error::MissingElement("FileAcceptance"))
+        Err(DeliveryError::MissingElement("FileAcceptance"))
     );
 }
 
-/// Wherever a file is cut off, it is not taken for a whole one.
+/// A truncated file is never accepted.
 #[test]
-fn cut_at_every_byte() {
+fn refuses_a_document_cut_at_any_byte() {
     let declared = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- \u{e6} -->{}",
         whole()
@@ -262,7 +272,7 @@ fn cut_at_every_byte() {
 }
 
 #[test]
-fn bombs() {
+fn refuses_entity_bombs() {
     let mut entities = String::from("<!DOCTYPE t [<!ENTITY a \"aaaaaaaaaa\">");
     for (name, of) in ["b", "c", "d", "e", "f"]
         .iter()
@@ -293,13 +303,13 @@ fn bombs() {
 
 proptest! {
     #[test]
-    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn never_panics_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = read(&bytes);
     }
 
-    /// Bytes that look more like a document.
+    /// Damaged documents, which are closer to real ones than random bytes.
     #[test]
-    fn any_damage(place in 0usize..1200, with in "[<>&;/!?a-z\"'= \\[\\]\u{e6}-]{0,6}", length in 0usize..40) {
+    fn never_panics_on_damaged_documents(place in 0usize..1200, with in "[<>&;/!?a-z\"'= \\[\\]\u{e6}-]{0,6}", length in 0usize..40) {
         let mut file = whole().into_bytes();
         let start = place.min(file.len());
         let end = (start + length).min(file.len());
@@ -307,9 +317,9 @@ proptest! {
         let _ = read(&file);
     }
 
-    /// A name comes out as it was written, however its characters were written.
+    /// A name is read correctly whatever way its characters are written in.
     #[test]
-    fn names_survive(name in "[ -~\u{a0}-\u{ff}\u{20ac}]{0,60}", style in 0u8..3) {
+    fn reads_names_in_any_notation(name in "[ -~\u{a0}-\u{ff}\u{20ac}]{0,60}", style in 0u8..3) {
         let name = format!("d{}", name.replace(['/', '\\'], "_").trim_end_matches(' '));
         prop_assume!(!name.chars().any(char::is_control));
         let written: String = match style {

@@ -1,27 +1,27 @@
-//! The layouts of the extract: which record types exist and where each field stands.
+//! The layouts of the extract: the record types and the positions of their fields.
 //!
-//! [`tables`] is the one table that parser, schemas, documentation, writer and generator share.
+//! The parser, the schemas, the documentation, the writer and the generator all use [`tables()`].
 
 mod tables;
 
-/// How a field's bytes are read, and so which Arrow type its column has.
+/// The kind of a field: how its bytes are read, and which Arrow type its column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A code of CPR's; leading zeros are part of it. `Utf8`.
+    /// A code of CPR; leading zeros are significant. `Utf8`.
     Code,
-    /// A one-character mark beside another field. `Utf8`.
+    /// A mark of one character that qualifies another field. `Utf8`.
     Mark,
     /// Free or structured text. `Utf8`.
     Text,
     /// A UUID in its usual text form. `Utf8`.
     Uuid,
-    /// A person number (PNR), ten digits; blank and ten zeros mean nobody. `Utf8`.
+    /// A person number (PNR) of ten digits; blank or ten zeros mean no person. `Utf8`.
     Pnr,
     /// `YYYY-MM-DD`. `Date32`.
     Date,
     /// `YYYYMMDD`, in the start record only. `Date32`.
     Date8,
-    /// `YYYYMMDDHHMM`, Danish local time. `Timestamp(Microsecond)` without a zone.
+    /// `YYYYMMDDHHMM` in Danish local time. `Timestamp(Microsecond)` without a zone.
     Timestamp,
     /// `*` for true, blank for false. `Boolean`.
     Flag,
@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The name of the kind in the contract and in documentation.
+    /// Returns the name of the kind in the contract and the documentation.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Code => "code",
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// Whether the column is `Utf8`, which holds any content exactly.
+    /// Returns whether the column is `Utf8`, which holds any content exactly.
     pub const fn is_text(self) -> bool {
         matches!(
             self,
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// What CPR fills a field with when there is no value. The other filling is read as null too, and told.
+/// The filling of a field without a value. The other filling is read as null too and is recorded as irregular.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blank {
     /// Spaces.
@@ -64,7 +64,7 @@ pub enum Blank {
     Zeros,
 }
 
-/// The class of personal data that a column belongs to, for policies and documentation.
+/// A class of personal data, for policies and documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sensitivity {
     /// Addresses, street and municipality codes, address UUIDs, dates of moving.
@@ -75,7 +75,7 @@ pub enum Sensitivity {
     Economic,
     /// Text written by an official.
     FreeText,
-    /// Identifiers that tie a person's numbers together.
+    /// Identifiers that connect the numbers of one person.
     Identity,
     /// Names of the person or of relatives.
     Name,
@@ -88,7 +88,7 @@ pub enum Sensitivity {
 }
 
 impl Sensitivity {
-    /// Every class.
+    /// All classes.
     pub const ALL: [Self; 9] = [
         Self::Address,
         Self::CivilStatus,
@@ -101,7 +101,7 @@ impl Sensitivity {
         Self::Social,
     ];
 
-    /// The name of the class in the contract and in documentation.
+    /// Returns the name of the class in the contract and the documentation.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -117,35 +117,35 @@ impl Sensitivity {
     }
 }
 
-/// A field of a record type and the column it becomes.
+/// A field of a record type, and the column for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// CPR's name of the field, as in the product description.
+    /// CPR's name of the field, from the product description.
     pub cpr_name: &'static str,
     /// The column's name.
     pub name: &'static str,
-    /// Position of the first byte, 1-based, as the product description counts.
+    /// The position of the first byte, 1-based, as in the product description.
     pub position: usize,
-    /// Length in bytes.
+    /// The length in bytes.
     pub length: usize,
     /// How the bytes are read.
     pub kind: Kind,
-    /// What CPR fills the field with when there is no value.
+    /// The filling of the field without a value.
     pub blank: Blank,
     /// The class of personal data, if the column belongs to one.
     pub sensitivity: Option<Sensitivity>,
-    /// The column of the same table with the number of the relative whom this one tells about; none where it tells
-    /// about the record's own person.
+    /// The column of the same table with the number of the relative whom this column is about; `None` if it is about
+    /// the record's own person.
     pub relative: Option<&'static str>,
 }
 
 impl Column {
-    /// Where the field starts in the record, 0-based.
+    /// Returns the offset of the field's first byte in the record, 0-based.
     pub const fn start(&self) -> usize {
         self.position - 1
     }
 
-    /// Where the field ends in the record, 0-based, exclusive.
+    /// Returns the offset after the field's last byte in the record, 0-based.
     pub const fn end(&self) -> usize {
         self.position - 1 + self.length
     }
@@ -166,38 +166,40 @@ impl Column {
     }
 }
 
-/// A record type and the table it becomes.
+/// A record type, and the table for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     /// The three digits at the start of the record.
     pub record_type: &'static str,
     /// The table's name.
     pub name: &'static str,
-    /// Every length that the record has had, shortest first; the last is today's.
+    /// The lengths in bytes that the record has had, shortest first; the last is the current one.
     pub lengths: &'static [usize],
     /// CPR's title of the record type, in Danish.
     pub cpr_title: &'static str,
-    /// What a row says, in English.
+    /// The meaning of a row, in English.
     pub description: &'static str,
     /// The fields after the record type, in order.
     pub columns: &'static [Column],
-    /// Whether the table ties person numbers to each other or to other identifiers, beside their keys.
+    /// Whether the table ties person numbers to each other or to other identifiers, apart from the key.
     pub ties_numbers: bool,
 }
 
 impl Table {
-    /// Today's length of the record in bytes.
+    /// Returns the current length of the record in bytes.
     pub const fn record_length(&self) -> usize {
         self.lengths[self.lengths.len() - 1]
     }
 
-    /// Whether the record belongs to a person, with a PNR as its key at positions 4-13.
+    /// Returns whether the record belongs to a person, with a PNR as its key at positions 4-13.
     pub const fn is_keyed(&self) -> bool {
         matches!(self.columns[0].kind, Kind::Pnr)
     }
 
-    /// The class of circumstances that a row tells of by being there: that of the table's first column with a class,
-    /// and free text where the rest only numbers and dates it.
+    /// Returns the class of personal data that the mere existence of a row reveals.
+    ///
+    /// It is the class of the table's first column with a class. Free text counts only for notes, whose other columns
+    /// only number and date them.
     pub fn subject(&self) -> Option<Sensitivity> {
         let first = self.columns.iter().find_map(|column| column.sensitivity)?;
         match first {
@@ -211,12 +213,12 @@ impl Table {
         }
     }
 
-    /// Whether a row tells of a civil status that was.
+    /// Returns whether a row is about a former civil status.
     pub fn is_of_former_status(&self) -> bool {
         FORMER_STATUS.contains(&self.record_type)
     }
 
-    /// The events of the table that tell of church membership.
+    /// Returns the events of the table that reveal church membership.
     pub fn religious_events(&self) -> &'static [&'static str] {
         match self.record_type {
             EVENT | RECEIPT => RELIGIOUS_EVENTS,
@@ -229,50 +231,50 @@ impl Table {
         self
     }
 
-    /// The column of that name.
+    /// Returns the column of that name.
     pub fn column(&self, name: &str) -> Option<&'static Column> {
         self.columns.iter().find(|column| column.name == name)
     }
 }
 
-/// The record type of notes: a text, its number and its dates.
+/// The record type of notes: a text with its number and dates.
 const NOTE: &str = "019";
 
 /// The record types of former civil statuses and separations.
 const FORMER_STATUS: &[&str] = &["029", "030"];
 
-/// The record type of events, and the column with their code.
+/// The record type of events.
 const EVENT: &str = "099";
 pub(crate) const EVENT_CODE: &str = "event_code";
 
-/// The receipt for a person who is subscribed to no longer, which has an event's code too.
+/// The record type of the receipt for an ended subscription, which has an event code too.
 const RECEIPT: &str = "997";
 
-/// Events by which a person's relation to the Church of Denmark changes.
+/// The events that change a person's membership of the Church of Denmark.
 const RELIGIOUS_EVENTS: &[&str] = &["A34", "P56"];
 
-/// The longest record that any layout knows, in bytes.
+/// The length of the longest record of any layout, in bytes.
 pub const LONGEST_RECORD: usize = longest(tables::TABLES);
 
-/// The longest field that any layout knows, in bytes.
+/// The length of the longest field of any layout, in bytes.
 pub const LONGEST_FIELD: usize = longest_field(tables::TABLES);
 
-/// Every record type, ordered by number.
+/// Returns all record types, ordered by number.
 pub const fn tables() -> &'static [Table] {
     tables::TABLES
 }
 
-/// The table of that name.
+/// Returns the table of that name.
 pub fn by_name(name: &str) -> Option<&'static Table> {
     tables::TABLES.iter().find(|table| table.name == name)
 }
 
-/// The table's place in [`tables`] for a record type given as three ASCII digits.
+/// Returns the index in [`tables()`] of a record type given as three ASCII digits.
 pub fn index_of(record_type: [u8; 3]) -> Option<usize> {
     index_of_number(type_number(record_type)?)
 }
 
-/// The table's place in [`tables`] for a record type as a number below 1,000.
+/// Returns the index in [`tables()`] of a record type given as a number below 1,000.
 #[inline]
 pub fn index_of_number(record_type: u16) -> Option<usize> {
     match INDEX.get(usize::from(record_type)) {
@@ -281,7 +283,7 @@ pub fn index_of_number(record_type: u16) -> Option<usize> {
     }
 }
 
-/// The record type as a number, if it is three ASCII digits.
+/// Returns the record type as a number, if it is three ASCII digits.
 #[inline]
 pub fn type_number(record_type: [u8; 3]) -> Option<u16> {
     let [a, b, c] = record_type.map(|byte| u16::from(byte.wrapping_sub(b'0')));
@@ -290,7 +292,7 @@ pub fn type_number(record_type: [u8; 3]) -> Option<u16> {
 
 const NO_TABLE: u8 = u8::MAX;
 
-/// Record type number to place in [`tables`].
+/// The index in [`tables()`] by record type number.
 static INDEX: [u8; 1000] = index(tables::TABLES);
 
 const fn index(tables: &[Table]) -> [u8; 1000] {
@@ -302,7 +304,7 @@ const fn index(tables: &[Table]) -> [u8; 1000] {
         let number = (digits[0] - b'0') as usize * 100
             + (digits[1] - b'0') as usize * 10
             + (digits[2] - b'0') as usize;
-        assert!(index[number] == NO_TABLE, "a record type stands twice");
+        assert!(index[number] == NO_TABLE, "a record type occurs twice");
         index[number] = i as u8;
         i += 1;
     }
@@ -337,8 +339,8 @@ const fn longest_field(tables: &[Table]) -> usize {
     longest
 }
 
-/// A table whose fields follow each other without gap from position 4 to the record's end: checked when
-/// the crate is compiled.
+/// Creates a table. Checks at compile time that the fields follow each other without gaps from position 4 to the
+/// record's end.
 const fn table(
     record_type: &'static str,
     name: &'static str,
@@ -392,7 +394,7 @@ const fn column(
     }
 }
 
-/// One short constructor per kind, so that a field is one line of the table.
+/// Defines one short constructor per kind, so that a field fits on one line of the table.
 macro_rules! kinds {
     ($($function:ident => $kind:ident),* $(,)?) => {$(
         const fn $function(
@@ -416,7 +418,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_types_are_found_and_others_are_not() {
+    fn finds_known_record_types_only() {
         for (place, table) in tables().iter().enumerate() {
             let digits: [u8; 3] = table.record_type.as_bytes().try_into().unwrap();
             assert_eq!(index_of(digits), Some(place), "{}", table.name);
@@ -445,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_is_named_by_a_number_of_the_same_table() {
+    fn relatives_are_number_columns_of_the_same_table() {
         let mut relatives = Vec::new();
         for table in tables() {
             for column in table.columns {
@@ -476,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_whose_rows_tell_by_being_there() {
+    fn tables_have_these_subjects() {
         let of = |class: Sensitivity| -> Vec<&str> {
             let tables = tables().iter().filter(|t| t.subject() == Some(class));
             tables.map(|table| table.record_type).collect()

@@ -1,13 +1,13 @@
-//! The layouts as data: every record type of the extract and every field in it.
+//! The layouts as data: every record type of the extract with its fields.
 //!
-//! Source: CPR's product description U12180-P v6.8.2 (record types 000-060, 910, 999) and the change
-//! product U12170-P (099, 997). Adding a record type is adding rows here: parser, schemas, generated
-//! documentation, generator and writer all read this table.
+//! Source: CPR's product description U12180-P v6.8.2 (record types 000-060, 910, 999) and the change product U12170-P
+//! (099, 997). A new record type needs only rows here: the parser, the schemas, the generated documentation, the
+//! generator and the writer all read this table.
 //!
-//! A field's row reads: official name, column, position (1-based), length, kind. `zeros()` marks fields
-//! that CPR fills with zeros instead of spaces when there is no value; `class(..)` gives the sensitivity;
-//! `of(..)` names the column with the number of the relative whom the field tells about. A table's
-//! `ties_numbers()` says that it ties numbers to persons beside their keys.
+//! A row has the field's official name, the column, the position (1-based), the length and the kind. `zeros()` marks
+//! fields that CPR fills with zeros instead of spaces if there is no value. `class(..)` gives the sensitivity. `of(..)`
+//! names the column with the number of the relative whom the field is about. A table's `ties_numbers()` marks tables
+//! that tie numbers to persons apart from the key.
 
 use super::Sensitivity::{
     Address, CivilStatus, Economic, FreeText, Identity, Name, Protection, Religion, Social,

@@ -1,83 +1,102 @@
-//! What a tenant may see. What is not allowed is not there.
+//! Policies: what a tenant may see of an extract. Everything that a policy does not allow is left out.
 //!
-//! A [`Policy`] is words; `Rules` are those words held against the layouts, once, before the first byte is read.
+//! A [`Policy`] is the text form. `Rules` is the same policy checked against the layouts, once, before the first byte
+//! is read.
 
+mod masking;
+mod persons;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::fmt;
 
+pub(crate) use masking::relatives;
+pub use persons::{AgeRange, PersonFilter};
+pub(crate) use persons::{ConditionKind, PersonMatcher};
 pub(crate) use rules::Rules;
 pub use view::{View, ViewTable};
 
 use crate::error::Error;
 use crate::layout::Sensitivity;
-use crate::selection::PersonFilter;
 
-/// The class that stands for former civil statuses and separations.
+/// The class of former civil statuses and separations.
 pub const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
 
-/// What becomes of persons with protection of name and address.
+/// The names in [`Policy::classes`] that show a table which ties person numbers to each other or to other identifiers.
+/// Each is paired with the name of its table.
+pub(crate) const NUMBER_TABLES: [(&str, &str); 3] = [
+    ("former-pnr", "former_pnr"),
+    ("person-id", "person_id"),
+    ("input-error", "input_error"),
+];
+
+/// How persons with protection of name and address are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ProtectionRule {
-    /// They are as everybody else, and every table has a column `protected`.
+    /// Protected persons are shown like others, and every table of persons has a column `protected`.
     Include,
-    /// Their names, addresses and free text are null, and so are those of protected relatives.
+    /// The names, addresses and free text of protected persons are null, also where they are relatives in another
+    /// person's record.
     #[default]
     Mask,
-    /// They are not there; relatives as under mask.
+    /// Protected persons are left out. Where they are relatives, they are masked.
     Drop,
 }
 
-/// What becomes of person numbers.
+/// How person numbers are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberRule {
-    /// They stand as they are.
+    /// Person numbers are shown.
     #[default]
     Keep,
-    /// The host will replace each by a pseudonym.
+    /// The host replaces each person number by a pseudonym.
     Pseudonym,
-    /// No column holds one.
+    /// Columns with person numbers are left out.
     Drop,
 }
 
-/// What is said of a person who was in scope and no longer is.
+/// What is reported about a leaver: a person who was in scope and no longer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LeaverRule {
     /// A row in `out_of_scope`.
     #[default]
     Notice,
-    /// That, and all the person's rows once more.
+    /// A row in `out_of_scope`, and all the person's rows once more.
     Last,
 }
 
 /// What a tenant may see of an extract.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Whose records.
+    /// The persons whose records the tenant may see.
     pub persons: PersonFilter,
-    /// The day on which ages are judged, `YYYY-MM-DD`; none for the production date, on which all else is.
+    /// The day on which ages are calculated, `YYYY-MM-DD`; `None` for the extract's production date. Everything else
+    /// always uses the production date.
     pub day: Option<String>,
-    /// The classes of personal data that may be seen. Columns without a class always may.
+    /// The classes of personal data that the tenant may see. Columns without a class are always visible.
+    ///
+    /// The names are those of [`Sensitivity`], [`CIVIL_STATUS_HISTORY`], and `former-pnr`, `person-id` and
+    /// `input-error`. Each of these three shows the table of that name although person numbers are not kept, or, for
+    /// `input-error`, although only some persons are in scope. The classes of the table's columns must be allowed too.
     pub classes: Vec<String>,
-    /// The tables; none for all that the classes allow.
+    /// The visible tables; `None` for all that the classes allow.
     pub tables: Option<Vec<String>>,
-    /// For some tables the columns.
+    /// The visible columns of some tables; the other tables show all columns that the classes allow.
     pub columns: Vec<(String, Vec<String>)>,
-    /// For some tables the rows: a predicate, judged on the record with what is masked in it as null.
+    /// The visible rows of some tables: a predicate on the record, in which masked values are null.
     pub rows: Vec<(String, String)>,
-    /// Persons with protection of name and address.
+    /// How persons with protection of name and address are treated.
     pub protection: ProtectionRule,
-    /// Person numbers.
+    /// How person numbers are treated.
     pub numbers: NumberRule,
-    /// Which of the tables that tie numbers to persons may be seen although numbers may not.
-    pub also: Vec<String>,
-    /// Persons who leave.
+    /// What is reported about leavers.
     pub leavers: LeaverRule,
 }
 
 impl Policy {
-    /// A policy that hides nothing of anybody.
+    /// Returns a policy that hides nothing.
     pub fn open() -> Self {
         Self {
             classes: class_names().map(str::to_owned).collect(),
@@ -86,7 +105,8 @@ impl Policy {
         }
     }
 
-    /// The tables and columns that it lets through, or what is wrong with it.
+    /// Returns the visible tables and columns. Fails if the policy names something that does not exist or that it
+    /// hides.
     pub fn view(&self) -> Result<View, Error> {
         self.persons.check()?;
         Ok(Rules::new(self)?.view)
@@ -94,7 +114,7 @@ impl Policy {
 }
 
 impl fmt::Debug for Policy {
-    /// Says for which tables rows are chosen, not by what: a predicate can hold a person number.
+    /// Shows the tables with a row predicate, but not its text, which can hold a person number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<&String> = self.rows.iter().map(|(table, _)| table).collect();
         f.debug_struct("Policy")
@@ -106,13 +126,12 @@ impl fmt::Debug for Policy {
             .field("rows", &rows)
             .field("protection", &self.protection)
             .field("numbers", &self.numbers)
-            .field("also", &self.also)
             .field("leavers", &self.leavers)
             .finish()
     }
 }
 
-/// Every class that a policy can allow.
+/// Returns every class of personal data; without the names of [`NUMBER_TABLES`].
 fn class_names() -> impl Iterator<Item = &'static str> {
     let of_columns = Sensitivity::ALL.iter().map(|class| class.name());
     of_columns.chain([CIVIL_STATUS_HISTORY])

@@ -1,14 +1,14 @@
-//! Which tables and columns a policy leaves.
+//! Determines the tables and columns that a policy lets through.
 
-use super::{CIVIL_STATUS_HISTORY, NumberRule, Policy, ProtectionRule, class_names};
+use super::{CIVIL_STATUS_HISTORY, NUMBER_TABLES, NumberRule, Policy, ProtectionRule, class_names};
+use crate::columns::schema::{self, ColumnId, TableId, all_tables};
 use crate::error::Error;
 use crate::layout::{self, Column, Kind, Sensitivity, Table};
-use crate::schema::{self, ColumnId, TableId, all_tables};
 
 /// The tables and columns that a policy lets through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// The tables, in the order in which a scan knows them; the last is `out_of_scope`.
+    /// The tables, in the order of a scan; the last is `out_of_scope`.
     pub tables: Vec<ViewTable>,
 }
 
@@ -17,44 +17,40 @@ pub struct View {
 pub struct ViewTable {
     /// The table.
     pub id: TableId,
-    /// Its columns, in order.
+    /// The visible columns, in order.
     pub columns: Vec<ColumnId>,
-    /// Whether it may also show what stands beyond the known layout. Nobody knows what that tells: it is there only
-    /// where the policy hides nothing of the persons whom it is about.
+    /// Whether `irregular` may show the bytes after the known layout. Their meaning is unknown, so they are shown only
+    /// if the policy hides nothing of the persons in scope.
     pub has_tails: bool,
 }
 
-/// Why a table is not there.
+/// The reason why a table or column is hidden.
 enum Hidden {
-    /// By a class.
+    /// Its class is not allowed.
     Class(&'static str),
-    /// Something else, as a clause.
+    /// Another reason, as a clause.
     Because(&'static str),
+    /// The table ties numbers, and the policy's classes do not have its name.
+    Unnamed {
+        why: &'static str,
+        class: &'static str,
+    },
 }
 
 impl View {
-    /// The table of that name.
+    /// Returns the table of that name.
     pub fn table(&self, name: &str) -> Option<&ViewTable> {
         self.tables.iter().find(|table| table.id.name() == name)
     }
 
-    /// What the policy leaves; unknown names in it, and names of what its classes hide, are errors.
+    /// Builds the view. Fails if the policy has unknown names, or names of what its classes hide.
     pub(super) fn new(policy: &Policy) -> Result<Self, Error> {
         for class in &policy.classes {
-            if !class_names().any(|name| name == class) {
-                let names: Vec<_> = class_names().collect();
+            let names = || class_names().chain(NUMBER_TABLES.map(|(name, _)| name));
+            if !names().any(|name| name == class) {
+                let names: Vec<_> = names().collect();
                 return Err(invalid(format!(
                     "there is no class {class:?}; the classes are {}",
-                    names.join(", ")
-                )));
-            }
-        }
-        for name in &policy.also {
-            if !layout::by_name(name).is_some_and(|table| table.ties_numbers) {
-                let mut tables = layout::tables().iter().filter(|table| table.ties_numbers);
-                let names: Vec<_> = tables.by_ref().map(|table| table.name).collect();
-                return Err(invalid(format!(
-                    "\"also\" can name {}, not {name:?}",
                     names.join(", ")
                 )));
             }
@@ -83,12 +79,12 @@ impl View {
 }
 
 impl Policy {
-    /// Whether everything of everybody is there as it stands.
+    /// Returns whether the policy shows everything of every person, unchanged.
     fn is_open(&self) -> bool {
-        self.hides_nothing() && self.persons.is_everybody()
+        self.hides_nothing() && self.persons.is_unrestricted()
     }
 
-    /// Whether everything of the persons whom it is about is there as it stands.
+    /// Returns whether the policy shows everything of the persons in scope, unchanged.
     fn hides_nothing(&self) -> bool {
         class_names().all(|class| self.classes.iter().any(|allowed| allowed == class))
             && self.tables.is_none()
@@ -102,32 +98,32 @@ impl Policy {
         self.classes.iter().any(|allowed| allowed == class)
     }
 
-    /// Whether records of church membership may be seen, and so events that tell of it.
+    /// Returns whether records of church membership are visible, and with them the events that reveal it.
     pub(super) fn allows_religion(&self) -> bool {
         self.allows(Sensitivity::Religion.name())
     }
 
-    /// Whether the list of tables has this one, or there is no list. Nobody who leaves is kept secret.
+    /// Returns whether the list of tables has this table, or there is no list. `out_of_scope` is always visible.
     fn names(&self, id: TableId) -> bool {
         let named = |tables: &Vec<String>| tables.iter().any(|name| name == id.name());
         id == TableId::OutOfScope || self.tables.as_ref().is_none_or(named)
     }
 
-    /// Why the policy has no such table, if it has none; its list of tables apart.
+    /// Returns why the policy hides the table, if it does. Ignores the policy's list of tables.
     fn hides(&self, id: TableId) -> Option<Hidden> {
         let table = match id {
             TableId::OutOfScope => return None,
             TableId::Unknown | TableId::Rejected => {
-                let why = "it holds lines as they stand, which are there only where a policy hides nothing";
+                let why = "it holds unparsed lines, which are shown only if a policy hides nothing";
                 return (!self.is_open()).then_some(Hidden::Because(why));
             }
             TableId::Layout(table) => table,
         };
         if table.ties_numbers {
-            return self.hides_tie(table);
+            return self.hides_number_table(table);
         }
         if !table.is_keyed() {
-            let why = "its record is nobody's";
+            let why = "its records do not belong to a person";
             return Some(Hidden::Because(why));
         }
         if let Some(subject) = table.subject() {
@@ -140,8 +136,8 @@ impl Policy {
             .columns
             .iter()
             .filter(|c| self.hides_column(table, c).is_none());
-        // A row of numbers and nothing else says only that there is one; where the layout has no more, that is all
-        // there is to say.
+        // A row that holds only person numbers shows no more than that it exists. It is useful only if the layout has
+        // no other columns.
         let has_content = |column: &Column| column.kind != Kind::Pnr;
         let is_only_numbers = !table.columns.iter().any(has_content);
         if shown.clone().any(has_content) || (is_only_numbers && shown.next().is_some()) {
@@ -151,37 +147,43 @@ impl Policy {
         let class = classes.find_map(|column| self.hides_column(table, column));
         Some(match class {
             Some(Hidden::Class(class)) => Hidden::Class(class),
-            _ => Hidden::Because("it has only person numbers, and the policy drops them"),
+            _ => Hidden::Because("it has only person numbers, which the policy drops"),
         })
     }
 
-    /// A table that ties numbers is there with all that makes it one, or not at all.
-    fn hides_tie(&self, table: &'static Table) -> Option<Hidden> {
-        let is_named = self.also.iter().any(|name| name == table.name);
+    /// Returns why the policy hides a table that ties numbers. Such a table is shown with all its identifying columns
+    /// or not at all.
+    fn hides_number_table(&self, table: &'static Table) -> Option<Hidden> {
+        let mut names = NUMBER_TABLES.iter();
+        let class = names.find_map(|(class, name)| (*name == table.name).then_some(*class));
+        let class = class.unwrap_or_default();
+        let is_named = self.allows(class);
         if self.numbers != NumberRule::Keep && !is_named {
-            let why = "it ties numbers to persons, and the policy does not keep numbers; \"also\" can name it";
-            return Some(Hidden::Because(why));
+            let why = "it ties numbers to persons, and the policy does not keep numbers";
+            return Some(Hidden::Unnamed { why, class });
         }
-        let is_everybody = self.persons.is_everybody() && self.protection != ProtectionRule::Drop;
-        if !table.is_keyed() && !is_named && !is_everybody {
-            let why = "its records are nobody's, and the policy is about some persons; \"also\" can name it";
-            return Some(Hidden::Because(why));
+        let is_unrestricted =
+            self.persons.is_unrestricted() && self.protection != ProtectionRule::Drop;
+        if !table.is_keyed() && !is_named && !is_unrestricted {
+            let why =
+                "its records do not belong to a person, and the policy selects only some persons";
+            return Some(Hidden::Unnamed { why, class });
         }
         let mut ties = table.columns.iter().filter(|c| c.sensitivity.is_some());
         ties.find_map(|column| self.hides_column(table, column))
     }
 
-    /// Why the policy has no such column, if it has none; its list of columns apart.
+    /// Returns why the policy hides the column, if it does. Ignores the policy's list of columns.
     fn hides_column(&self, table: &Table, column: &Column) -> Option<Hidden> {
         if column.kind == Kind::Pnr && self.numbers == NumberRule::Drop {
-            let why = "it holds person numbers, and the policy drops them";
+            let why = "it holds person numbers, which the policy drops";
             return Some(Hidden::Because(why));
         }
         let class = class_in(table, column.sensitivity?);
         (!self.allows(class)).then_some(Hidden::Class(class))
     }
 
-    /// The table as the policy leaves it.
+    /// Returns the table with its visible columns.
     fn view_table(&self, id: TableId) -> Result<ViewTable, Error> {
         let TableId::Layout(table) = id else {
             let mut columns = id.columns();
@@ -212,7 +214,7 @@ impl Policy {
         );
         if columns.is_empty() {
             return Err(invalid(format!(
-                "no column of the table {:?} is listed",
+                "the policy lists no column of the table {:?}",
                 table.name
             )));
         }
@@ -231,14 +233,17 @@ impl Policy {
         })?;
         match self.hides(id) {
             Some(Hidden::Class(class)) => Err(invalid(format!(
-                "the policy names the table {name:?}, and hides its class {class:?}: allow the class or leave the \
+                "the policy names the table {name:?} but hides its class {class:?}: allow the class or leave the \
                  table out"
             ))),
             Some(Hidden::Because(why)) => Err(invalid(format!(
-                "the policy names the table {name:?}, and has no such table: {why}"
+                "the policy names the table {name:?} but hides it: {why}"
+            ))),
+            Some(Hidden::Unnamed { why, class }) => Err(invalid(format!(
+                "the policy names the table {name:?} but hides it: {why}. Add {class:?} to its classes to show it"
             ))),
             None if !self.names(id) => Err(invalid(format!(
-                "the policy says something of the table {name:?}, which is not in its list of tables"
+                "the policy has columns or rows for the table {name:?}, which is not in its list of tables"
             ))),
             None => Ok(()),
         }
@@ -259,31 +264,31 @@ impl Policy {
         match self.hides_column(table, column) {
             None => Ok(()),
             Some(Hidden::Class(class)) => Err(invalid(format!(
-                "the policy names the column {:?} of the table {:?}, and hides its class {class:?}: allow the class \
+                "the policy names the column {:?} of the table {:?} but hides its class {class:?}: allow the class \
                  or leave the column out",
                 column.name, table.name
             ))),
-            Some(Hidden::Because(why)) => Err(invalid(format!(
-                "the policy names the column {:?} of the table {:?}, and has no such column: {why}",
+            Some(Hidden::Because(why) | Hidden::Unnamed { why, .. }) => Err(invalid(format!(
+                "the policy names the column {:?} of the table {:?} but hides it: {why}",
                 column.name, table.name
             ))),
         }
     }
 
-    /// Whether columns, and rows, are given once for each table, and of tables that have them.
+    /// Checks that columns and rows are given only once for each table, and only for tables of a record type.
     fn check_once(&self) -> Result<(), Error> {
         let columns: Vec<&String> = self.columns.iter().map(|(table, _)| table).collect();
         let rows: Vec<&String> = self.rows.iter().map(|(table, _)| table).collect();
         for names in [columns, rows] {
-            for (place, name) in names.iter().enumerate() {
-                if names.iter().take(place).any(|before| before == name) {
+            for (index, name) in names.iter().enumerate() {
+                if names.iter().take(index).any(|before| before == name) {
                     return Err(invalid(format!(
-                        "the policy says twice what it lets through of the table {name:?}"
+                        "the policy has two entries of columns or of rows for the table {name:?}"
                     )));
                 }
                 if layout::by_name(name).is_none() {
                     return Err(invalid(format!(
-                        "the table {name:?} is there whole or not at all"
+                        "the table {name:?} cannot have a list of columns or a condition on rows"
                     )));
                 }
             }
@@ -292,7 +297,7 @@ impl Policy {
     }
 }
 
-/// The class that decides over a column of that class in this table: what was is another matter than what is.
+/// Returns the class that decides over a column in this table. Former civil statuses have their own class.
 fn class_in(table: &Table, class: Sensitivity) -> &'static str {
     match class {
         Sensitivity::CivilStatus if table.is_of_former_status() => CIVIL_STATUS_HISTORY,

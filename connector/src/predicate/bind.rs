@@ -1,25 +1,25 @@
-//! A predicate held against a table's columns: names found, values made of the columns' types.
+//! Binds a predicate to a table: resolves column names and converts the values to the columns' types.
 
 use arrow::datatypes::DataType;
 
 use super::PredicateError;
-use super::judge::{Condition, Test};
-use super::parse::{self, Expression, Literal, Name, Operator, Value};
+use super::evaluate::{Condition, ValueTest};
+use super::parse::{self, ColumnName, Expression, Literal, Operator, Value};
+use crate::columns::schema::ColumnId;
 use crate::grammar;
 use crate::layout::Kind;
-use crate::schema::ColumnId;
 use crate::value::DAY_MICROS;
 
 /// A column that a predicate can name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Comparable {
     column: ColumnId,
-    /// Whoever asks sees another value than the one that stands here.
+    /// Whether the reader gets a pseudonym instead of the value that the predicate sees.
     is_replaced: bool,
 }
 
 impl Comparable {
-    /// These columns, as they stand.
+    /// Makes all columns comparable.
     pub(crate) fn all(columns: &[ColumnId]) -> Vec<Self> {
         let comparable = |column: &ColumnId| Self {
             column: *column,
@@ -28,7 +28,7 @@ impl Comparable {
         columns.iter().map(comparable).collect()
     }
 
-    /// These columns, of which those with person numbers will be replaced by pseudonyms.
+    /// Makes all columns comparable, except those with person numbers that become pseudonyms.
     pub(crate) fn pseudonymous(columns: &[ColumnId]) -> Vec<Self> {
         let comparable = |column: &ColumnId| Self {
             column: *column,
@@ -40,7 +40,7 @@ impl Comparable {
         columns.iter().map(comparable).collect()
     }
 
-    /// The columns for an error.
+    /// Returns a list of the columns for an error message.
     pub(super) fn list(columns: &[Self]) -> String {
         let names = columns.iter().map(|c| c.column);
         let names = names.filter(|column| *column != ColumnId::Irregular);
@@ -49,7 +49,7 @@ impl Comparable {
     }
 }
 
-/// The condition that an expression is of these columns.
+/// Binds an expression to the columns.
 pub(super) fn condition(
     expression: &Expression,
     text: &str,
@@ -60,7 +60,7 @@ pub(super) fn condition(
         Expression::Or(all) => Condition::Or(all.iter().map(inner).collect::<Result<_, _>>()?),
         Expression::And(all) => Condition::And(all.iter().map(inner).collect::<Result<_, _>>()?),
         Expression::Not(one) => Condition::Not(Box::new(inner(one)?)),
-        Expression::Test(name, test) => {
+        Expression::Comparison(name, test) => {
             let error = |(at, what)| PredicateError::new(text, at, what);
             let column = find(name, columns).map_err(error)?;
             bound(column, name, test).map_err(error)?
@@ -68,10 +68,10 @@ pub(super) fn condition(
     })
 }
 
-/// Where something is wrong, in bytes, and what.
-type Wrong = (usize, String);
+/// The offset of an error in bytes, and its description.
+type BindError = (usize, String);
 
-fn find(name: &Name, columns: &[Comparable]) -> Result<Comparable, Wrong> {
+fn find(name: &ColumnName, columns: &[Comparable]) -> Result<Comparable, BindError> {
     let found = columns.iter().find(|c| c.column.name() == name.name);
     let found = *found.ok_or_else(|| {
         let what = format!(
@@ -82,20 +82,24 @@ fn find(name: &Name, columns: &[Comparable]) -> Result<Comparable, Wrong> {
         (name.at, what)
     })?;
     if found.column == ColumnId::Irregular {
-        let what = "irregular holds raw texts of several columns and cannot be compared";
+        let what = "\"irregular\" holds raw texts of several columns and cannot be compared";
         return Err((name.at, what.to_owned()));
     }
     Ok(found)
 }
 
-fn bound(found: Comparable, name: &Name, test: &parse::Test) -> Result<Condition, Wrong> {
+fn bound(
+    found: Comparable,
+    name: &ColumnName,
+    test: &parse::Comparison,
+) -> Result<Condition, BindError> {
     let column = found.column;
-    if *test == parse::Test::IsNull {
+    if *test == parse::Comparison::IsNull {
         return Ok(Condition::IsNull(column));
     }
     if found.is_replaced {
         let what = format!(
-            "{:?} shows pseudonyms, which are made later: only is null and is not null can be asked of it",
+            "{:?} shows pseudonyms, which are made later: use only is null and is not null",
             name.name
         );
         return Err((name.at, what));
@@ -111,44 +115,44 @@ fn bound(found: Comparable, name: &Name, test: &parse::Test) -> Result<Condition
     })
 }
 
-/// The test with values of the column's type.
+/// Converts the values of a comparison to the column's type.
 fn typed<T: Ord>(
-    test: &parse::Test,
-    value: &dyn Fn(&Literal) -> Result<T, Wrong>,
+    test: &parse::Comparison,
+    value: &dyn Fn(&Literal) -> Result<T, BindError>,
     has_order: bool,
-) -> Result<Test<T>, Wrong> {
+) -> Result<ValueTest<T>, BindError> {
     let unordered = |literal: &Literal| {
-        let what = "true and false have no order: ask with = or !=".to_owned();
+        let what = "true and false have no order: use = or !=".to_owned();
         Err((literal.at, what))
     };
     Ok(match test {
-        parse::Test::Compare(operator, literal) => {
+        parse::Comparison::Compare(operator, literal) => {
             let is_equality = matches!(operator, Operator::Equal | Operator::NotEqual);
             if !is_equality && !has_order {
                 return unordered(literal);
             }
-            Test::Compare(*operator, value(literal)?)
+            ValueTest::Compare(*operator, value(literal)?)
         }
-        parse::Test::Between(low, high) => {
+        parse::Comparison::Between(low, high) => {
             if !has_order {
                 return unordered(low);
             }
-            Test::Between(value(low)?, value(high)?)
+            ValueTest::Between(value(low)?, value(high)?)
         }
-        parse::Test::In(list) => {
+        parse::Comparison::In(list) => {
             let mut values = list.iter().map(value).collect::<Result<Vec<_>, _>>()?;
             values.sort_unstable();
-            Test::In(values)
+            ValueTest::In(values)
         }
-        // It was asked before of a column of any type.
-        parse::Test::IsNull => Test::In(Vec::new()),
+        // `is null` was handled before, for columns of any type.
+        parse::Comparison::IsNull => ValueTest::In(Vec::new()),
     })
 }
 
-fn string(name: &Name, literal: &Literal) -> Result<String, Wrong> {
+fn string(name: &ColumnName, literal: &Literal) -> Result<String, BindError> {
     match &literal.value {
         Value::Text(text) => Ok(text.clone()),
-        _ => wrong(
+        _ => wrong_type(
             name,
             literal,
             "text: write it in single quotes, leading zeros included",
@@ -156,39 +160,39 @@ fn string(name: &Name, literal: &Literal) -> Result<String, Wrong> {
     }
 }
 
-fn integer(name: &Name, literal: &Literal) -> Result<i64, Wrong> {
+fn integer(name: &ColumnName, literal: &Literal) -> Result<i64, BindError> {
     match literal.value {
         Value::Integer(number) => Ok(number),
-        _ => wrong(name, literal, "a whole number: write it without quotes"),
+        _ => wrong_type(name, literal, "a whole number: write it without quotes"),
     }
 }
 
-fn flag(name: &Name, literal: &Literal) -> Result<bool, Wrong> {
+fn flag(name: &ColumnName, literal: &Literal) -> Result<bool, BindError> {
     match literal.value {
         Value::Boolean(value) => Ok(value),
-        _ => wrong(name, literal, "true or false: write it without quotes"),
+        _ => wrong_type(name, literal, "true or false: write it without quotes"),
     }
 }
 
-fn date(name: &Name, literal: &Literal) -> Result<i64, Wrong> {
+fn date(name: &ColumnName, literal: &Literal) -> Result<i64, BindError> {
     let date = match &literal.value {
         Value::Text(text) => grammar::date(text.as_bytes()),
         _ => None,
     };
     match date {
         Some(days) => Ok(days.into()),
-        None => wrong(name, literal, "a date: write it as 'YYYY-MM-DD'"),
+        None => wrong_type(name, literal, "a date: write it as 'YYYY-MM-DD'"),
     }
 }
 
-fn timestamp(name: &Name, literal: &Literal) -> Result<i64, Wrong> {
+fn timestamp(name: &ColumnName, literal: &Literal) -> Result<i64, BindError> {
     let time = match &literal.value {
         Value::Text(text) => grammar::timestamp(text.as_bytes()),
         _ => None,
     };
     match time {
         Some((days, seconds)) => Ok(i64::from(days) * DAY_MICROS + seconds * 1_000_000),
-        None => wrong(
+        None => wrong_type(
             name,
             literal,
             "a date with a time: write it as 'YYYY-MM-DD HH:MM' or 'YYYY-MM-DD'",
@@ -196,6 +200,6 @@ fn timestamp(name: &Name, literal: &Literal) -> Result<i64, Wrong> {
     }
 }
 
-fn wrong<T>(name: &Name, literal: &Literal, what: &str) -> Result<T, Wrong> {
+fn wrong_type<T>(name: &ColumnName, literal: &Literal, what: &str) -> Result<T, BindError> {
     Err((literal.at, format!("{:?} is {what}", name.name)))
 }

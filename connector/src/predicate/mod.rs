@@ -1,57 +1,57 @@
-//! Predicates over the columns of a table: which rows are wanted.
+//! Predicates on the columns of a table, which select rows.
 //!
-//! Text becomes an [`Expression`](parse::Expression) (`parse`), and that, held against a table's columns, a
-//! [`Predicate`] (`bind`) that judges records (`judge`). Logic is SQL's, of three values: a comparison with null is
+//! `parse` turns the text into an [`Expression`](parse::Expression). `bind` checks it against a table's columns and
+//! makes a [`Predicate`]. `evaluate` applies it to rows. The logic has SQL's three values: a comparison with null is
 //! neither true nor false.
 
 mod bind;
-mod judge;
+mod evaluate;
 mod parse;
 
 use std::fmt;
 
 pub(crate) use bind::Comparable;
-pub(crate) use judge::{Row, RowCell};
+pub(crate) use evaluate::{Row, RowCell};
 
-use judge::Condition;
+use evaluate::Condition;
 
 /// A condition on the columns of one table.
 #[derive(Clone)]
 pub(crate) struct Predicate(Condition);
 
 impl Predicate {
-    /// Reads a predicate over these columns.
+    /// Parses a predicate on these columns.
     pub(crate) fn new(text: &str, columns: &[Comparable]) -> Result<Self, PredicateError> {
         let expression = parse::expression(text).map_err(|error| error.locate(text, columns))?;
         bind::condition(&expression, text, columns).map(Self)
     }
 
-    /// Whether the row is wanted: a condition that is neither true nor false is not met.
+    /// Returns whether the row meets the condition. A result that is neither true nor false counts as not met.
     pub(crate) fn is_met(&self, row: &impl Row) -> bool {
-        self.0.judge(row) == Some(true)
+        self.0.evaluate(row) == Some(true)
     }
 }
 
 impl fmt::Debug for Predicate {
-    /// Says nothing of its values, which can be person numbers.
+    /// Hides the values, which can be person numbers.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Predicate(…)")
     }
 }
 
-/// What is wrong with a predicate, and where. It never repeats a value.
+/// An error in a predicate with its position. It never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at character {at}: {what}")]
 pub(crate) struct PredicateError {
-    /// The character, 1-based.
+    /// The position of the error in characters, 1-based.
     at: usize,
     what: String,
 }
 
 impl PredicateError {
-    /// An error at a place of the text, given in bytes.
-    fn new(text: &str, place: usize, what: String) -> Self {
-        let before = text.get(..place).unwrap_or(text);
+    /// Creates an error at an offset of the text, in bytes.
+    fn new(text: &str, index: usize, what: String) -> Self {
+        let before = text.get(..index).unwrap_or(text);
         Self {
             at: before.chars().count() + 1,
             what,

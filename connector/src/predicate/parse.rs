@@ -24,35 +24,35 @@ use nom::{Err, Parser};
 use super::PredicateError;
 use super::bind::Comparable;
 
-/// The longest predicate, in bytes.
+/// The maximum length of a predicate, in bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-/// How deep parentheses and negations may be nested.
+/// The maximum nesting depth of parentheses and negations.
 pub(super) const MAX_DEPTH: usize = 50;
 
-/// A predicate as it was written.
+/// A parsed predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
-    /// One of them holds.
+    /// At least one of the expressions is true.
     Or(Vec<Expression>),
-    /// All of them hold.
+    /// All the expressions are true.
     And(Vec<Expression>),
-    /// It does not hold.
+    /// The expression is false.
     Not(Box<Expression>),
-    /// A column compared with something.
-    Test(Name, Test),
+    /// A comparison of a column.
+    Comparison(ColumnName, Comparison),
 }
 
-/// A column's name, and where in the text it stands, in bytes.
+/// A column's name and its offset in the text, in bytes.
 #[derive(Debug, Clone)]
-pub(super) struct Name {
+pub(super) struct ColumnName {
     pub(super) name: String,
     pub(super) at: usize,
 }
 
-/// What a column is compared with.
+/// The comparison that a column is subject to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Test {
+pub(super) enum Comparison {
     Compare(Operator, Literal),
     In(Vec<Literal>),
     Between(Literal, Literal),
@@ -69,7 +69,7 @@ pub(super) enum Operator {
     GreaterOrEqual,
 }
 
-/// A value, and where in the text it stands, in bytes.
+/// A value and its offset in the text, in bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Literal {
     pub(super) value: Value,
@@ -83,15 +83,15 @@ pub(super) enum Value {
     Boolean(bool),
 }
 
-// Where something stands is no part of what it is.
+// Equality ignores the position in the text.
 
-impl PartialEq for Name {
+impl PartialEq for ColumnName {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
     }
 }
 
-impl Eq for Name {}
+impl Eq for ColumnName {}
 
 impl PartialEq for Literal {
     fn eq(&self, other: &Self) -> bool {
@@ -101,9 +101,9 @@ impl PartialEq for Literal {
 
 impl Eq for Literal {}
 
-/// Reads a predicate.
-pub(super) fn expression(text: &str) -> Result<Expression, Fault> {
-    let at = |rest: usize, expected| Fault { rest, expected };
+/// Parses a predicate.
+pub(super) fn expression(text: &str) -> Result<Expression, SyntaxError> {
+    let at = |rest: usize, expected| SyntaxError { rest, expected };
     if text.len() > MAX_BYTES {
         return Err(at(text.len() - MAX_BYTES, Expected::FewerBytes));
     }
@@ -118,9 +118,9 @@ pub(super) fn expression(text: &str) -> Result<Expression, Fault> {
     }
 }
 
-/// What should stand where something else stands, that many bytes before the end.
+/// A syntax error: what was expected, and how many bytes before the end of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct SyntaxError {
     rest: usize,
     expected: Expected,
 }
@@ -141,15 +141,15 @@ enum Expected {
     NullIsNoValue,
     Close,
     End,
-    /// What nom says, which something better must be said for.
+    /// An error of nom itself, which a more specific one always replaces.
     Nothing,
 }
 
-impl Fault {
-    /// The fault as an error, with the columns where one is wanted.
+impl SyntaxError {
+    /// Returns the error with its position, and with the columns where one is expected.
     pub(super) fn locate(self, text: &str, columns: &[Comparable]) -> PredicateError {
         let what = match self.expected {
-            Expected::FewerBytes => "a predicate is no longer than 64 KiB".to_owned(),
+            Expected::FewerBytes => "a predicate must not be longer than 64 KiB".to_owned(),
             Expected::LessDepth => {
                 format!("parentheses and \"not\" are nested deeper than {MAX_DEPTH}")
             }
@@ -166,13 +166,13 @@ impl Fault {
                 "a value is expected: text and dates in single quotes, a whole number, true or false"
                     .to_owned()
             }
-            Expected::Number => "a whole number is expected, not so large a one".to_owned(),
+            Expected::Number => "a whole number from -9223372036854775808 to 9223372036854775807 is expected".to_owned(),
             Expected::Quote => {
-                "the text has no closing quote; a quote inside a text is written twice".to_owned()
+                "the text has no closing quote; write a quote inside a text twice".to_owned()
             }
             Expected::And => "\"and\" and the upper bound are expected".to_owned(),
             Expected::Null => "\"null\" or \"not null\" is expected".to_owned(),
-            Expected::NullIsNoValue => "nothing equals null: ask with is null or is not null".to_owned(),
+            Expected::NullIsNoValue => "no value equals null: use is null or is not null".to_owned(),
             Expected::Close => "\"and\", \"or\" or a closing parenthesis is expected".to_owned(),
             Expected::End => "\"and\", \"or\" or the end is expected".to_owned(),
         };
@@ -180,7 +180,7 @@ impl Fault {
     }
 }
 
-impl ParseError<&str> for Fault {
+impl ParseError<&str> for SyntaxError {
     fn from_error_kind(input: &str, _: ErrorKind) -> Self {
         Self {
             rest: input.len(),
@@ -193,7 +193,7 @@ impl ParseError<&str> for Fault {
     }
 }
 
-impl nom::error::FromExternalError<&str, std::num::ParseIntError> for Fault {
+impl nom::error::FromExternalError<&str, std::num::ParseIntError> for SyntaxError {
     fn from_external_error(input: &str, _: ErrorKind, _: std::num::ParseIntError) -> Self {
         Self {
             rest: input.len(),
@@ -202,9 +202,9 @@ impl nom::error::FromExternalError<&str, std::num::ParseIntError> for Fault {
     }
 }
 
-type Parsed<'a, T> = nom::IResult<&'a str, T, Fault>;
+type Parsed<'a, T> = nom::IResult<&'a str, T, SyntaxError>;
 
-/// The rules; the text's length tells places from what is left of it.
+/// The grammar rules. `length` is the length of the text, from which the positions are calculated.
 #[derive(Clone, Copy)]
 struct Grammar {
     length: usize,
@@ -242,7 +242,7 @@ impl Grammar {
 
     fn test(self, input: &str) -> Parsed<'_, Expression> {
         let (rest, name) = expect(identifier, Expected::Condition).parse(input)?;
-        let name = Name {
+        let name = ColumnName {
             name: name.to_ascii_lowercase(),
             at: self.length - input.len(),
         };
@@ -250,30 +250,30 @@ impl Grammar {
             let (rest, literal) = self.literal(rest)?;
             return Ok((
                 rest,
-                Expression::Test(name, Test::Compare(operator, literal)),
+                Expression::Comparison(name, Comparison::Compare(operator, literal)),
             ));
         }
         if let Ok((rest, ())) = keyword("is").parse(rest) {
             let (rest, not) = opt(keyword("not")).parse(rest)?;
             let (rest, ()) = expect(keyword("null"), Expected::Null).parse(rest)?;
-            return Ok((rest, negated(not, name, Test::IsNull)));
+            return Ok((rest, negated(not, name, Comparison::IsNull)));
         }
         let (rest, not) = opt(keyword("not")).parse(rest)?;
         if let Ok((rest, ())) = keyword("between").parse(rest) {
             let (rest, low) = self.literal(rest)?;
             let (rest, ()) = expect(keyword("and"), Expected::And).parse(rest)?;
             let (rest, high) = self.literal(rest)?;
-            return Ok((rest, negated(not, name, Test::Between(low, high))));
+            return Ok((rest, negated(not, name, Comparison::Between(low, high))));
         }
         let (rest, ()) = expect(keyword("in"), Expected::Comparison).parse(rest)?;
         let (rest, ()) = expect(symbol("("), Expected::List).parse(rest)?;
         let literal = |input| self.literal(input);
         let (rest, list) = separated_list1(symbol(","), literal).parse(rest)?;
         let (rest, ()) = expect(symbol(")"), Expected::ListEnd).parse(rest)?;
-        Ok((rest, negated(not, name, Test::In(list))))
+        Ok((rest, negated(not, name, Comparison::In(list))))
     }
 
-    /// A value where nothing else can stand.
+    /// Parses a value, which is required here.
     fn literal(self, input: &str) -> Parsed<'_, Literal> {
         let input = input.trim_start();
         if keyword("null").parse(input).is_ok() {
@@ -301,23 +301,23 @@ fn one_or(all: &mut Vec<Expression>, several: fn(Vec<Expression>) -> Expression)
     }
 }
 
-fn negated(not: Option<()>, name: Name, test: Test) -> Expression {
-    let expression = Expression::Test(name, test);
+fn negated(not: Option<()>, name: ColumnName, test: Comparison) -> Expression {
+    let expression = Expression::Comparison(name, test);
     match not {
         Some(()) => Expression::Not(Box::new(expression)),
         None => expression,
     }
 }
 
-/// The end of the reading: nothing else is tried.
+/// Returns an error that ends parsing without trying alternatives.
 fn fail<T>(input: &str, expected: Expected) -> Parsed<'_, T> {
     let rest = input.len();
-    Err(Err::Failure(Fault { rest, expected }))
+    Err(Err::Failure(SyntaxError { rest, expected }))
 }
 
-/// What must stand here, after any spaces.
+/// Parses something that is required here, after optional spaces.
 fn expect<'a, T>(
-    mut parser: impl Parser<&'a str, Output = T, Error = Fault>,
+    mut parser: impl Parser<&'a str, Output = T, Error = SyntaxError>,
     expected: Expected,
 ) -> impl FnMut(&'a str) -> Parsed<'a, T> {
     move |input| {
@@ -329,13 +329,13 @@ fn expect<'a, T>(
     }
 }
 
-/// A word of the language, in capitals or not, that no letter follows.
-fn keyword<'a>(word: &'static str) -> impl Parser<&'a str, Output = (), Error = Fault> {
+/// Parses a keyword, in any case, that is not followed by a letter.
+fn keyword<'a>(word: &'static str) -> impl Parser<&'a str, Output = (), Error = SyntaxError> {
     let found = preceded(multispace0, identifier);
     nom::combinator::verify(found, move |found: &str| found.eq_ignore_ascii_case(word)).map(|_| ())
 }
 
-fn symbol<'a>(symbol: &'static str) -> impl Parser<&'a str, Output = (), Error = Fault> {
+fn symbol<'a>(symbol: &'static str) -> impl Parser<&'a str, Output = (), Error = SyntaxError> {
     preceded(multispace0, tag(symbol)).map(|_| ())
 }
 
@@ -357,7 +357,7 @@ fn operator(input: &str) -> Parsed<'_, Operator> {
     preceded(multispace0, operators).parse(input)
 }
 
-/// `'it''s'`.
+/// Parses a quoted text; `''` inside it is a quote.
 fn text(input: &str) -> Parsed<'_, Value> {
     let (mut rest, _) = char('\'').parse(input)?;
     let mut text = String::new();
@@ -380,12 +380,12 @@ fn expect_quote<'a>(input: &'a str, begin: &str) -> Parsed<'a, char> {
     let expected = Expected::Quote;
     char('\'')
         .parse(input)
-        .map_err(|_: Err<Fault>| Err::Failure(Fault { rest, expected }))
+        .map_err(|_: Err<SyntaxError>| Err::Failure(SyntaxError { rest, expected }))
 }
 
 fn integer(input: &str) -> Parsed<'_, Value> {
     let number = recognize((opt(char('-')), digit1));
-    // `1a` and `1.5` are no numbers with something behind them.
+    // `1a` and `1.5` must not be read as a number followed by something else.
     let ends = peek(nom::combinator::not(take_while1(|c: char| {
         c.is_ascii_alphanumeric() || c == '_' || c == '.'
     })));
@@ -400,7 +400,7 @@ fn integer(input: &str) -> Parsed<'_, Value> {
 }
 
 impl fmt::Display for Expression {
-    /// The predicate in words that read as itself again.
+    /// Writes the predicate so that parsing it gives the same expression.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, all: &[Self], word: &str| {
             for (place, one) in all.iter().enumerate() {
@@ -415,12 +415,12 @@ impl fmt::Display for Expression {
             Self::Or(all) => list(f, all, "or"),
             Self::And(all) => list(f, all, "and"),
             Self::Not(inner) => write!(f, "not ({inner})"),
-            Self::Test(name, test) => write!(f, "{} {test}", name.name),
+            Self::Comparison(name, test) => write!(f, "{} {test}", name.name),
         }
     }
 }
 
-impl fmt::Display for Test {
+impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Compare(operator, literal) => {

@@ -2,10 +2,12 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::parse::{Expression, Literal, MAX_DEPTH, Name, Operator, Test, Value, expression};
+use super::parse::{
+    ColumnName, Comparison, Expression, Literal, MAX_DEPTH, Operator, Value, expression,
+};
 use super::*;
+use crate::columns::schema::{ColumnId, TableId};
 use crate::layout;
-use crate::schema::{ColumnId, TableId};
 
 /// A row of `person`, by column.
 #[derive(Default)]
@@ -47,7 +49,7 @@ fn refused(text: &str) -> String {
 }
 
 #[test]
-fn every_comparison() {
+fn evaluates_every_comparison() {
     let row = given(&[
         ("pnr", b"0101965058"),
         ("status", b"05"),
@@ -88,7 +90,7 @@ fn every_comparison() {
 }
 
 #[test]
-fn null_is_neither() {
+fn comparison_with_null_is_neither_true_nor_false() {
     let row = given(&[("status", b"  "), ("pnr", b"0000000000")]);
     for neither in [
         "status = '01'",
@@ -112,9 +114,9 @@ fn null_is_neither() {
     assert!(is_met("not (status = '01' and line is not null)", &row));
 }
 
-/// What a typed column cannot hold is null, but for the date of an impossible time.
+/// A value that a typed column cannot hold is null, except for the date of an impossible time.
 #[test]
-fn irregular_values_are_as_in_their_columns() {
+fn compares_irregular_values_as_their_columns_hold_them() {
     let row = given(&[
         ("birth_date", b"1961-00-00"),
         ("status_start", b"199909231299"),
@@ -128,13 +130,13 @@ fn irregular_values_are_as_in_their_columns() {
 }
 
 #[test]
-fn errors_say_where_and_what() {
+fn errors_have_position_and_cause() {
     for (text, expected) in [
         ("", "at character 1: a condition is expected"),
         ("status", "at character 7: =, !=, <, <=, >, >=, in, not in"),
         ("status =", "at character 9: a value is expected"),
         ("status = 01", "at character 10: \"status\" is text"),
-        ("status = null", "at character 10: nothing equals null"),
+        ("status = null", "at character 10: no value equals null"),
         ("status is nul", "at character 11: \"null\" or \"not null\""),
         ("status in '01'", "at character 11: a list is expected"),
         ("status in ()", "at character 12: a value is expected"),
@@ -161,7 +163,7 @@ fn errors_say_where_and_what() {
         ),
         (
             "line = 99999999999999999999",
-            "at character 8: a whole number is expected, not so large",
+            "at character 8: a whole number from -9223372036854775808",
         ),
         ("line = 1x", "at character 8: a value is expected"),
         ("line = '1'", "at character 8: \"line\" is a whole number"),
@@ -187,7 +189,7 @@ fn errors_say_where_and_what() {
         ),
         (
             "irregular is null",
-            "at character 1: irregular holds raw texts",
+            "at character 1: \"irregular\" holds raw texts",
         ),
         (
             "occupation = 'ø' and ages = 3",
@@ -201,9 +203,9 @@ fn errors_say_where_and_what() {
     assert!(refused("age > 3").ends_with("occupation, key_constant, line"));
 }
 
-/// Errors go to logs, and predicates can hold person numbers.
+/// Errors are written to logs, and predicates can hold person numbers.
 #[test]
-fn no_error_repeats_a_value() {
+fn errors_never_contain_a_value() {
     for text in [
         "birth_date = '0101965058'",
         "line = '0101965058'",
@@ -221,7 +223,7 @@ fn no_error_repeats_a_value() {
 }
 
 #[test]
-fn what_will_be_a_pseudonym_is_not_compared() {
+fn refuses_comparisons_of_pseudonyms() {
     let table = layout::by_name("child").map(TableId::Layout).unwrap();
     let columns = Comparable::pseudonymous(&table.columns());
     for text in ["pnr = '0101965058'", "not child_pnr > '0'", "pnr in ('1')"] {
@@ -232,7 +234,7 @@ fn what_will_be_a_pseudonym_is_not_compared() {
 }
 
 #[test]
-fn neither_depth_nor_length_is_without_end() {
+fn limits_depth_and_length() {
     let nested = |depth: usize, open: &str, close: &str| {
         format!("{}line = 1{}", open.repeat(depth), close.repeat(depth))
     };
@@ -256,11 +258,11 @@ fn neither_depth_nor_length_is_without_end() {
 
 proptest! {
     #[test]
-    fn what_is_printed_reads_as_itself(written in expressions()) {
+    fn printed_predicates_parse_to_the_same(written in expressions()) {
         let printed = written.to_string();
         let read = expression(&printed);
         prop_assert_eq!(read.as_ref(), Ok(&written), "{}", printed);
-        // Spaces and capitals are nothing.
+        // Spaces and case do not matter.
         let loud = printed.replace(" and ", "\n AND\t").replace(" or ", "  Or ").replace(" is null", " IS  NULL ");
         if !printed.contains('\'') {
             prop_assert_eq!(expression(&loud), Ok(written));
@@ -268,7 +270,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_read_or_refused(text in "([a-z_]{1,8}|[ ()'<>=!,]|and|or|not|in|is null|between|[0-9]{1,3}|\\PC){0,30}") {
+    fn never_panics_on_any_text(text in "([a-z_]{1,8}|[ ()'<>=!,]|and|or|not|in|is null|between|[0-9]{1,3}|\\PC){0,30}") {
         let _ = Predicate::new(&text, &person());
     }
 }
@@ -290,13 +292,13 @@ fn expressions() -> impl Strategy<Value = Expression> {
     ]);
     let test = prop_oneof![
         (operator, literal.clone())
-            .prop_map(|(operator, literal)| Test::Compare(operator, literal)),
-        prop::collection::vec(literal.clone(), 1..4).prop_map(Test::In),
-        (literal.clone(), literal).prop_map(|(low, high)| Test::Between(low, high)),
-        Just(Test::IsNull),
+            .prop_map(|(operator, literal)| Comparison::Compare(operator, literal)),
+        prop::collection::vec(literal.clone(), 1..4).prop_map(Comparison::In),
+        (literal.clone(), literal).prop_map(|(low, high)| Comparison::Between(low, high)),
+        Just(Comparison::IsNull),
     ];
     let leaf = ("col_[a-z0-9_]{0,6}", test)
-        .prop_map(|(name, test)| Expression::Test(Name { name, at: 0 }, test));
+        .prop_map(|(name, test)| Expression::Comparison(ColumnName { name, at: 0 }, test));
     leaf.prop_recursive(6, 40, 4, |inner| {
         let several = prop::collection::vec(inner.clone(), 2..4);
         prop_oneof![

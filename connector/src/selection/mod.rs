@@ -1,11 +1,10 @@
-//! Which persons a scan is about.
+//! Selects the persons whose records a scan returns.
 //!
-//! A person's records do not stand together, and only one of them says where the person lives: so persons are
-//! chosen in a pass of their own, and the scan takes the result. The pass that keeps to a policy also learns who is
-//! protected, and who was in scope before and no longer is.
+//! A person's records do not follow each other, and only one of them has the address. So the persons are selected in a
+//! first pass, and the scan uses its result. A pass under a policy also finds who is protected, and who was in scope
+//! before and no longer is.
 
-mod filter;
-mod leavers;
+mod out_of_scope;
 mod protection;
 mod renumbered;
 mod roster;
@@ -17,87 +16,85 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
-pub use filter::{AgeRange, PersonFilter};
-pub(crate) use leavers::Leavers;
+pub(crate) use out_of_scope::Leavers;
 
 use crate::error::Error;
 use crate::grammar;
+use crate::input::{Splitter, Step};
 use crate::layout;
-use crate::policy::{LeaverRule, Policy, ProtectionRule, Rules};
-use crate::split::{Splitter, Step};
-use crate::tally::{Class, PERSON, START, TypeSet, classify, pnr_number};
-use filter::Filter;
-use leavers::Statuses;
+use crate::policy::{LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules};
+use crate::record::{PERSON, RecordClass, RecordTypes, START, classify, pnr_number};
+use out_of_scope::PersonStatuses;
 use protection::Protections;
 use renumbered::Renumbered;
 
-/// The persons whom a filter, or a policy, chooses from an extract.
+/// The persons whom a filter or a policy selects from an extract.
 pub struct Selection {
     splitter: Splitter,
-    filter: Filter,
-    /// None for a selection by a filter alone.
-    by_policy: Option<ByPolicy>,
+    filter: PersonMatcher,
+    /// The state of a pass under a policy; `None` for a selection by a filter alone.
+    policy_pass: Option<PolicyPass>,
     has_begun: bool,
-    /// Types whose records say nothing about whom to choose.
-    unwanted: TypeSet,
-    chosen: Option<Chosen>,
+    /// The types whose records cannot change the selection.
+    irrelevant: RecordTypes,
+    chosen: Option<SelectedPersons>,
 }
 
-/// What a pass by a policy learns beside whom the filter chooses.
-struct ByPolicy {
+/// What a pass under a policy finds in addition to the filter.
+struct PolicyPass {
     policy: Policy,
     rules: Arc<Rules>,
-    /// The day on which ages are judged, if it is known: the policy may name one.
+    /// The day on which ages are calculated, if it is known: the policy's day or the production date.
     day: Option<i32>,
-    statuses: Statuses,
-    facts: Arc<Facts>,
+    statuses: PersonStatuses,
+    facts: Arc<ExtractFacts>,
 }
 
-/// What the extract and the roster say of persons, whatever the policy asks.
+/// The facts about persons from the extract and the roster, independent of the policy.
 #[derive(Clone, Default)]
-struct Facts {
-    /// The day on which the extract was produced, if it is known. Protections are judged on it: the extract says how
-    /// things were on no other.
+struct ExtractFacts {
+    /// The production date, if it is known. Protections are evaluated on this day, because the extract describes no
+    /// other day.
     produced: Option<i32>,
-    /// Persons with a 001.
+    /// The persons with a 001.
     delivered: RoaringTreemap,
     protections: Protections,
     renumbered: Renumbered,
     roster: RoaringTreemap,
-    /// Persons of whom a later extract has told: what this one says of them is past.
-    superseded: RoaringTreemap,
+    /// The persons whom a later extract has delivered. This extract's data about them is outdated.
+    delivered_later: RoaringTreemap,
 }
 
-/// How many persons a pass has chosen.
+/// How many persons a pass has selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Selected {
-    /// Persons who were chosen and are in the extract.
+    /// The number of selected persons who are in the extract.
     pub persons: u64,
-    /// Those of them who were not in the roster.
+    /// The number of those who were not in the roster.
     pub entered: u64,
-    /// Persons of the roster who are in the extract and no longer chosen.
+    /// The number of persons of the roster who are in the extract and no longer selected.
     pub left: u64,
 }
 
-/// What a finished pass knows, as a scan takes it.
+/// The result of a finished pass, as a scan uses it.
 #[derive(Clone)]
-pub(crate) struct Chosen {
+pub(crate) struct SelectedPersons {
     pub(crate) persons: Arc<RoaringTreemap>,
-    pub(crate) scope: Option<Arc<Scope>>,
+    pub(crate) scope: Option<Arc<PolicyScope>>,
 }
 
-/// What a finished pass by a policy knows.
+/// The result of a finished pass under a policy.
 #[derive(Clone)]
-pub(crate) struct Scope {
+pub(crate) struct PolicyScope {
     pub(crate) rules: Arc<Rules>,
-    facts: Arc<Facts>,
-    /// Numbers that others have taken the place of, whose persons are protected by those.
+    facts: Arc<ExtractFacts>,
+    /// Numbers that were replaced by another number whose person is protected.
     protected_by_another: RoaringTreemap,
     pub(crate) leavers: Leavers,
 }
 
 impl fmt::Debug for Selection {
-    /// Says how many persons are chosen, not who.
+    /// Shows how many persons are selected, not who they are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chosen = self.chosen.as_ref();
         f.debug_struct("Selection")
@@ -106,142 +103,156 @@ impl fmt::Debug for Selection {
     }
 }
 
-impl Scope {
-    /// Whether a person has protection of name and address, or must be taken for one who has: whose 001 is not here
-    /// may have one that is not here either, and whoever has another number now has it by that.
+impl PolicyScope {
+    /// Returns whether a person has protection of name and address, or must be treated as protected.
+    ///
+    /// A person whose 001 is not in the extract may have a protection that is not in it either. A replaced number is
+    /// protected by the number that is valid now.
     #[inline]
     pub(crate) fn is_protected(&self, person: u64) -> bool {
         self.facts.is_protected(person) || self.protected_by_another.contains(person)
     }
 
-    /// The day on which the extract was produced, if it is known.
+    /// Returns the production date as a day number, if it is known.
     pub(crate) fn produced(&self) -> Option<i32> {
         self.facts.produced
     }
 }
 
-impl Facts {
+impl ExtractFacts {
     #[inline]
     fn is_protected(&self, person: u64) -> bool {
         self.protections.of_persons().contains(person)
             || !self.delivered.contains(person)
-            || self.superseded.contains(person)
+            || self.delivered_later.contains(person)
     }
 }
 
 impl Selection {
     /// Begins a first pass by a filter alone.
     pub fn open(filter: PersonFilter) -> Result<Self, Error> {
-        Ok(Self::new(Filter::new(filter)?, None))
+        Ok(Self::new(PersonMatcher::new(filter)?, None))
     }
 
-    /// Begins a first pass by a policy, with the roster that the pass over the extract before has left.
+    /// Begins a first pass under a policy. `roster` is what [`roster`](Self::roster) returned for the preceding
+    /// extract.
+    ///
+    /// Fails if the policy is not valid or the roster cannot be read.
     pub fn open_policy(policy: Policy, roster: Option<&[u8]>) -> Result<Self, Error> {
         let rules = Rules::new(&policy)?;
-        let filter = Filter::new(policy.persons.clone())?;
+        let filter = PersonMatcher::new(policy.persons.clone())?;
         let roster = match roster {
             Some(bytes) => roster::read(bytes)?,
             None => RoaringTreemap::new(),
         };
-        let by_policy = ByPolicy {
+        let policy_pass = PolicyPass {
             day: rules.day,
             rules: Arc::new(rules),
-            statuses: Statuses::default(),
-            facts: Arc::new(Facts {
+            statuses: PersonStatuses::default(),
+            facts: Arc::new(ExtractFacts {
                 roster,
-                ..Facts::default()
+                ..ExtractFacts::default()
             }),
             policy,
         };
-        Ok(Self::new(filter, Some(by_policy)))
+        Ok(Self::new(filter, Some(policy_pass)))
     }
 
-    /// Persons whom later extracts have delivered, as their [`delivered`](Self::delivered) said: they are not chosen,
-    /// not told to have left, and stay on the roster as they were.
-    pub fn supersede(&mut self, delivered: &[u8]) -> Result<(), Error> {
-        let superseded = roster::read_delivered(delivered)?;
-        let Some(by_policy) = &mut self.by_policy else {
+    /// Adds persons whom later extracts have delivered, as returned by their
+    /// [`delivered_persons`](Self::delivered_persons). They are not selected, not reported as leavers, and stay on the
+    /// roster unchanged.
+    ///
+    /// Fails without a policy, after [`finish`](Self::finish), or if the list cannot be read.
+    pub fn set_delivered_later(&mut self, delivered: &[u8]) -> Result<(), Error> {
+        let delivered_later = roster::read_delivered(delivered)?;
+        let Some(policy_pass) = &mut self.policy_pass else {
             return Err(no_policy());
         };
         if self.chosen.is_some() {
             return Err(Error::Misuse(
-                "supersede after finish: the selection is made",
+                "set_delivered_later after finish: the selection is finished",
             ));
         }
-        Arc::make_mut(&mut by_policy.facts).superseded |= superseded;
+        Arc::make_mut(&mut policy_pass.facts).delivered_later |= delivered_later;
         Ok(())
     }
 
-    fn new(filter: Filter, by_policy: Option<ByPolicy>) -> Self {
-        let is_by_policy = by_policy.is_some();
-        let speaks = |place: usize| {
-            filter.reads(place) || is_by_policy && (place == PERSON || protection::TABLE == place)
+    fn new(filter: PersonMatcher, policy_pass: Option<PolicyPass>) -> Self {
+        let is_by_policy = policy_pass.is_some();
+        let speaks = |index: usize| {
+            filter.reads(index) || is_by_policy && (index == PERSON || protection::TABLE == index)
         };
         Self {
-            unwanted: TypeSet::keyed(|place| !speaks(place)),
+            irrelevant: RecordTypes::keyed(|index| !speaks(index)),
             splitter: Splitter::default(),
             filter,
-            by_policy,
+            policy_pass,
             has_begun: false,
             chosen: None,
         }
     }
 
-    /// Takes the next bytes of the extract.
+    /// Takes the next bytes of the extract. Fails after [`finish`](Self::finish).
     pub fn push(&mut self, block: Vec<u8>) -> Result<(), Error> {
         if self.chosen.is_some() {
-            return Err(Error::Misuse("push after finish: the selection is made"));
+            return Err(Error::Misuse(
+                "push after finish: the selection is finished",
+            ));
         }
         self.splitter.push(block);
         self.read()
     }
 
-    /// Ends the pass, and says how many persons were chosen.
+    /// Ends the pass and returns how many persons were selected. Fails if the policy has an age filter and there is no
+    /// day for it.
     pub fn finish(&mut self) -> Result<Selected, Error> {
         if self.chosen.is_some() {
-            return Err(Error::Misuse("finish was called before"));
+            return Err(Error::Misuse("finish was already called"));
         }
         self.splitter.finish();
         self.read()?;
-        let Some(by_policy) = &mut self.by_policy else {
+        let Some(policy_pass) = &mut self.policy_pass else {
             let persons = self.filter.finish();
             let selected = Selected {
                 persons: persons.len(),
                 entered: persons.len(),
                 left: 0,
             };
-            self.chosen = Some(Chosen {
+            self.chosen = Some(SelectedPersons {
                 persons: Arc::new(persons),
                 scope: None,
             });
             return Ok(selected);
         };
-        if by_policy.day.is_none() && self.filter.asks_for_ages() {
+        if policy_pass.day.is_none() && self.filter.asks_for_ages() {
             return Err(Error::InvalidRequest(
-                "the policy is about ages, and there is no day to judge them on: the extract's start record has no \
+                "the policy selects ages, but there is no day to calculate them on: the extract's start record has no \
                  production date. Name a day in the policy"
                     .to_owned(),
             ));
         }
-        let (chosen, selected) = by_policy.judge(&self.filter);
+        let (chosen, selected) = policy_pass.evaluate(&self.filter);
         self.chosen = Some(chosen);
         Ok(selected)
     }
 
     /// Adds another finished selection.
     ///
-    /// By a filter alone, whatever filter, it is everybody whom either has chosen. By one policy, it is as if one pass
-    /// had seen both extracts: so they may be parts of one, each with its start record, and in any order.
+    /// By filters alone, the result has every person whom either has selected; the filters may differ. Under the same
+    /// policy, the result is as if one pass had read both extracts. They may be parts of one extract, each with its
+    /// start record, in any order. Fails for different policies and for different production dates.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
         let (Some(chosen), Some(others)) = (&mut self.chosen, &other.chosen) else {
             return Err(UNFINISHED);
         };
-        match (&mut self.by_policy, &other.by_policy) {
+        match (&mut self.policy_pass, &other.policy_pass) {
             (None, None) => *Arc::make_mut(&mut chosen.persons) |= &*others.persons,
-            (Some(by_policy), Some(other_policy)) if by_policy.policy == other_policy.policy => {
-                by_policy.merge(other_policy)?;
+            (Some(policy_pass), Some(other_policy))
+                if policy_pass.policy == other_policy.policy =>
+            {
+                policy_pass.merge(other_policy)?;
                 self.filter.merge(&other.filter);
-                *chosen = by_policy.judge(&self.filter).0;
+                *chosen = policy_pass.evaluate(&self.filter).0;
             }
             _ => {
                 return Err(Error::InvalidRequest(
@@ -252,7 +263,8 @@ impl Selection {
         Ok(())
     }
 
-    /// Who is in scope after this extract, as bytes for the next one's [`open_policy`](Self::open_policy).
+    /// Returns the persons in scope after this extract, as bytes for [`open_policy`](Self::open_policy) of the next
+    /// extract.
     pub fn roster(&self) -> Result<Vec<u8>, Error> {
         let chosen = self.chosen()?;
         let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
@@ -260,68 +272,72 @@ impl Selection {
         roster::write(&(stay | &*chosen.persons))
     }
 
-    /// Everybody with a 001 in this extract, as bytes for [`supersede`](Self::supersede) of one that comes before it
-    /// and later is read.
-    pub fn delivered(&self) -> Result<Vec<u8>, Error> {
+    /// Returns all persons with a 001 in this extract, as bytes for [`set_delivered_later`](Self::set_delivered_later)
+    /// of an older extract that is read later.
+    pub fn delivered_persons(&self) -> Result<Vec<u8>, Error> {
         let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
         roster::write(&scope.facts.delivered)
     }
 
-    /// The chosen persons, and what is known of them.
-    pub(crate) fn chosen(&self) -> Result<&Chosen, Error> {
+    /// Returns the selected persons. Fails before [`finish`](Self::finish).
+    pub(crate) fn chosen(&self) -> Result<&SelectedPersons, Error> {
         self.chosen.as_ref().ok_or(UNFINISHED)
     }
 
     fn read(&mut self) -> Result<(), Error> {
         loop {
             if self.has_begun {
-                let unwanted = &self.unwanted;
-                self.splitter.skip_lines(|line| unwanted.has_type_of(line));
+                let irrelevant = &self.irrelevant;
+                self.splitter
+                    .skip_lines(|line| irrelevant.has_type_of(line));
             }
             if self.splitter.next()? != Step::Record {
                 return Ok(());
             }
             let is_first = !std::mem::replace(&mut self.has_begun, true);
             let record = self.splitter.record();
-            let Class::Known(place) = classify(record) else {
+            let RecordClass::Known(index) = classify(record) else {
                 continue;
             };
-            if let Some(by_policy) = &mut self.by_policy
+            if let Some(policy_pass) = &mut self.policy_pass
                 && is_first
-                && place == START
+                && index == START
             {
-                by_policy.begin(record);
+                policy_pass.begin(record);
             }
             if !layout::tables()
-                .get(place)
+                .get(index)
                 .is_some_and(layout::Table::is_keyed)
             {
                 continue;
             }
             let person = pnr_number(record.get(3..13).unwrap_or_default());
-            if person == NOBODY {
+            if person == NO_PERSON {
                 continue;
             }
-            let day = self.by_policy.as_ref().and_then(|by_policy| by_policy.day);
-            self.filter.see(place, person, record, day);
-            if let Some(by_policy) = &mut self.by_policy {
-                by_policy.see(place, person, record);
+            let day = self
+                .policy_pass
+                .as_ref()
+                .and_then(|policy_pass| policy_pass.day);
+            self.filter.add_record(index, person, record, day);
+            if let Some(policy_pass) = &mut self.policy_pass {
+                policy_pass.add_record(index, person, record);
             }
         }
     }
 }
 
-/// Ten zeros are nobody.
-const NOBODY: u64 = 0;
+/// Ten zeros do not name a person.
+const NO_PERSON: u64 = 0;
 
 fn no_policy() -> Error {
-    Error::InvalidRequest("only a selection by a policy has rosters".to_owned())
+    Error::InvalidRequest("only a selection under a policy has a roster".to_owned())
 }
 
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
-impl ByPolicy {
-    /// Takes note of the start record.
+impl PolicyPass {
+    /// Reads the production date from the start record.
     fn begin(&mut self, record: &[u8]) {
         let start = grammar::start_record(record);
         let produced = start.and_then(|start| start.production_date);
@@ -329,23 +345,23 @@ impl ByPolicy {
         self.day = self.day.or(produced);
     }
 
-    fn see(&mut self, place: usize, person: u64, record: &[u8]) {
+    fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
         let facts = Arc::make_mut(&mut self.facts);
-        if place == PERSON {
+        if index == PERSON {
             facts.delivered.insert(person);
-            facts.renumbered.see(person, record);
-            self.statuses.see(person, record);
-        } else if place == protection::TABLE {
-            facts.protections.see(person, record, facts.produced);
+            facts.renumbered.add_record(person, record);
+            self.statuses.add_record(person, record);
+        } else if index == protection::TABLE {
+            facts.protections.add_record(person, record, facts.produced);
         }
     }
 
-    /// Adds what another pass by the same policy has seen.
+    /// Adds the facts of another pass under the same policy.
     fn merge(&mut self, other: &Self) -> Result<(), Error> {
         if self.facts.produced != other.facts.produced {
             return Err(Error::InvalidRequest(
-                "selections by a policy can be merged where the extracts were produced on the same day: protections \
-                 are judged on it"
+                "selections under a policy can be merged only if the extracts were produced on the same day, \
+                 because protections are evaluated on it"
                     .to_owned(),
             ));
         }
@@ -355,34 +371,34 @@ impl ByPolicy {
         facts.protections.merge(&other.facts.protections);
         facts.renumbered.merge(&other.facts.renumbered);
         facts.roster |= &other.facts.roster;
-        facts.superseded |= &other.facts.superseded;
+        facts.delivered_later |= &other.facts.delivered_later;
         Ok(())
     }
 
-    /// Whom the policy chooses by all that was seen, and who leaves.
-    fn judge(&self, filter: &Filter) -> (Chosen, Selected) {
+    /// Selects the persons and finds the leavers from everything that was read.
+    fn evaluate(&self, filter: &PersonMatcher) -> (SelectedPersons, Selected) {
         let facts = &*self.facts;
         let protected = facts.protections.of_persons();
         let by_another = facts
             .renumbered
-            .where_valid(|valid| facts.is_protected(valid));
+            .where_current(|valid| facts.is_protected(valid));
         let mut persons = filter.meeting();
-        persons -= &facts.superseded;
-        let mut kept_out = RoaringTreemap::new();
+        persons -= &facts.delivered_later;
+        let mut excluded = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
             persons &= &facts.delivered;
-            kept_out = &persons & protected;
-            kept_out |= &persons & &by_another;
-            persons -= &kept_out;
+            excluded = &persons & protected;
+            excluded |= &persons & &by_another;
+            persons -= &excluded;
         }
         let mut left = &facts.roster & &facts.delivered;
         left -= &persons;
-        left -= &facts.superseded;
+        left -= &facts.delivered_later;
         let leavers = Leavers::new(
             left,
             &self.statuses,
-            &kept_out,
+            &excluded,
             is_dropped.then_some([protected, &by_another]),
             filter,
         );
@@ -391,13 +407,13 @@ impl ByPolicy {
             entered: persons.difference_len(&facts.roster),
             left: leavers.all().len(),
         };
-        let scope = Scope {
+        let scope = PolicyScope {
             rules: self.rules.clone(),
             facts: self.facts.clone(),
             protected_by_another: by_another,
             leavers,
         };
-        let chosen = Chosen {
+        let chosen = SelectedPersons {
             persons: Arc::new(persons),
             scope: Some(Arc::new(scope)),
         };
@@ -405,10 +421,10 @@ impl ByPolicy {
     }
 }
 
-impl Scope {
-    /// Whether rows of this person are among those of a scan, beside the chosen ones': leavers come once more where
-    /// the policy says so, save those whom protection keeps out.
-    pub(crate) fn comes_once_more(&self, person: u64) -> bool {
+impl PolicyScope {
+    /// Returns whether the rows of this person are returned although the person has left. That is so if the policy
+    /// repeats leavers' rows and does not exclude the person for protection.
+    pub(crate) fn is_repeated(&self, person: u64) -> bool {
         self.rules.leavers == LeaverRule::Last
             && self.leavers.all().contains(person)
             && !(self.rules.protection == ProtectionRule::Drop && self.is_protected(person))

@@ -1,13 +1,13 @@
-//! Who has protection of name and address.
+//! Finds the persons with protection of name and address.
 
 use roaring::RoaringTreemap;
 
 use crate::layout::{self, Blank, Column};
-use crate::tally::place_of;
+use crate::record::table_index;
 use crate::value::{self, Cell};
 
-/// The place of 004 in [`layout::tables`].
-pub(super) const TABLE: usize = place_of("004");
+/// The index of 004 in [`layout::tables`].
+pub(super) const TABLE: usize = table_index("004");
 
 /// The type of a protection of name and address.
 const NAME_AND_ADDRESS: &[u8] = b"0001";
@@ -16,21 +16,21 @@ const TYPE: &Column = column(TABLE, "protection_type");
 const START: &Column = column(TABLE, "start_date");
 const DELETION: &Column = column(TABLE, "deletion_date");
 
-/// The persons with a protection of name and address in force.
+/// The persons whose protection of name and address is in force.
 #[derive(Clone, Default)]
 pub(super) struct Protections {
     protected: RoaringTreemap,
 }
 
 impl Protections {
-    /// Takes note of a 004. Without a day it is in force, whatever its dates.
-    pub(super) fn see(&mut self, person: u64, record: &[u8], day: Option<i32>) {
+    /// Reads a 004. Without a day the protection is in force whatever its dates.
+    pub(super) fn add_record(&mut self, person: u64, record: &[u8], day: Option<i32>) {
         if field(record, TYPE) == NAME_AND_ADDRESS && is_in_force(record, day) {
             self.protected.insert(person);
         }
     }
 
-    /// Whoever has one.
+    /// Returns the protected persons.
     pub(super) fn of_persons(&self) -> &RoaringTreemap {
         &self.protected
     }
@@ -40,7 +40,8 @@ impl Protections {
     }
 }
 
-/// Only a valid start after the day, or a valid end on or before it, lifts a protection.
+/// Returns whether the protection is in force. Only a valid start date after the day, or a valid end date on or before
+/// it, lifts a protection.
 fn is_in_force(record: &[u8], day: Option<i32>) -> bool {
     let Some(day) = day else {
         return true;
@@ -50,7 +51,7 @@ fn is_in_force(record: &[u8], day: Option<i32>) -> bool {
     !is_to_come && !is_over
 }
 
-/// The date in a field, if it is one.
+/// Returns the date in a field, if it is one.
 fn date(record: &[u8], column: &Column) -> Option<i32> {
     match value::date(field(record, column), Blank::Spaces) {
         Cell::Value(days) => Some(days),
@@ -62,7 +63,7 @@ fn field<'a>(record: &'a [u8], column: &Column) -> &'a [u8] {
     record.get(column.start()..column.end()).unwrap_or_default()
 }
 
-/// The column of the table at that place.
+/// Returns a column of the table at that index. Evaluated at compile time, so the column must exist.
 pub(super) const fn column(table: usize, name: &str) -> &'static Column {
     let columns = layout::tables()[table].columns;
     let mut i = 0;
@@ -72,7 +73,7 @@ pub(super) const fn column(table: usize, name: &str) -> &'static Column {
     &columns[i]
 }
 
-/// Texts can be compared at compile time only by hand.
+/// Compares two texts at compile time, where `==` is not available.
 const fn same(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
@@ -96,12 +97,12 @@ mod tests {
     fn is_protected(fields: &str, day: Option<&str>) -> bool {
         let day = day.map(|day| grammar::date(day.as_bytes()).unwrap());
         let mut protections = Protections::default();
-        protections.see(1, format!("0040101010101{fields}").as_bytes(), day);
+        protections.add_record(1, format!("0040101010101{fields}").as_bytes(), day);
         !protections.of_persons().is_empty()
     }
 
     #[test]
-    fn a_date_that_is_none_never_lifts_a_protection() {
+    fn an_invalid_date_never_lifts_a_protection() {
         let on = |fields: &str| is_protected(fields, Some("2026-06-15"));
         for in_force in [
             "0001",

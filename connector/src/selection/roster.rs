@@ -1,7 +1,7 @@
-//! Who was in scope, from one extract to the next.
+//! Reads and writes rosters: the persons in scope, kept from one extract to the next.
 //!
-//! `CPRROSTR`, a version, the number of persons, a check sum over what follows, and then Roaring's own portable
-//! format for 64-bit numbers. Numbers are written with their smallest byte first.
+//! The format is `CPRROSTR`, a version (4 bytes), the number of persons (8 bytes), a checksum of the rest (8 bytes),
+//! and then Roaring's portable format for 64-bit numbers. Numbers are little-endian.
 
 use roaring::RoaringTreemap;
 
@@ -10,10 +10,10 @@ use crate::error::Error;
 const MAGIC: &[u8; 8] = b"CPRROSTR";
 const VERSION: u32 = 1;
 
-/// No person number is larger.
+/// The largest person number.
 const LARGEST: u64 = 9_999_999_999;
 
-/// The roster as bytes. The same persons give the same bytes.
+/// Writes a roster. The same persons always give the same bytes.
 pub(super) fn write(persons: &RoaringTreemap) -> Result<Vec<u8>, Error> {
     let mut body = Vec::with_capacity(persons.serialized_size());
     persons
@@ -23,27 +23,28 @@ pub(super) fn write(persons: &RoaringTreemap) -> Result<Vec<u8>, Error> {
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend(persons.len().to_le_bytes());
-    bytes.extend(check_sum(&body).to_le_bytes());
+    bytes.extend(checksum(&body).to_le_bytes());
     bytes.extend(body);
     Ok(bytes)
 }
 
-/// The persons of a roster. One that cannot be read is an error: a guess would lose those who leave.
+/// Reads a roster. Fails if it is damaged, because a partial roster would lose leavers.
 pub(super) fn read(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
     persons(bytes).map_err(|why| {
         Error::InvalidRequest(format!(
-            "the roster of persons who were in scope cannot be read: {why}. Take it from a backup, or begin with none \
-             and deliver everybody anew: who left meanwhile is not told"
+            "the roster of persons who were in scope cannot be read: {why}. Restore it from a backup, or start without \
+             a roster and deliver all persons again; persons who left in between are then not reported"
         ))
     })
 }
 
-/// The persons whom another extract has delivered, in the same form. A guess would bring back who has left.
+/// Reads a list of persons whom a later extract has delivered, in the same format. Fails if it is damaged, because a
+/// partial list would bring back persons who have left.
 pub(super) fn read_delivered(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
     persons(bytes).map_err(|why| {
         Error::InvalidRequest(format!(
-            "the list of persons whom a later extract has delivered cannot be read: {why}. Take it from a backup, or \
-             leave this extract out: what came after it tells more"
+            "the list of persons whom a later extract has delivered cannot be read: {why}. Restore it from a backup, \
+             or leave this extract out, because later ones are more recent"
         ))
     })
 }
@@ -51,26 +52,26 @@ pub(super) fn read_delivered(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
 fn persons(bytes: &[u8]) -> Result<RoaringTreemap, String> {
     let rest = bytes
         .strip_prefix(MAGIC)
-        .ok_or("it does not begin like one")?;
+        .ok_or("it does not begin with CPRROSTR")?;
     let (version, rest) = rest.split_first_chunk::<4>().ok_or(CUT_OFF)?;
     let version = u32::from_le_bytes(*version);
     if version != VERSION {
         return Err(format!(
-            "it is of version {version}, and this is version {VERSION}"
+            "it has version {version}, but only version {VERSION} is supported"
         ));
     }
     let parts = rest.split_first_chunk::<8>();
     let parts = parts.and_then(|(count, rest)| Some((count, rest.split_first_chunk::<8>()?)));
     let (count, (sum, mut body)) = parts.ok_or(CUT_OFF)?;
-    if check_sum(body) != u64::from_le_bytes(*sum) {
+    if checksum(body) != u64::from_le_bytes(*sum) {
         return Err("it is damaged or cut off".to_owned());
     }
-    let persons =
-        RoaringTreemap::deserialize_from(&mut body).map_err(|_| "it holds no list of persons")?;
-    let is_sound = body.is_empty()
+    let persons = RoaringTreemap::deserialize_from(&mut body)
+        .map_err(|_| "it does not hold a list of persons")?;
+    let is_valid = body.is_empty()
         && persons.len() == u64::from_le_bytes(*count)
         && persons.max().is_none_or(|largest| largest <= LARGEST);
-    match is_sound {
+    match is_valid {
         true => Ok(persons),
         false => Err("it contradicts itself".to_owned()),
     }
@@ -78,8 +79,8 @@ fn persons(bytes: &[u8]) -> Result<RoaringTreemap, String> {
 
 const CUT_OFF: &str = "it is cut off";
 
-/// FNV-1a: against accidents, not against forgery.
-fn check_sum(bytes: &[u8]) -> u64 {
+/// Calculates an FNV-1a checksum: it detects accidents, not forgery.
+fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_roster_is_refused() {
+    fn refuses_damaged_rosters() {
         let whole = write(&(1..2000).map(|n| n * 1_000_003).collect()).unwrap();
         for length in 0..whole.len() {
             refused(&whole[..length]);
@@ -116,16 +117,16 @@ mod tests {
         let mut newer = whole.clone();
         newer[8] = 2;
         assert!(refused(&newer).contains("version 2"));
-        assert!(refused(b"").contains("does not begin like one"));
+        assert!(refused(b"").contains("does not begin with CPRROSTR"));
         let too_large = write(&RoaringTreemap::from_iter([LARGEST + 1])).unwrap();
         assert!(refused(&too_large).contains("contradicts itself"));
     }
 
-    /// A check sum is easily made right: what it covers is still not believed.
+    /// The checksum is easy to forge, so the content is checked too.
     #[test]
-    fn bytes_with_a_right_check_sum_are_not_believed_for_that() {
+    fn checks_content_despite_a_correct_checksum() {
         let sealed = |count: u64, body: &[u8]| {
-            let (version, sum) = (VERSION.to_le_bytes(), check_sum(body).to_le_bytes());
+            let (version, sum) = (VERSION.to_le_bytes(), checksum(body).to_le_bytes());
             [&MAGIC[..], &version, &count.to_le_bytes(), &sum, body].concat()
         };
         refused(&sealed(0, b""));
@@ -137,7 +138,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_roster_comes_back_as_it_was(numbers in prop::collection::btree_set(0..=LARGEST, 0..500)) {
+        fn a_roster_is_read_as_written(numbers in prop::collection::btree_set(0..=LARGEST, 0..500)) {
             let persons = RoaringTreemap::from_iter(&numbers);
             let bytes = write(&persons).unwrap();
             prop_assert_eq!(&read(&bytes).unwrap(), &persons);
@@ -145,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_an_error(garbage in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn refuses_garbage(garbage in prop::collection::vec(any::<u8>(), 0..300)) {
             refused(&garbage);
         }
     }

@@ -1,21 +1,21 @@
-//! What is no answer: faults, answers that cannot be read, and whose move it is then.
+//! Failures: faults, unreadable answers, and who must act on them.
 
 use std::fmt;
 
 use crate::xml::XmlError;
 
-/// Why there is no answer, and what can be done.
+/// A failed call: what came instead of an answer, who must act, and whether to retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What came instead.
+    /// What came instead of an answer.
     pub kind: FailureKind,
-    /// The HTTP status that it came under.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// Whose move it is.
+    /// The party that must act.
     pub party: Party,
-    /// Whether the same call may be made again later. Every operation leaves the same state however often it is
-    /// made, so that is a question of use, not of harm; never answer a failed add by remove and add, which orders
-    /// a full load.
+    /// Whether the same call may be repeated later. Every operation leads to the same state however often it is made,
+    /// so a repetition does no harm. A failed add must never be answered by a remove and an add, which orders a full
+    /// load.
     pub retry: bool,
     /// The fault, if there was one.
     pub fault: Option<Box<Fault>>,
@@ -28,37 +28,37 @@ pub enum FailureKind {
     /// A SOAP fault.
     #[error("the service answered with a fault")]
     Fault,
-    /// Nothing.
+    /// An empty body.
     #[error("the answer is empty")]
     Empty,
-    /// Something else than SOAP 1.1, for example a page for people.
-    #[error("the answer is not SOAP 1.1, as if a gateway on the way had answered")]
+    /// Something other than SOAP 1.1, for example an HTML page.
+    #[error("the answer is not SOAP 1.1; perhaps a gateway answered instead of the service")]
     NotSoap,
     /// A document that cannot be read.
     #[error("the answer cannot be read: {0}")]
     Xml(#[from] XmlError),
     /// The answer of another operation, or in another namespace.
-    #[error("the answer is none to this operation, or one of another contract")]
+    #[error("the answer belongs to another operation or another contract")]
     OtherAnswer,
-    /// An element of the answer in another namespace.
+    /// An element of the answer is in another namespace.
     #[error("the element {0} of the answer is in the namespace of another contract")]
     OtherNamespace(&'static str),
-    /// An element that must be there is not.
+    /// A required element is missing.
     #[error("the element {0} is missing in the answer")]
     MissingElement(&'static str),
-    /// An element that may be there once is there again.
-    #[error("the element {0} is in the answer more than once")]
+    /// An element that may occur once occurs again.
+    #[error("the element {0} occurs more than once in the answer")]
     RepeatedElement(&'static str),
-    /// The value of an element is not of its type.
-    #[error("the value of the element {0} of the answer is not what the contract allows")]
+    /// The value of an element does not have its type.
+    #[error("the value of the element {0} of the answer is not allowed by the contract")]
     BadValue(&'static str),
-    /// A right answer under a status other than 200.
+    /// A correct answer with an HTTP status other than 200.
     #[error("the answer contradicts its HTTP status")]
     Status,
 }
 
 impl FailureKind {
-    /// The element that it is about.
+    /// Returns the element that the failure is about.
     pub fn element(&self) -> Option<&'static str> {
         match self {
             Self::OtherNamespace(element)
@@ -70,20 +70,20 @@ impl FailureKind {
     }
 }
 
-/// Whose move it is.
+/// The party that must act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Party {
-    /// The caller's: the request is wrong.
+    /// The caller: the request is wrong.
     Caller,
-    /// The holder's of the service agreement: it does not allow the call, or the address is wrong.
+    /// The holder of the service agreement: it does not allow the call, or the address is wrong.
     Agreement,
-    /// The holder's of the client certificate.
+    /// The holder of the client certificate.
     Certificate,
-    /// The platform's.
+    /// The platform.
     Platform,
 }
 
-/// A SOAP fault. Its texts are free of person numbers and cut to length.
+/// A SOAP fault. Person numbers are removed from its texts, and long texts are cut.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fault {
     /// The fault code without prefix, for example `Server`.
@@ -92,23 +92,23 @@ pub struct Fault {
     pub text: String,
     /// The errors in its detail, if it has any.
     pub errors: Vec<ErrorEntry>,
-    /// What the platform calls the call: the helpdesk asks for it.
+    /// The platform's identifier of the call, for its helpdesk.
     pub call_uuid: Option<String>,
-    /// When the platform received it, as it stands (`xs:dateTime`): the helpdesk asks for that too.
+    /// The time when the platform received the call, unchanged (`xs:dateTime`), for its helpdesk.
     pub received: Option<String>,
 }
 
 /// An error in the detail of a fault.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ErrorEntry {
-    /// ErrorCode.
+    /// The code (ErrorCode).
     pub code: String,
-    /// ErrorText.
+    /// The text (ErrorText).
     pub text: String,
 }
 
 impl Failure {
-    /// Something other than a fault or an answer.
+    /// Creates a failure for a response that is neither a fault nor an answer.
     pub(super) fn unreadable(kind: FailureKind, status: u16) -> Self {
         let (party, retry) = by_status(status);
         Self {
@@ -120,7 +120,7 @@ impl Failure {
         }
     }
 
-    /// A fault.
+    /// Creates a failure for a fault.
     pub(super) fn fault(fault: Fault, status: u16) -> Self {
         let (party, retry) = match status {
             401 | 403 => (Party::Certificate, false),
@@ -155,11 +155,11 @@ impl fmt::Display for Failure {
                 ". Check that the client certificate is valid and registered with the IT system"
             }
             (Party::Platform, true) => {
-                ". The platform may answer later: look with GetAllFilters whether the call had an effect, and \
+                ". The platform may answer later: use GetAllFilters to check whether the call had an effect, and \
                  make it again"
             }
             (Party::Platform, false) => {
-                ". Look with GetAllFilters whether the call had an effect, and ask the platform's helpdesk"
+                ". Use GetAllFilters to check whether the call had an effect, and ask the platform's helpdesk"
             }
         })
     }
@@ -167,26 +167,26 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Enough of a text for a sentence; the fault has it whole.
+/// Returns the beginning of a text, for a sentence. The fault has the whole text.
 fn beginning(text: &str) -> &str {
     let end = text.char_indices().nth(150).map(|(place, _)| place);
     text.get(..end.unwrap_or(text.len())).unwrap_or(text)
 }
 
-/// What the status says by itself.
+/// Returns what the HTTP status alone tells: who must act, and whether to retry.
 fn by_status(status: u16) -> (Party, bool) {
     match status {
         401 | 403 => (Party::Certificate, false),
-        // Moved, or nothing there: the address is wrong.
+        // A redirect, or nothing at this address: the address is wrong.
         300..=399 | 404 | 405 | 410 => (Party::Agreement, false),
         408 | 429 | 500..=599 => (Party::Platform, true),
         400..=499 => (Party::Caller, false),
-        // An unreadable success is not cured by asking for it again.
+        // A repetition does not make the answer to a successful call readable.
         _ => (Party::Platform, false),
     }
 }
 
-/// Codes of the integration's error table, and the texts that go with them where a fault has no code.
+/// The codes of the integration's error table, and the texts for faults that have no code.
 const KNOWN: &[(&str, Party, bool)] = &[
     ("serviceconfigurationdatabaseerror", Party::Platform, true),
     ("service configuration update failed", Party::Platform, true),
@@ -201,18 +201,18 @@ const KNOWN: &[(&str, Party, bool)] = &[
     ("serviceaftale", Party::Agreement, false),
 ];
 
-/// What a fault says: a known code first, then known words, then the fault code.
+/// Returns what a fault tells: by a known code, else by known words, else by the fault code.
 fn by_fault(fault: &Fault) -> (Party, bool) {
     let codes = fault.errors.iter().map(|error| &error.code);
     let texts = fault.errors.iter().map(|error| &error.text);
-    // A code says more than a text, which may speak of anything.
-    for said in codes.chain([&fault.code, &fault.text]).chain(texts) {
-        let said = said.to_lowercase();
-        if let Some((_, party, retry)) = KNOWN.iter().find(|(word, ..)| said.contains(word)) {
+    // Codes are more reliable than texts, which may mention anything.
+    for text in codes.chain([&fault.code, &fault.text]).chain(texts) {
+        let text = text.to_lowercase();
+        if let Some((_, party, retry)) = KNOWN.iter().find(|(word, ..)| text.contains(word)) {
             return (*party, *retry);
         }
     }
-    // Codes may be refined after a dot: `Client.Authentication`.
+    // Codes may have a more specific part after a dot: `Client.Authentication`.
     match fault.code.split('.').next().unwrap_or_default() {
         "Client" | "VersionMismatch" | "MustUnderstand" => (Party::Caller, false),
         _ => (Party::Platform, true),

@@ -1,8 +1,8 @@
-//! CprSubscriptionService: the subscription that decides what a nightly delivery holds.
+//! Calls of CprSubscriptionService: the subscription that determines the content of a nightly delivery.
 //!
-//! [`request`] makes the body of a SOAP 1.1 call of one of the service's twelve operations, [`reply`] reads what
-//! came back: the answer, or a [`Failure`] that says whose move it is. Elements are known by namespace and name,
-//! whatever their prefixes. Every text of the platform's is freed of person numbers before it goes on.
+//! [`request()`] writes the body of a SOAP 1.1 call for one of the service's twelve operations. [`reply()`] reads the
+//! response: the answer, or a [`Failure`] that tells who must act. Elements are matched by namespace and name, whatever
+//! their prefixes. Person numbers are removed from every text of the platform.
 
 mod failure;
 mod fault;
@@ -27,32 +27,32 @@ const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 pub enum Operation {
     /// Subscribes to a person, by ten digits.
     AddPnr(String),
-    /// Ends that.
+    /// Ends the subscription to a person.
     RemovePnr(String),
-    /// Subscribes to persons of an age.
+    /// Subscribes to persons in an age range.
     AddAgeRange(AgeRange),
-    /// Ends that.
+    /// Ends the subscription to an age range.
     RemoveAgeRange(AgeRange),
     /// Subscribes to the persons of a municipality, by four digits.
     AddMunicipalityCode(String),
-    /// Ends that.
+    /// Ends the subscription to a municipality.
     RemoveMunicipalityCode(String),
-    /// Subscribes to an event, by its letter and two digits.
+    /// Subscribes to an event, by an upper-case letter and two digits.
     AddChangeCode(String),
-    /// Ends that.
+    /// Ends the subscription to an event.
     RemoveChangeCode(String),
-    /// Subscribes to everybody in Denmark.
+    /// Subscribes to all persons in Denmark.
     AddNoFilter,
-    /// Ends that.
+    /// Ends the subscription to all persons.
     RemoveNoFilter,
     /// Removes every filter of a group.
     RemoveAll(FilterGroup),
-    /// Asks which filters there are.
+    /// Lists the filters.
     GetAllFilters,
 }
 
 impl Operation {
-    /// The name of the request element, without `Response` that of the answer.
+    /// Returns the name of the request element. The response element has the suffix `Response`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::AddPnr(_) => "AddPNRSubscription",
@@ -72,22 +72,22 @@ impl Operation {
 }
 
 impl std::fmt::Debug for Operation {
-    /// Says which operation it is, not on whom.
+    /// Shows the operation without its value.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// Ages in years, both ends included.
+/// An age range in years, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgeRange {
-    /// The lowest.
+    /// The lowest age.
     pub start: u16,
-    /// The highest.
+    /// The highest age.
     pub end: u16,
 }
 
-/// A group of filters, which is removed at once.
+/// A group of filters that can be removed in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterGroup {
     /// Persons.
@@ -96,41 +96,41 @@ pub enum FilterGroup {
     AgeRange,
     /// Municipalities.
     MunicipalityCode,
-    /// Events; the contract calls them `EventChangeCode` here.
+    /// Events; the contract's name for this group is `EventChangeCode`.
     ChangeCode,
-    /// Everybody.
+    /// All persons.
     NoFilter,
 }
 
-/// Who calls, under which agreement. The three texts are logged by the platform.
+/// Identifies the caller and the agreement. The platform logs the three texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InvocationContext {
-    /// UUID of the service agreement.
+    /// The UUID of the service agreement.
     pub service_agreement_uuid: String,
-    /// UUID of the calling IT system.
+    /// The UUID of the calling IT system.
     pub user_system_uuid: String,
-    /// UUID of the authority whom the agreement covers.
+    /// The UUID of the authority that the agreement covers.
     pub user_uuid: String,
-    /// UUID of the service.
+    /// The UUID of the service.
     pub service_uuid: String,
-    /// On whose behalf the call is made.
+    /// The user on whose behalf the call is made.
     pub on_behalf_of_user: Option<String>,
-    /// What the caller calls this call.
+    /// The caller's identifier of this call.
     pub callers_service_call_identifier: Option<String>,
-    /// For the caller's books.
+    /// Text for the caller's accounting.
     pub accounting_info: Option<String>,
 }
 
 /// An answer of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// What an operation that changes the subscription did.
+    /// The result of an operation that changes the subscription.
     Changed(ChangeResult),
-    /// The filters that there are.
+    /// The filters of the subscription.
     Filters(Filters),
 }
 
-/// What an operation that changes the subscription did.
+/// The result of an operation that changes the subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChangeResult {
     /// `ADDED`.
@@ -139,7 +139,7 @@ pub enum ChangeResult {
     Removed,
     /// `ALREADY_EXISTED`.
     AlreadyExisted,
-    /// `NON_EXISTING_PNR`: it was not in the subscription.
+    /// `NON_EXISTING_PNR`: the person was not in the subscription.
     NonExistingPnr,
     /// `NON_EXISTING_AGERANGE`.
     NonExistingAgeRange,
@@ -160,16 +160,16 @@ pub struct Filters {
     pub change_codes: Vec<String>,
     /// Municipalities, four digits each.
     pub municipality_codes: Vec<String>,
-    /// Persons: ten digits each, one after the other.
+    /// Persons: ten digits each, without separators.
     pub pnrs: String,
-    /// Whether everybody is subscribed to.
+    /// Whether all persons are subscribed to.
     pub no_filter: bool,
-    /// Filters of an unknown kind, or with a value that none of their kind can have; they are left out.
+    /// The number of filters that were left out: those of an unknown kind, and those with an impossible value.
     pub unreadable: u64,
 }
 
 impl std::fmt::Debug for Filters {
-    /// Counts the persons.
+    /// Shows how many persons there are, not who they are.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Filters")
             .field("age_ranges", &self.age_ranges)

@@ -1,4 +1,4 @@
-//! The answer: an envelope with the operation's response, or with a fault.
+//! Reads the answer: an envelope with the operation's response, or with a fault.
 
 use super::request::is_change_code;
 use super::{
@@ -6,16 +6,16 @@ use super::{
     SOAP, fault,
 };
 use crate::ident::is_digits;
-use crate::scrub::scrub;
 use crate::xml::{Reader, XmlError, decode};
+use cprflow_redact::redact;
 
-/// Bytes of an answer at the most: room for the filters of about two million persons.
+/// The maximum size of an answer, in bytes: 64 MiB, room for the filters of about two million persons.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// Characters of a result that is none of the known ones.
+/// The maximum length of an unknown result, in characters.
 const MAX_RESULT: usize = 100;
 
-/// Reads what the service sent in answer to the operation, under that HTTP status.
+/// Reads the response to an operation, from its HTTP status and body.
 pub fn reply(operation: &Operation, status: u16, body: &[u8]) -> Result<Reply, Failure> {
     match read(operation, body) {
         Ok(Answer::Reply(reply)) if status == 200 => Ok(reply),
@@ -38,7 +38,7 @@ fn read(operation: &Operation, body: &[u8]) -> Result<Answer, FailureKind> {
     let mut reader = Reader::new(&text);
     match reader.root() {
         Ok(root) if root.namespace == Some(SOAP) && root.local == "Envelope" => {}
-        // Text, or a page: nothing that begins as an envelope does.
+        // Text or a web page: it does not begin like an envelope.
         Ok(_) | Err(XmlError::Malformed(_)) => return Err(FailureKind::NotSoap),
         Err(XmlError::Doctype) if is_page(&text) => return Err(FailureKind::NotSoap),
         Err(error) => return Err(error.into()),
@@ -60,13 +60,13 @@ fn read(operation: &Operation, body: &[u8]) -> Result<Answer, FailureKind> {
     answer.ok_or(FailureKind::MissingElement(BODY))
 }
 
-/// Whether the document type is that of a page for people.
+/// Returns whether the document type is that of an HTML page.
 fn is_page(text: &str) -> bool {
     let start = text.trim_start().get(..14).unwrap_or_default();
     start.eq_ignore_ascii_case("<!doctype html")
 }
 
-/// The one element of the body.
+/// Reads the only element of the body.
 fn soap_body(reader: &mut Reader<'_>, operation: &Operation) -> Result<Answer, FailureKind> {
     let Some(name) = reader.child()? else {
         return Err(FailureKind::OtherAnswer);
@@ -102,7 +102,7 @@ fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
                     "NON_EXISTING_MUNICIPALITYCODE" => ChangeResult::NonExistingMunicipalityCode,
                     "NON_EXISTING_CHANGECODE" => ChangeResult::NonExistingChangeCode,
                     "" => return Err(FailureKind::BadValue(RESULT)),
-                    other => ChangeResult::Other(scrub(other, MAX_RESULT)),
+                    other => ChangeResult::Other(redact(other, MAX_RESULT)),
                 };
                 if result.replace(read).is_some() {
                     return Err(FailureKind::RepeatedElement(RESULT));
@@ -115,9 +115,11 @@ fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
     result.ok_or(FailureKind::MissingElement(RESULT))
 }
 
-/// Nothing may be passed over here as if it were not there: who compares this with what should be would subscribe
-/// to it again. So what is not understood is counted, and so is what no request could send back: who removes it could
-/// not put it back. What is in a wrong namespace is an error.
+/// Reads the filters of the subscription.
+///
+/// No filter may be skipped silently: a caller who compares the list with the wanted filters would subscribe to it
+/// again. So a filter that cannot be understood is counted. A filter that no request could add is counted too, because
+/// a caller who removes it could not restore it. An element in a wrong namespace is an error.
 fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
     let mut filters = Filters::default();
     let mut no_filter = None;
@@ -168,12 +170,12 @@ fn filters(reader: &mut Reader<'_>) -> Result<Filters, FailureKind> {
             }
         }
     }
-    // The contract of 2015 has no such element.
+    // The contract of 2015 does not have this element.
     filters.no_filter = no_filter.unwrap_or(false);
     Ok(filters)
 }
 
-/// A range; none if an age is no number of three digits, or the first is the higher.
+/// Reads an age range. Returns `None` if an age has more than three digits, or if the range ends before it starts.
 fn age_range(reader: &mut Reader<'_>) -> Result<Option<AgeRange>, FailureKind> {
     let (mut start, mut end) = (None, None);
     while let Some(name) = reader.child()? {
@@ -192,7 +194,7 @@ fn age(value: &str) -> Option<u16> {
     if digits { value.parse().ok() } else { None }
 }
 
-/// Four digits from 0001: the service gives back a number, without the zeros that stand before it.
+/// Accepts a municipality code from 1 to 9999. The service returns a number without leading zeros.
 fn municipality_code(value: &str) -> Option<String> {
     let digits = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
     let code = digits.then(|| format!("{value:0>4}"));

@@ -1,18 +1,18 @@
-//! The request: an envelope of validated values.
+//! Writes a request: an envelope of checked values.
 
 use quick_xml::escape::escape;
 
 use super::{AgeRange, CONTEXT, FilterGroup, InvocationContext, Operation, PNR, SERVICE, SOAP};
 use crate::ident::{is_digits, uuid};
-use crate::scrub::holds_number;
+use cprflow_redact::holds_person_number;
 
-/// Characters of a text of the invocation context at the most.
+/// The maximum length of a text of the invocation context, in characters.
 const MAX_TEXT: usize = 255;
 
-/// The highest age of the contract, which has three digits.
+/// The highest age that the contract allows (three digits).
 const MAX_AGE: u16 = 999;
 
-/// The body of the call, in UTF-8.
+/// Returns the body of the call, in UTF-8.
 pub fn request(
     operation: &Operation,
     context: &InvocationContext,
@@ -30,16 +30,17 @@ pub fn request(
     Ok(body.into_bytes())
 }
 
-/// What of a request does not fit.
+/// The reason why a request is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestErrorKind {
-    /// A UUID of the invocation context is none.
+    /// A UUID of the invocation context is not valid.
     Uuid,
-    /// A text of the invocation context is too long, has control characters, or holds what can be a person number.
+    /// A text of the invocation context is too long, has control characters, or has anything that can be a person
+    /// number.
     Text,
     /// A person number is not ten digits.
     Pnr,
-    /// A range of ages ends before it starts or beyond 999.
+    /// An age range ends before it starts, or ends after 999.
     AgeRange,
     /// A municipality code is not four digits from 0001.
     MunicipalityCode,
@@ -47,13 +48,13 @@ pub enum RequestErrorKind {
     ChangeCode,
 }
 
-/// A request that was not made. It names the element and never quotes a value.
+/// An error in a request that was not sent. It names the element and never quotes a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{element} {what}", what = .kind.what())]
 pub struct RequestError {
-    /// Why.
+    /// The reason.
     pub kind: RequestErrorKind,
-    /// The element that the value was meant for.
+    /// The element for which the value was intended.
     pub element: &'static str,
 }
 
@@ -84,7 +85,7 @@ fn write_context(body: &mut String, context: &InvocationContext) -> Result<(), R
         ("UserUUID", &context.user_uuid),
         ("ServiceUUID", &context.service_uuid),
     ] {
-        // The contract's pattern has lower case only.
+        // The contract's pattern allows lower case only.
         let value = uuid(value).ok_or(RequestError {
             kind: RequestErrorKind::Uuid,
             element,
@@ -102,10 +103,10 @@ fn write_context(body: &mut String, context: &InvocationContext) -> Result<(), R
         let Some(value) = value else {
             continue;
         };
-        // A UUID is an identifier, and some have ten digits in a row.
+        // A UUID is an identifier; some have ten digits in a row.
         let fits = value.chars().count() <= MAX_TEXT
             && !value.chars().any(char::is_control)
-            && (uuid(value).is_some() || !holds_number(value));
+            && (uuid(value).is_some() || !holds_person_number(value));
         if !fits {
             let kind = RequestErrorKind::Text;
             return Err(RequestError { kind, element });
@@ -166,7 +167,7 @@ fn write_argument(body: &mut String, operation: &Operation) -> Result<(), Reques
     Ok(())
 }
 
-/// Whether it is the code of an event: an upper-case letter and two digits.
+/// Returns whether the text is an event code: an upper-case letter and two digits.
 pub(super) fn is_change_code(code: &str) -> bool {
     matches!(code.as_bytes(), [b'A'..=b'Z', b'0'..=b'9', b'0'..=b'9'])
 }

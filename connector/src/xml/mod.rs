@@ -1,9 +1,9 @@
-//! Strict reading of the XML documents that come with deliveries and as answers of the platform.
+//! Reads the XML documents of deliveries and of the platform's answers strictly.
 //!
-//! An XML library reads events and leaves much to its user: a document that is cut off ends like a whole one, an
-//! undeclared prefix is a name like another, and a value comes in pieces. [`Reader`] closes these gaps. It accepts
-//! exactly one root element, read to its end; it refuses document types, so no entity can be declared; and it
-//! bounds what a document can cost. An error tells what is wrong with the form and never quotes the document.
+//! An XML library returns events and leaves checks to its user: a truncated document ends like a complete one, an
+//! undeclared prefix is accepted, and a value comes in pieces. [`Reader`] adds these checks. It requires exactly one
+//! root element, read to its end. It refuses document types, so no entity can be declared. It limits depth, attributes
+//! and namespaces. Errors describe the form of the document and never quote it.
 
 use std::borrow::Cow;
 use std::str;
@@ -13,61 +13,61 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, NamespaceError, NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
 
-/// Why a document cannot be read, whatever it says.
+/// The reason why a document cannot be read, independent of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum XmlError {
-    /// It is larger than any document of its kind can be.
-    #[error("the document is larger than {0} bytes, and none of its kind is")]
+    /// The document is larger than any document of its kind; holds the limit in bytes.
+    #[error("the document is larger than {0} bytes, the limit for its kind")]
     TooLarge(usize),
 
-    /// It is in another encoding than UTF-8, US-ASCII and ISO-8859-1, or not in the one that it declares.
+    /// The document is not in UTF-8, US-ASCII or ISO-8859-1, or not in the encoding that it declares.
     #[error(
-        "the document is not text in UTF-8, US-ASCII or ISO-8859-1, or not in the one that it declares"
+        "the document is not in UTF-8, US-ASCII or ISO-8859-1, or not in the encoding that it declares"
     )]
     Encoding,
 
-    /// It ends before its root element does.
-    #[error("the document is empty or ends before its root element does")]
+    /// The document ends before its root element does.
+    #[error("the document is empty or ends before its root element ends")]
     Truncated,
 
-    /// It is not XML.
+    /// The document is not well-formed XML; holds a clause that describes why.
     #[error("the document is not well-formed XML: {0}")]
     Malformed(&'static str),
 
-    /// It has a document type, which can declare entities.
-    #[error("the document has a DOCTYPE, and none of its kind has one")]
+    /// The document has a document type, which can declare entities.
+    #[error("the document has a DOCTYPE, which is not allowed")]
     Doctype,
 
-    /// It refers to an entity that XML does not define by itself.
+    /// The document refers to an entity that XML does not define.
     #[error("the document refers to an entity that is not defined")]
     Entity,
 
-    /// Its elements are nested deeper, or have more attributes or namespaces, than those of any document of its kind.
+    /// The document's elements are nested too deep, or have too many attributes or namespaces.
     #[error(
         "the document has elements nested deeper than {MAX_DEPTH}, or more attributes or namespaces than \
-         {MAX_ATTRIBUTES}, and none of its kind has"
+         {MAX_ATTRIBUTES}"
     )]
     TooComplex,
 
-    /// Something follows the root element.
+    /// Another element follows the root element.
     #[error("the document has more than one root element")]
     SeveralRoots,
 }
 
-/// Elements in elements at the most; the documents at hand have eight.
+/// The maximum depth of elements; the expected documents have eight levels.
 const MAX_DEPTH: usize = 32;
 
-/// Attributes of an element, and namespaces in scope, at the most.
+/// The maximum number of attributes of an element, and of namespaces in scope.
 const MAX_ATTRIBUTES: usize = 64;
 
-/// The text of a document of at most that many bytes, without a byte order mark.
+/// Decodes a document of at most `max_bytes` bytes, without its byte order mark.
 pub(crate) fn decode(bytes: &[u8], max_bytes: usize) -> Result<Cow<'_, str>, XmlError> {
     if bytes.len() > max_bytes {
         return Err(XmlError::TooLarge(max_bytes));
     }
-    let marked = bytes.strip_prefix(b"\xef\xbb\xbf");
-    let bytes = marked.unwrap_or(bytes);
+    let without_mark = bytes.strip_prefix(b"\xef\xbb\xbf");
+    let bytes = without_mark.unwrap_or(bytes);
     let encoding = declared_encoding(bytes)?.unwrap_or_default();
     let text: Cow<'_, str> = match encoding.to_ascii_lowercase().as_str() {
         "" | "utf-8" | "utf8" => str::from_utf8(bytes)
@@ -76,8 +76,8 @@ pub(crate) fn decode(bytes: &[u8], max_bytes: usize) -> Result<Cow<'_, str>, Xml
         "us-ascii" | "ascii" if bytes.is_ascii() => str::from_utf8(bytes)
             .map_err(|_| XmlError::Encoding)?
             .into(),
-        // Every byte is the character of the same number.
-        "iso-8859-1" | "latin1" if marked.is_none() => {
+        // Every byte is the code point of its character.
+        "iso-8859-1" | "latin1" if without_mark.is_none() => {
             bytes.iter().map(|byte| char::from(*byte)).collect()
         }
         _ => return Err(XmlError::Encoding),
@@ -88,7 +88,7 @@ pub(crate) fn decode(bytes: &[u8], max_bytes: usize) -> Result<Cow<'_, str>, Xml
     Ok(text)
 }
 
-/// The encoding that the document's XML declaration names, if it has one that does.
+/// Returns the encoding that the XML declaration names, if there is one.
 fn declared_encoding(bytes: &[u8]) -> Result<Option<String>, XmlError> {
     if !bytes.starts_with(b"<?xml") {
         return Ok(None);
@@ -104,46 +104,46 @@ fn declared_encoding(bytes: &[u8]) -> Result<Option<String>, XmlError> {
             }
             None => Ok(None),
         },
-        // Another processing instruction whose name begins alike.
+        // Another processing instruction whose name begins with `xml`.
         _ => Ok(None),
     }
 }
 
-const DECLARATION: &str = "its XML declaration is wrong";
+const DECLARATION: &str = "its XML declaration is invalid";
 
-/// The name of an element: its namespace, if it is in one, and its name without prefix.
+/// The name of an element: its namespace, if there is one, and its local name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name<'r> {
+pub(crate) struct ElementName<'r> {
     pub(crate) namespace: Option<&'r str>,
     pub(crate) local: &'r str,
 }
 
-/// Walks through a document: into the children of the element that is open, one by one, or over them.
+/// Reads a document element by element.
 ///
-/// After [`root`](Self::root) or [`child`](Self::child) has opened an element, it must be read to its end: by
-/// `child` until there is none, by [`text`](Self::text), or by [`skip`](Self::skip).
+/// An element that [`root`](Self::root) or [`child`](Self::child) has opened must be read to its end: with `child`
+/// until it returns `None`, with [`text`](Self::text), or with [`skip`](Self::skip).
 pub(crate) struct Reader<'d> {
     events: NsReader<&'d [u8]>,
-    /// Whether any event was read.
-    begun: bool,
-    /// Elements that are open.
+    /// Whether an event was read.
+    has_begun: bool,
+    /// The number of open elements.
     depth: usize,
-    /// Namespace and name of the element that was opened last, and the text since the last tag.
+    /// The namespace and name of the element that was opened last, and the text since the last tag.
     namespace: Option<String>,
     local: String,
     text: String,
 }
 
-/// What changes the element that is open.
+/// The start or end of an element, or the end of the document.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Step {
+enum Boundary {
     Open,
     Close,
     EndOfDocument,
 }
 
 impl<'d> Reader<'d> {
-    /// A walk through a decoded document.
+    /// Creates a reader for a decoded document.
     pub(crate) fn new(document: &'d str) -> Self {
         let mut events = NsReader::from_str(document);
         events.config_mut().expand_empty_elements = true;
@@ -152,7 +152,7 @@ impl<'d> Reader<'d> {
             .set_max_namespace_bindings(MAX_ATTRIBUTES);
         Self {
             events,
-            begun: false,
+            has_begun: false,
             depth: 0,
             namespace: None,
             local: String::new(),
@@ -161,98 +161,100 @@ impl<'d> Reader<'d> {
     }
 
     /// Opens the root element.
-    pub(crate) fn root(&mut self) -> Result<Name<'_>, XmlError> {
+    pub(crate) fn root(&mut self) -> Result<ElementName<'_>, XmlError> {
         match self.step()? {
-            Step::Open => Ok(self.name()),
-            Step::Close => Err(XmlError::Malformed(TAGS)),
-            Step::EndOfDocument => Err(XmlError::Truncated),
+            Boundary::Open => Ok(self.name()),
+            Boundary::Close => Err(XmlError::Malformed(TAGS)),
+            Boundary::EndOfDocument => Err(XmlError::Truncated),
         }
     }
 
-    /// Opens the next child of the element that is open; none, and that element is closed, when it has no more.
-    pub(crate) fn child(&mut self) -> Result<Option<Name<'_>>, XmlError> {
+    /// Opens the next child of the open element. Closes that element and returns `None` if it has no more children.
+    pub(crate) fn child(&mut self) -> Result<Option<ElementName<'_>>, XmlError> {
         let step = self.step()?;
         if !is_blank(&self.text) {
-            return Err(XmlError::Malformed("text stands where an element belongs"));
+            return Err(XmlError::Malformed(
+                "it has text where an element is expected",
+            ));
         }
         match step {
-            Step::Open => Ok(Some(self.name())),
-            Step::Close => Ok(None),
-            Step::EndOfDocument => Err(XmlError::Truncated),
+            Boundary::Open => Ok(Some(self.name())),
+            Boundary::Close => Ok(None),
+            Boundary::EndOfDocument => Err(XmlError::Truncated),
         }
     }
 
-    /// The same where text may stand among the children; it is appended to what was found before.
+    /// Like [`child`](Self::child), but allows text between the children, which is appended to `found`.
     pub(crate) fn child_in_text(
         &mut self,
         found: &mut String,
-    ) -> Result<Option<Name<'_>>, XmlError> {
+    ) -> Result<Option<ElementName<'_>>, XmlError> {
         let step = self.step()?;
         append(found, &self.text);
         match step {
-            Step::Open => Ok(Some(self.name())),
-            Step::Close => Ok(None),
-            Step::EndOfDocument => Err(XmlError::Truncated),
+            Boundary::Open => Ok(Some(self.name())),
+            Boundary::Close => Ok(None),
+            Boundary::EndOfDocument => Err(XmlError::Truncated),
         }
     }
 
-    /// All text in the element that is open, that of the elements in it too. Closes the element.
+    /// Returns all text in the open element, including that of its descendants, and closes the element.
     pub(crate) fn all_text(&mut self) -> Result<String, XmlError> {
         let outside = self.depth.saturating_sub(1);
         let mut found = String::new();
         while self.depth > outside {
             let step = self.step()?;
             append(&mut found, &self.text);
-            if step == Step::EndOfDocument {
+            if step == Boundary::EndOfDocument {
                 return Err(XmlError::Truncated);
             }
         }
         Ok(found)
     }
 
-    /// The value of the element that is open, without the white space around it. Closes the element.
+    /// Returns the value of the open element without surrounding white space, and closes the element.
     pub(crate) fn text(&mut self) -> Result<&str, XmlError> {
         match self.step()? {
-            Step::Close => Ok(self.text.trim_matches(WHITE_SPACE)),
-            Step::Open => Err(XmlError::Malformed(
-                "an element stands where a value belongs",
+            Boundary::Close => Ok(self.text.trim_matches(WHITE_SPACE)),
+            Boundary::Open => Err(XmlError::Malformed(
+                "it has an element where a value is expected",
             )),
-            Step::EndOfDocument => Err(XmlError::Truncated),
+            Boundary::EndOfDocument => Err(XmlError::Truncated),
         }
     }
 
-    /// Passes over the rest of the element that is open. Closes it.
+    /// Skips the rest of the open element and closes it.
     pub(crate) fn skip(&mut self) -> Result<(), XmlError> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
-            if self.step()? == Step::EndOfDocument {
+            if self.step()? == Boundary::EndOfDocument {
                 return Err(XmlError::Truncated);
             }
         }
         Ok(())
     }
 
-    /// Sees to it that nothing follows the root element, which must be closed.
+    /// Checks that nothing follows the root element, which must be closed.
     pub(crate) fn finish(mut self) -> Result<(), XmlError> {
         match self.step()? {
-            Step::EndOfDocument => Ok(()),
-            Step::Open => Err(XmlError::SeveralRoots),
-            Step::Close => Err(XmlError::Malformed(TAGS)),
+            Boundary::EndOfDocument => Ok(()),
+            Boundary::Open => Err(XmlError::SeveralRoots),
+            Boundary::Close => Err(XmlError::Malformed(TAGS)),
         }
     }
 
-    fn name(&self) -> Name<'_> {
-        Name {
+    fn name(&self) -> ElementName<'_> {
+        ElementName {
             namespace: self.namespace.as_deref(),
             local: &self.local,
         }
     }
 
-    /// Reads to the next tag or to the end, and gathers the text on the way, which comes in pieces.
-    fn step(&mut self) -> Result<Step, XmlError> {
+    /// Reads to the next tag or to the end, and collects the text, which comes in pieces.
+    fn step(&mut self) -> Result<Boundary, XmlError> {
         self.text.clear();
         loop {
-            let first = !std::mem::replace(&mut self.begun, true);
+            let first = !std::mem::replace(&mut self.has_begun, true);
             let (namespace, event) = self.events.read_resolved_event()?;
             match event {
                 Event::Start(start) => {
@@ -260,18 +262,18 @@ impl<'d> Reader<'d> {
                     self.local.clear();
                     self.local.push_str(start.local_name().into_inner());
                     if self.local.is_empty() || self.local.contains(':') {
-                        return Err(XmlError::Malformed("an element has no fit name"));
+                        return Err(XmlError::Malformed("the name of an element is invalid"));
                     }
                     check_attributes(&start, self.events.resolver())?;
                     self.depth += 1;
                     if self.depth > MAX_DEPTH {
                         return Err(XmlError::TooComplex);
                     }
-                    return Ok(Step::Open);
+                    return Ok(Boundary::Open);
                 }
                 Event::End(_) => {
                     self.depth = self.depth.checked_sub(1).ok_or(XmlError::Malformed(TAGS))?;
-                    return Ok(Step::Close);
+                    return Ok(Boundary::Close);
                 }
                 Event::Text(piece) => self.text.push_str(&piece.xml10_content()),
                 Event::CData(piece) => self.text.push_str(&piece.xml10_content()),
@@ -283,9 +285,9 @@ impl<'d> Reader<'d> {
                 Event::Eof if self.depth > 0 => return Err(XmlError::Truncated),
                 Event::Eof => {
                     self.outside_text()?;
-                    return Ok(Step::EndOfDocument);
+                    return Ok(Boundary::EndOfDocument);
                 }
-                // Empty elements come as a start and an end.
+                // The parser is set to report an empty element as a start and an end.
                 Event::Empty(_) => return Err(XmlError::Malformed(TAGS)),
             }
             if self.depth == 0 {
@@ -294,17 +296,17 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Only white space may stand before and after the root element.
+    /// Checks that there is only white space before and after the root element.
     fn outside_text(&mut self) -> Result<(), XmlError> {
         if !is_blank(&self.text) {
-            return Err(XmlError::Malformed("text stands outside the root element"));
+            return Err(XmlError::Malformed("it has text outside the root element"));
         }
         self.text.clear();
         Ok(())
     }
 }
 
-/// Puts a text to others, with a space between them.
+/// Appends a text to another, separated by a space.
 fn append(found: &mut String, text: &str) {
     let text = text.trim_matches(WHITE_SPACE);
     if !text.is_empty() {
@@ -333,9 +335,9 @@ fn take_namespace(
     Ok(())
 }
 
-/// Nothing is read from attributes, but a document with wrong ones is none.
+/// Checks the attributes. Their values are not used, but a document with invalid ones is not well-formed.
 fn check_attributes(start: &BytesStart<'_>, resolver: &NamespaceResolver) -> Result<(), XmlError> {
-    // Counted before the rest, whose cost depends on how many there are.
+    // Counted first, because the cost of the other checks grows with the number.
     let attributes = || {
         let mut attributes = start.attributes();
         attributes.with_checks(false);
@@ -345,19 +347,19 @@ fn check_attributes(start: &BytesStart<'_>, resolver: &NamespaceResolver) -> Res
         return Err(XmlError::TooComplex);
     }
     for attribute in start.attributes() {
-        let attribute = attribute.map_err(|_| XmlError::Malformed("an attribute is wrong"))?;
+        let attribute = attribute.map_err(|_| XmlError::Malformed("an attribute is invalid"))?;
         let (namespace, _) = resolver.resolve_attribute(attribute.key);
         if matches!(namespace, ResolveResult::Unknown(_)) {
             return Err(XmlError::Malformed(PREFIX));
         }
         if attribute.value.contains('<') {
-            return Err(XmlError::Malformed("an attribute is wrong"));
+            return Err(XmlError::Malformed("an attribute is invalid"));
         }
     }
     Ok(())
 }
 
-/// The character that a reference stands for: one of the five names of XML's own, or a number.
+/// Returns the character of a reference: one of XML's five predefined names, or a number.
 fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> Result<char, XmlError> {
     let numbered = reference
         .resolve_char_ref()
@@ -395,8 +397,8 @@ impl From<QuickError> for XmlError {
     }
 }
 
-const TAGS: &str = "its tags do not fit each other";
-const PREFIX: &str = "a prefix of a name is not declared, or declared wrongly";
+const TAGS: &str = "its tags do not match";
+const PREFIX: &str = "a namespace prefix is not declared, or is declared incorrectly";
 const REFERENCE: &str = "an ampersand does not begin a character reference";
 
 const WHITE_SPACE: [char; 4] = [' ', '\t', '\r', '\n'];

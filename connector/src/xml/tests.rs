@@ -1,41 +1,41 @@
-//! What is read of a document, and what is no document.
+//! Tests of the XML reader: accepted and refused documents.
 
 use super::*;
 
-/// The names and values of a document, in order.
+/// Returns the names and values of a document, in order.
 fn walk(document: &[u8]) -> Result<String, XmlError> {
-    fn into(reader: &mut Reader<'_>, said: &mut String) -> Result<(), XmlError> {
+    fn into(reader: &mut Reader<'_>, output: &mut String) -> Result<(), XmlError> {
         while let Some(name) = reader.child()? {
             let local = name.local.to_owned();
-            said.push_str(&format!(" {}{{{local}", name.namespace.unwrap_or_default()));
+            output.push_str(&format!(" {}{{{local}", name.namespace.unwrap_or_default()));
             match local.as_str() {
-                "v" => said.push_str(&format!("={}", reader.text()?)),
+                "v" => output.push_str(&format!("={}", reader.text()?)),
                 "skip" => reader.skip()?,
-                _ => into(reader, said)?,
+                _ => into(reader, output)?,
             }
-            said.push('}');
+            output.push('}');
         }
         Ok(())
     }
     let text = decode(document, 10_000_000)?;
     let mut reader = Reader::new(&text);
-    let mut said = reader.root()?.local.to_owned();
-    into(&mut reader, &mut said)?;
+    let mut output = reader.root()?.local.to_owned();
+    into(&mut reader, &mut output)?;
     reader.finish()?;
-    Ok(said)
+    Ok(output)
 }
 
 #[test]
-fn values_are_whole_whatever_they_are_made_of() {
-    let said = walk(
+fn joins_the_pieces_of_a_value() {
+    let output = walk(
         b"<?xml version='1.0'?><!-- c --><r xmlns:n='urn:n'><?p?><n:v> J&#248;r<![CDATA[<g>]]>&amp;\
           <!-- c -->en\r\n</n:v><v/><skip>t<v/>t</skip></r> <!-- c -->\n",
     );
-    assert_eq!(said.unwrap(), "r urn:n{v=J\u{f8}r<g>&en} {v=} {skip}");
+    assert_eq!(output.unwrap(), "r urn:n{v=J\u{f8}r<g>&en} {v=} {skip}");
 }
 
 #[test]
-fn encodings() {
+fn decodes_the_supported_encodings() {
     let expected = "r {v=\u{e6}}";
     let utf8 = "<r><v>\u{e6}</v></r>".as_bytes();
     assert_eq!(walk(utf8).unwrap(), expected);
@@ -62,7 +62,7 @@ fn encodings() {
 }
 
 #[test]
-fn what_is_no_document() {
+fn refuses_malformed_documents() {
     let malformed = [
         "x<r/>",
         "<r/>x",
@@ -118,7 +118,7 @@ fn what_is_no_document() {
 }
 
 #[test]
-fn what_costs_too_much() {
+fn limits_depth_attributes_and_namespaces() {
     let deep = |depth: usize| format!("{}{}", "<r>".repeat(depth), "</r>".repeat(depth));
     assert!(walk(deep(MAX_DEPTH).as_bytes()).is_ok());
     assert_eq!(
@@ -136,7 +136,7 @@ fn what_costs_too_much() {
         let document = format!("<r{attributes}/>");
         assert_eq!(walk(document.as_bytes()), Err(XmlError::TooComplex));
     }
-    // Spread over elements, namespaces in scope count together.
+    // Namespaces in scope are counted over all open elements.
     let mut document = String::from("<r>");
     for n in 0..30 {
         document.push_str(&format!(

@@ -1,6 +1,6 @@
-//! What a component returns against the host's decoder: any bytes end in an error or in a sound batch.
+//! Fuzzes the host's decoder of component output: any bytes give an error or a valid batch.
 //!
-//! The first byte chooses the table whose batches the bytes claim to be, the second how many rows they claim.
+//! The first byte selects the table of the batch, the second byte is the claimed number of rows.
 #![no_main]
 
 use std::sync::Arc;
@@ -14,14 +14,14 @@ fuzz_target!(|data: &[u8]| {
     let [table, rows, ipc @ ..] = data else {
         return;
     };
-    let place = usize::from(*table) % table_count();
-    let id = all_tables().nth(place).expect("there are so many");
+    let index = usize::from(*table) % table_count();
+    let id = all_tables().nth(index).expect("the index is below the number of tables");
     let mut decoder = Decoder::new(Arc::new(id.schema(&id.columns())));
     if let Ok(batch) = decoder.decode(ipc.to_vec(), usize::from(*rows)) {
         for column in batch.columns() {
             assert_eq!(column.len(), usize::from(*rows));
             column.to_data().validate_full().expect("the decoder validates");
-            // Reading every value must touch nothing outside the buffers.
+            // Reading a value must not access memory outside the buffers.
             for row in 0..column.len() {
                 let _ = arrow::util::display::array_value_to_string(column, row);
             }

@@ -1,4 +1,4 @@
-//! Metadata files against any bytes: no panic; what is read keeps the contract; and nothing is read of a cut file.
+//! Fuzzes the reader of metadata files: any bytes give an error or a valid document. A truncated file gives an error.
 #![no_main]
 
 use cprflow_connector::delivery::{Document, MAX_BYTES, read};
@@ -15,9 +15,9 @@ fuzz_target!(|data: &[u8]| {
         assert!(!metadata.file_name.chars().any(char::is_control));
         assert!(!metadata.recipients.is_empty());
     }
-    // Comments may follow the root element; before its last tag closes there is no document.
+    // Comments may follow the root element. Without them, a file that lacks its last `>` is truncated.
     if !data.windows(3).any(|window| window == b"-->" || window.starts_with(b"?>")) {
-        let end = data.iter().rposition(|byte| *byte == b'>').expect("it has tags");
+        let end = data.iter().rposition(|byte| *byte == b'>').expect("a document has tags");
         assert!(read(&data[..end]).is_err());
     }
 });

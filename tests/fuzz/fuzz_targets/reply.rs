@@ -1,6 +1,6 @@
-//! Answers of the subscription service against any bytes: no panic, and no person number in what is told.
+//! Fuzzes the reader of service responses: any bytes give no panic, and no text for the user contains a person number.
 //!
-//! The first byte chooses the operation, the second the HTTP status.
+//! The first byte selects the operation, the second byte the HTTP status.
 #![no_main]
 
 use cprflow_connector::subscription::{ChangeResult, Operation, Reply, reply};
@@ -16,8 +16,8 @@ fuzz_target!(|data: &[u8]| {
         _ => Operation::RemoveNoFilter,
     };
     let status = [200, 202, 301, 403, 404, 500, 503][usize::from(*status) % 7];
-    let told = match reply(&operation, status, body) {
-        Ok(_) if status != 200 => panic!("only 200 is a success"),
+    let text = match reply(&operation, status, body) {
+        Ok(_) if status != 200 => panic!("only status 200 is a success"),
         Ok(Reply::Filters(filters)) => {
             assert_eq!(filters.pnrs.len() % 10, 0);
             assert!(filters.pnrs.bytes().all(|byte| byte.is_ascii_digit()));
@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(Reply::Changed(ChangeResult::Other(word))) => word,
         Ok(Reply::Changed(_)) => return,
         Err(mut failure) => {
-            // These two are identifiers of a form of their own.
+            // These two identifiers have their own formats and may contain ten digits.
             if let Some(fault) = &mut failure.fault {
                 let call = fault.call_uuid.take();
                 assert!(call.is_none_or(|call| call.len() == 36));
@@ -37,5 +37,5 @@ fuzz_target!(|data: &[u8]| {
             format!("{failure} {failure:?}")
         }
     };
-    assert!(!told.as_bytes().windows(10).any(|window| window.iter().all(u8::is_ascii_digit)));
+    assert!(!text.as_bytes().windows(10).any(|window| window.iter().all(u8::is_ascii_digit)));
 });

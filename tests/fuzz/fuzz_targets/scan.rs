@@ -1,7 +1,7 @@
-//! The parser against any bytes: it neither panics nor loses anything, whatever the blocks.
+//! Fuzzes the parser: any bytes give no panic and no loss of data, with any block size.
 //!
-//! The first byte is the block size, the rest the extract. The scan in blocks must give what the scan in one piece
-//! gives; and where the extract has line ends, its records must come back from their tables.
+//! The first byte is the block size minus one, the rest is the extract. A scan in blocks must give the same result as a
+//! scan in one piece. If the extract has line ends, its records must be restored from the tables.
 #![no_main]
 
 use arrow::array::RecordBatch;
@@ -37,7 +37,7 @@ fn scan(extract: &[u8], block: usize) -> Scanned {
         expected_previous: Some("2001-11-16".to_owned()),
         ..ScanOptions::default()
     };
-    let mut scan = Scan::open(&options, None).expect("the options are right");
+    let mut scan = Scan::open(&options, None).expect("the options are valid");
     let mut batches = Vec::new();
     let mut blocks = extract.chunks(block);
     let mut ended = false;
@@ -46,17 +46,17 @@ fn scan(extract: &[u8], block: usize) -> Scanned {
             Ok(Some(rows)) => batches.push((rows.table, rows.batch)),
             Ok(None) if ended => break None,
             Ok(None) => match blocks.next() {
-                Some(block) => scan.push(block.to_vec()).expect("it wants more"),
+                Some(block) => scan.push(block.to_vec()).expect("the scan accepts another block"),
                 None => {
                     ended = true;
-                    scan.finish().expect("once");
+                    scan.finish().expect("finish is called once");
                 }
             },
             Err(error) => break Some(error),
         }
     };
     let mut summary = scan.summary();
-    // A scan that an error ends has been given as much as its blocks were large.
+    // A scan that ends with an error has consumed a number of bytes that depends on the block size.
     if error.is_some() {
         summary.bytes = 0;
     }
@@ -67,7 +67,7 @@ fn scan(extract: &[u8], block: usize) -> Scanned {
     }
 }
 
-/// The records by plain splitting, without trailing spaces.
+/// Splits an extract into records at line ends and removes trailing spaces.
 fn records(extract: &[u8]) -> Vec<Vec<u8>> {
     let extract = extract.strip_prefix(b"\xef\xbb\xbf").unwrap_or(extract);
     extract
@@ -81,10 +81,10 @@ fn records(extract: &[u8]) -> Vec<Vec<u8>> {
 fn restored(batches: &[(TableId, RecordBatch)]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     for (table, batch) in batches {
-        let restorer = Restorer::new(*table, batch).expect("all columns are there");
+        let restorer = Restorer::new(*table, batch).expect("the batch has all columns");
         for row in 0..batch.num_rows() {
             let mut record = Vec::new();
-            restorer.record(row, &mut record).expect("it was read from one");
+            restorer.record(row, &mut record).expect("the row was read from a record");
             records.push((restorer.line(row), record.trim_ascii_end_spaces().to_vec()));
         }
     }

@@ -1,4 +1,4 @@
-//! The catalog, and what is wrong with it.
+//! The catalog, and attacks in it.
 
 use crate::Component;
 use crate::attack;
@@ -106,7 +106,7 @@ impl Guest for Component {
     }
 }
 
-/// The tables of a component that keeps the contract.
+/// Returns valid tables.
 pub(crate) fn tables() -> Vec<Table> {
     let beta = Table {
         name: "beta".to_owned(),
@@ -121,7 +121,7 @@ pub(crate) fn tables() -> Vec<Table> {
     vec![alpha(), beta]
 }
 
-/// The tables that any policy lets through, and what is wrong with them.
+/// Returns the tables that any policy allows, changed by the attack.
 pub(crate) fn view() -> Vec<Table> {
     let mut tables = tables();
     let name = |name: &str| Table {

@@ -1,11 +1,11 @@
-//! What the component does where it does not attack: it returns the batches that it is given.
+//! The behaviour without an attack: the component returns the batches that it is given.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
 use crate::bindings::exports::cprflow::connector::{delivery, source, subscription};
-use crate::spin::{IN_POST_RETURN, churn, dawdle, for_ever, spin};
+use crate::spin::{IN_POST_RETURN, allocate_forever, loop_forever, slow_down, spin};
 use crate::{Component, attack, catalog, memory, output, text};
 
 impl source::Guest for Component {
@@ -18,7 +18,7 @@ impl source::Guest for Component {
     }
 }
 
-/// A scan: batches on their way from `push` to `next`.
+/// A scan that passes batches from `push` to `next`.
 #[derive(Default)]
 pub(crate) struct Session {
     waiting: RefCell<VecDeque<source::Batch>>,
@@ -36,11 +36,11 @@ impl source::GuestScan for Session {
         Ok(source::Scan::new(Self::default()))
     }
 
-    /// A block is a line `TABLE ROWS`, and then the messages of one batch.
+    /// Accepts a block: a line `TABLE ROWS`, followed by the IPC messages of one batch.
     fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
         spin("spin-push");
-        dawdle("dawdle");
-        churn("spin-allocating");
+        slow_down("dawdle");
+        allocate_forever("spin-allocating");
         memory::exhaust();
         if attack("destructor") {
             drop(source::Scan::new(Self::default()));
@@ -79,7 +79,7 @@ impl source::GuestScan for Session {
     fn next(&self) -> Result<Option<source::Batch>, source::Error> {
         spin("spin-next");
         let next = self.waiting.borrow_mut().pop_front();
-        // The first batch has its schema before it, the second has not: that can be repeated.
+        // The first batch of a table starts with its schema. Only the second and later ones can be repeated.
         if next.is_none()
             && self.pushes.get() >= 2
             && let Some(batch) = output::batch(self.last.borrow().as_ref())
@@ -104,12 +104,12 @@ impl Drop for Session {
             std::process::abort();
         }
         if attack("destructor") || attack("destructor-spin") {
-            for_ever();
+            loop_forever();
         }
     }
 }
 
-/// A selection, of nobody.
+/// A selection of no persons.
 pub(crate) struct Persons;
 
 impl source::GuestSelection for Persons {
@@ -120,7 +120,7 @@ impl source::GuestSelection for Persons {
     fn open_policy(
         _policy: source::Policy,
         _roster: Option<Vec<u8>>,
-        _superseded: Option<Vec<u8>>,
+        _delivered_later: Option<Vec<u8>>,
     ) -> Result<source::Selection, source::Error> {
         spin("spin-selection");
         Ok(source::Selection::new(Self))
@@ -153,7 +153,7 @@ impl source::GuestSelection for Persons {
         })
     }
 
-    fn delivered(&self) -> Result<Vec<u8>, source::Error> {
+    fn delivered_persons(&self) -> Result<Vec<u8>, source::Error> {
         spin("spin-delivered");
         Ok(Vec::new())
     }

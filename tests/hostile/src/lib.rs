@@ -1,10 +1,10 @@
 //! A component that attacks its host.
 //!
-//! It keeps the contract in everything but one attack, whose name stands in `ATTACK`: the tests build this once
-//! and write another name into the binary for each. Without an attack it hands on what it is given: a block that is
-//! pushed says which table it is to be returned as, so that the tests make the batches.
+//! It satisfies the contract except for one attack, whose name is stored in `ATTACK`. The tests build the component
+//! once and write the name of an attack into the binary. Without an attack the component returns the batches that it is
+//! given: each pushed block names its table, so the tests control the batches.
 //!
-//! A file for each family of attacks; `healthy` is what it does otherwise.
+//! Each file contains one family of attacks; `healthy` is the behaviour without an attack.
 #![cfg(target_family = "wasm")]
 #![expect(unsafe_code, reason = "attacks do what safe code cannot")]
 
@@ -24,20 +24,21 @@ mod bindings {
     use super::Component;
 }
 
-/// The component.
+/// The component that exports the contract.
 struct Component;
 
-/// Where the name of the attack stands: behind the mark, ended by a zero. The tests look for the mark.
+/// The slot for the name of the attack: a marker, the name and a zero byte. The tests search the binary for the
+/// marker.
 #[used]
 static ATTACK: [u8; 64] = *b"cprflow-attack:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
-const MARK: usize = b"cprflow-attack:".len();
+const NAME_OFFSET: usize = b"cprflow-attack:".len();
 
-/// Whether this is the attack.
+/// Whether the component has to perform this attack.
 fn attack(name: &str) -> bool {
-    // The compiler must not know what stands there.
+    // `black_box`: the compiler must not assume the content, because the tests change it in the binary.
     let slot = std::hint::black_box(&ATTACK);
-    let slot = slot.get(MARK..).unwrap_or_default();
+    let slot = slot.get(NAME_OFFSET..).unwrap_or_default();
     let end = slot.iter().position(|byte| *byte == 0);
     slot.get(..end.unwrap_or(slot.len())) == Some(name.as_bytes())
 }

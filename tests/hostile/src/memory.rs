@@ -1,4 +1,4 @@
-//! Memory, stack and handles without end.
+//! Attacks that use up memory, the stack or handles.
 
 use std::hint::black_box;
 
@@ -6,11 +6,11 @@ use crate::attack;
 use crate::bindings::exports::cprflow::connector::source;
 use crate::healthy::Session;
 
-/// Does what the attack says, and does not come back from it.
+/// Performs the attack. Does not return from it.
 pub(crate) fn exhaust() {
     if attack("memory-grow") {
         while core::arch::wasm32::memory_grow::<0>(1) != usize::MAX {}
-        unreachable!("more memory was refused, and I was let live");
+        unreachable!("the host refused more memory but did not stop the component");
     }
     if attack("memory-huge") {
         black_box(vec![1_u8; 1 << 30]);
@@ -22,7 +22,7 @@ pub(crate) fn exhaust() {
         }
     }
     if attack("recursion") {
-        black_box(deeper(black_box(1)));
+        black_box(recurse(black_box(1)));
     }
     if attack("panic") {
         panic!("person 0101010101 made me do it");
@@ -38,6 +38,6 @@ pub(crate) fn exhaust() {
 }
 
 #[expect(unconditional_recursion, reason = "that is the attack")]
-fn deeper(depth: u64) -> u64 {
-    black_box(deeper(black_box(depth + 1))) + 1
+fn recurse(depth: u64) -> u64 {
+    black_box(recurse(black_box(depth + 1))) + 1
 }

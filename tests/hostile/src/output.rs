@@ -1,11 +1,11 @@
-//! What comes out: too much of it, or none without end.
+//! Attacks in the output: too much of it, or empty batches without end.
 
 use crate::attack;
 use crate::bindings::exports::cprflow::connector::source::{
     Batch, Finding, Level, Place, Shape, Start, Summary, TableCount,
 };
 
-/// The next batch of this attack, if it makes some. `last` is the batch that was pushed.
+/// Returns the next batch of the attack, if it produces batches. `last` is the last batch that was pushed.
 pub(crate) fn batch(last: Option<&Batch>) -> Option<Batch> {
     let last = last?;
     if attack("endless-batches") {
@@ -32,7 +32,7 @@ pub(crate) fn batch(last: Option<&Batch>) -> Option<Batch> {
     None
 }
 
-/// The summary, and what is wrong with it.
+/// Returns the summary, changed by the attack.
 pub(crate) fn summary() -> Summary {
     let mut summary = Summary {
         bytes: 0,
@@ -85,12 +85,12 @@ pub(crate) fn summary() -> Summary {
     if attack("finding-code") {
         summary
             .findings
-            .push(finding("0101010101", "it is in the code"));
+            .push(finding("0101010101", "the code is the attack"));
     }
     if attack("finding-code-control") {
         summary
             .findings
-            .push(finding("a\u{1b}[2J", "it is in the code"));
+            .push(finding("a\u{1b}[2J", "the code is the attack"));
     }
     if attack("summary-unknown-table") {
         summary.tables.push(count("gamma"));

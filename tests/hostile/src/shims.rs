@@ -1,11 +1,11 @@
-//! Attempts to use what Rust's standard library imports.
+//! Attempts to use the WASI functions that Rust's standard library imports.
 
 use std::io::{Read, Write};
 
 use crate::attack;
 
-/// Tries it, if it is the attack. Whatever came back is said, should anything come back.
-pub(crate) fn reach_out() -> Option<String> {
+/// Performs the attack. If the call returns, the result becomes the text of an error.
+pub(crate) fn use_wasi() -> Option<String> {
     if attack("environment") {
         return Some(format!("{:?}", std::env::vars().next()));
     }

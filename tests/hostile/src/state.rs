@@ -1,14 +1,15 @@
-//! Bytes that shall outlive their instance, and chance.
+//! Attempts to find data of an earlier instance, and to obtain random values.
 
 use std::collections::HashMap;
 
 use crate::attack;
 
-/// What is looked for, as the tests push it. It stands reversed here, not to find itself.
+/// The bytes that the tests push into an earlier instance. They are reversed here, so that the search does not find
+/// this constant.
 const MARKER: &[u8] = b"BFEBTNANET-FO-TERCES";
 
-/// Looks for the marker in all memory that there is and in as much again that is new.
-pub(crate) fn look_back() -> Option<String> {
+/// Searches for the marker in all existing memory and in 256 new pages.
+pub(crate) fn search_memory() -> Option<String> {
     if !attack("look-back") {
         return None;
     }
@@ -16,7 +17,7 @@ pub(crate) fn look_back() -> Option<String> {
     let pages = 256;
     let grown = core::arch::wasm32::memory_grow::<0>(pages) == old;
     let bytes = (old + if grown { pages } else { 0 }) << 16;
-    // SAFETY: it is all the memory that there is; nothing writes to it meanwhile.
+    // SAFETY: the slice is the whole linear memory except byte 0, and nothing writes to it meanwhile.
     let memory =
         unsafe { std::slice::from_raw_parts(std::hint::black_box(1 as *const u8), bytes - 1) };
     let found = memory
@@ -27,13 +28,13 @@ pub(crate) fn look_back() -> Option<String> {
     Some(format!("found {found}, grown {grown}, dirty {dirty}"))
 }
 
-/// A text that depends on all the chance that a component can lay hands on.
-pub(crate) fn chance() -> Option<String> {
+/// Returns a text that depends on every source of randomness that a component can reach.
+pub(crate) fn random_values() -> Option<String> {
     if !attack("chance") {
         return None;
     }
     let map: HashMap<u32, u32> = (0..100).map(|key| (key, key)).collect();
     let order: Vec<u32> = map.into_keys().collect();
-    let place = Box::new(1);
-    Some(format!("{order:?} {:p}", &*place))
+    let allocation = Box::new(1);
+    Some(format!("{order:?} {:p}", &*allocation))
 }

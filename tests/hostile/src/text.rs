@@ -1,26 +1,26 @@
-//! Errors whose texts are attacks.
+//! Attacks in error texts.
 
 use crate::attack;
 use crate::bindings::exports::cprflow::connector::source::{Error, ErrorKind};
 use crate::{shims, state};
 
-/// The error of this attack, if it is one.
+/// Returns the error of the attack, if it returns one.
 pub(crate) fn error() -> Option<Error> {
-    let told = state::look_back()
-        .or_else(state::chance)
-        .or_else(shims::reach_out);
-    let message = if let Some(told) = told {
-        told
+    let message = state::search_memory()
+        .or_else(state::random_values)
+        .or_else(shims::use_wasi);
+    let message = if let Some(message) = message {
+        message
     } else if attack("error-numbers") {
         "persons 0101010101, 010203-1234, 01 02 03 1234 and\u{1b}[2J 010203\u{200b}1234\nare here"
             .to_owned()
     } else if attack("error-huge") {
-        garbage(1 << 30)
+        zeroed_text(1 << 30)
     } else if attack("error-not-utf8") {
-        // SAFETY: there is none; that is the attack.
+        // SAFETY: not upheld; invalid UTF-8 is the attack.
         unsafe { String::from_utf8_unchecked(vec![0xff; 100]) }
     } else if attack("error-outside") {
-        // SAFETY: there is none; that is the attack. It is never freed: the host stops before.
+        // SAFETY: not upheld; the invalid address is the attack. It is never freed, because the host stops first.
         unsafe {
             String::from_raw_parts(
                 std::ptr::without_provenance_mut(0xffff_0000),
@@ -39,10 +39,10 @@ pub(crate) fn error() -> Option<Error> {
     })
 }
 
-/// So many bytes, without writing them.
-fn garbage(bytes: usize) -> String {
+/// Returns a string of this many zero bytes without writing them.
+fn zeroed_text(bytes: usize) -> String {
     let mut text = Vec::with_capacity(bytes);
-    // SAFETY: fresh memory of a component is zero, and zero is UTF-8.
+    // SAFETY: new memory of a component is zero, and zero bytes are valid UTF-8.
     unsafe {
         text.set_len(bytes);
         String::from_utf8_unchecked(text)

@@ -1,156 +1,156 @@
-//! What the stand-in does where documents are silent: each under a name, with what would be otherwise if it is wrong.
+//! The assumptions of the stand-in platform: its behaviour where the documents say nothing.
 
-/// Something that the stand-in takes for true of the real platform without a document that says so.
+/// An assumption about the real platform that no document confirms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assumption {
-    /// Its name.
+    /// The name of the assumption, in lower case with hyphens.
     pub name: &'static str,
-    /// What is assumed.
+    /// The assumed behaviour.
     pub what: &'static str,
-    /// The option that makes it otherwise, if there is one.
+    /// The option or fault that changes the behaviour, with its command line form, if there is one.
     pub option: Option<&'static str>,
 }
 
-/// All of them.
+/// All assumptions.
 pub const ASSUMPTIONS: &[Assumption] = &[
-    assumed(
-        "filter-groups-add-up",
-        "A person is covered whom any filter of any group covers; change codes bring in the persons of their events.",
-        Some("Options::groups"),
+    assumption(
+        "filters-combine-as-a-union",
+        "A person is covered if any filter of any group matches. Change codes add the persons of their events.",
+        Some("Options::filter_combination (--narrow)"),
     ),
-    assumed(
+    assumption(
         "full-load-by-number-and-municipality",
-        "Only PNR and municipality filters bring a full load; age ranges, change codes and NoFilter bring changes alone.",
+        "Only PNR and municipality filters bring a full load. Age ranges, change codes and NoFilter bring changes only.",
         None,
     ),
-    assumed(
+    assumption(
         "full-load-once",
-        "A person whom a filter covers already is not loaded again when another filter comes to cover them too.",
+        "A person who is already covered is not loaded again when another filter covers them too.",
         None,
     ),
-    assumed(
+    assumption(
         "full-load-has-no-events",
-        "A full load has no 099 records, also for persons whom the same night touched.",
+        "A full load has no 099 records, not even for persons who changed in the same night.",
         None,
     ),
-    assumed(
-        "full-load-in-the-night-file",
-        "Full loads and changes of a night come in one file, not in two.",
+    assumption(
+        "full-load-in-the-nightly-file",
+        "The full loads and changes of a night are delivered in one file.",
         None,
     ),
-    assumed(
+    assumption(
         "full-load-happens",
-        "Full loads happen; in the real test environment they do not.",
-        Some("Options::has_initial_load"),
+        "Full loads happen. The real test environment does not deliver them.",
+        Some("Options::has_initial_load (--no-initial-load)"),
     ),
-    assumed(
-        "leaving-is-told-once",
-        "Whoever leaves the covered persons by an event is delivered once more, with what is true after it.",
+    assumption(
+        "leaver-is-delivered-once",
+        "A person who is no longer covered because of an event is delivered once more, with the data after the event.",
         None,
     ),
-    assumed(
-        "removing-is-not-told",
-        "Persons whom a removed filter covered are simply no longer delivered.",
+    assumption(
+        "filter-removal-is-not-delivered",
+        "Persons covered only by a removed filter are no longer delivered, without a notice.",
         None,
     ),
-    assumed(
+    assumption(
         "changed-number-keeps-its-filter",
-        "A PNR filter on a number that is changed stays; the receipt (997) comes, and GetAllFilters is as before.",
+        "A PNR filter stays when the person number changes. A receipt (997) is delivered, and GetAllFilters does not change.",
         None,
     ),
-    assumed(
+    assumption(
         "no-input-errors",
-        "SF6002's extracts have no 910 records, for its subscribers send CPR no input.",
+        "Extracts of SF6002 have no 910 records, because its subscribers send no input to CPR.",
         None,
     ),
-    assumed(
-        "cut-load-goes-on",
-        "A full load that is cut off goes on the next night, and nothing in either file says so.",
-        Some("Options::cut_after"),
+    assumption(
+        "interrupted-load-continues",
+        "An interrupted full load continues in the next nightly run. Neither file says so.",
+        Some("Options::cut_after (--cut-after)"),
     ),
-    assumed(
-        "previous-date-is-the-last-extract's",
-        "Record 000 names the production date of the agreement's last extract, not of the last run.",
-        Some("Options::previous"),
+    assumption(
+        "previous-date-of-the-last-extract",
+        "The previous production date in record 000 is the date of the agreement's last extract, not of the last run.",
+        Some("Options::previous_date"),
     ),
-    assumed(
+    assumption(
         "remove-all-answers-removed",
-        "RemoveAll answers REMOVED, also for a group that is empty.",
+        "RemoveAll answers REMOVED, also for an empty group.",
         None,
     ),
-    assumed(
+    assumption(
         "remove-no-filter-answers-removed",
-        "RemoveNoFilterSubscription answers REMOVED, also where none was set.",
+        "RemoveNoFilterSubscription answers REMOVED, also if the filter was not set.",
         None,
     ),
-    assumed(
-        "strict-judge",
-        "Requests are judged by the schema and more strictly than the real service does, which takes some that are invalid.",
+    assumption(
+        "strict-validation",
+        "Requests are validated against the schema, more strictly than by the real service, which accepts some invalid ones.",
         None,
     ),
-    assumed(
+    assumption(
         "numbers-have-ten-digits",
-        "A PNR that is not ten digits is a fault of the client; the schema only limits its length.",
+        "A PNR that is not ten digits gets a Client fault. The schema only limits its length.",
         None,
     ),
-    assumed(
+    assumption(
         "change-codes-have-a-pattern",
-        "A change code is a capital letter and two digits; the schema only limits its length.",
+        "A change code is a capital letter and two digits. The schema only limits its length.",
         None,
     ),
-    assumed(
-        "reversed-ages-are-refused",
-        "An age range that ends before it starts is refused with InvalidCallParameters.",
+    assumption(
+        "reversed-ages-are-rejected",
+        "An age range whose end is below its start is rejected with InvalidCallParameters.",
         None,
     ),
-    assumed(
+    assumption(
         "no-numbers-in-free-text",
-        "Ten digits in a free text of the invocation context are a fault of the client, for the platform logs them.",
+        "Ten digits in a free text of the invocation context get a Client fault, because the platform logs these texts.",
         None,
     ),
-    assumed(
+    assumption(
         "unknown-agreement-is-a-text-block",
-        "An unknown agreement or user, and an unregistered certificate, are faults of the client in the platform's text block.",
+        "An unknown agreement or user and an unregistered certificate get a Client fault in the text block format.",
         None,
     ),
-    assumed(
+    assumption(
         "other-system-is-wrong-user-system",
-        "Another IT system than the agreement's is refused with WrongUserSystem.",
+        "A UserSystemUUID other than the agreement's is rejected with WrongUserSystem.",
         None,
     ),
-    assumed(
+    assumption(
         "typed-faults",
-        "The service's own errors are told as ServiceplatformFault; other forms come on demand.",
-        Some("Fault::Refusal"),
+        "The service reports its own errors as ServiceplatformFault. Other formats can be armed.",
+        Some("ServiceFault::DocumentedError (arm)"),
     ),
-    assumed(
+    assumption(
         "file-names",
-        "Data files are called dYYMMDD.lNNNNNN, with the agreement's task number.",
-        Some("Options::naming"),
+        "Data files are named dYYMMDD.lNNNNNN, with the task number of the agreement.",
+        Some("Options::naming (--agreement-in-names)"),
     ),
-    assumed(
+    assumption(
         "data-before-metadata",
-        "Files appear whole, the data file before its metadata file.",
-        Some("Hazard::MetadataFirst, MetadataLate, Growing"),
+        "Files appear complete, and the data file appears before its metadata file.",
+        Some("DeliveryFault::MetadataFirst, MetadataLate, Growing (hazard)"),
     ),
-    assumed(
+    assumption(
         "metadata-root",
-        "Metadata begins with FileMetadata and has no routing block.",
-        Some("Options::metadata_root, has_routing"),
+        "The root element of metadata is FileMetadata, without a routing block.",
+        Some("Options::metadata_root, has_routing (--trigger, --routing)"),
     ),
-    assumed(
+    assumption(
         "same-name-replaces",
-        "A file of the same name in the inbox is replaced; the real server may refuse the newer one.",
+        "A new file replaces a file of the same name in the inbox. The real server may reject the new file.",
         None,
     ),
-    assumed(
-        "nothing-expires",
-        "Files stay until they are deleted; the specification says 40 days in one place and 30 in another.",
+    assumption(
+        "files-do-not-expire",
+        "Files stay until they are deleted. The specification says 40 days in one place and 30 in another.",
         None,
     ),
 ];
 
-const fn assumed(
+const fn assumption(
     name: &'static str,
     what: &'static str,
     option: Option<&'static str>,

@@ -1,4 +1,6 @@
-//! Keys and certificates: a server's, and the clients' as OCES has them (a root, an issuing authority, a leaf).
+//! Keys and certificates of the server and the clients.
+//!
+//! Client certificates have the structure of OCES: a root, an issuing authority and a leaf.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,80 +27,80 @@ use rustls::{
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use crate::agreement::uuid_of;
-use crate::{Error, locked};
+use crate::agreement::derived_uuid;
+use crate::{Error, lock};
 
 /// The password of every PKCS#12 file that the stand-in writes.
 pub const P12_PASSWORD: &str = "cprflow";
 
-/// Which certificate the service shows.
+/// The certificate that the service presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServerCertificate {
-    /// One that is right.
+    /// A valid certificate.
     #[default]
     Valid,
-    /// One of another host.
+    /// A certificate for another host.
     WrongHost,
-    /// One of an authority that nobody knows.
+    /// A certificate of an authority that clients do not trust.
     UnknownAuthority,
-    /// One that has expired.
+    /// A certificate that has expired.
     Expired,
-    /// One that is not valid yet.
+    /// A certificate that is not yet valid.
     NotYetValid,
 }
 
-/// Which versions of TLS the service offers.
+/// The TLS versions that the service offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TlsVersions {
-    /// 1.2 and 1.3.
+    /// TLS 1.2 and 1.3.
     #[default]
     Both,
-    /// 1.2 alone, as announced of the real service.
+    /// TLS 1.2 only, as announced for the real service.
     Only12,
-    /// 1.3 alone.
+    /// TLS 1.3 only.
     Only13,
 }
 
-/// Which keys of clients the service takes.
+/// The types of client key that the service accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientKeys {
-    /// All kinds that it can verify.
+    /// All types that the service can verify.
     #[default]
     All,
-    /// RSA alone. A client with another has no certificate to show, and shows none.
+    /// RSA only. A client with another key has no acceptable certificate and sends none.
     OnlyRsa,
 }
 
-/// What a client's certificate is like.
+/// The kind of a client certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientKind {
-    /// Valid for three years, as OCES certificates are.
+    /// Valid for three years, like OCES certificates.
     Valid,
-    /// As before, with an RSA key. It takes `ssh-keygen`.
+    /// Valid for three years, with an RSA key. Requires `ssh-keygen`.
     Rsa,
-    /// Valid for so many days more.
+    /// Expires in this number of days.
     EndsIn(u16),
-    /// It has expired.
+    /// Has expired.
     Expired,
-    /// It is not valid yet.
+    /// Is not yet valid.
     NotYetValid,
-    /// Of an authority that the service does not know.
+    /// Issued by an authority that the service does not know.
     WrongAuthority,
 }
 
-/// The files of a client's certificate.
+/// The files of a client certificate.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
-    /// The certificate and that of the issuing authority, PEM.
+    /// The certificate and the certificate of the issuing authority, PEM.
     pub chain: PathBuf,
-    /// The key, PKCS#8 in PEM, for its owner's eyes only.
+    /// The private key, PKCS#8 in PEM, with mode 0600.
     pub key: PathBuf,
-    /// Key and chain as PKCS#12, with [`P12_PASSWORD`].
+    /// Key and chain as PKCS#12, with mode 0600 and the password [`P12_PASSWORD`].
     pub p12: PathBuf,
     fingerprint: [u8; 32],
 }
 
-/// Authorities, and who is registered with the IT system.
+/// The authorities, and the client certificates that are registered with the IT system.
 #[derive(Debug)]
 pub(crate) struct Certificates {
     directory: PathBuf,
@@ -111,7 +113,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// New authorities. The one to trust is written to `ca.pem` in the directory.
+    /// Creates new authorities, and writes the server's authority to `ca.pem` in the directory.
     pub(crate) fn new(directory: &Path, seed: u64) -> Result<Self, Error> {
         let server = Authority::root("Stand-in server CA")?;
         let client_root = Authority::root("Stand-in OCES root CA")?;
@@ -128,23 +130,23 @@ impl Certificates {
         })
     }
 
-    /// The authority that clients must trust.
+    /// Returns the file with the authority that clients must trust.
     pub(crate) fn ca(&self) -> PathBuf {
         self.directory.join("ca.pem")
     }
 
-    /// Makes a client's certificate and registers it. Its files have that name.
+    /// Issues a client certificate and registers it. `name` is the name of its files.
     pub(crate) fn client(&self, name: &str, kind: ClientKind) -> Result<ClientCertificate, Error> {
         let key = match kind {
             ClientKind::Rsa => self.rsa_key(name)?,
             _ => KeyPair::generate()?,
         };
         let mut params = CertificateParams::new(Vec::new())?;
-        let uuid = uuid_of(&["client", name], &[self.seed]);
+        let uuid = derived_uuid(&["client", name], &[self.seed]);
         let subject = &mut params.distinguished_name;
         subject.push(DnType::CountryName, "DK");
         subject.push(DnType::OrganizationName, "Stand-in municipality");
-        // serialNumber and organizationIdentifier, as OCES has them.
+        // serialNumber and organizationIdentifier, as in OCES certificates.
         let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
         subject.push(serial, format!("UI:DK-O:G:{uuid}"));
         let organisation = DnType::CustomDnType(vec![2, 5, 4, 97]);
@@ -158,7 +160,7 @@ impl Certificates {
             ClientKind::Expired => (-3 * 365, -1),
             ClientKind::NotYetValid => (1, 365),
         };
-        (params.not_before, params.not_after) = between(span);
+        (params.not_before, params.not_after) = validity_period(span);
         let issuer = match kind {
             ClientKind::WrongAuthority => &self.unknown,
             _ => &self.client,
@@ -175,24 +177,24 @@ impl Certificates {
         write(&certificate.key, &key.serialize_pem(), 0o600)?;
         let archive = p12(name, &key.serialize_der(), &[leaf.der(), &issuer.der])?;
         write_bytes(&certificate.p12, &archive, 0o600)?;
-        locked(&self.registered).insert(certificate.fingerprint);
+        lock(&self.registered).insert(certificate.fingerprint);
         Ok(certificate)
     }
 
-    /// Whether a client's certificate is registered with the IT system.
+    /// Whether a client certificate is registered with the IT system.
     pub(crate) fn is_registered(&self, certificate: &CertificateDer<'_>) -> bool {
-        locked(&self.registered).contains(&fingerprint(certificate))
+        lock(&self.registered).contains(&fingerprint(certificate))
     }
 
     pub(crate) fn set_registered(&self, certificate: &ClientCertificate, is_registered: bool) {
-        let mut registered = locked(&self.registered);
+        let mut registered = lock(&self.registered);
         match is_registered {
             true => registered.insert(certificate.fingerprint),
             false => registered.remove(&certificate.fingerprint),
         };
     }
 
-    /// What the service does TLS with.
+    /// Returns the TLS configuration of the service.
     pub(crate) fn server_config(
         &self,
         kind: ServerCertificate,
@@ -237,7 +239,7 @@ impl Certificates {
             .push(DnType::CommonName, "Stand-in Serviceplatformen");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        (params.not_before, params.not_after) = between(match kind {
+        (params.not_before, params.not_after) = validity_period(match kind {
             ServerCertificate::Expired => (-365, -1),
             ServerCertificate::NotYetValid => (1, 365),
             _ => (-1, 365),
@@ -252,7 +254,7 @@ impl Certificates {
         Ok((vec![leaf.der().clone()], key))
     }
 
-    /// An RSA key; the cryptography used here can sign with one and cannot make one.
+    /// Generates an RSA key with `ssh-keygen`, because ring can use RSA keys but cannot generate them.
     fn rsa_key(&self, name: &str) -> Result<KeyPair, Error> {
         let path = self.directory.join(format!("{name}.rsa"));
         let made = Command::new("ssh-keygen")
@@ -263,7 +265,9 @@ impl Certificates {
             .stdin(Stdio::null())
             .status();
         if !made.is_ok_and(|status| status.success()) {
-            return Err(Error::Ssh("ssh-keygen made no RSA key".to_owned()));
+            let reason = "cannot generate an RSA key: ssh-keygen is missing or failed; \
+                          install openssh-client";
+            return Err(Error::Ssh(reason.to_owned()));
         }
         let pem = fs::read_to_string(&path).map_err(Error::file(&path))?;
         let public = path.with_extension("rsa.pub");
@@ -274,7 +278,7 @@ impl Certificates {
     }
 }
 
-/// Verifies as another does, and tells clients that nothing but RSA will do.
+/// A client verifier that offers only RSA signature schemes.
 #[derive(Debug)]
 struct OnlyRsa(Arc<dyn ClientCertVerifier>);
 
@@ -357,13 +361,13 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        (params.not_before, params.not_after) = between((-4 * 365, 10 * 365));
+        (params.not_before, params.not_after) = validity_period((-4 * 365, 10 * 365));
         Ok((params, KeyPair::generate()?))
     }
 }
 
-/// Moments so many days from now.
-fn between((first, last): (i64, i64)) -> (OffsetDateTime, OffsetDateTime) {
+/// Returns a validity period, given in days from now.
+fn validity_period((first, last): (i64, i64)) -> (OffsetDateTime, OffsetDateTime) {
     let now = OffsetDateTime::now_utc();
     (now + Duration::days(first), now + Duration::days(last))
 }
@@ -387,7 +391,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     write_bytes(path, text.as_bytes(), mode)
 }
 
-/// A file of that mode from its first moment on; another of its name goes.
+/// Replaces a file. The new file has its mode from the start, so that a key is never readable by others.
 fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let _was_there = fs::remove_file(path);
     let mut options = fs::OpenOptions::new();

@@ -1,55 +1,55 @@
-//! What can go wrong with the stand-in itself. No error holds a value of a person's record.
+//! The errors of the stand-in platform itself. No error contains a value of a person's record.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the stand-in cannot do what it is asked.
+/// An error of the stand-in platform.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or a directory of its own.
-    #[error("{path}: {error}", path = path.display())]
+    /// A file or directory of the stand-in cannot be read or written.
+    #[error("cannot read or write {path}: {error}", path = path.display())]
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         error: io::Error,
     },
 
-    /// It cannot listen on a port.
+    /// A server cannot listen on its port.
     #[error("cannot listen on port {port} of 127.0.0.1: {error}")]
     Listen {
-        /// Which; 0 for any that is free.
+        /// The port; 0 for any free port.
         port: u16,
-        /// Why.
+        /// The cause.
         #[source]
         error: io::Error,
     },
 
-    /// A certificate cannot be made.
-    #[error("cannot make a certificate: {0}")]
+    /// A certificate cannot be created.
+    #[error("cannot create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
 
-    /// A PKCS#12 file cannot be made.
-    #[error("cannot make a PKCS#12 file: {0}")]
+    /// A PKCS#12 file cannot be created.
+    #[error("cannot create a PKCS#12 file: {0}")]
     Pkcs12(#[from] p12_keystore::error::Error),
 
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS: {0}")]
+    /// TLS cannot be configured.
+    #[error("cannot configure TLS: {0}")]
     Tls(#[from] rustls::Error),
 
-    /// An extract cannot be made.
-    #[error("cannot make an extract: {0}")]
+    /// An extract cannot be generated.
+    #[error("cannot generate an extract: {0}")]
     Extract(#[source] io::Error),
 
-    /// The SSH server or one of its tools.
+    /// The SSH server, one of its keys or one of its tools failed.
     #[error("{0}")]
     Ssh(String),
 }
 
 impl Error {
-    /// An error about a file.
+    /// Returns a function that turns an I/O error into an error about this path.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |error| Self::File { path, error }

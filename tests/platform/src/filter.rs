@@ -1,32 +1,32 @@
-//! The filters of a service agreement, and what adding and removing them answers.
+//! The filters of a service agreement, and the results of adding and removing them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A filter of a subscription.
+/// A subscription filter.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Filter {
-    /// Persons of that age, both ends in it.
+    /// Persons of these ages.
     AgeRange {
-        /// The lowest age.
+        /// The lowest age, inclusive.
         start: u32,
-        /// The highest age.
+        /// The highest age, inclusive.
         end: u32,
     },
-    /// Persons delivered by an event of that code.
+    /// Persons with an event (hændelse) of this code, such as `A01`.
     ChangeCode(String),
-    /// Persons with an address in that municipality.
+    /// Persons with an address in this municipality.
     MunicipalityCode(u32),
-    /// The person of that number.
+    /// The person with this number (PNR), ten digits.
     Pnr(String),
-    /// All of Denmark.
+    /// All persons in Denmark.
     NoFilter,
 }
 
-/// A group of filters, as `RemoveAll` names it.
+/// A filter group, as in the argument of `RemoveAll`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FilterGroup {
     /// Person numbers.
@@ -37,12 +37,12 @@ pub enum FilterGroup {
     MunicipalityCode,
     /// Change codes.
     EventChangeCode,
-    /// No filter.
+    /// The filter `NoFilter`.
     NoFilter,
 }
 
 impl Filter {
-    /// The group that it belongs to.
+    /// Returns the group of the filter.
     pub const fn group(&self) -> FilterGroup {
         match self {
             Self::AgeRange { .. } => FilterGroup::AgeRange,
@@ -54,7 +54,7 @@ impl Filter {
     }
 }
 
-/// Masked: a number must not reach a log.
+/// Masks the person number, because debug output can reach a log.
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -68,8 +68,8 @@ impl fmt::Debug for Filter {
 }
 
 impl FilterGroup {
-    /// The group of that name on the wire.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// Returns the group with this name in the contract.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "PNR" => Self::Pnr,
             "AgeRange" => Self::AgeRange,
@@ -80,29 +80,29 @@ impl FilterGroup {
         })
     }
 
-    /// What removing a filter answers that was not there.
-    const fn missing(self) -> &'static str {
+    /// Returns the `Result` of removing a filter that is not set.
+    const fn missing_result(self) -> &'static str {
         match self {
             Self::Pnr => "NON_EXISTING_PNR",
             Self::AgeRange => "NON_EXISTING_AGERANGE",
             Self::MunicipalityCode => "NON_EXISTING_MUNICIPALITYCODE",
             Self::EventChangeCode => "NON_EXISTING_CHANGECODE",
-            // An assumption: no value is documented.
+            // Assumption: no value is documented.
             Self::NoFilter => "REMOVED",
         }
     }
 }
 
-/// All filters of an agreement.
+/// The filters of an agreement.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(Filter, bool)>", into = "Vec<(Filter, bool)>")]
 pub(crate) struct Filters {
-    /// Each with whether a nightly run has seen it.
+    /// Each filter, and whether a nightly run has used it.
     entries: BTreeMap<Filter, bool>,
 }
 
 impl Filters {
-    /// Adds a filter; the next nightly run heeds it.
+    /// Adds a filter for the next nightly run. Returns the `Result`.
     pub(crate) fn add(&mut self, filter: Filter) -> &'static str {
         if self.entries.contains_key(&filter) {
             return "ALREADY_EXISTED";
@@ -111,43 +111,41 @@ impl Filters {
         "ADDED"
     }
 
-    /// Removes a filter.
+    /// Removes a filter. Returns the `Result`.
     pub(crate) fn remove(&mut self, filter: &Filter) -> &'static str {
         match self.entries.remove(filter) {
             Some(_) => "REMOVED",
-            None => filter.group().missing(),
+            None => filter.group().missing_result(),
         }
     }
 
-    /// Removes every filter of a group.
+    /// Removes every filter of a group. Returns the `Result`.
     pub(crate) fn remove_all(&mut self, group: FilterGroup) -> &'static str {
         self.entries.retain(|filter, _| filter.group() != group);
-        // An assumption: what it answers, and what it answers for an empty group, is not documented.
+        // Assumption: the result is not documented, not even for an empty group.
         "REMOVED"
     }
 
-    /// All of them, in the order of `GetAllFilters`.
+    /// Returns all filters, in the order of `GetAllFilters`.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Filter> {
         self.entries.keys()
     }
 
-    /// Those that a nightly run has seen.
-    pub(crate) fn settled(&self) -> impl Iterator<Item = &Filter> {
-        let settled = self.entries.iter().filter(|(_, is_settled)| **is_settled);
-        settled.map(|(filter, _)| filter)
+    /// Returns the filters that a nightly run has used.
+    pub(crate) fn active(&self) -> impl Iterator<Item = &Filter> {
+        let active = self.entries.iter().filter(|(_, is_active)| **is_active);
+        active.map(|(filter, _)| filter)
     }
 
-    /// Those that no nightly run has seen yet.
+    /// Returns the filters that no nightly run has used yet.
     pub(crate) fn pending(&self) -> impl Iterator<Item = &Filter> {
-        let pending = self.entries.iter().filter(|(_, is_settled)| !**is_settled);
+        let pending = self.entries.iter().filter(|(_, is_active)| !**is_active);
         pending.map(|(filter, _)| filter)
     }
 
-    /// A nightly run has seen them all.
-    pub(crate) fn settle(&mut self) {
-        self.entries
-            .values_mut()
-            .for_each(|settled| *settled = true);
+    /// Marks all filters as used by a nightly run.
+    pub(crate) fn activate_all(&mut self) {
+        self.entries.values_mut().for_each(|active| *active = true);
     }
 }
 
@@ -170,15 +168,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_tell_what_was_there() {
+    fn results_depend_on_whether_the_filter_was_set() {
         let mut filters = Filters::default();
         let pnr = Filter::Pnr("0101010101".to_owned());
         assert_eq!(filters.remove(&pnr), "NON_EXISTING_PNR");
         assert_eq!(filters.add(pnr.clone()), "ADDED");
         assert_eq!(filters.add(pnr.clone()), "ALREADY_EXISTED");
         assert_eq!(filters.add(Filter::MunicipalityCode(851)), "ADDED");
-        filters.settle();
-        assert_eq!(filters.settled().count(), 2);
+        filters.activate_all();
+        assert_eq!(filters.active().count(), 2);
         assert_eq!(filters.remove_all(FilterGroup::Pnr), "REMOVED");
         assert_eq!(
             filters.all().collect::<Vec<_>>(),

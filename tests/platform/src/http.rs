@@ -1,8 +1,8 @@
-//! As much of HTTP/1.1 as a SOAP service needs: one request after the other, answers of known length.
+//! The part of HTTP/1.1 that a SOAP service needs: sequential requests, and responses of known length.
 
 use std::io::{self, BufRead, Read, Write};
 
-/// A request, its body read.
+/// A complete request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -12,16 +12,16 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The next request; none where the client has closed the connection.
+    /// Reads the next request; `None` if the client has closed the connection.
     pub(crate) fn read(stream: &mut impl BufRead) -> io::Result<Option<Self>> {
-        let Some(first) = line(stream)? else {
+        let Some(first) = read_line(stream)? else {
             return Ok(None);
         };
         let mut words = first.split(' ');
         let (Some(method), Some(target), Some("HTTP/1.1"), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            return Err(invalid("no request line of HTTP/1.1"));
+            return Err(invalid("the request line is not HTTP/1.1"));
         };
         let mut request = Self {
             method: method.to_owned(),
@@ -29,21 +29,21 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        while let Some(line) = line(stream)?.filter(|line| !line.is_empty()) {
+        while let Some(line) = read_line(stream)?.filter(|line| !line.is_empty()) {
             let (name, value) = line
                 .split_once(':')
-                .ok_or_else(|| invalid("a header without a colon"))?;
+                .ok_or_else(|| invalid("a header has no colon"))?;
             let header = (name.to_ascii_lowercase(), value.trim().to_owned());
             request.headers.push(header);
-            if request.headers.len() > MOST_HEADERS {
-                return Err(invalid("too many headers"));
+            if request.headers.len() > MAX_HEADERS {
+                return Err(invalid("more than 100 headers"));
             }
         }
         request.body = request.read_body(stream)?;
         Ok(Some(request))
     }
 
-    /// The value of a header; none where there is none of that name, or more than one.
+    /// Returns the value of a header; `None` if it is missing or occurs more than once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(known, _)| known == name);
         match (values.next(), values.next()) {
@@ -52,7 +52,7 @@ impl Request {
         }
     }
 
-    /// Whether the client wants to use the connection for no more than this.
+    /// Whether the client asks to close the connection after this request.
     pub(crate) fn is_last(&self) -> bool {
         self.header("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"))
@@ -61,19 +61,21 @@ impl Request {
     fn read_body(&self, stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
         if let Some(coding) = self.header("transfer-encoding") {
             if !coding.eq_ignore_ascii_case("chunked") {
-                return Err(invalid("an unknown transfer coding"));
+                return Err(invalid("the transfer coding is not chunked"));
             }
-            return chunks(stream);
+            return read_chunks(stream);
         }
         let length: u64 = match self.header("content-length") {
             None => 0,
-            Some(text) => text.parse().map_err(|_| invalid("no content length"))?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| invalid("Content-Length is not a number"))?,
         };
-        exactly(stream, length)
+        read_exactly(stream, length)
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -82,7 +84,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// An answer with a body of that type.
+    /// Creates a response with a body of this content type.
     pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -91,12 +93,12 @@ impl Response {
         }
     }
 
-    /// An answer with XML.
+    /// Creates a response with an XML body.
     pub(crate) fn xml(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::new(status, "text/xml;charset=UTF-8", body)
     }
 
-    /// All of its bytes.
+    /// Returns the complete response.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let length = format!("Content-Length: {}\r\n\r\n", self.body.len());
         [
@@ -107,7 +109,7 @@ impl Response {
         .concat()
     }
 
-    /// The status line and the headers, without a word about the body's length.
+    /// Returns the status line and the headers, without the body's length and the empty line.
     pub(crate) fn head(&self) -> String {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
@@ -116,7 +118,7 @@ impl Response {
         head
     }
 
-    /// Sends it.
+    /// Sends the response.
     pub(crate) fn write(&self, stream: &mut impl Write) -> io::Result<()> {
         stream.write_all(&self.to_bytes())?;
         stream.flush()
@@ -136,33 +138,34 @@ const fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
-        _ => "Something Else",
+        _ => "Unknown",
     }
 }
 
-fn chunks(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+fn read_chunks(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
-        let size = line(stream)?.ok_or_else(|| invalid("no chunk"))?;
+        let size = read_line(stream)?.ok_or_else(|| invalid("a chunk is missing"))?;
         let size = size.split(';').next().unwrap_or_default().trim();
-        let size = u64::from_str_radix(size, 16).map_err(|_| invalid("no size of a chunk"))?;
+        let size = u64::from_str_radix(size, 16)
+            .map_err(|_| invalid("the size of a chunk is not a number"))?;
         if size == 0 {
-            while line(stream)?.is_some_and(|line| !line.is_empty()) {}
+            while read_line(stream)?.is_some_and(|line| !line.is_empty()) {}
             return Ok(body);
         }
-        body.extend(exactly(stream, size)?);
-        if body.len() as u64 > LARGEST_BODY {
-            return Err(invalid("a body that is too large"));
+        body.extend(read_exactly(stream, size)?);
+        if body.len() as u64 > MAX_BODY_BYTES {
+            return Err(invalid("the body is larger than 1 MiB"));
         }
-        if line(stream)?.is_none_or(|line| !line.is_empty()) {
-            return Err(invalid("a chunk of another size than said"));
+        if read_line(stream)?.is_none_or(|line| !line.is_empty()) {
+            return Err(invalid("a chunk does not have its stated size"));
         }
     }
 }
 
-fn exactly(stream: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
-    if length > LARGEST_BODY {
-        return Err(invalid("a body that is too large"));
+fn read_exactly(stream: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
+    if length > MAX_BODY_BYTES {
+        return Err(invalid("the body is larger than 1 MiB"));
     }
     let mut body = Vec::new();
     stream.take(length).read_to_end(&mut body)?;
@@ -172,17 +175,19 @@ fn exactly(stream: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A line without its end; none where there is nothing more.
-fn line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
+/// Reads a line without its end; `None` at the end of the stream.
+fn read_line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
-    stream.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    stream.take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
     if line.is_empty() {
         return Ok(None);
     }
     let Some(content) = line.strip_suffix(b"\r\n") else {
-        return Err(invalid("a line that does not end with CRLF"));
+        return Err(invalid(
+            "a line does not end with CRLF or is longer than 16 KiB",
+        ));
     };
-    let text = str::from_utf8(content).map_err(|_| invalid("a line that is not text"))?;
+    let text = str::from_utf8(content).map_err(|_| invalid("a line is not UTF-8"))?;
     Ok(Some(text.to_owned()))
 }
 
@@ -190,16 +195,16 @@ fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-const LONGEST_LINE: u64 = 16 << 10;
-const LARGEST_BODY: u64 = 1 << 20;
-const MOST_HEADERS: usize = 100;
+const MAX_LINE_BYTES: u64 = 16 << 10;
+const MAX_BODY_BYTES: u64 = 1 << 20;
+const MAX_HEADERS: usize = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn bodies_come_whole_or_in_chunks() {
+    fn reads_bodies_with_a_length_and_in_chunks() {
         let whole = b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nX: y\r\n\r\nabc";
         let parts = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nx:y\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";
         for bytes in [whole.as_slice(), parts] {
@@ -215,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_refused() {
+    fn rejects_malformed_requests() {
         for bytes in [
             b"hello\r\n\r\n".as_slice(),
             b"GET / HTTP/1.0\r\n\r\n",

@@ -1,4 +1,6 @@
-//! The inbox: files come in steps, and some steps can be held back.
+//! The inbox: the directory in which deliveries appear.
+//!
+//! A delivery is a sequence of file operations. A delivery fault can withhold some of them until uploads are completed.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -9,43 +11,43 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
-use crate::hazard::Hazard;
+use crate::delivery_fault::DeliveryFault;
 use crate::metadata::Metadata;
 
-/// A data file and what its metadata says, ready to be put into the inbox.
+/// A data file and its metadata, ready for the inbox.
 #[derive(Debug)]
-pub(crate) struct Parcel<'a> {
+pub(crate) struct OutgoingDelivery<'a> {
     pub(crate) name: &'a str,
     pub(crate) bytes: Vec<u8>,
     pub(crate) metadata: Metadata<'a>,
 }
 
-/// A directory in which deliveries appear.
+/// The inbox directory and the operations that are withheld from it.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     directory: PathBuf,
-    /// Files are made here and moved.
-    spool: PathBuf,
-    held: VecDeque<Step>,
+    /// Files are written here and then moved into the inbox, so that they appear complete.
+    staging: PathBuf,
+    withheld: VecDeque<FileOperation>,
 }
 
-/// Something that happens to the inbox at once.
+/// A single change of the inbox.
 #[derive(Debug)]
-enum Step {
+enum FileOperation {
     Put(String, Vec<u8>),
     Append(String, Vec<u8>),
 }
 
 impl Inbox {
-    /// The directories are made if they are not there.
-    pub(crate) fn new(directory: PathBuf, spool: PathBuf) -> Result<Self, Error> {
-        for path in [&directory, &spool] {
+    /// Creates missing directories.
+    pub(crate) fn new(directory: PathBuf, staging: PathBuf) -> Result<Self, Error> {
+        for path in [&directory, &staging] {
             fs::create_dir_all(path).map_err(Error::file(path))?;
         }
         Ok(Self {
             directory,
-            spool,
-            held: VecDeque::new(),
+            staging,
+            withheld: VecDeque::new(),
         })
     }
 
@@ -53,79 +55,82 @@ impl Inbox {
         &self.directory
     }
 
-    /// Delivers: the data file and then its metadata file, unless a hazard has it otherwise.
+    /// Puts the data file and then its metadata file into the inbox, changed by the fault if there is one.
     pub(crate) fn deliver(
         &mut self,
-        parcel: Parcel<'_>,
-        hazard: Option<Hazard>,
+        outgoing: OutgoingDelivery<'_>,
+        fault: Option<DeliveryFault>,
     ) -> Result<(), Error> {
-        let Parcel {
+        let OutgoingDelivery {
             name,
             mut bytes,
             mut metadata,
-        } = parcel;
-        damage(&mut bytes, hazard);
+        } = outgoing;
+        damage(&mut bytes, fault);
         metadata.size = bytes.len() as u64;
-        if hazard == Some(Hazard::SizeMismatch) {
+        if fault == Some(DeliveryFault::SizeMismatch) {
             metadata.size += 1;
         }
         let another = format!("{name}.other");
-        if hazard == Some(Hazard::NamesAnother) {
+        if fault == Some(DeliveryFault::NamesAnother) {
             metadata.file_name = &another;
         }
-        let described = describe(&metadata, hazard);
+        let metadata_bytes = describe(&metadata, fault);
         let meta_name = format!("{name}.metadata");
-        let data = |bytes| Step::Put(name.to_owned(), bytes);
-        let meta = |text| Step::Put(meta_name.clone(), text);
-        match hazard {
-            Some(Hazard::MetadataFirst) => {
-                self.take(meta(described))?;
-                self.held.push_back(data(bytes));
+        let data = |bytes| FileOperation::Put(name.to_owned(), bytes);
+        let meta = |text| FileOperation::Put(meta_name.clone(), text);
+        match fault {
+            Some(DeliveryFault::MetadataFirst) => {
+                self.apply(meta(metadata_bytes))?;
+                self.withheld.push_back(data(bytes));
             }
-            Some(Hazard::MetadataLate) => {
-                self.take(data(bytes))?;
-                self.held.push_back(meta(described));
+            Some(DeliveryFault::MetadataLate) => {
+                self.apply(data(bytes))?;
+                self.withheld.push_back(meta(metadata_bytes));
             }
-            Some(Hazard::Growing) => {
+            Some(DeliveryFault::Growing) => {
                 let rest = bytes.split_off(bytes.len() / 2);
-                self.take(data(bytes))?;
-                self.take(meta(described))?;
-                self.held.push_back(Step::Append(name.to_owned(), rest));
+                self.apply(data(bytes))?;
+                self.apply(meta(metadata_bytes))?;
+                self.withheld
+                    .push_back(FileOperation::Append(name.to_owned(), rest));
             }
-            Some(Hazard::RepeatedTransfer) => {
-                self.take(data(bytes.clone()))?;
-                self.take(meta(described))?;
+            Some(DeliveryFault::RepeatedTransfer) => {
+                self.apply(data(bytes.clone()))?;
+                self.apply(meta(metadata_bytes))?;
                 let again = format!("{name}.again");
-                let mut described = metadata.clone();
-                described.file_name = &again;
-                let text = described.to_xml().into_bytes();
-                self.take(Step::Put(again.clone(), bytes))?;
-                self.take(Step::Put(format!("{again}.metadata"), text))?;
+                let mut metadata_bytes = metadata.clone();
+                metadata_bytes.file_name = &again;
+                let text = metadata_bytes.to_xml().into_bytes();
+                self.apply(FileOperation::Put(again.clone(), bytes))?;
+                self.apply(FileOperation::Put(format!("{again}.metadata"), text))?;
             }
             _ => {
-                self.take(data(bytes))?;
-                self.take(meta(described))?;
+                self.apply(data(bytes))?;
+                self.apply(meta(metadata_bytes))?;
             }
         }
-        match hazard {
-            Some(Hazard::ForeignFiles) => self.foreign_files(),
-            Some(Hazard::HostileNames) => self.hostile_names(&metadata),
+        match fault {
+            Some(DeliveryFault::ForeignFiles) => self.foreign_files(),
+            Some(DeliveryFault::HostileNames) => self.hostile_names(&metadata),
             _ => Ok(()),
         }
     }
 
-    /// Does what was held back, and says how many files it concerned.
+    /// Carries out the withheld operations and returns their number.
     pub(crate) fn complete(&mut self) -> Result<usize, Error> {
-        let held = std::mem::take(&mut self.held);
-        let count = held.len();
-        held.into_iter().try_for_each(|step| self.take(step))?;
+        let withheld = std::mem::take(&mut self.withheld);
+        let count = withheld.len();
+        withheld
+            .into_iter()
+            .try_for_each(|operation| self.apply(operation))?;
         Ok(count)
     }
 
-    fn take(&self, step: Step) -> Result<(), Error> {
-        match step {
-            Step::Put(name, bytes) => self.put(OsStr::new(&name), &bytes),
-            Step::Append(name, bytes) => {
+    fn apply(&self, operation: FileOperation) -> Result<(), Error> {
+        match operation {
+            FileOperation::Put(name, bytes) => self.put(OsStr::new(&name), &bytes),
+            FileOperation::Append(name, bytes) => {
                 let path = self.directory.join(name);
                 let file = OpenOptions::new().append(true).open(&path);
                 file.and_then(|mut file| file.write_all(&bytes))
@@ -134,14 +139,14 @@ impl Inbox {
         }
     }
 
-    /// A file appears whole.
+    /// Puts a complete file into the inbox with a rename.
     fn put(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Error> {
-        let (part, path) = (self.spool.join("part"), self.directory.join(name));
+        let (part, path) = (self.staging.join("part"), self.directory.join(name));
         fs::write(&part, bytes).map_err(Error::file(&part))?;
         fs::rename(&part, &path).map_err(Error::file(path))
     }
 
-    /// What else lands in an inbox that one IT system has for all its services.
+    /// Adds files of other services: an IT system has one inbox for all its services.
     fn foreign_files(&self) -> Result<(), Error> {
         let receipt = "<TechnicalReceipt><FileTransferUUID>x</FileTransferUUID>\
                        <Receipt><Message>SUCCESS</Message></Receipt></TechnicalReceipt>";
@@ -157,7 +162,7 @@ impl Inbox {
         files.into_iter().try_for_each(put)
     }
 
-    /// Every one of them has a metadata file, so that nobody passes it over for the lack of it.
+    /// Adds files with malicious names. Each has a metadata file, so that a receiver does not ignore it as incomplete.
     fn hostile_names(&self, metadata: &Metadata<'_>) -> Result<(), Error> {
         let long = "x".repeat(240);
         let names: [&[u8]; 9] = [
@@ -174,17 +179,23 @@ impl Inbox {
         for name in names {
             let bytes = b"not for you";
             self.put(&OsString::from_vec(name.to_vec()), bytes)?;
-            let mut described = metadata.clone();
+            let mut metadata_bytes = metadata.clone();
             let text = String::from_utf8_lossy(name);
-            (described.file_name, described.size) = (&text, bytes.len() as u64);
+            (metadata_bytes.file_name, metadata_bytes.size) = (&text, bytes.len() as u64);
             let name = [name, b".metadata"].concat();
-            self.put(&OsString::from_vec(name), described.to_xml().as_bytes())?;
+            self.put(
+                &OsString::from_vec(name),
+                metadata_bytes.to_xml().as_bytes(),
+            )?;
         }
-        let mut described = metadata.clone();
-        described.file_name = "../../escape";
-        self.put(OsStr::new("escape.metadata"), described.to_xml().as_bytes())?;
+        let mut metadata_bytes = metadata.clone();
+        metadata_bytes.file_name = "../../escape";
+        self.put(
+            OsStr::new("escape.metadata"),
+            metadata_bytes.to_xml().as_bytes(),
+        )?;
 
-        // A link out of the inbox, a link to itself, and a directory, each with metadata.
+        // A link out of the inbox, a link to itself and a directory, each with a metadata file.
         let path = |name: &str| self.directory.join(name);
         for (target, name) in [
             ("/etc/hostname", "link.l000001"),
@@ -196,39 +207,39 @@ impl Inbox {
         let folder = path("folder.l000001");
         fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         for name in ["link.l000001", "loop.l000001", "folder.l000001"] {
-            described.file_name = name;
-            let text = described.to_xml();
+            metadata_bytes.file_name = name;
+            let text = metadata_bytes.to_xml();
             self.put(OsStr::new(&format!("{name}.metadata")), text.as_bytes())?;
         }
         Ok(())
     }
 }
 
-/// Damage to the content. The size that metadata tells is that of the damaged file.
-fn damage(bytes: &mut Vec<u8>, hazard: Option<Hazard>) {
+/// Damages the content as the fault requires. The metadata is made afterwards and states the damaged size.
+fn damage(bytes: &mut Vec<u8>, fault: Option<DeliveryFault>) {
     let end = bytes
         .windows(13)
         .rposition(|part| part == b"9999999999999")
         .unwrap_or(bytes.len());
-    match hazard {
-        Some(Hazard::WrongCount) => {
+    match fault {
+        Some(DeliveryFault::WrongCount) => {
             let count = str::from_utf8(bytes.get(end + 13..end + 21).unwrap_or_default());
             if let Some(count) = count.ok().and_then(|count| count.parse::<u64>().ok()) {
                 bytes.splice(end + 13..end + 21, format!("{:08}", count + 1).into_bytes());
             }
         }
-        Some(Hazard::MissingEnd) => bytes.truncate(end),
-        Some(Hazard::CutOff) => bytes.truncate(end.saturating_sub(17)),
+        Some(DeliveryFault::MissingEnd) => bytes.truncate(end),
+        Some(DeliveryFault::CutOff) => bytes.truncate(end.saturating_sub(17)),
         _ => {}
     }
 }
 
-fn describe(metadata: &Metadata<'_>, hazard: Option<Hazard>) -> Vec<u8> {
+fn describe(metadata: &Metadata<'_>, fault: Option<DeliveryFault>) -> Vec<u8> {
     let text = metadata.to_xml();
-    match hazard {
-        Some(Hazard::BrokenMetadata) => text.as_bytes()[..text.len() / 2].to_vec(),
-        Some(Hazard::EmptyMetadata) => Vec::new(),
-        Some(Hazard::MetadataBomb) => {
+    match fault {
+        Some(DeliveryFault::BrokenMetadata) => text.as_bytes()[..text.len() / 2].to_vec(),
+        Some(DeliveryFault::EmptyMetadata) => Vec::new(),
+        Some(DeliveryFault::MetadataBomb) => {
             let mut types = "<!DOCTYPE bomb [<!ENTITY a \"ha\">".to_owned();
             for (before, name) in ('a'..='j').zip('b'..='k') {
                 let ten = format!("&{before};").repeat(10);

@@ -1,40 +1,46 @@
-//! A stand-in for KOMBIT's Serviceplatformen, as far as the integration SF6002 "CPR Abonnement" goes.
+//! A stand-in for KOMBIT's Serviceplatformen, for the integration SF6002 "CPR Abonnement" only.
 //!
-//! [`Platform::start`] gives a SOAP service on loopback that demands a client certificate and judges every request by
-//! the contract, an inbox over SFTP, and a nightly run that delivers generated persons as the filters ask:
-//! [`Platform::night`]. It shares no code with the product that it judges, but for the layouts and the generator of
-//! persons.
+//! [`Platform::start`] starts three things on loopback:
 //!
-//! - [`Fault`]: what can go wrong with the service, armed by [`Platform::arm`]
-//! - [`Hazard`]: what can be wrong with a delivery, armed by [`Platform::arm_hazard`]
-//! - [`Seen`]: what the service saw, so that a test can prove that a fault was met
-//! - [`ASSUMPTIONS`]: what it does where documents are silent
-//! - [`Sshd`]: an SFTP server of OpenSSH, also by itself
+//! - the SOAP service `CprSubscriptionService`, which requires a client certificate and validates every request
+//!   against its contract;
+//! - an inbox served over SFTP;
+//! - a nightly run, [`Platform::run_night`], which delivers generated persons according to the filters.
 //!
-//! The way of a request: `service` (connections and TLS) → `http` → `judge` (by the contract) → `book` (what is
-//! remembered) → `reply` → `sending` (faults). The way of a night: `coverage` (whom) → the generator → `inbox`.
+//! The stand-in shares no code with the product under test, except the record layouts and the person generator.
+//!
+//! - [`ServiceFault`]: a fault of the service, armed by [`Platform::arm`]
+//! - [`DeliveryFault`]: a fault of a delivery, armed by [`Platform::arm_delivery_fault`]
+//! - [`ServiceEvent`]: an entry of the service's event log, which proves that a request met an armed fault
+//! - [`ASSUMPTIONS`]: how the stand-in behaves where the documents say nothing
+//! - [`Sshd`]: an SFTP server that runs OpenSSH, also usable without a platform
+//!
+//! A request passes through `service` (connections and TLS), `http`, `request_validation`, `platform_state` (filters),
+//! `soap_response` and `fault_injection`. A nightly run passes through `delivery_plan` (persons to deliver), the
+//! generator and `inbox`.
 #![forbid(unsafe_code)]
 
 mod agreement;
 mod assumptions;
-mod book;
 mod certificates;
-mod coverage;
+mod delivery_fault;
+mod delivery_plan;
 mod error;
-mod fault;
+mod event_log;
+mod fault_injection;
 mod filter;
-mod hazard;
 mod http;
 mod in_process;
 mod inbox;
-mod judge;
+mod inbox_server;
 mod metadata;
 mod options;
 mod platform;
-mod reply;
-mod sending;
+mod platform_state;
+mod request_validation;
 mod service;
-mod sftp;
+mod service_fault;
+mod soap_response;
 mod sshd;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -44,21 +50,21 @@ pub use assumptions::{ASSUMPTIONS, Assumption};
 pub use certificates::{
     ClientCertificate, ClientKeys, ClientKind, P12_PASSWORD, ServerCertificate, TlsVersions,
 };
-pub use coverage::Groups;
+pub use delivery_fault::DeliveryFault;
+pub use delivery_plan::FilterCombination;
 pub use error::Error;
-pub use fault::{Fault, FaultStyle, KnownError};
+pub use event_log::ServiceEvent;
 pub use filter::{Filter, FilterGroup};
-pub use hazard::Hazard;
-pub use judge::Operation;
+pub use inbox_server::{InboxServer, SftpBackend};
 pub use metadata::MetadataRoot;
-pub use options::{Naming, Options, Previous};
-pub use platform::{Delivered, Night, Platform};
-pub use reply::Prefixes;
-pub use service::Seen;
-pub use sftp::{Sftp, SftpServer};
+pub use options::{FileNaming, Options, PreviousDate};
+pub use platform::{Delivery, NightlyRun, Platform};
+pub use request_validation::Operation;
+pub use service_fault::{FaultStyle, ServiceErrorCode, ServiceFault};
+pub use soap_response::NamespacePrefixes;
 pub use sshd::{KeyType, Sshd, SshdOptions};
 
-/// What is behind a lock. A thread that failed while it held it has left nothing half done.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Locks a mutex. Ignores poisoning, because no thread leaves a value half changed while it holds a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,19 +1,19 @@
 //! The metadata file beside a data file.
 
-use crate::agreement::uuid_of;
-use crate::reply::escape;
+use crate::agreement::derived_uuid;
+use crate::soap_response::escape;
 
-/// The element that a metadata file begins with. Both have been seen.
+/// The root element of a metadata file. Both occur in practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MetadataRoot {
     /// `FileMetadata`, as in the schema of 2023.
     #[default]
     FileMetadata,
-    /// `Trigger`, with spaces around the UUID, as older receivers saw it.
+    /// `Trigger`, with white space around the UUID, as sent to older receivers.
     Trigger,
 }
 
-/// What it tells.
+/// The content of a metadata file.
 #[derive(Debug, Clone)]
 pub(crate) struct Metadata<'a> {
     pub(crate) root: MetadataRoot,
@@ -22,7 +22,7 @@ pub(crate) struct Metadata<'a> {
     pub(crate) size: u64,
     pub(crate) sender: &'a str,
     pub(crate) recipient: &'a str,
-    /// Whether it has a routing block; SF6002's may do without.
+    /// Whether it has a routing block. The block is optional for SF6002.
     pub(crate) has_routing: bool,
 }
 
@@ -36,7 +36,7 @@ impl Metadata<'_> {
             true => self.routing(),
             false => String::new(),
         };
-        // The root is in the namespace, its children are in none.
+        // Only the root element is in the namespace.
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <ns2:{root} xmlns:ns2=\"{NAMESPACE}\">\n\
@@ -58,7 +58,7 @@ impl Metadata<'_> {
     }
 
     fn routing(&self) -> String {
-        let uuid = |what: &str| uuid_of(&["routing", what, self.transfer], &[]);
+        let uuid = |what: &str| derived_uuid(&["routing", what, self.transfer], &[]);
         format!(
             "\n<SFTPDynamicRoutingInfo>\n<InfRef>SF6002</InfRef>\n\
              <SenderIt-system>{}</SenderIt-system>\n\
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_roots_are_qualified_and_their_children_are_not() {
+    fn only_the_root_element_is_in_the_namespace() {
         for (root, name) in [
             (MetadataRoot::FileMetadata, "FileMetadata"),
             (MetadataRoot::Trigger, "Trigger"),

@@ -1,4 +1,4 @@
-//! What the stand-in is like: every choice, and what it is if nobody chooses.
+//! The options of the stand-in platform and their defaults.
 
 use std::path::PathBuf;
 
@@ -6,92 +6,94 @@ use cprflow_connector::generate::Settings;
 
 use crate::Agreement;
 use crate::certificates::{ServerCertificate, TlsVersions};
-use crate::coverage::Groups;
+use crate::delivery_plan::FilterCombination;
+use crate::inbox_server::SftpBackend;
 use crate::metadata::MetadataRoot;
-use crate::reply::Prefixes;
-use crate::sftp::SftpServer;
+use crate::soap_response::NamespacePrefixes;
 
-/// What the stand-in is like.
+/// The options of a stand-in platform. [`Options::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The directory for certificates, keys and the inbox. It is made if it is not there.
+    /// The directory for certificates, keys and the inbox. It is created if it does not exist.
     pub directory: PathBuf,
-    /// The population, and the shape and order of its extracts. The task number is that of the agreement.
+    /// The population, and the shape and record order of the extracts. The task number comes from the agreement.
     pub population: Settings,
-    /// The service agreements.
+    /// The service agreements. Default: one.
     pub agreements: Vec<Agreement>,
-    /// The port of the SOAP service; 0 for any that is free.
+    /// The port of the SOAP service. Default: 0, any free port.
     pub port: u16,
-    /// What serves the inbox.
-    pub sftp: SftpServer,
-    /// The port of the inbox; 0 for any that is free.
+    /// The SFTP server of the inbox. Default: OpenSSH if it is installed.
+    pub sftp: SftpBackend,
+    /// The port of the SFTP server. Default: 0, any free port.
     pub sftp_port: u16,
-    /// Which certificate the service shows.
+    /// The certificate that the service presents. Default: a valid one.
     pub server_certificate: ServerCertificate,
-    /// Which versions of TLS it offers.
+    /// The TLS versions that the service offers. Default: 1.2 and 1.3.
     pub tls: TlsVersions,
-    /// How its answers bind prefixes.
-    pub prefixes: Prefixes,
-    /// What data files are called.
-    pub naming: Naming,
-    /// What metadata files begin with.
+    /// The namespace prefixes of responses. Default: as Apache CXF writes them.
+    pub prefixes: NamespacePrefixes,
+    /// The names of data files. Default: [`FileNaming::Dated`].
+    pub naming: FileNaming,
+    /// The root element of metadata files. Default: `FileMetadata`.
     pub metadata_root: MetadataRoot,
-    /// Whether metadata files have a routing block.
+    /// Whether metadata files have a routing block. Default: no.
     pub has_routing: bool,
-    /// `Sender` in metadata files.
+    /// The value of `Sender` in metadata files. Default: `SP_CPR_SIMPELSFTP`.
     pub sender: String,
-    /// How filters of different groups go together.
-    pub groups: Groups,
-    /// Which date an extract names as the one before.
-    pub previous: Previous,
-    /// Whether persons newly covered are loaded in full. The test environment of the real platform does not.
+    /// How filters of different groups combine. Default: [`FilterCombination::Union`].
+    pub filter_combination: FilterCombination,
+    /// The previous production date in record 000. Default: [`PreviousDate::LastDelivery`].
+    pub previous_date: PreviousDate,
+    /// Whether newly covered persons are delivered in full. Default: yes; the real test environment does not do it.
     pub has_initial_load: bool,
-    /// How many persons of an agreement are loaded in a night before the run is cut off.
+    /// The most persons per agreement and run that are delivered in full. Default: no limit.
     pub cut_after: Option<usize>,
-    /// A file for filters and nights, so that another start goes on where this one ends.
-    pub state: Option<PathBuf>,
+    /// A file that keeps filters and nightly runs between starts. Default: none.
+    pub state_file: Option<PathBuf>,
 }
 
 impl Options {
-    /// One agreement, so many persons, everything else as it is assumed of the real platform.
+    /// Returns the defaults: one agreement, and the behaviour that is assumed of the real platform.
+    ///
+    /// `persons` is the size of the population; `seed` selects the population, the agreements and the UUIDs.
     pub fn new(directory: impl Into<PathBuf>, persons: u64, seed: u64) -> Self {
         Self {
             directory: directory.into(),
             population: Settings::new(persons, seed),
-            agreements: vec![Agreement::of_seed(seed, 0)],
+            agreements: vec![Agreement::from_seed(seed, 0)],
             port: 0,
-            sftp: SftpServer::Any,
+            sftp: SftpBackend::Any,
             sftp_port: 0,
             server_certificate: ServerCertificate::Valid,
             tls: TlsVersions::Both,
-            prefixes: Prefixes::Cxf,
-            naming: Naming::Dated,
+            prefixes: NamespacePrefixes::Cxf,
+            naming: FileNaming::Dated,
             metadata_root: MetadataRoot::FileMetadata,
             has_routing: false,
             sender: "SP_CPR_SIMPELSFTP".to_owned(),
-            groups: Groups::AddUp,
-            previous: Previous::Delivery,
+            filter_combination: FilterCombination::Union,
+            previous_date: PreviousDate::LastDelivery,
             has_initial_load: true,
             cut_after: None,
-            state: None,
+            state_file: None,
         }
     }
 }
 
-/// What data files are called. The real pattern is not known.
+/// The names of data files. The real pattern is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// `dYYMMDD.lNNNNNN`: production date and task number, as CPR names its files.
+pub enum FileNaming {
+    /// `dYYMMDD.lNNNNNN`: production date and task number, like files from CPR.
     Dated,
-    /// With the agreement's UUID in it.
+    /// `CPR_UUID_YYMMDD.txt`, with the UUID of the agreement.
     WithAgreement,
 }
 
-/// Which production date an extract names as the one before.
+/// The previous production date that an extract names in record 000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Previous {
-    /// That of the agreement's last extract.
-    Delivery,
-    /// That of the last night, whether or not it made an extract for the agreement.
-    Run,
+pub enum PreviousDate {
+    /// The date of the agreement's last extract.
+    LastDelivery,
+    /// The date of the last nightly run, even if the agreement had no extract in it.
+    LastRun,
 }

@@ -1,4 +1,4 @@
-//! The whole stand-in: service, nightly run and inbox.
+//! The stand-in platform: service, nightly run and inbox.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -7,86 +7,87 @@ use std::sync::{Arc, Mutex};
 
 use cprflow_connector::generate::{self, Day, Settings, Share};
 
-use crate::agreement::uuid_of;
-use crate::book::{Book, Memory, Standing};
+use crate::agreement::derived_uuid;
 use crate::certificates::{
     Certificates, ClientCertificate, ClientKeys, ClientKind, ServerCertificate, TlsVersions,
 };
-use crate::coverage::{Plan, Rules, plan};
-use crate::fault::Fault;
+use crate::delivery_fault::DeliveryFault;
+use crate::delivery_plan::{DeliveryPlan, PlanRules, plan_delivery};
+use crate::event_log::ServiceEvent;
 use crate::filter::Filter;
-use crate::hazard::Hazard;
-use crate::inbox::{Inbox, Parcel};
-use crate::judge::PATH;
+use crate::inbox::{Inbox, OutgoingDelivery};
+use crate::inbox_server::InboxServer;
 use crate::metadata::Metadata;
-use crate::options::{Naming, Options, Previous};
-use crate::reply::Prefixes;
-use crate::service::{Desk, Seen, Service};
-use crate::sftp::Sftp;
-use crate::{Agreement, Error, locked};
+use crate::options::{FileNaming, Options, PreviousDate};
+use crate::platform_state::{AgreementState, PlatformState, SubscriptionState};
+use crate::request_validation::PATH;
+use crate::service::{Service, ServiceContext};
+use crate::service_fault::ServiceFault;
+use crate::soap_response::NamespacePrefixes;
+use crate::{Agreement, Error, lock};
 
-/// What a night delivered.
+/// The deliveries of one nightly run.
 #[derive(Debug, Clone)]
-pub struct Night {
-    /// Its number, from 1 on.
+pub struct NightlyRun {
+    /// The number of the run, starting at 1.
     pub number: u32,
     /// The production date.
     pub day: Day,
-    /// A delivery for each agreement that has one.
-    pub deliveries: Vec<Delivered>,
+    /// One delivery for each agreement that has something to deliver.
+    pub deliveries: Vec<Delivery>,
 }
 
-/// A delivery as it was put into the inbox.
+/// A delivery (leverance) to the inbox.
 #[derive(Clone)]
-pub struct Delivered {
+pub struct Delivery {
     /// The agreement.
     pub agreement: Agreement,
     /// The name of the data file.
     pub name: String,
     /// `FileTransferUUID`.
-    pub transfer: String,
-    /// The data file as it was made, before any hazard.
+    pub transfer_uuid: String,
+    /// The content of the data file, without the delivery fault.
     pub bytes: Vec<u8>,
-    /// Numbers loaded in full.
+    /// The person numbers that were delivered in full.
     pub loaded: BTreeSet<String>,
-    /// Numbers delivered with the night's events.
+    /// The person numbers that were delivered because of a change.
     pub changed: BTreeSet<String>,
-    /// Whether a part of the full load is left for the next night.
-    pub is_cut: bool,
-    /// What was out of order about it.
-    pub hazard: Option<Hazard>,
+    /// Whether a part of the full load is postponed to the next run.
+    pub has_backlog: bool,
+    /// The fault that this delivery has.
+    pub fault: Option<DeliveryFault>,
 }
 
-/// Masked: numbers and records are not shown.
-impl std::fmt::Debug for Delivered {
+/// Shows counts instead of person numbers and records.
+impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Delivered")
+        f.debug_struct("Delivery")
             .field("name", &self.name)
-            .field("transfer", &self.transfer)
+            .field("transfer_uuid", &self.transfer_uuid)
             .field("bytes", &self.bytes.len())
             .field("loaded", &self.loaded.len())
             .field("changed", &self.changed.len())
-            .field("is_cut", &self.is_cut)
-            .field("hazard", &self.hazard)
+            .field("has_backlog", &self.has_backlog)
+            .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }
 
-/// A running stand-in. It ends when it is dropped.
+/// A running stand-in platform. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Platform {
     options: Options,
-    desk: Arc<Desk>,
+    context: Arc<ServiceContext>,
     service: Service,
-    sftp: Sftp,
+    sftp: InboxServer,
     inbox: Mutex<Inbox>,
-    hazards: Mutex<VecDeque<Hazard>>,
+    delivery_faults: Mutex<VecDeque<DeliveryFault>>,
     client: ClientCertificate,
     next_client: ClientCertificate,
 }
 
 impl Platform {
-    /// Starts the service and the inbox.
+    /// Starts the service and the inbox. Fails if a port is taken or the directory cannot be written.
     pub fn start(options: Options) -> Result<Self, Error> {
         let directory = &options.directory;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
@@ -95,73 +96,73 @@ impl Platform {
         let next_client = certificates.client("client-next", ClientKind::Valid)?;
         let tls =
             certificates.server_config(options.server_certificate, options.tls, ClientKeys::All)?;
-        let mut book = Book::new(&options.agreements);
-        if let Some(state) = &options.state {
-            book.load(state)?;
+        let mut state = PlatformState::new(&options.agreements);
+        if let Some(path) = &options.state_file {
+            state.load(path)?;
         }
         let root = directory.join("sftp");
-        let inbox = Inbox::new(root.join("IN"), directory.join("spool"))?;
+        let inbox = Inbox::new(root.join("IN"), directory.join("staging"))?;
         let out = root.join("OUT");
         fs::create_dir_all(&out).map_err(Error::file(out))?;
-        let sftp = Sftp::start(
+        let sftp = InboxServer::start(
             options.sftp,
             &root,
             &directory.join("ssh"),
             options.sftp_port,
         )?;
-        let desk = Arc::new(Desk::new(book, certificates, tls));
-        *locked(&desk.prefixes) = options.prefixes;
+        let context = Arc::new(ServiceContext::new(state, certificates, tls));
+        *lock(&context.prefixes) = options.prefixes;
         Ok(Self {
-            service: Service::start(Arc::clone(&desk), options.port)?,
+            service: Service::start(Arc::clone(&context), options.port)?,
             options,
-            desk,
+            context,
             sftp,
             inbox: Mutex::new(inbox),
-            hazards: Mutex::default(),
+            delivery_faults: Mutex::default(),
             client,
             next_client,
         })
     }
 
-    /// The address of the SOAP service.
+    /// Returns the URL of the SOAP service.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}{PATH}", self.service.port())
     }
 
-    /// The authority whose certificate the service shows, PEM.
+    /// Returns the PEM file with the authority of the service's certificate.
     pub fn ca(&self) -> PathBuf {
-        self.desk.certificates.ca()
+        self.context.certificates.ca()
     }
 
-    /// The certificate of the IT system.
+    /// Returns the client certificate of the IT system.
     pub const fn client(&self) -> &ClientCertificate {
         &self.client
     }
 
-    /// The certificate that is to follow; it is registered too.
+    /// Returns the next client certificate of the IT system, for a certificate change. It is registered too.
     pub const fn next_client(&self) -> &ClientCertificate {
         &self.next_client
     }
 
-    /// Makes another client's certificate, registered with the IT system. Its files have that name.
+    /// Issues another client certificate and registers it with the IT system. `name` is the name of its files.
     pub fn issue(&self, name: &str, kind: ClientKind) -> Result<ClientCertificate, Error> {
-        self.desk.certificates.client(name, kind)
+        self.context.certificates.client(name, kind)
     }
 
-    /// Registers a client's certificate with the IT system, or strikes it off.
+    /// Registers a client certificate with the IT system, or removes it.
     pub fn set_registered(&self, certificate: &ClientCertificate, is_registered: bool) {
-        self.desk
+        self.context
             .certificates
             .set_registered(certificate, is_registered);
     }
 
-    /// Takes keys of these kinds alone from the next connection on, with a certificate that is right.
+    /// Accepts only these client keys from the next connection on, with a valid server certificate.
     pub fn set_client_keys(&self, keys: ClientKeys, versions: TlsVersions) -> Result<(), Error> {
         let valid = ServerCertificate::Valid;
         self.serve_with(valid, versions, keys)
     }
 
-    /// Shows another certificate, and offers other versions of TLS, from the next connection on.
+    /// Changes the server certificate and the TLS versions from the next connection on. Accepts all client keys.
     pub fn set_tls(
         &self,
         certificate: ServerCertificate,
@@ -176,206 +177,218 @@ impl Platform {
         versions: TlsVersions,
         keys: ClientKeys,
     ) -> Result<(), Error> {
-        let certificates = &self.desk.certificates;
+        let certificates = &self.context.certificates;
         let config = certificates.server_config(certificate, versions, keys)?;
-        *locked(&self.desk.tls) = config;
+        *lock(&self.context.tls) = config;
         Ok(())
     }
 
-    /// Binds the prefixes of answers otherwise from now on.
-    pub fn set_prefixes(&self, prefixes: Prefixes) {
-        *locked(&self.desk.prefixes) = prefixes;
+    /// Changes the namespace prefixes of responses from the next request on.
+    pub fn set_prefixes(&self, prefixes: NamespacePrefixes) {
+        *lock(&self.context.prefixes) = prefixes;
     }
 
-    /// The service agreements.
+    /// Returns the service agreements.
     pub fn agreements(&self) -> &[Agreement] {
         &self.options.agreements
     }
 
-    /// The inbox: how to log in, and its keys.
-    pub const fn sftp(&self) -> &Sftp {
+    /// Returns the SFTP server of the inbox: address, user and keys.
+    pub const fn sftp(&self) -> &InboxServer {
         &self.sftp
     }
 
-    /// The inbox's server, to stop and start it.
-    pub const fn sftp_mut(&mut self) -> &mut Sftp {
+    /// Returns the SFTP server of the inbox, to stop or restart it.
+    pub const fn sftp_mut(&mut self) -> &mut InboxServer {
         &mut self.sftp
     }
 
-    /// The directory that the inbox is.
+    /// Returns the local directory of the inbox.
     pub fn inbox(&self) -> PathBuf {
-        locked(&self.inbox).directory().to_owned()
+        lock(&self.inbox).directory().to_owned()
     }
 
-    /// The settings of the population.
+    /// Returns the settings of the generated population.
     pub const fn population(&self) -> &Settings {
         &self.options.population
     }
 
-    /// How many nights were made.
-    pub fn nights(&self) -> u32 {
-        locked(&self.desk.book).night
+    /// Returns the number of completed nightly runs.
+    pub fn completed_nights(&self) -> u32 {
+        lock(&self.context.state).night
     }
 
-    /// The filters of an agreement, in the order of `GetAllFilters`.
+    /// Returns the filters of an agreement, in the order of `GetAllFilters`.
     pub fn filters(&self, agreement: &Agreement) -> Vec<Filter> {
-        let book = locked(&self.desk.book);
-        let mut standings = book.standings.iter();
-        let standing = standings.find(|standing| standing.agreement == *agreement);
-        standing.map_or_else(Vec::new, |standing| {
-            standing.memory.filters.all().cloned().collect()
+        let state = lock(&self.context.state);
+        let mut agreements = state.agreements.iter();
+        let entry = agreements.find(|entry| entry.agreement == *agreement);
+        entry.map_or_else(Vec::new, |entry| {
+            entry.subscription.filters.all().cloned().collect()
         })
     }
 
-    /// The next so many requests, or connections, meet this fault. Faults that are armed already come first.
-    pub fn arm(&self, fault: &Fault, times: usize) {
+    /// Arms a fault for the next `times` requests or connections. Faults that are already armed come first.
+    pub fn arm(&self, fault: &ServiceFault, times: usize) {
         let faults = std::iter::repeat_n(fault.clone(), times);
-        locked(&self.desk.armed).extend(faults);
+        lock(&self.context.armed).extend(faults);
     }
 
-    /// The next so many calls that change something meet this fault; those that only look do not.
-    /// What comes before any request meets the next connection.
-    pub fn arm_at_changes(&self, fault: &Fault, times: usize) {
-        let armed = match fault.is_of_connection() {
-            true => &self.desk.armed,
-            false => &self.desk.armed_at_changes,
+    /// Arms a fault for the next `times` calls that change filters; `GetAllFilters` is not affected.
+    ///
+    /// A fault that concerns connections is armed for the next connections instead.
+    pub fn arm_for_changes(&self, fault: &ServiceFault, times: usize) {
+        let armed = match fault.is_connection_fault() {
+            true => &self.context.armed,
+            false => &self.context.armed_for_changes,
         };
-        locked(armed).extend(std::iter::repeat_n(fault.clone(), times));
+        lock(armed).extend(std::iter::repeat_n(fault.clone(), times));
     }
 
-    /// Forgets the faults that nobody has met, and says how many they were.
+    /// Removes the armed faults that no request has met yet, and returns their number.
     pub fn disarm(&self) -> usize {
-        let armed = std::mem::take(&mut *locked(&self.desk.armed)).len();
-        armed + std::mem::take(&mut *locked(&self.desk.armed_at_changes)).len()
+        let armed = std::mem::take(&mut *lock(&self.context.armed)).len();
+        armed + std::mem::take(&mut *lock(&self.context.armed_for_changes)).len()
     }
 
-    /// The next so many deliveries meet this hazard. Hazards that are armed already come first.
-    pub fn arm_hazard(&self, hazard: Hazard, times: usize) {
-        locked(&self.hazards).extend(std::iter::repeat_n(hazard, times));
+    /// Arms a fault for the next `times` deliveries. Faults that are already armed come first.
+    pub fn arm_delivery_fault(&self, fault: DeliveryFault, times: usize) {
+        lock(&self.delivery_faults).extend(std::iter::repeat_n(fault, times));
     }
 
-    /// What the service has seen since it was last asked.
-    pub fn seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut *locked(&self.desk.seen))
+    /// Takes the entries of the event log since the last call of this function.
+    pub fn take_events(&self) -> Vec<ServiceEvent> {
+        std::mem::take(&mut *lock(&self.context.events))
     }
 
-    /// Makes the nightly run, and delivers.
-    pub fn night(&self) -> Result<Night, Error> {
-        let mut book = locked(&self.desk.book);
-        let number = book.night + 1;
+    /// Performs the next nightly run and puts its deliveries into the inbox.
+    ///
+    /// Fails if an extract cannot be generated or a file cannot be written.
+    pub fn run_night(&self) -> Result<NightlyRun, Error> {
+        let mut state = lock(&self.context.state);
+        let number = state.night + 1;
         let day = self.options.population.production_date(number);
         let mut deliveries = Vec::new();
-        for standing in &mut book.standings {
-            deliveries.extend(self.run(standing, number, day)?);
+        for entry in &mut state.agreements {
+            deliveries.extend(self.run_agreement(entry, number, day)?);
         }
-        book.night = number;
-        if let Some(state) = &self.options.state {
-            book.save(state)?;
+        state.night = number;
+        if let Some(path) = &self.options.state_file {
+            state.save(path)?;
         }
-        Ok(Night {
+        Ok(NightlyRun {
             number,
             day,
             deliveries,
         })
     }
 
-    /// Completes what hazards have held back, and says how many files that concerned.
+    /// Completes the uploads that delivery faults withheld, and returns the number of file operations.
     pub fn complete_uploads(&self) -> Result<usize, Error> {
-        locked(&self.inbox).complete()
+        lock(&self.inbox).complete()
     }
 
-    /// Puts a delivery into the inbox once more, as the same transfer.
-    pub fn deliver_again(&self, delivered: &Delivered) -> Result<(), Error> {
+    /// Puts a delivery into the inbox again, with the same transfer UUID and without a fault.
+    pub fn deliver_again(&self, delivered: &Delivery) -> Result<(), Error> {
         self.put(delivered, None)
     }
 
-    /// Writes the state file, if there is to be one.
+    /// Writes the state file, if the options name one.
     pub fn save(&self) -> Result<(), Error> {
-        match &self.options.state {
-            Some(state) => locked(&self.desk.book).save(state),
+        match &self.options.state_file {
+            Some(path) => lock(&self.context.state).save(path),
             None => Ok(()),
         }
     }
 
-    /// The nightly run of an agreement; nothing where there is nothing to tell.
-    fn run(
+    /// Performs the nightly run of one agreement. Returns `None` if there is nothing to deliver.
+    fn run_agreement(
         &self,
-        standing: &mut Standing,
+        entry: &mut AgreementState,
         night: u32,
         day: Day,
-    ) -> Result<Option<Delivered>, Error> {
-        let Standing { agreement, memory } = standing;
-        let mut hazards = locked(&self.hazards);
-        let cut_after = match hazards.front() {
-            Some(Hazard::FiveHours { persons }) => Some(*persons),
+    ) -> Result<Option<Delivery>, Error> {
+        let AgreementState {
+            agreement,
+            subscription,
+        } = entry;
+        let mut delivery_faults = lock(&self.delivery_faults);
+        let cut_after = match delivery_faults.front() {
+            Some(DeliveryFault::FiveHours { persons }) => Some(*persons),
             _ => self.options.cut_after,
         };
-        let rules = Rules {
-            groups: self.options.groups,
+        let rules = PlanRules {
+            filter_combination: self.options.filter_combination,
             has_initial_load: self.options.has_initial_load,
             cut_after,
         };
-        let made = self.make(agreement, memory, rules, night, day);
-        let (plan, bytes) = made.map_err(Error::Extract)?;
+        let planned = self.plan_and_generate(agreement, subscription, rules, night, day);
+        let (plan, bytes) = planned.map_err(Error::Extract)?;
         let delivered = match bytes {
             None => None,
             Some(bytes) => {
-                let hazard = hazards.pop_front();
-                let name = match (hazard, &memory.last_name) {
-                    (Some(Hazard::ReusedName), Some(name)) => name.clone(),
-                    _ => self.name(agreement, day),
+                let fault = delivery_faults.pop_front();
+                let name = match (fault, &subscription.last_name) {
+                    (Some(DeliveryFault::ReusedName), Some(name)) => name.clone(),
+                    _ => self.file_name(agreement, day),
                 };
-                let delivered = Delivered {
-                    transfer: self.transfer(agreement, night),
+                let delivered = Delivery {
+                    transfer_uuid: self.transfer_uuid(agreement, night),
                     agreement: agreement.clone(),
                     loaded: plan.numbers(Share::Everything),
                     changed: plan.numbers(Share::Changes),
-                    is_cut: plan.is_cut(),
+                    has_backlog: plan.has_backlog(),
                     name,
                     bytes,
-                    hazard,
+                    fault,
                 };
-                self.put(&delivered, hazard)?;
-                memory.last_name = Some(delivered.name.clone());
+                self.put(&delivered, fault)?;
+                subscription.last_name = Some(delivered.name.clone());
                 Some(delivered)
             }
         };
-        plan.settle(memory);
-        if delivered.is_some() || self.options.previous == Previous::Run {
-            memory.previous = Some(day.parts());
+        plan.store(subscription);
+        if delivered.is_some() || self.options.previous_date == PreviousDate::LastRun {
+            subscription.previous = Some(day.parts());
         }
         Ok(delivered)
     }
 
-    /// The extract, if there is anybody in it.
-    fn make(
+    /// Plans and generates the extract; no bytes if it would contain no person.
+    fn plan_and_generate(
         &self,
         agreement: &Agreement,
-        memory: &Memory,
-        rules: Rules,
+        subscription: &SubscriptionState,
+        rules: PlanRules,
         night: u32,
         day: Day,
-    ) -> std::io::Result<(Plan, Option<Vec<u8>>)> {
+    ) -> std::io::Result<(DeliveryPlan, Option<Vec<u8>>)> {
         let mut settings = self.options.population.clone();
         settings.task_number.clone_from(&agreement.task_number);
         let everyone = generate::population(&settings, night)?;
-        let plan = plan(memory, rules, day, everyone)?;
+        let plan = plan_delivery(subscription, rules, day, everyone)?;
         if plan.shares.is_empty() {
             return Ok((plan, None));
         }
         let mut bytes = Vec::new();
         let share = |number: &str| plan.shares.get(number).copied();
-        generate::subscribed(&settings, night, memory.previous_day(), share, &mut bytes)?;
+        generate::subscribed(
+            &settings,
+            night,
+            subscription.previous_day(),
+            share,
+            &mut bytes,
+        )?;
         Ok((plan, Some(bytes)))
     }
 
-    fn put(&self, delivered: &Delivered, hazard: Option<Hazard>) -> Result<(), Error> {
-        let parcel = Parcel {
+    fn put(&self, delivered: &Delivery, fault: Option<DeliveryFault>) -> Result<(), Error> {
+        let outgoing = OutgoingDelivery {
             name: &delivered.name,
             bytes: delivered.bytes.clone(),
             metadata: Metadata {
                 root: self.options.metadata_root,
-                transfer: &delivered.transfer,
+                transfer: &delivered.transfer_uuid,
                 file_name: &delivered.name,
                 size: 0,
                 sender: &self.options.sender,
@@ -383,24 +396,24 @@ impl Platform {
                 has_routing: self.options.has_routing,
             },
         };
-        locked(&self.inbox).deliver(parcel, hazard)
+        lock(&self.inbox).deliver(outgoing, fault)
     }
 
-    fn name(&self, agreement: &Agreement, day: Day) -> String {
+    fn file_name(&self, agreement: &Agreement, day: Day) -> String {
         let (year, month, of_month) = day.parts();
         let date = format!("{:02}{month:02}{of_month:02}", year % 100);
         match self.options.naming {
-            Naming::Dated => format!("d{date}.l{}", agreement.task_number),
-            Naming::WithAgreement => format!("CPR_{}_{date}.txt", agreement.uuid),
+            FileNaming::Dated => format!("d{date}.l{}", agreement.task_number),
+            FileNaming::WithAgreement => format!("CPR_{}_{date}.txt", agreement.uuid),
         }
     }
 
-    fn transfer(&self, agreement: &Agreement, night: u32) -> String {
+    fn transfer_uuid(&self, agreement: &Agreement, night: u32) -> String {
         let seed = self.options.population.seed;
-        uuid_of(&["transfer", &agreement.uuid], &[seed, night.into()])
+        derived_uuid(&["transfer", &agreement.uuid], &[seed, night.into()])
     }
 
-    /// The directory of certificates and keys.
+    /// Returns the directory of certificates, keys and the inbox.
     pub fn directory(&self) -> &Path {
         &self.options.directory
     }

@@ -1,4 +1,6 @@
-//! CprSubscriptionService: a thread for each connection, TLS with a client certificate, one request after the other.
+//! The SOAP service `CprSubscriptionService`.
+//!
+//! Each connection has its own thread, uses TLS with a client certificate, and carries one request at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Read, Write};
@@ -11,67 +13,47 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::agreement::uuid_of;
-use crate::book::{Book, Denied};
+use crate::agreement::derived_uuid;
 use crate::certificates::Certificates;
-use crate::fault::{Fault, FaultStyle, KnownError};
+use crate::event_log::ServiceEvent;
+use crate::fault_injection::{ResponseAction, apply_fault, documented_error, gateway_response};
 use crate::http::{Request, Response};
-use crate::judge::{Call, Complaint, Operation, judge};
-use crate::reply::{self, Prefixes, fault, text_block, typed_detail};
-use crate::sending::{Sending, page, refusal, with_fault};
-use crate::{Error, locked};
+use crate::platform_state::{DenialReason, PlatformState};
+use crate::request_validation::{Operation, Rejection, ServiceCall, validate};
+use crate::service_fault::{FaultStyle, ServiceErrorCode, ServiceFault};
+use crate::soap_response::{self, NamespacePrefixes, soap_fault, text_block, typed_detail};
+use crate::{Error, lock};
 
-/// Something that the service saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Seen {
-    /// A TLS handshake that failed, and why.
-    Handshake(String),
-    /// A request that breaks the contract, and how.
-    Breach(String),
-    /// A request of a client, an IT system or an agreement that may not.
-    Denied(String),
-    /// A call.
-    Call {
-        /// What it asks for.
-        operation: Operation,
-        /// What `Result` says, if it was carried out and has one.
-        result: Option<&'static str>,
-        /// Whether it was carried out.
-        is_applied: bool,
-        /// The fault that it met.
-        fault: Option<Fault>,
-    },
-    /// A connection that met this fault before any request.
-    Connection(Fault),
-}
-
-/// What all connections share.
+/// The state that all connections of the service share.
 #[derive(Debug)]
-pub(crate) struct Desk {
-    pub(crate) book: Mutex<Book>,
+pub(crate) struct ServiceContext {
+    pub(crate) state: Mutex<PlatformState>,
     pub(crate) certificates: Certificates,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
-    pub(crate) prefixes: Mutex<Prefixes>,
-    pub(crate) armed: Mutex<VecDeque<Fault>>,
-    /// Faults that only a call meets that changes something.
-    pub(crate) armed_at_changes: Mutex<VecDeque<Fault>>,
-    pub(crate) seen: Mutex<Vec<Seen>>,
+    pub(crate) prefixes: Mutex<NamespacePrefixes>,
+    pub(crate) armed: Mutex<VecDeque<ServiceFault>>,
+    /// Faults for calls that change filters; `GetAllFilters` does not use them up.
+    pub(crate) armed_for_changes: Mutex<VecDeque<ServiceFault>>,
+    pub(crate) events: Mutex<Vec<ServiceEvent>>,
     connections: Mutex<BTreeMap<u64, TcpStream>>,
     next_connection: AtomicU64,
     is_stopping: AtomicBool,
 }
 
-impl Desk {
-    pub(crate) fn new(book: Book, certificates: Certificates, tls: Arc<ServerConfig>) -> Self {
+impl ServiceContext {
+    pub(crate) fn new(
+        state: PlatformState,
+        certificates: Certificates,
+        tls: Arc<ServerConfig>,
+    ) -> Self {
         Self {
-            book: Mutex::new(book),
+            state: Mutex::new(state),
             certificates,
             tls: Mutex::new(tls),
             prefixes: Mutex::default(),
             armed: Mutex::default(),
-            armed_at_changes: Mutex::default(),
-            seen: Mutex::default(),
+            armed_for_changes: Mutex::default(),
+            events: Mutex::default(),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
@@ -82,37 +64,37 @@ impl Desk {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
-    fn saw(&self, seen: Seen) {
-        locked(&self.seen).push(seen);
+    fn record(&self, seen: ServiceEvent) {
+        lock(&self.events).push(seen);
     }
 
-    /// The next armed fault, if it is of that sort.
-    fn fault_of(&self, is_of_connection: bool) -> Option<Fault> {
-        let mut armed = locked(&self.armed);
+    /// Takes the next armed fault if it is of this kind: for connections (`true`) or for requests (`false`).
+    fn next_fault(&self, is_connection_fault: bool) -> Option<ServiceFault> {
+        let mut armed = lock(&self.armed);
         let is_due = armed
             .front()
-            .is_some_and(|fault| fault.is_of_connection() == is_of_connection);
+            .is_some_and(|fault| fault.is_connection_fault() == is_connection_fault);
         is_due.then(|| armed.pop_front()).flatten()
     }
 }
 
-/// The running service.
+/// The running service. It stops when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Service {
-    desk: Arc<Desk>,
+    context: Arc<ServiceContext>,
     address: SocketAddr,
     listener: Option<JoinHandle<()>>,
 }
 
 impl Service {
-    pub(crate) fn start(desk: Arc<Desk>, port: u16) -> Result<Self, Error> {
+    pub(crate) fn start(context: Arc<ServiceContext>, port: u16) -> Result<Self, Error> {
         let listen = |error| Error::Listen { port, error };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let shared = Arc::clone(&desk);
+        let shared = Arc::clone(&context);
         let listener = thread::spawn(move || accept(&shared, &listener));
         Ok(Self {
-            desk,
+            context,
             address,
             listener: Some(listener),
         })
@@ -125,10 +107,10 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.desk.is_stopping.store(true, Ordering::SeqCst);
-        // Wakes the listener, who then sees that it is time to stop.
+        self.context.is_stopping.store(true, Ordering::SeqCst);
+        // The listener blocks in `accept`; a connection makes it check `is_stopping`.
         let _woken = TcpStream::connect(self.address);
-        for connection in locked(&self.desk.connections).values() {
+        for connection in lock(&self.context.connections).values() {
             let _closed = connection.shutdown(Shutdown::Both);
         }
         if let Some(listener) = self.listener.take() {
@@ -137,20 +119,22 @@ impl Drop for Service {
     }
 }
 
-fn accept(desk: &Arc<Desk>, listener: &TcpListener) {
+fn accept(context: &Arc<ServiceContext>, listener: &TcpListener) {
     let mut workers: Vec<JoinHandle<()>> = Vec::new();
     for connection in listener.incoming() {
-        if desk.is_stopping() {
+        if context.is_stopping() {
             break;
         }
         let Ok(connection) = connection else {
             continue;
         };
-        let desk = Arc::clone(desk);
+        let context = Arc::clone(context);
         workers.retain(|worker| !worker.is_finished());
-        workers.push(thread::spawn(move || attend(&desk, connection)));
+        workers.push(thread::spawn(move || {
+            serve_connection(&context, connection)
+        }));
     }
-    for connection in locked(&desk.connections).values() {
+    for connection in lock(&context.connections).values() {
         let _closed = connection.shutdown(Shutdown::Both);
     }
     for worker in workers {
@@ -158,36 +142,36 @@ fn accept(desk: &Arc<Desk>, listener: &TcpListener) {
     }
 }
 
-/// Serves a connection, known to the desk as long as it lasts.
-fn attend(desk: &Desk, connection: TcpStream) {
-    let number = desk.next_connection.fetch_add(1, Ordering::SeqCst);
+/// Serves a connection and keeps it in the context until it ends, so that a stopping service can close it.
+fn serve_connection(context: &ServiceContext, connection: TcpStream) {
+    let number = context.next_connection.fetch_add(1, Ordering::SeqCst);
     if let Ok(handle) = connection.try_clone() {
-        locked(&desk.connections).insert(number, handle);
+        lock(&context.connections).insert(number, handle);
     }
-    if !desk.is_stopping() {
-        // A client that goes away in the middle is no concern of the service.
-        let _ended = serve(desk, connection);
+    if !context.is_stopping() {
+        // An error here only means that the client went away.
+        let _ended = serve(context, connection);
     }
-    locked(&desk.connections).remove(&number);
+    lock(&context.connections).remove(&number);
 }
 
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
-fn serve(desk: &Desk, mut connection: TcpStream) -> io::Result<()> {
+fn serve(context: &ServiceContext, mut connection: TcpStream) -> io::Result<()> {
     connection.set_nodelay(true)?;
-    if let Some(fault) = desk.fault_of(true) {
-        desk.saw(Seen::Connection(fault.clone()));
+    if let Some(fault) = context.next_fault(true) {
+        context.record(ServiceEvent::ConnectionFault(fault.clone()));
         return match fault {
-            Fault::HandshakeStall => wait_for_the_end(desk, &mut connection),
+            ServiceFault::HandshakeStall => wait_for_end(context, &mut connection),
             _ => reset(&connection),
         };
     }
-    let config = Arc::clone(&locked(&desk.tls));
+    let config = Arc::clone(&lock(&context.tls));
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(tls, connection);
     while stream.conn.is_handshaking() {
         if let Err(error) = stream.conn.complete_io(&mut stream.sock) {
-            desk.saw(Seen::Handshake(error.to_string()));
+            context.record(ServiceEvent::HandshakeFailed(error.to_string()));
             return linger(&mut stream.sock);
         }
     }
@@ -197,7 +181,7 @@ fn serve(desk: &Desk, mut connection: TcpStream) -> io::Result<()> {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                desk.saw(Seen::Breach(error.to_string()));
+                context.record(ServiceEvent::ContractViolation(error.to_string()));
                 let refused = Response::new(400, "text/plain", error.to_string());
                 refused.write(stream.get_mut())?;
                 return close(stream.get_mut());
@@ -205,114 +189,119 @@ fn serve(desk: &Desk, mut connection: TcpStream) -> io::Result<()> {
             Err(error) => return Err(error),
         };
         let is_last = request.is_last();
-        let sending = answer(desk, &request, stream.get_ref());
-        let stays_open = send(desk, stream.get_mut(), sending)?;
+        let action = answer(context, &request, stream.get_ref());
+        let stays_open = send(context, stream.get_mut(), action)?;
         if is_last || !stays_open {
             return close(stream.get_mut());
         }
     }
 }
 
-/// Judges a request, carries it out if it may be, and says what to answer.
-fn answer(desk: &Desk, request: &Request, stream: &Stream) -> Sending {
-    let call = match judge(request) {
+/// Validates a request, applies it if the client is authorised, and returns the response.
+fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> ResponseAction {
+    let call = match validate(request) {
         Ok(call) => call,
-        Err(complaint) => return Sending::Answer(complain(desk, complaint)),
+        Err(rejection) => return ResponseAction::Respond(reject(context, rejection)),
     };
     let certificate = stream.conn.peer_certificates().unwrap_or_default().first();
-    if !certificate.is_some_and(|known| desk.certificates.is_registered(known)) {
+    if !certificate.is_some_and(|known| context.certificates.is_registered(known)) {
         return deny(
-            desk,
+            context,
             "the client certificate is not registered with the IT system",
         );
     }
-    let mut book = locked(&desk.book);
-    let standing = match book.standing(&call) {
-        Ok(standing) => standing,
-        Err(Denied::UnknownAgreement) => {
-            return deny(desk, "no service agreement of that UUID and user");
+    let mut state = lock(&context.state);
+    let agreement = match state.agreement(&call) {
+        Ok(agreement) => agreement,
+        Err(DenialReason::UnknownAgreement) => {
+            return deny(
+                context,
+                "no service agreement with this ServiceAgreementUUID and UserUUID",
+            );
         }
-        Err(Denied::WrongUserSystem) => {
-            let error = KnownError::WrongUserSystem;
-            desk.saw(Seen::Denied(error.text().to_owned()));
-            return Sending::Answer(refusal(error, FaultStyle::Typed));
+        Err(DenialReason::WrongUserSystem) => {
+            let error = ServiceErrorCode::WrongUserSystem;
+            context.record(ServiceEvent::AccessDenied(error.text().to_owned()));
+            return ResponseAction::Respond(documented_error(error, FaultStyle::Typed));
         }
     };
-    let Call { operation, .. } = call;
-    let fault = desk.fault_of(false).or_else(|| match operation {
+    let ServiceCall { operation, .. } = call;
+    let fault = context.next_fault(false).or_else(|| match operation {
         Operation::GetAllFilters => None,
-        _ => locked(&desk.armed_at_changes).pop_front(),
+        _ => lock(&context.armed_for_changes).pop_front(),
     });
-    let is_applied = fault.as_ref().is_none_or(Fault::is_applied);
+    let is_applied = fault.as_ref().is_none_or(ServiceFault::is_applied);
     let result = match is_applied {
-        true => standing.apply(&operation),
+        true => agreement.apply(&operation),
         false => None,
     };
-    desk.saw(Seen::Call {
+    context.record(ServiceEvent::Call {
         operation: operation.clone(),
         result,
         is_applied,
         fault: fault.clone(),
     });
-    let right = |prefixes| match result {
-        Some(result) => reply::result(prefixes, operation.name(), result),
-        None => reply::filters(prefixes, &standing.memory.filters),
+    let correct = |prefixes| match result {
+        Some(result) => soap_response::result(prefixes, operation.name(), result),
+        None => soap_response::filters(prefixes, &agreement.subscription.filters),
     };
-    let prefixes = *locked(&desk.prefixes);
+    let prefixes = *lock(&context.prefixes);
     match &fault {
-        None => Sending::Answer(right(prefixes)),
-        Some(fault) => with_fault(fault, &operation, right, prefixes),
+        None => ResponseAction::Respond(correct(prefixes)),
+        Some(fault) => apply_fault(fault, &operation, correct, prefixes),
     }
 }
 
-fn complain(desk: &Desk, complaint: Complaint) -> Response {
-    match complaint {
-        Complaint::Http(status) => {
-            desk.saw(Seen::Breach(format!("answered with status {status}")));
-            page(status, true)
+fn reject(context: &ServiceContext, rejection: Rejection) -> Response {
+    match rejection {
+        Rejection::Http(status) => {
+            context.record(ServiceEvent::ContractViolation(format!(
+                "not a SOAP call; answered with HTTP status {status}"
+            )));
+            gateway_response(status, true)
         }
-        Complaint::Contract(what) => {
-            desk.saw(Seen::Breach(what.clone()));
-            fault(
+        Rejection::Contract(what) => {
+            context.record(ServiceEvent::ContractViolation(what.clone()));
+            soap_fault(
                 "Client",
-                &format!("The request breaks the contract: {what}"),
+                &format!("The request violates the contract: {what}"),
                 None,
             )
         }
-        Complaint::Parameters(what) => {
-            desk.saw(Seen::Breach(what.clone()));
+        Rejection::Parameters(what) => {
+            context.record(ServiceEvent::ContractViolation(what.clone()));
             let text = format!("CPR ReplicaSubscription - {what}");
-            let code = KnownError::InvalidCallParameters.code();
-            fault("Server", &text, Some(&typed_detail(code, &text)))
+            let code = ServiceErrorCode::InvalidCallParameters.code();
+            soap_fault("Server", &text, Some(&typed_detail(code, &text)))
         }
     }
 }
 
-/// What the platform's access layer answers.
-fn deny(desk: &Desk, why: &str) -> Sending {
-    let place = locked(&desk.seen).len() as u64;
-    desk.saw(Seen::Denied(why.to_owned()));
+/// Returns the response of the platform's access layer to an unauthorised client.
+fn deny(context: &ServiceContext, why: &str) -> ResponseAction {
+    let place = lock(&context.events).len() as u64;
+    context.record(ServiceEvent::AccessDenied(why.to_owned()));
     let text = text_block(
         &format!("Access denied: {why}."),
-        &uuid_of(&["call"], &[place]),
+        &derived_uuid(&["call"], &[place]),
     );
-    Sending::Answer(fault("Client", &text, None))
+    ResponseAction::Respond(soap_fault("Client", &text, None))
 }
 
-/// Sends, and says whether the connection can be used again.
-fn send(desk: &Desk, stream: &mut Stream, sending: Sending) -> io::Result<bool> {
-    match sending {
-        Sending::Answer(response) => {
+/// Sends a response. Returns whether the connection can carry another request.
+fn send(context: &ServiceContext, stream: &mut Stream, action: ResponseAction) -> io::Result<bool> {
+    match action {
+        ResponseAction::Respond(response) => {
             response.write(stream)?;
             return Ok(true);
         }
-        Sending::Bytes(bytes) => {
+        ResponseAction::SendAndClose(bytes) => {
             stream.write_all(&bytes)?;
             stream.flush()?;
         }
-        Sending::Drip(bytes, pause) => {
+        ResponseAction::Drip(bytes, pause) => {
             for byte in bytes {
-                if desk.is_stopping() {
+                if context.is_stopping() {
                     break;
                 }
                 stream.write_all(&[byte])?;
@@ -320,11 +309,11 @@ fn send(desk: &Desk, stream: &mut Stream, sending: Sending) -> io::Result<bool> 
                 thread::sleep(pause);
             }
         }
-        Sending::Endless(start, more) => {
-            Sending::write_endless(stream, &start, &more, || !desk.is_stopping())?;
+        ResponseAction::Endless(start, more) => {
+            ResponseAction::write_endless(stream, &start, &more, || !context.is_stopping())?;
         }
-        Sending::Silence => wait_for_the_end(desk, &mut stream.sock)?,
-        Sending::Reset => {
+        ResponseAction::NoResponse => wait_for_end(context, &mut stream.sock)?,
+        ResponseAction::Reset => {
             reset(&stream.sock)?;
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -332,14 +321,15 @@ fn send(desk: &Desk, stream: &mut Stream, sending: Sending) -> io::Result<bool> 
     Ok(false)
 }
 
-/// Closes a connection in good order.
+/// Closes a connection after a TLS `close_notify`.
 fn close(stream: &mut Stream) -> io::Result<()> {
     stream.conn.send_close_notify();
     stream.flush()?;
     linger(&mut stream.sock)
 }
 
-/// Lets the client read what was said last: closing with bytes unread would take it back.
+/// Waits until the client has read the response, for 500 ms at most. Closing with unread input would reset the
+/// connection and discard the response.
 fn linger(connection: &mut TcpStream) -> io::Result<()> {
     connection.shutdown(Shutdown::Write)?;
     connection.set_read_timeout(Some(Duration::from_millis(500)))?;
@@ -348,17 +338,17 @@ fn linger(connection: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What is sent next is nothing: the peer learns that the connection is gone.
+/// Makes closing the connection send a TCP reset.
 fn reset(connection: &TcpStream) -> io::Result<()> {
     set_socket_linger(connection, Some(Duration::ZERO))?;
     Ok(())
 }
 
-/// Says nothing until the client or the platform ends it.
-fn wait_for_the_end(desk: &Desk, connection: &mut TcpStream) -> io::Result<()> {
+/// Sends nothing until the client or the platform ends the connection.
+fn wait_for_end(context: &ServiceContext, connection: &mut TcpStream) -> io::Result<()> {
     let mut rest = [0; 4096];
     connection.set_read_timeout(Some(Duration::from_millis(100)))?;
-    while !desk.is_stopping() {
+    while !context.is_stopping() {
         match connection.read(&mut rest) {
             Ok(0) => break,
             Ok(_) => {}

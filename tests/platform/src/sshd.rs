@@ -1,7 +1,7 @@
-//! An SFTP server on loopback: the machine's own OpenSSH, with keys and a configuration made for it alone.
+//! An SFTP server on loopback that runs the OpenSSH of this machine with its own keys and configuration.
 //!
-//! It serves whoever runs it, as that user, without PAM. It ends with the [`Sshd`], and also when the process that
-//! started it is killed: a shell between the two waits for the end of its standard input.
+//! It serves the user who runs it, without PAM. It stops when the [`Sshd`] is dropped, and also when the process that
+//! started it is killed: a shell between the two stops the server at the end of its standard input.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader};
@@ -16,25 +16,25 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Error;
 
-/// How to start it.
+/// The options of an OpenSSH server.
 #[derive(Debug, Clone)]
 pub struct SshdOptions {
-    /// The directory in which a session begins. It is made if it is not there.
+    /// The directory in which a session starts. It is created if it does not exist.
     pub root: PathBuf,
-    /// The directory for keys, configuration and log. It is made if it is not there.
+    /// The directory for keys, configuration and log. It is created if it does not exist.
     pub state: PathBuf,
-    /// The port; 0 for any that is free.
+    /// The port; 0 for any free port.
     pub port: u16,
-    /// The type of the server's key.
+    /// The type of the host key.
     pub host_key: KeyType,
-    /// The type of the client's key.
+    /// The type of the client key.
     pub client_key: KeyType,
-    /// Further lines of the server's configuration. They stand first, and the first of its kind counts.
+    /// Additional lines for the configuration. They come first, because sshd uses the first value of a keyword.
     pub configuration: String,
 }
 
 impl SshdOptions {
-    /// Serves that directory on any free port, with Ed25519 keys that are kept in the other directory.
+    /// Serves `root` on any free port, with Ed25519 keys in `state`.
     pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
@@ -47,14 +47,14 @@ impl SshdOptions {
     }
 }
 
-/// A type of SSH key.
+/// The type of an SSH key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyType {
     /// Ed25519.
     Ed25519,
-    /// RSA of 3072 bits.
+    /// RSA with 3072 bits.
     Rsa,
-    /// ECDSA on P-256.
+    /// ECDSA with the curve P-256.
     Ecdsa,
 }
 
@@ -68,43 +68,42 @@ impl KeyType {
     }
 }
 
-/// A running SFTP server.
+/// A running OpenSSH server. It stops when it is dropped.
 #[derive(Debug)]
 pub struct Sshd {
     options: SshdOptions,
     program: PathBuf,
     user: String,
     port: u16,
-    running: Option<Running>,
+    running: Option<SshdProcess>,
 }
 
 impl Sshd {
-    /// The server program of this machine, if it has one.
+    /// Returns the path of `sshd` on this machine, if it is installed.
     pub fn program() -> Option<PathBuf> {
-        const PLACES: [&str; 4] = [
+        const PATHS: [&str; 4] = [
             "/usr/sbin/sshd",
             "/usr/local/sbin/sshd",
             "/usr/bin/sshd",
             "/opt/homebrew/sbin/sshd",
         ];
-        let mut places = PLACES.into_iter().map(PathBuf::from);
-        places.find(|place| place.is_file())
+        let mut paths = PATHS.into_iter().map(PathBuf::from);
+        paths.find(|path| path.is_file())
     }
 
-    /// Makes the keys that are not there yet and starts the server.
+    /// Creates missing keys and starts the server.
     pub fn start(mut options: SshdOptions) -> Result<Self, Error> {
         let Some(program) = Self::program() else {
-            let why = "there is no sshd on this machine; install openssh-server";
+            let why = "sshd is not installed on this machine. Install openssh-server.";
             return Err(Error::Ssh(why.to_owned()));
         };
         for path in [&mut options.root, &mut options.state] {
-            directory(path)?;
+            create_directory(path)?;
             *path = fs::canonicalize(&path).map_err(Error::file(path.clone()))?;
         }
         let root = options.root.as_os_str().as_encoded_bytes();
         if root.iter().any(|byte| b" \t\n%\"".contains(byte)) {
-            let why =
-                "sshd cannot begin in a directory whose path has spaces, quotes or percent signs";
+            let why = "sshd cannot serve a directory whose path contains white space, quotes or percent signs";
             return Err(Error::Ssh(why.to_owned()));
         }
         let mut sshd = Self {
@@ -117,86 +116,88 @@ impl Sshd {
         make_key(&sshd.host_key(), sshd.options.host_key)?;
         make_key(&sshd.identity(), sshd.options.client_key)?;
         let authorised = sshd.options.state.join("authorized_keys");
-        fs::copy(public(&sshd.identity()), &authorised).map_err(Error::file(authorised))?;
+        fs::copy(public_key_path(&sshd.identity()), &authorised)
+            .map_err(Error::file(authorised))?;
         sshd.launch()?;
         sshd.write_known_hosts()?;
         Ok(sshd)
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     pub const fn host(&self) -> &'static str {
         "127.0.0.1"
     }
 
-    /// The port on which it listens.
+    /// Returns the port on which the server listens.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The user to log in as.
+    /// Returns the user for the login.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The private key of the client, without a passphrase.
+    /// Returns the file with the private key of the client, which has no passphrase.
     pub fn identity(&self) -> PathBuf {
         self.options.state.join("client_key")
     }
 
-    /// A `known_hosts` file with the server's key.
+    /// Returns a `known_hosts` file with the host key.
     pub fn known_hosts(&self) -> PathBuf {
         self.options.state.join("known_hosts")
     }
 
-    /// The fingerprint of the server's key, `SHA256:…`.
+    /// Returns the fingerprint of the host key, `SHA256:…`.
     pub fn fingerprint(&self) -> Result<String, Error> {
-        let said = tool(
+        let output = run_tool(
             Command::new("ssh-keygen")
                 .arg("-lf")
-                .arg(public(&self.host_key())),
+                .arg(public_key_path(&self.host_key())),
         )?;
-        let fingerprint = said
+        let fingerprint = output
             .split_whitespace()
             .find(|word| word.starts_with("SHA256:"));
-        let missing = || Error::Ssh("ssh-keygen told no SHA-256 fingerprint".to_owned());
+        let missing = || Error::Ssh("ssh-keygen printed no SHA-256 fingerprint".to_owned());
         fingerprint.map(str::to_owned).ok_or_else(missing)
     }
 
-    /// The directory in which a session begins.
+    /// Returns the directory in which a session starts.
     pub fn root(&self) -> &Path {
         &self.options.root
     }
 
-    /// What the server has logged.
+    /// Returns the log of the server.
     pub fn log(&self) -> String {
         let bytes = fs::read(self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Ends the server and every session.
+    /// Stops the server and every session.
     pub fn stop(&mut self) {
         self.running = None;
     }
 
-    /// Ends every session; the server goes on.
+    /// Ends every session. The server keeps running.
     pub fn drop_sessions(&self) {
         if let Some(running) = &self.running {
-            end_children_of(running.server);
+            kill_children_of(running.server);
         }
     }
 
-    /// Ends the server and every session, and starts it anew on the same port.
+    /// Stops the server and every session, and starts it again on the same port.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop();
         self.launch()
     }
 
-    /// Ends the server and starts it with another key of that type on the same port. The `known_hosts` file keeps
-    /// the former key, as a client's would.
+    /// Stops the server and starts it with a new host key of this type on the same port.
+    ///
+    /// The `known_hosts` file keeps the old key, as a client's file would.
     pub fn restart_with_another_key(&mut self, key: KeyType) -> Result<(), Error> {
         self.stop();
         let host_key = self.host_key();
-        for old in [public(&host_key), host_key.clone()] {
+        for old in [public_key_path(&host_key), host_key.clone()] {
             fs::remove_file(&old).map_err(Error::file(old))?;
         }
         make_key(&host_key, key)?;
@@ -213,12 +214,12 @@ impl Sshd {
 
     fn launch(&mut self) -> Result<(), Error> {
         if rustix::process::geteuid().is_root() {
-            // Where OpenSSH puts the part of it that has no rights. A boot script makes it, where one runs.
-            directory(Path::new("/run/sshd"))?;
+            // OpenSSH needs this directory for privilege separation. Without a boot script nothing else creates it.
+            create_directory(Path::new("/run/sshd"))?;
         }
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            // A free port can be taken by another before the server has it. Then there is a next one.
+            // Another process can take the free port before the server does. Then the next one is tried.
             let port = match self.port {
                 0 => free_port()?,
                 port => port,
@@ -235,7 +236,7 @@ impl Sshd {
         }
     }
 
-    fn spawn(&self, port: u16) -> Result<Running, Error> {
+    fn spawn(&self, port: u16) -> Result<SshdProcess, Error> {
         let state = &self.options.state;
         let log = self.log_file();
         File::create(&log).map_err(Error::file(&log))?;
@@ -244,7 +245,7 @@ impl Sshd {
         fs::write(&configuration, text).map_err(Error::file(&configuration))?;
         let mut command = Command::new("/bin/sh");
         command
-            .args(["-c", WATCH, "sshd"])
+            .args(["-c", WATCHDOG_SCRIPT, "sshd"])
             .arg(&self.program)
             .args(["-D", "-f"])
             .arg(&configuration)
@@ -253,16 +254,16 @@ impl Sshd {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut watch = command.spawn().map_err(Error::file("/bin/sh"))?;
+        let mut watchdog = command.spawn().map_err(Error::file("/bin/sh"))?;
         let mut line = String::new();
-        if let Some(stdout) = watch.stdout.take() {
+        if let Some(stdout) = watchdog.stdout.take() {
             BufReader::new(stdout)
                 .read_line(&mut line)
                 .map_err(Error::file("/bin/sh"))?;
         }
         let server = line.trim().parse().ok().and_then(Pid::from_raw);
         match server {
-            Some(server) => Ok(Running { watch, server }),
+            Some(server) => Ok(SshdProcess { watchdog, server }),
             None => Err(Error::Ssh("sshd could not be started".to_owned())),
         }
     }
@@ -293,7 +294,7 @@ impl Sshd {
         )
     }
 
-    /// Its own word counts: something else might answer on the port.
+    /// Waits for the message in the log. A test connection could reach another program on the port.
     fn wait_until_it_listens(&self, deadline: Instant) -> Result<(), Error> {
         loop {
             let log = self.log();
@@ -308,7 +309,7 @@ impl Sshd {
     }
 
     fn write_known_hosts(&self) -> Result<(), Error> {
-        let public = public(&self.host_key());
+        let public = public_key_path(&self.host_key());
         let key = fs::read_to_string(&public).map_err(Error::file(&public))?;
         let mut words = key.split_whitespace();
         let (kind, key) = (
@@ -321,37 +322,37 @@ impl Sshd {
     }
 }
 
-/// A server and the shell that ends it.
+/// The process of a server and the shell that stops it.
 #[derive(Debug)]
-struct Running {
-    watch: Child,
+struct SshdProcess {
+    watchdog: Child,
     server: Pid,
 }
 
-impl Drop for Running {
+impl Drop for SshdProcess {
     fn drop(&mut self) {
-        // The sessions first: without their parent they could not be told from others.
-        end_children_of(self.server);
-        drop(self.watch.stdin.take());
+        // Sessions first: without their parent process they cannot be found any more.
+        kill_children_of(self.server);
+        drop(self.watchdog.stdin.take());
         // The shell waits for the server, so the port is free after this.
-        let _ended = self.watch.wait();
+        let _ended = self.watchdog.wait();
     }
 }
 
-/// Starts the server, tells its process id, and ends it when the standard input does.
-const WATCH: &str = "\"$@\" </dev/null >/dev/null & server=$!; echo $server; exec >/dev/null; cat; kill $server; wait";
+/// A shell script that starts the server, prints its process id, and stops it at the end of standard input.
+const WATCHDOG_SCRIPT: &str = "\"$@\" </dev/null >/dev/null & server=$!; echo $server; exec >/dev/null; cat; kill $server; wait";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
 
-fn end_children_of(parent: Pid) {
+fn kill_children_of(parent: Pid) {
     for child in children_of(parent) {
-        // A session under separated privileges is a process with one more below it.
-        end_children_of(child);
+        // With privilege separation a session is a process with a child process.
+        kill_children_of(child);
         let _gone = kill_process(child, Signal::KILL);
     }
 }
 
-/// The processes whose parent that one is, where the system tells in `/proc`.
+/// Returns the child processes of a process; none on systems without `/proc`.
 fn children_of(parent: Pid) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
@@ -361,11 +362,11 @@ fn children_of(parent: Pid) -> Vec<Pid> {
         let entry = entry.ok()?;
         let id: i32 = entry.file_name().to_str()?.parse().ok()?;
         let status = fs::read_to_string(entry.path().join("status")).ok()?;
-        let said = status
+        let parent = status
             .lines()
             .find_map(|line| line.strip_prefix("PPid:"))?
             .trim();
-        (said == wanted).then(|| Pid::from_raw(id)).flatten()
+        (parent == wanted).then(|| Pid::from_raw(id)).flatten()
     };
     entries.filter_map(child).collect()
 }
@@ -378,7 +379,7 @@ fn free_port() -> Result<u16, Error> {
 }
 
 fn user_name() -> Result<String, Error> {
-    let name = tool(Command::new("id").arg("-un"))?;
+    let name = run_tool(Command::new("id").arg("-un"))?;
     Ok(name.trim().to_owned())
 }
 
@@ -388,30 +389,30 @@ fn make_key(path: &Path, key: KeyType) -> Result<(), Error> {
     }
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-N", "", "-C", "cprflow-platform"]);
-    tool(command.args(key.arguments()).arg("-f").arg(path)).map(drop)
+    run_tool(command.args(key.arguments()).arg("-f").arg(path)).map(drop)
 }
 
-fn public(key: &Path) -> PathBuf {
+fn public_key_path(key: &Path) -> PathBuf {
     let mut name = key.as_os_str().to_owned();
     name.push(".pub");
     name.into()
 }
 
-fn directory(path: &Path) -> Result<(), Error> {
+fn create_directory(path: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
     made.map_err(Error::file(path))
 }
 
-/// What a tool prints, if it succeeds.
-fn tool(command: &mut Command) -> Result<String, Error> {
+/// Runs a program and returns its standard output. Fails with its standard error if it fails.
+fn run_tool(command: &mut Command) -> Result<String, Error> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| Error::Ssh(format!("cannot run {name}: {error}")))?;
-    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {
-        Ok(said(&output.stdout))
+        Ok(text(&output.stdout))
     } else {
-        let why = said(&output.stderr);
+        let why = text(&output.stderr);
         Err(Error::Ssh(format!("{name} failed: {}", why.trim())))
     }
 }
@@ -423,12 +424,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_can_be_taken_again_at_once() {
+    fn restarts_on_the_same_port_at_once() {
         if Sshd::program().is_none() {
             return;
         }
-        let place = tempfile::tempdir().unwrap();
-        let options = SshdOptions::new(place.path().join("root"), place.path().join("state"));
+        let directory = tempfile::tempdir().unwrap();
+        let options = SshdOptions::new(
+            directory.path().join("root"),
+            directory.path().join("state"),
+        );
         let mut sshd = Sshd::start(options).unwrap();
         let port = sshd.port();
         let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, port));

@@ -1,4 +1,4 @@
-//! Batches of the hostile component's tables, and their messages.
+//! Batches of the hostile component's tables, and their IPC messages.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ mod parts;
 
 pub use parts::Parts;
 
-/// So many rows of `alpha`, whose names are `abc`, `abcd`, `abc` …
+/// Returns `rows` rows of `alpha`, with the names `abc`, `abcd`, `abc`, …
 pub fn alpha(rows: usize) -> RecordBatch {
     let names = (0..rows).map(|row| if row % 2 == 0 { "abc" } else { "abcd" });
     let columns: [ArrayRef; 2] = [
@@ -25,7 +25,7 @@ pub fn alpha(rows: usize) -> RecordBatch {
     RecordBatch::try_new(schema("alpha"), columns.into()).unwrap()
 }
 
-/// So many rows of `beta`, each third of which is null, and each second of which has something irregular.
+/// Returns `rows` rows of `beta`. Every third row is null, and every second has an irregular value.
 pub fn beta(rows: usize) -> RecordBatch {
     let mut irregular = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     for row in 0..rows {
@@ -37,7 +37,7 @@ pub fn beta(rows: usize) -> RecordBatch {
     }
     let irregular = irregular.finish();
     let schema = schema("beta");
-    // The names of the fields within are the catalog's.
+    // The cast gives the inner fields the names of the catalog.
     let irregular = arrow::compute::cast(&irregular, schema.field(2).data_type()).unwrap();
     let each_third = |row: usize| !row.is_multiple_of(3);
     let columns: [ArrayRef; 4] = [
@@ -53,14 +53,14 @@ pub fn beta(rows: usize) -> RecordBatch {
     RecordBatch::try_new(schema, columns.into()).unwrap()
 }
 
-/// The schema of a table, by the component's own catalog.
+/// Returns the schema of a table in the component's catalog.
 pub fn schema(table: &str) -> SchemaRef {
     let connector = connector("");
     let table = connector.catalog().table(table).unwrap();
     table.schema(None).unwrap()
 }
 
-/// The messages of a table's first batch: its schema and its rows.
+/// Returns the messages of a table's first batch: the schema and the rows.
 pub fn encoded(batch: &RecordBatch) -> Vec<u8> {
     Encoder::default().encode(batch).unwrap()
 }

@@ -1,4 +1,4 @@
-//! A batch's messages taken apart, to be put together again as something else.
+//! Decodes the messages of a batch into parts, and encodes changed parts again.
 
 use arrow::ipc::{
     BodyCompressionBuilder, Buffer, FieldNode, MessageBuilder, MessageHeader, MetadataVersion,
@@ -8,28 +8,28 @@ use flatbuffers::FlatBufferBuilder;
 
 /// The messages of a table's first batch.
 pub struct Parts {
-    /// The schema's message, as it stands.
+    /// The message of the schema, unchanged.
     pub schema: Vec<u8>,
-    /// Rows.
+    /// The number of rows.
     pub length: i64,
-    /// Length and null count of each array.
+    /// The length and null count of each array.
     pub nodes: Vec<(i64, i64)>,
-    /// Offset and length of each buffer.
+    /// The offset and length of each buffer.
     pub buffers: Vec<(i64, i64)>,
-    /// Whether the batch says that it is compressed.
+    /// Whether the batch is marked as compressed.
     pub is_compressed: bool,
-    /// Buffers of views, which no column of ours has.
+    /// The numbers of variadic buffers, which no table uses.
     pub variadic: Vec<i64>,
-    /// Version of the format.
+    /// The version of the format.
     pub version: MetadataVersion,
-    /// Length of the body, as the message has it.
+    /// The length of the body in the message. The default is the real length.
     pub body_length: Option<i64>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Parts {
-    /// Takes the messages apart.
+    /// Decodes the messages.
     pub fn of(messages: &[u8]) -> Self {
         let schema = header_end(messages);
         let (schema, batch) = messages.split_at(schema);
@@ -57,23 +57,23 @@ impl Parts {
         }
     }
 
-    /// A buffer's bytes.
+    /// Returns the bytes of a buffer.
     pub fn buffer(&mut self, place: usize) -> &mut [u8] {
         let (offset, length) = self.buffers[place];
         &mut self.body[offset as usize..][..length as usize]
     }
 
-    /// Writes that offset into a buffer of offsets.
+    /// Writes an offset into a buffer of offsets.
     pub fn set_offset(&mut self, buffer: usize, place: usize, offset: i32) {
         self.buffer(buffer)[place * 4..][..4].copy_from_slice(&offset.to_le_bytes());
     }
 
-    /// The messages again.
+    /// Encodes both messages.
     pub fn messages(&self) -> Vec<u8> {
         [self.schema.as_slice(), &self.batch()].concat()
     }
 
-    /// The batch's message alone.
+    /// Encodes the message of the batch.
     pub fn batch(&self) -> Vec<u8> {
         let mut builder = FlatBufferBuilder::new();
         let nodes: Vec<_> = self
@@ -117,7 +117,7 @@ impl Parts {
     }
 }
 
-/// Where a message's header ends.
+/// Returns the end of a message's header.
 fn header_end(message: &[u8]) -> usize {
     8 + u32::from_le_bytes(message[4..8].try_into().unwrap()) as usize
 }

@@ -1,67 +1,67 @@
-//! Whose records: the filter, protections, and who leaves.
+//! Which persons a policy selects, which persons are protected, and who leaves the scope.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
-use cprflow::policy::{Persons, Policy, Protection};
+use cprflow::policy::{PersonFilter, Policy, ProtectionRule};
 
-use super::Slip;
-use crate::cut::{Row, Tables, Value};
+use super::InjectedBug;
+use crate::reference_reader::{Row, Tables, Value};
 
-/// What an extract tells of its persons, each by number.
+/// The facts that an extract states about its persons, by person number.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// The day on which ages are judged, in days since 1970-01-01.
+    /// The date on which ages are evaluated, in days since 1970-01-01.
     pub day: Option<i64>,
-    /// The day on which the extract was produced, and protections are judged.
+    /// The production date of the extract, on which protections are evaluated.
     pub produced: Option<i64>,
-    /// Whoever has a record.
+    /// Persons with any record.
     pub seen: BTreeSet<String>,
-    /// Whoever has a 001.
+    /// Persons with a record 001.
     pub delivered: BTreeSet<String>,
-    /// Whoever has a protection of name and address in force on the day when the extract was produced.
+    /// Persons with a protection of name and address that is in force on the production date.
     pub protected: BTreeSet<String>,
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
-    /// Numbers that were deleted or changed, and what the person has instead.
+    /// Person numbers that were deleted or changed, each with the person's current number.
     valid: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
-    slip: Option<Slip>,
+    bug: Option<InjectedBug>,
 }
 
-/// Whom a policy chooses.
+/// The persons that a policy selects.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
-    /// Whoever is chosen and has a record in the extract.
+    /// Persons who are selected and have a record in the extract.
     pub chosen: BTreeSet<String>,
-    /// Whoever was in the roster, is delivered and is not chosen, and why not.
+    /// Persons of the roster who are delivered and not selected, with the reason.
     pub left: BTreeMap<String, &'static str>,
 }
 
 impl Facts {
-    /// What the rows tell; ages are judged on that day, or else on the day of the start record.
-    pub fn of(rows: &Tables, day: Option<&str>, slip: Option<Slip>) -> Self {
+    /// Collects the facts of the rows. Ages are evaluated on `day`, or on the production date without one.
+    pub fn of(rows: &Tables, day: Option<&str>, bug: Option<InjectedBug>) -> Self {
         let mut facts = Self {
             day: match day {
                 Some(day) => Some(days(day.parse().expect("the policy's day is a date"))),
                 None => produced(rows),
             },
             produced: produced(rows),
-            slip,
+            bug,
             ..Self::default()
         };
         for (table, rows) in rows {
             for row in rows {
                 if let Some(number) = key(row) {
-                    facts.note(table, row, number);
+                    facts.add_row(table, row, number);
                 }
             }
         }
         facts
     }
 
-    fn note(&mut self, table: &str, row: &Row, number: &str) {
+    fn add_row(&mut self, table: &str, row: &Row, number: &str) {
         let number = number.to_owned();
         self.seen.insert(number.clone());
         let code = |column| text(row, column).map(str::to_owned);
@@ -97,54 +97,61 @@ impl Facts {
         }
     }
 
-    /// Only a whole and valid date can lift a protection or put it off, and only where there is a day to hold it
-    /// against.
+    /// Only a valid date can end or postpone a protection, and only if there is a production date to compare with.
     fn is_in_force(&self, row: &Row) -> bool {
-        let day = match self.slip {
-            Some(Slip::PolicyDayLifts) => self.day,
+        let day = match self.bug {
+            Some(InjectedBug::ProtectionJudgedOnPolicyDay) => self.day,
             _ => self.produced,
         };
         let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), day) {
             (Value::Days(date), Some(day)) => holds(*date, day),
             _ => false,
         };
-        let starts_later =
-            is_of("start_date", &|start, day| start > day) && self.slip != Some(Slip::StartsAtOnce);
-        let is_over = match self.slip {
-            Some(Slip::NeverEnds) => false,
-            Some(Slip::IrregularDateLifts) if is_irregular(row, "deletion_date") => true,
-            Some(Slip::LastDayCounts) => is_of("deletion_date", &|deletion, day| deletion < day),
+        let starts_later = is_of("start_date", &|start, day| start > day)
+            && self.bug != Some(InjectedBug::ProtectionStartsEarly);
+        let is_over = match self.bug {
+            Some(InjectedBug::ProtectionNeverEnds) => false,
+            Some(InjectedBug::IrregularDateEndsProtection)
+                if is_irregular(row, "deletion_date") =>
+            {
+                true
+            }
+            Some(InjectedBug::ProtectionIncludesDeletionDay) => {
+                is_of("deletion_date", &|deletion, day| deletion < day)
+            }
             _ => is_of("deletion_date", &|deletion, day| deletion <= day),
         };
         text(row, "protection_type") == Some("0001") && !starts_later && !is_over
     }
 
-    /// Whether name and address of the person must be kept back: also of whoever is not delivered.
+    /// Returns whether the person's name and address must be hidden. Persons without a record 001 count as protected.
     pub fn is_protected(&self, number: &str) -> bool {
         let is_so = |number: &str| {
             let is_unknown = !self.delivered.contains(number);
-            self.protected.contains(number) || is_unknown && self.slip != Some(Slip::UnknownIsOpen)
+            self.protected.contains(number)
+                || is_unknown && self.bug != Some(InjectedBug::UnknownPersonUnprotected)
         };
         let others = (number.to_owned(), String::new())..=(number.to_owned(), ":".to_owned());
         let mut valid = self.valid.range(others);
         is_so(number)
-            || valid.any(|(_, valid)| is_so(valid)) && self.slip != Some(Slip::FormerNumberIsOpen)
+            || valid.any(|(_, valid)| is_so(valid))
+                && self.bug != Some(InjectedBug::FormerNumberUnprotected)
     }
 
     fn is_of_age(&self, number: &str, (youngest, oldest): (u16, u16), day: i64) -> bool {
         let births = self.births.get(number);
-        if births.is_none() && self.slip == Some(Slip::AgeUnknownPasses) {
+        if births.is_none() && self.bug == Some(InjectedBug::UnknownAgePasses) {
             return true;
         }
-        let mut ages = births.into_iter().flatten().map(|born| match self.slip {
-            Some(Slip::AgeByYear) => date(day).year() - date(*born).year(),
+        let mut ages = births.into_iter().flatten().map(|born| match self.bug {
+            Some(InjectedBug::AgeByCalendarYear) => date(day).year() - date(*born).year(),
             _ => age(*born, day),
         });
         ages.any(|age| (i32::from(youngest)..=i32::from(oldest)).contains(&age))
     }
 }
 
-/// Whom the policy chooses; none where ages are asked for and nothing says on which day.
+/// Returns the persons that the policy selects. Returns `None` if the policy has an age condition and there is no date.
 pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Option<Choice> {
     let filter = &policy.persons;
     if filter.ages.is_some() && facts.day.is_none() {
@@ -153,11 +160,11 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     let meeting = |number: &&String| failing(facts, filter, number).is_none();
     let everybody = facts.seen.iter().filter(meeting).cloned();
     let mut chosen: BTreeSet<String> = everybody.collect();
-    if policy.protection == Protection::Drop {
+    if policy.protection == ProtectionRule::Drop {
         chosen.retain(|number| !facts.is_protected(number));
     }
-    let is_there = |number: &String| match facts.slip {
-        Some(Slip::AbsentLeave) => true,
+    let is_there = |number: &String| match facts.bug {
+        Some(InjectedBug::UndeliveredPersonLeaves) => true,
         _ => facts.delivered.contains(number),
     };
     let gone = roster
@@ -170,8 +177,8 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     })
 }
 
-/// The first condition that the person does not meet, as the reason of one who leaves.
-fn failing(facts: &Facts, filter: &Persons, number: &str) -> Option<&'static str> {
+/// Returns the first condition that the person does not meet, as the reason of a leaver.
+fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Option<&'static str> {
     let is_any = |of: &BTreeSet<(String, String)>, codes: &[String]| {
         codes
             .iter()
@@ -185,10 +192,11 @@ fn failing(facts: &Facts, filter: &Persons, number: &str) -> Option<&'static str
         && events.is_none()
         && filter.ages.is_none()
         && filter.numbers.is_none();
-    // Whoever is dead or gone may have a last known address, and lives nowhere.
+    // Persons who are dead or have left may have a last known address, but are residents of no municipality.
     let lives = || {
         let of_residents: Vec<_> = (0..30).map(|status| format!("{status:02}")).collect();
-        is_any(&facts.statuses, &of_residents) || facts.slip == Some(Slip::LastAddressIsHome)
+        is_any(&facts.statuses, &of_residents)
+            || facts.bug == Some(InjectedBug::LastAddressIsResidence)
     };
     if homes.is_some_and(|codes| !is_any(&facts.homes, codes) || statuses.is_none() && !lives()) {
         return Some("moved");
@@ -229,16 +237,18 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> &'static str {
     };
     let by_status = BY_STATUS
         .iter()
-        .find(|(status, _)| has(status) && facts.slip != Some(Slip::StatusIsNoReason));
+        .find(|(status, _)| has(status) && facts.bug != Some(InjectedBug::StatusIgnoredAsReason));
     match (failing, by_status) {
         (Some(_), Some((_, reason))) => reason,
-        _ if policy.protection == Protection::Drop && facts.is_protected(number) => "protected",
+        _ if policy.protection == ProtectionRule::Drop && facts.is_protected(number) => "protected",
         (Some(condition), None) => condition,
-        (None, _) => panic!("whoever meets every condition and is not protected stays"),
+        (None, _) => {
+            panic!("a person who meets every condition and is not protected does not leave")
+        }
     }
 }
 
-/// The number of the person whose row it is; none for rows of nobody.
+/// Returns the number of the person to whom the row belongs, if it belongs to a person.
 pub fn key(row: &Row) -> Option<&str> {
     match row.first() {
         Some((column, Value::Text(number))) if column == "pnr" => Some(number),
@@ -246,13 +256,13 @@ pub fn key(row: &Row) -> Option<&str> {
     }
 }
 
-/// The value of a column.
+/// Returns the value of a column, and null if the row does not have it.
 pub fn value<'a>(row: &'a Row, column: &str) -> &'a Value {
     let found = row.iter().find(|(name, _)| name == column);
     found.map_or(&Value::Null, |(_, value)| value)
 }
 
-/// The text of a column, if there is one.
+/// Returns the text of a column, if it holds text.
 pub fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     match value(row, column) {
         Value::Text(text) => Some(text),
@@ -260,7 +270,7 @@ pub fn text<'a>(row: &'a Row, column: &str) -> Option<&'a str> {
     }
 }
 
-/// Whether what stood in the column did not fit it.
+/// Returns whether the field had contents that its column cannot hold.
 pub fn is_irregular(row: &Row, column: &str) -> bool {
     match value(row, "irregular") {
         Value::Map(entries) => entries.iter().any(|(key, _)| key == column),
@@ -276,7 +286,7 @@ fn produced(rows: &Tables) -> Option<i64> {
     }
 }
 
-/// Whole years from birth to the day; below nought for whoever is yet to be born.
+/// Returns the whole years from birth to the day. The result is negative before birth.
 fn age(born: i64, day: i64) -> i32 {
     let (born, day) = (date(born), date(day));
     let years = day.year() - born.year();

@@ -1,6 +1,6 @@
-//! What every column tells, and of whom: the oracle's own list, which a test holds against the catalog.
+//! What every column discloses, and about whom: the oracle's own list, which a test compares with the catalog.
 
-/// Columns by table and class of personal data. Whatever is not here has no class.
+/// Columns by table and class of personal data. Columns that are not listed have no class.
 #[rustfmt::skip]
 pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("person", "identity", &["current_pnr"]),
@@ -97,7 +97,7 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("subscription_receipt", "free-text", &["key_constant"]),
 ];
 
-/// The address of a person as it is written on letters.
+/// The columns of a plain-text address.
 #[rustfmt::skip]
 const PLAINTEXT: &[&str] = &[
     "co_name", "locality", "standard_address", "town_name", "postal_code", "postal_district", "municipality_code",
@@ -115,7 +115,7 @@ const GUARDIAN: &[&str] = &[
     "guardian_address_4", "guardian_address_5",
 ];
 
-/// The columns that hold a relative's number, and the columns beside it that tell that relative's name or address.
+/// Columns with a relative's number, and the columns of the same table with that relative's name or address.
 #[rustfmt::skip]
 pub const RELATIVES: &[(&str, &str, &[&[&str]])] = &[
     ("civil_status", "spouse_pnr", &[&["spouse_name", "spouse_name_mark"]]),
@@ -129,7 +129,7 @@ pub const RELATIVES: &[(&str, &str, &[&[&str]])] = &[
     ("child_address", "child_pnr", &[&["addressing_name"], PLAINTEXT]),
 ];
 
-/// The tables of which it tells something that a row is there at all, and the class of what it tells.
+/// Tables in which the mere presence of a row discloses something, with the class of what it discloses.
 #[rustfmt::skip]
 pub const SUBJECTS: &[(&str, &str)] = &[
     ("protection", "protection"),
@@ -151,10 +151,10 @@ pub const SUBJECTS: &[(&str, &str)] = &[
     ("guardianship_typed", "social"),
 ];
 
-/// The class that stands for former civil statuses.
+/// The class of former civil statuses.
 const FORMER_CIVIL_STATUS: &str = "civil-status-history";
 
-/// The class that stands in the catalog beside a column.
+/// Returns the class of a column in the catalog.
 pub fn class(table: &str, column: &str) -> Option<&'static str> {
     let found = CLASSED
         .iter()
@@ -162,7 +162,7 @@ pub fn class(table: &str, column: &str) -> Option<&'static str> {
     found.map(|(_, class, _)| *class)
 }
 
-/// The class that a policy must allow for the column to be seen.
+/// Returns the class that a policy must allow to show the column.
 pub fn needed_class(table: &str, column: &str) -> Option<&'static str> {
     match class(table, column)? {
         "civil-status" if table.ends_with("_history") => Some(FORMER_CIVIL_STATUS),
@@ -170,7 +170,7 @@ pub fn needed_class(table: &str, column: &str) -> Option<&'static str> {
     }
 }
 
-/// The column with the number of the relative whose name or address a column tells.
+/// Returns the column with the number of the relative whose name or address a column holds.
 pub fn relative(table: &str, column: &str) -> Option<&'static str> {
     let tells = |groups: &[&[&str]]| groups.iter().any(|columns| columns.contains(&column));
     let found = RELATIVES

@@ -1,148 +1,148 @@
-//! What a tenant must get of an extract, worked out the slow and obvious way.
+//! Computes what a tenant must get of an extract, by a slow and obvious method.
 //!
-//! It reads rows that [`cut`](mod@crate::cut) has cut, holds everything in plain sets, and shares no code with the product
-//! but the types in which a policy is written. Which column tells what stands in a list of its own.
+//! The oracle takes the rows of [`reference_reader`], holds everything in plain sets, and shares no code with the
+//! product except the types of a policy. Its list of what each column discloses is its own.
 //!
-//! - [`columns`]: what every column tells, and of whom
-//! - [`choose`]: whose records, who leaves and why
-//! - [`view`]: which tables and columns
-//! - [`show`]: which rows, and what is masked in them
-//! - [`native`]: the same question put to the connector as a library
+//! - [`choose`]: which persons a policy selects, who leaves the scope, and why
+//! - [`columns`]: what each column discloses, and about whom
+//! - [`compare`]: compares the product's result with the expected one
+//! - [`extract_cases`]: extracts that cover every case, with names that belong to one person only
+//! - [`native`]: asks the connector, linked as a library
 //! - [`predicate`]: conditions on rows
-//! - [`gate`]: the same question put to the product
-//! - [`held`]: the two answers, compared
-//! - [`season`]: extracts that bring every case, with names that nobody shares
-//! - [`search`]: who is told of where
+//! - [`product`]: asks the product, through the sandbox
+//! - [`search`]: finds every mention of a person in a result
+//! - [`show`]: which rows are shown, and which values are masked
+//! - [`view`]: which tables and columns are shown
 
 pub mod choose;
 pub mod columns;
-pub mod gate;
-pub mod held;
+pub mod compare;
+pub mod extract_cases;
 pub mod native;
 pub mod predicate;
+pub mod product;
 pub mod search;
-pub mod season;
 pub mod show;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cprflow::policy::{Numbers, Policy};
+use cprflow::policy::{NumberRule, Policy};
 
-use crate::cut::{self, Rules, Tables};
+use crate::reference_reader::{self, Rules, Tables};
 use choose::{Choice, Facts};
 use predicate::Predicate;
 use view::View;
 
-/// A policy, and its conditions on rows in a form that can be judged here.
+/// A policy, with its conditions on rows in a form that the oracle can evaluate.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// The policy as the product takes it.
+pub struct TestPolicy {
+    /// The policy in the product's form.
     pub policy: Policy,
-    /// The conditions, by table.
+    /// The conditions on rows, by table.
     pub rows: BTreeMap<String, Predicate>,
-    /// The key of the pseudonyms, where the policy asks for them.
+    /// The key of the pseudonyms. It is empty if the policy asks for none.
     pub key: Vec<u8>,
-    /// A rule that is kept otherwise than it should be, so that a test can see whether it would be missed.
-    pub slip: Option<Slip>,
+    /// A rule that the oracle applies wrongly, so that a test can check whether the difference would be noticed.
+    pub bug: Option<InjectedBug>,
 }
 
-/// A rule kept wrongly.
+/// A rule that the oracle applies wrongly on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slip {
-    /// Protections are judged on the day that the policy names for ages.
-    PolicyDayLifts,
-    /// Protections are in force before they start.
-    StartsAtOnce,
+pub enum InjectedBug {
+    /// Protections are evaluated on the policy's day for ages, not on the production date.
+    ProtectionJudgedOnPolicyDay,
+    /// Protections are in force before their start date.
+    ProtectionStartsEarly,
     /// Protections never end.
-    NeverEnds,
-    /// A protection without a deletion date that is whole and valid has ended if anything stands there.
-    IrregularDateLifts,
-    /// A protection is in force on the day of its deletion.
-    LastDayCounts,
-    /// Somebody without 001 is not protected.
-    UnknownIsOpen,
-    /// Whoever is protected is not under a former number.
-    FormerNumberIsOpen,
-    /// Ages are differences of years.
-    AgeByYear,
-    /// Nobody's birth date fails to give an age.
-    AgeUnknownPasses,
-    /// Whoever is dead or gone lives at the last known address.
-    LastAddressIsHome,
-    /// Whoever is not delivered leaves too.
-    AbsentLeave,
-    /// Whoever dies or goes away has moved.
-    StatusIsNoReason,
-    /// Tables whose subject is hidden show what is left of them.
-    SubjectsShow,
-    /// The class of present civil statuses opens former ones.
-    FormerStatusesShow,
-    /// Events of the church are shown.
-    ChurchEventsShow,
-    /// A protected relative is named.
-    RelativesShow,
-    /// A relative of whom the extract has no 001 is named.
-    UnknownRelativesShow,
-    /// The relative's date of protection is not looked at.
-    RelativesDateIsIgnored,
-    /// Free text of protected persons is shown.
-    FreeTextShows,
-    /// `irregular` shows what is masked.
-    IrregularTells,
-    /// The tail is shown where something is masked or hidden.
-    TailTells,
-    /// Conditions on rows are judged on values that are masked.
-    RowsTellWhatIsMasked,
-    /// Rows of whoever leaves come only once more if nothing was protected.
-    LeaversAreNotMasked,
+    ProtectionNeverEnds,
+    /// A deletion date that is not a valid date ends the protection.
+    IrregularDateEndsProtection,
+    /// A protection is still in force on its deletion date.
+    ProtectionIncludesDeletionDay,
+    /// A person without a record 001 counts as unprotected.
+    UnknownPersonUnprotected,
+    /// The protection of a person does not cover the person's former number.
+    FormerNumberUnprotected,
+    /// Ages are differences of calendar years.
+    AgeByCalendarYear,
+    /// A person without a birth date meets every condition on age.
+    UnknownAgePasses,
+    /// Persons who are dead or have left the country still live at their last known address.
+    LastAddressIsResidence,
+    /// Persons of the roster who are not in the extract leave the scope.
+    UndeliveredPersonLeaves,
+    /// The reason of a leaver ignores the status: the dead have "moved".
+    StatusIgnoredAsReason,
+    /// Tables whose subject is hidden are still shown, with their remaining columns.
+    HiddenSubjectShown,
+    /// The class of current civil statuses also opens former ones.
+    FormerCivilStatusShown,
+    /// Events that disclose religion are shown.
+    ChurchEventShown,
+    /// The name of a protected relative is shown.
+    ProtectedRelativeShown,
+    /// The name of a relative without a record 001 is shown.
+    UnknownRelativeShown,
+    /// The relative's date of protection is ignored.
+    RelativeProtectionDateIgnored,
+    /// Free text about protected persons is shown.
+    FreeTextShown,
+    /// `irregular` shows values whose column is masked.
+    IrregularUnmasked,
+    /// The tail is shown although something is masked or hidden.
+    TailUnmasked,
+    /// Conditions on rows see the values that are masked in the result.
+    RowFilterSeesMaskedValues,
+    /// The last rows of a leaver are not masked.
+    LeaverUnmasked,
 }
 
-impl Slip {
-    /// All of them.
+impl InjectedBug {
+    /// All injected bugs.
     pub const ALL: [Self; 23] = [
-        Self::PolicyDayLifts,
-        Self::StartsAtOnce,
-        Self::NeverEnds,
-        Self::IrregularDateLifts,
-        Self::LastDayCounts,
-        Self::UnknownIsOpen,
-        Self::FormerNumberIsOpen,
-        Self::AgeByYear,
-        Self::AgeUnknownPasses,
-        Self::LastAddressIsHome,
-        Self::AbsentLeave,
-        Self::StatusIsNoReason,
-        Self::SubjectsShow,
-        Self::FormerStatusesShow,
-        Self::ChurchEventsShow,
-        Self::RelativesShow,
-        Self::UnknownRelativesShow,
-        Self::RelativesDateIsIgnored,
-        Self::FreeTextShows,
-        Self::IrregularTells,
-        Self::TailTells,
-        Self::RowsTellWhatIsMasked,
-        Self::LeaversAreNotMasked,
+        Self::ProtectionJudgedOnPolicyDay,
+        Self::ProtectionStartsEarly,
+        Self::ProtectionNeverEnds,
+        Self::IrregularDateEndsProtection,
+        Self::ProtectionIncludesDeletionDay,
+        Self::UnknownPersonUnprotected,
+        Self::FormerNumberUnprotected,
+        Self::AgeByCalendarYear,
+        Self::UnknownAgePasses,
+        Self::LastAddressIsResidence,
+        Self::UndeliveredPersonLeaves,
+        Self::StatusIgnoredAsReason,
+        Self::HiddenSubjectShown,
+        Self::FormerCivilStatusShown,
+        Self::ChurchEventShown,
+        Self::ProtectedRelativeShown,
+        Self::UnknownRelativeShown,
+        Self::RelativeProtectionDateIgnored,
+        Self::FreeTextShown,
+        Self::IrregularUnmasked,
+        Self::TailUnmasked,
+        Self::RowFilterSeesMaskedValues,
+        Self::LeaverUnmasked,
     ];
 }
 
-impl Wanted {
-    /// A policy without conditions on rows.
+impl TestPolicy {
+    /// Creates a policy without conditions on rows.
     pub fn new(policy: Policy) -> Self {
         let key = match policy.numbers {
-            Numbers::Pseudonym => b"thirty-two bytes, as keys must be".to_vec(),
-            Numbers::Keep | Numbers::Drop => Vec::new(),
+            NumberRule::Pseudonym => b"thirty-two bytes, as keys must be".to_vec(),
+            NumberRule::Keep | NumberRule::Drop => Vec::new(),
         };
         Self {
             policy,
             rows: BTreeMap::new(),
             key,
-            slip: None,
+            bug: None,
         }
     }
 
-    /// The same policy with a condition on the rows of a table.
+    /// Adds a condition on the rows of a table.
     pub fn rows(mut self, table: &str, predicate: Predicate) -> Self {
         self.policy
             .rows
@@ -152,74 +152,74 @@ impl Wanted {
     }
 }
 
-/// What a tenant gets.
+/// The delivery that a tenant gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Share {
+pub struct TenantDelivery {
     /// The tables of the policy and their columns, in order.
     pub view: View,
     /// The rows, by table; empty tables left out.
     pub tables: Tables,
-    /// Persons who were chosen and are in the extract.
+    /// The number of selected persons in the extract.
     pub persons: u64,
-    /// Those of them who were not in the roster.
+    /// The number of selected persons who were not in the roster.
     pub entered: u64,
-    /// Persons of the roster who are in the extract and no longer chosen.
+    /// The number of persons of the roster who are in the extract and no longer selected.
     pub left: u64,
 }
 
-/// An extract as the oracle sees it.
+/// An extract, read by the reference reader.
 #[derive(Debug, Clone)]
 pub struct Extract {
     rules: Rules,
     rows: Tables,
 }
 
-/// An answer of the oracle's.
+/// The result that the oracle expects.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// What the tenant gets.
-    pub share: Share,
-    /// Who is in scope after it.
+pub struct Expected {
+    /// The delivery that the tenant must get.
+    pub delivery: TenantDelivery,
+    /// The persons in scope after the delivery.
     pub roster: BTreeSet<String>,
-    /// Who was chosen, who left, and why.
+    /// The persons who were selected, those who left the scope, and the reasons.
     pub choice: Choice,
-    /// What is known of the persons.
+    /// The facts about the persons that the selection uses.
     pub facts: Facts,
 }
 
 impl Extract {
-    /// An extract of lines.
+    /// Reads an extract of lines.
     pub fn of_lines(rules: &Rules, bytes: &[u8]) -> Self {
         Self {
             rules: rules.clone(),
-            rows: cut::expected(rules, cut::records_of_lines(bytes)),
+            rows: reference_reader::expected(rules, reference_reader::records_of_lines(bytes)),
         }
     }
 
-    /// Its rows as they are, before any policy.
+    /// Returns the rows before any policy is applied.
     pub fn rows(&self) -> &Tables {
         &self.rows
     }
 
-    /// Everybody whose number keys a row.
+    /// Returns the person numbers that are the key of a row.
     pub fn persons(&self) -> BTreeSet<String> {
         let rows = self.rows.values().flatten();
         rows.filter_map(choose::key).map(str::to_owned).collect()
     }
 
-    /// What a tenant with that policy and that roster must get; none where ages are asked for and nothing says on
-    /// which day.
-    pub fn ask(&self, wanted: &Wanted, roster: &BTreeSet<String>) -> Option<Answer> {
-        let facts = Facts::of(&self.rows, wanted.policy.day.as_deref(), wanted.slip);
+    /// Returns what a tenant with this policy and roster must get. Returns `None` if the policy has an age condition
+    /// and neither the policy nor the extract has a date.
+    pub fn expected(&self, wanted: &TestPolicy, roster: &BTreeSet<String>) -> Option<Expected> {
+        let facts = Facts::of(&self.rows, wanted.policy.day.as_deref(), wanted.bug);
         let choice = choose::choose(&facts, &wanted.policy, roster)?;
-        let view = view::view(&self.rules, &wanted.policy, wanted.slip);
+        let view = view::view(&self.rules, &wanted.policy, wanted.bug);
         let tables = show::show(&self.rules, &self.rows, wanted, &facts, &choice, &view);
         let came = &choice.chosen;
         let stayed = roster
             .iter()
             .filter(|number| !choice.left.contains_key(*number));
-        Some(Answer {
-            share: Share {
+        Some(Expected {
+            delivery: TenantDelivery {
                 view,
                 tables,
                 persons: came.len() as u64,

@@ -1,24 +1,24 @@
-//! The question put to the connector as a library, without the sandbox: quick to build, for whoever changes a rule.
+//! Applies a policy with the connector as a native library, without the sandbox: quick to build while a rule changes.
 
 use arrow::array::RecordBatch;
-use cprflow::policy::{Leavers, Numbers, Policy, Protection};
-use cprflow_connector::policy::{LeaverRule, NumberRule, ProtectionRule};
+use cprflow::policy::{LeaverRule, NumberRule, Policy, ProtectionRule};
+use cprflow_connector::policy as native;
 use cprflow_connector::{AgeRange, Error, PersonFilter, Scan, ScanOptions, Selection};
 
-use super::Share;
-use super::Wanted;
-use super::gate::Got;
+use super::TenantDelivery;
+use super::TestPolicy;
+use super::product::Actual;
 use super::show::number_of;
-use crate::cut::{Rules, Tables, Value};
+use crate::reference_reader::{Rules, Tables, Value};
 use crate::rows;
 
-/// What a tenant gets, in blocks of that size.
-pub fn take(
-    wanted: &Wanted,
+/// Returns the delivery that a tenant gets. The input is read in blocks of `block` bytes.
+pub fn deliver(
+    wanted: &TestPolicy,
     roster: Option<&[u8]>,
     bytes: &[u8],
     block: usize,
-) -> Result<Got, Error> {
+) -> Result<Actual, Error> {
     let policy = policy(&wanted.policy);
     let view = policy.view()?;
     let mut selection = Selection::open_policy(policy, roster)?;
@@ -47,8 +47,8 @@ pub fn take(
         let columns = table.columns.iter().map(|column| column.name().to_owned());
         (table.id.name().to_owned(), columns.collect())
     });
-    Ok(Got {
-        share: Share {
+    Ok(Actual {
+        delivery: TenantDelivery {
             view: columns.collect(),
             tables: tables(wanted, &batches),
             persons: selected.persons,
@@ -60,9 +60,9 @@ pub fn take(
     })
 }
 
-/// The rows, with the pseudonyms that the host would make.
-fn tables(wanted: &Wanted, batches: &[(String, RecordBatch)]) -> Tables {
-    let rules: Rules = crate::cut::rules_of_product();
+/// Returns the rows with pseudonyms in place of person numbers, as the host makes them.
+fn tables(wanted: &TestPolicy, batches: &[(String, RecordBatch)]) -> Tables {
+    let rules: Rules = crate::layout_data::rules();
     let mut tables = Tables::new();
     for (table, batch) in batches {
         let rule = rules.values().find(|rule| rule.table == *table);
@@ -110,19 +110,18 @@ fn policy(policy: &Policy) -> cprflow_connector::Policy {
         columns: policy.columns.clone().into_iter().collect(),
         rows: policy.rows.clone().into_iter().collect(),
         protection: match policy.protection {
-            Protection::Include => ProtectionRule::Include,
-            Protection::Mask => ProtectionRule::Mask,
-            Protection::Drop => ProtectionRule::Drop,
+            ProtectionRule::Include => native::ProtectionRule::Include,
+            ProtectionRule::Mask => native::ProtectionRule::Mask,
+            ProtectionRule::Drop => native::ProtectionRule::Drop,
         },
         numbers: match policy.numbers {
-            Numbers::Keep => NumberRule::Keep,
-            Numbers::Pseudonym => NumberRule::Pseudonym,
-            Numbers::Drop => NumberRule::Drop,
+            NumberRule::Keep => native::NumberRule::Keep,
+            NumberRule::Pseudonym => native::NumberRule::Pseudonym,
+            NumberRule::Drop => native::NumberRule::Drop,
         },
-        also: policy.also.iter().cloned().collect(),
         leavers: match policy.leavers {
-            Leavers::Notice => LeaverRule::Notice,
-            Leavers::Last => LeaverRule::Last,
+            LeaverRule::Notice => native::LeaverRule::Notice,
+            LeaverRule::Last => native::LeaverRule::Last,
         },
     }
 }

@@ -1,16 +1,16 @@
-//! Conditions on rows: written in the policy's syntax, and judged here by SQL's three-valued logic.
+//! Conditions on rows: written in the policy's syntax, and evaluated here by SQL's three-valued logic.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, TimeDelta};
 
-use crate::cut::{Row, Value};
+use crate::reference_reader::{Row, Value};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
 pub enum Predicate {
-    /// A column against a value: `=`, `!=`, `<>`, `<`, `<=`, `>` or `>=`.
+    /// Compares a column with a value: `=`, `!=`, `<>`, `<`, `<=`, `>` or `>=`.
     Compare(String, &'static str, Value),
     /// `in`, or `not in`.
     In(String, bool, Vec<Value>),
@@ -18,21 +18,21 @@ pub enum Predicate {
     Between(String, Value, Value),
     /// `is null`, or `is not null`.
     IsNull(String, bool),
-    /// Both.
+    /// Both conditions.
     And(Box<Predicate>, Box<Predicate>),
-    /// One or both.
+    /// At least one of the conditions.
     Or(Box<Predicate>, Box<Predicate>),
-    /// The opposite.
+    /// The negation of a condition.
     Not(Box<Predicate>),
 }
 
 impl Predicate {
-    /// Whether the row is wanted: only what is true is, not what nobody knows.
+    /// Returns whether the condition is true for the row. "Unknown" counts as not true.
     pub fn holds(&self, row: &Row) -> bool {
-        self.judge(row) == Some(true)
+        self.evaluate(row) == Some(true)
     }
 
-    fn judge(&self, row: &Row) -> Option<bool> {
+    fn evaluate(&self, row: &Row) -> Option<bool> {
         match self {
             Self::Compare(column, operator, value) => {
                 let order = compare(of(row, column), value)?;
@@ -43,7 +43,7 @@ impl Predicate {
                     "<=" => order != Ordering::Greater,
                     ">" => order == Ordering::Greater,
                     ">=" => order != Ordering::Less,
-                    other => panic!("{other} is no operator"),
+                    other => panic!("{other} is not an operator"),
                 })
             }
             Self::In(column, is_negated, values) => {
@@ -64,17 +64,17 @@ impl Predicate {
             Self::IsNull(column, is_negated) => {
                 Some((*of(row, column) == Value::Null) != *is_negated)
             }
-            Self::And(one, other) => match (one.judge(row), other.judge(row)) {
+            Self::And(one, other) => match (one.evaluate(row), other.evaluate(row)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
                 _ => None,
             },
-            Self::Or(one, other) => match (one.judge(row), other.judge(row)) {
+            Self::Or(one, other) => match (one.evaluate(row), other.evaluate(row)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
             },
-            Self::Not(inner) => inner.judge(row).map(|known| !known),
+            Self::Not(inner) => inner.evaluate(row).map(|known| !known),
         }
     }
 }
@@ -93,11 +93,11 @@ fn compare(value: &Value, other: &Value) -> Option<Ordering> {
         | (Value::Micros(one), Value::Micros(other))
         | (Value::Number(one), Value::Number(other)) => Some(one.cmp(other)),
         (Value::Flag(one), Value::Flag(other)) => Some(one.cmp(other)),
-        (one, other) => panic!("{one:?} cannot be held against {other:?}"),
+        (one, other) => panic!("{one:?} cannot be compared with {other:?}"),
     }
 }
 
-/// In the syntax of policies, keywords and spaces now and then in another dress.
+/// Writes the syntax of policies, with varying case and spaces.
 impl fmt::Display for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -142,7 +142,7 @@ impl fmt::Display for Literal<'_> {
             }
             Value::Number(number) => write!(f, "{number}"),
             Value::Flag(flag) => write!(f, "{flag}"),
-            Value::Null | Value::Map(_) => panic!("there is no literal for that"),
+            Value::Null | Value::Map(_) => panic!("this value has no literal"),
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_neither_true_nor_false() {
+    fn null_makes_a_condition_neither_true_nor_false() {
         let row = vec![
             ("a".to_owned(), Value::Null),
             ("b".to_owned(), Value::Number(1)),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_as_policies_write_it() {
+    fn writes_the_syntax_of_policies() {
         let minutes = Value::Micros((24 * 60 + 61) * 60 * 1_000_000);
         let predicate = Predicate::And(
             Box::new(Predicate::Compare("a".to_owned(), "<=", minutes)),

@@ -1,22 +1,22 @@
-//! Which rows a policy lets through, and what is masked in them.
+//! Which rows a policy shows, and which values are masked in them.
 
 use std::collections::BTreeMap;
 
-use cprflow::policy::{Leavers, Numbers, Protection};
+use cprflow::policy::{LeaverRule, NumberRule, ProtectionRule};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::choose::{Choice, Facts, is_irregular, key, text, value};
 use super::columns::{class, relative};
 use super::view::{View, hides_nothing};
-use super::{Slip, Wanted};
-use crate::cut::{Row, Rules, TableRule, Tables, Value};
+use super::{InjectedBug, TestPolicy};
+use crate::reference_reader::{Row, Rules, TableRule, Tables, Value};
 
-/// The rows of every table, as the tenant must get them.
+/// Returns the rows of every table as the tenant must get them.
 pub fn show(
     rules: &Rules,
     rows: &Tables,
-    wanted: &Wanted,
+    wanted: &TestPolicy,
     facts: &Facts,
     choice: &Choice,
     view: &View,
@@ -30,17 +30,17 @@ pub fn show(
         let rows = rows.get(table).map(Vec::as_slice).unwrap_or_default();
         let shown: Vec<Row> = match by_table.get(table.as_str()) {
             Some(rule) => {
-                let sight = Sight {
+                let rules = TableRules {
                     rule,
                     columns,
                     wanted,
                     facts,
                     choice,
                 };
-                rows.iter().filter_map(|row| sight.row(row)).collect()
+                rows.iter().filter_map(|row| rules.row(row)).collect()
             }
             None if table == "out_of_scope" => leavers(wanted, facts, choice),
-            // Lines as they stand, where nothing is hidden.
+            // Raw lines are shown only if the policy hides nothing.
             None => rows.to_vec(),
         };
         if !shown.is_empty() {
@@ -50,17 +50,17 @@ pub fn show(
     tables
 }
 
-/// How a tenant sees a table.
-struct Sight<'a> {
+/// The rules by which a tenant sees one table.
+struct TableRules<'a> {
     rule: &'a TableRule,
     columns: &'a [String],
-    wanted: &'a Wanted,
+    wanted: &'a TestPolicy,
     facts: &'a Facts,
     choice: &'a Choice,
 }
 
-impl Sight<'_> {
-    /// The row as it is seen; none if it is not.
+impl TableRules<'_> {
+    /// Returns the row as the tenant sees it, or `None` if it is hidden.
     fn row(&self, row: &Row) -> Option<Row> {
         let policy = &self.wanted.policy;
         let table = self.rule.table.as_str();
@@ -70,9 +70,9 @@ impl Sight<'_> {
             return None;
         }
         let is_church = matches!(text(row, "event_code"), Some("A34" | "P56"));
-        let tells_church =
-            policy.classes.contains("religion") || self.slips(Slip::ChurchEventsShow);
-        if matches!(table, "event" | "subscription_receipt") && is_church && !tells_church {
+        let shows_church =
+            policy.classes.contains("religion") || self.has_bug(InjectedBug::ChurchEventShown);
+        if matches!(table, "event" | "subscription_receipt") && is_church && !shows_church {
             return None;
         }
         let is_protected = number.is_some_and(|number| self.facts.is_protected(number));
@@ -80,7 +80,7 @@ impl Sight<'_> {
         if let Some(predicate) = self.wanted.rows.get(table) {
             let mut judged = row.clone();
             for (column, value) in &mut judged {
-                if is_masked(column) && !self.slips(Slip::RowsTellWhatIsMasked) {
+                if is_masked(column) && !self.has_bug(InjectedBug::RowFilterSeesMaskedValues) {
                     *value = Value::Null;
                 }
             }
@@ -104,49 +104,57 @@ impl Sight<'_> {
     fn is_chosen(&self, number: &str) -> bool {
         let policy = &self.wanted.policy;
         let comes_once_more =
-            policy.leavers == Leavers::Last && self.choice.left.contains_key(number);
-        let is_dropped = policy.protection == Protection::Drop && self.facts.is_protected(number);
+            policy.leavers == LeaverRule::Last && self.choice.left.contains_key(number);
+        let is_dropped =
+            policy.protection == ProtectionRule::Drop && self.facts.is_protected(number);
         (self.choice.chosen.contains(number) || comes_once_more) && !is_dropped
     }
 
-    fn slips(&self, slip: Slip) -> bool {
-        self.wanted.slip == Some(slip)
+    fn has_bug(&self, bug: InjectedBug) -> bool {
+        self.wanted.bug == Some(bug)
     }
 
-    /// Whether what the column tells must be kept back in that row.
+    /// Returns whether the value of the column is masked in this row.
     fn is_masked(&self, row: &Row, column: &str, is_protected: bool) -> bool {
         let table = self.rule.table.as_str();
         let protection = self.wanted.policy.protection;
         let leaves = key(row).is_some_and(|number| self.choice.left.contains_key(number));
-        if protection == Protection::Include || leaves && self.slips(Slip::LeaversAreNotMasked) {
+        if protection == ProtectionRule::Include
+            || leaves && self.has_bug(InjectedBug::LeaverUnmasked)
+        {
             return false;
         }
-        let is_shown = |class| class == Some("free-text") && self.slips(Slip::FreeTextShows);
+        let is_shown =
+            |class| class == Some("free-text") && self.has_bug(InjectedBug::FreeTextShown);
         let class = class(table, column);
         let is_kept_back = matches!(class, Some("name" | "address" | "free-text"));
         let of_person = is_protected && is_kept_back && !is_shown(class);
-        let of_relative = relative(table, column).is_some_and(|number| self.is_shy(row, number));
-        of_person && protection == Protection::Mask || of_relative
+        let of_relative =
+            relative(table, column).is_some_and(|number| self.is_hidden_relative(row, number));
+        of_person && protection == ProtectionRule::Mask || of_relative
     }
 
-    /// Whether the relative with the number in that column must not be told of.
-    fn is_shy(&self, row: &Row, number: &str) -> bool {
+    /// Returns whether the relative whose number is in this column must be hidden.
+    fn is_hidden_relative(&self, row: &Row, number: &str) -> bool {
         const SINCE: &str = "protection_start_date";
-        let is_told = *value(row, SINCE) != Value::Null || is_irregular(row, SINCE);
-        if is_told && !self.slips(Slip::RelativesDateIsIgnored) {
+        let has_date = *value(row, SINCE) != Value::Null || is_irregular(row, SINCE);
+        if has_date && !self.has_bug(InjectedBug::RelativeProtectionDateIgnored) {
             return true;
         }
         let Some(number) = text(row, number) else {
-            return !self.slips(Slip::UnknownRelativesShow);
+            return !self.has_bug(InjectedBug::UnknownRelativeShown);
         };
         let is_known = self.facts.delivered.contains(number);
         match is_known {
-            true => self.facts.is_protected(number) && !self.slips(Slip::RelativesShow),
-            false => !self.slips(Slip::UnknownRelativesShow),
+            true => {
+                self.facts.is_protected(number)
+                    && !self.has_bug(InjectedBug::ProtectedRelativeShown)
+            }
+            false => !self.has_bug(InjectedBug::UnknownRelativeShown),
         }
     }
 
-    /// What did not fit the columns, as far as these are seen.
+    /// Returns the irregular values, limited to columns that the tenant sees.
     fn irregular(&self, row: &Row, is_protected: bool) -> Value {
         let Value::Map(entries) = value(row, "irregular") else {
             return Value::Null;
@@ -155,13 +163,13 @@ impl Sight<'_> {
         let field = |column: &str| self.rule.fields.iter().find(|f| f.column == column);
         let is_seen = |column: &str| match field(column) {
             Some(field) => {
-                let is_plain = field.kind != "pnr" || policy.numbers == Numbers::Keep;
+                let is_plain = field.kind != "pnr" || policy.numbers == NumberRule::Keep;
                 let is_there = self.columns.contains(&field.column);
                 let is_masked = self.is_masked(row, column, is_protected);
-                is_there && is_plain && (!is_masked || self.slips(Slip::IrregularTells))
+                is_there && is_plain && (!is_masked || self.has_bug(InjectedBug::IrregularUnmasked))
             }
-            // The tail may hold anything.
-            None => hides_nothing(policy) || self.slips(Slip::TailTells),
+            // The tail can contain any kind of data.
+            None => hides_nothing(policy) || self.has_bug(InjectedBug::TailUnmasked),
         };
         let seen: Vec<_> = entries
             .iter()
@@ -187,12 +195,12 @@ impl Sight<'_> {
     }
 }
 
-/// The table of those who are no longer in scope, by number.
-fn leavers(wanted: &Wanted, facts: &Facts, choice: &Choice) -> Vec<Row> {
+/// Returns the table of leavers, sorted by person number.
+fn leavers(wanted: &TestPolicy, facts: &Facts, choice: &Choice) -> Vec<Row> {
     let row = |(number, reason): (&String, &&str)| {
         let pnr = match wanted.policy.numbers {
-            Numbers::Drop => None,
-            Numbers::Keep | Numbers::Pseudonym => Some(("pnr", number_of(wanted, number))),
+            NumberRule::Drop => None,
+            NumberRule::Keep | NumberRule::Pseudonym => Some(("pnr", number_of(wanted, number))),
         };
         let pnr = pnr.map(|(column, number)| (column.to_owned(), Value::Text(number)));
         let date = facts.produced.map_or(Value::Null, Value::Days);
@@ -203,9 +211,9 @@ fn leavers(wanted: &Wanted, facts: &Facts, choice: &Choice) -> Vec<Row> {
     choice.left.iter().map(row).collect()
 }
 
-/// The number as the tenant sees it.
-pub fn number_of(wanted: &Wanted, number: &str) -> String {
-    if wanted.policy.numbers != Numbers::Pseudonym {
+/// Returns the person number as the tenant sees it: unchanged, or as a pseudonym.
+pub fn number_of(wanted: &TestPolicy, number: &str) -> String {
+    if wanted.policy.numbers != NumberRule::Pseudonym {
         return number.to_owned();
     }
     let mut hash = Hmac::<Sha256>::new_from_slice(&wanted.key).expect("any length is a key");

@@ -1,21 +1,21 @@
-//! Which tables and columns a policy lets through.
+//! Which tables and columns a policy shows.
 
 use std::collections::BTreeMap;
 
-use cprflow::policy::{CLASSES, Numbers, Persons, Policy, Protection};
+use cprflow::policy::{DATA_CLASSES, NumberRule, PersonFilter, Policy, ProtectionRule};
 
-use super::Slip;
+use super::InjectedBug;
 use super::columns::{SUBJECTS, class, needed_class};
-use crate::cut::{FieldRule, Rules, TableRule};
+use crate::reference_reader::{FieldRule, Rules, TableRule};
 
-/// Columns by table, in order.
+/// The columns of each table, in order.
 pub type View = BTreeMap<String, Vec<String>>;
 
-/// The tables of a policy and their columns.
-pub fn view(rules: &Rules, policy: &Policy, slip: Option<Slip>) -> View {
+/// Returns the tables that a policy shows, with their columns.
+pub fn view(rules: &Rules, policy: &Policy, bug: Option<InjectedBug>) -> View {
     let mut view = View::new();
     for rule in rules.values() {
-        if let Some(columns) = columns(rule, policy, slip) {
+        if let Some(columns) = columns(rule, policy, bug) {
             view.insert(rule.table.clone(), columns);
         }
     }
@@ -29,15 +29,15 @@ pub fn view(rules: &Rules, policy: &Policy, slip: Option<Slip>) -> View {
         }
     }
     let mut leaving = vec!["pnr".to_owned(), "reason".to_owned(), "date".to_owned()];
-    if policy.numbers == Numbers::Drop {
+    if policy.numbers == NumberRule::Drop {
         leaving.remove(0);
     }
     view.insert("out_of_scope".to_owned(), leaving);
     view
 }
 
-/// The columns that are left of a table; none if the table is left out.
-fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<String>> {
+/// Returns the columns of a table that the policy shows, or `None` if it hides the table.
+fn columns(rule: &TableRule, policy: &Policy, bug: Option<InjectedBug>) -> Option<Vec<String>> {
     let table = rule.table.as_str();
     if policy
         .tables
@@ -48,23 +48,23 @@ fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<
     }
     let allows = |class: &str| policy.classes.contains(class);
     let subject = SUBJECTS.iter().find(|(of, _)| *of == table);
-    let shows = match slip {
-        Some(Slip::SubjectsShow) => true,
-        Some(Slip::FormerStatusesShow) => table.ends_with("_history"),
+    let shows = match bug {
+        Some(InjectedBug::HiddenSubjectShown) => true,
+        Some(InjectedBug::FormerCivilStatusShown) => table.ends_with("_history"),
         _ => false,
     };
     if subject.is_some_and(|(_, class)| !allows(class)) && !shows {
         return None;
     }
-    let is_asked = policy.also.contains(table);
-    let keeps = policy.numbers == Numbers::Keep;
+    let is_asked = allows(&table.replace('_', "-"));
+    let keeps = policy.numbers == NumberRule::Keep;
     match table {
         "delivery_start" | "delivery_end" => return None,
         "person_id" if !keeps && !is_asked => return None,
         "former_pnr" if !keeps && !is_asked || !allows("identity") => return None,
         "input_error" => {
             let is_all =
-                keeps && is_everybody(&policy.persons) && policy.protection != Protection::Drop;
+                keeps && is_everybody(&policy.persons) && policy.protection != ProtectionRule::Drop;
             if !(is_asked || is_all) || !allows("identity") || !allows("free-text") {
                 return None;
             }
@@ -74,7 +74,7 @@ fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<
     let left: Vec<&FieldRule> = rule
         .fields
         .iter()
-        .filter(|field| is_left(table, field, policy, slip))
+        .filter(|field| is_shown(table, field, policy, bug))
         .collect();
     let tells = |field: &&FieldRule| field.kind != "pnr";
     let could_tell = rule.fields.iter().any(|field| tells(&field));
@@ -82,7 +82,7 @@ fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<
         return None;
     }
     let mut columns: Vec<String> = left.iter().map(|field| field.column.clone()).collect();
-    if policy.protection == Protection::Include && rule.fields[0].kind == "pnr" {
+    if policy.protection == ProtectionRule::Include && rule.fields[0].kind == "pnr" {
         columns.push("protected".to_owned());
     }
     let listed = policy.columns.get(table);
@@ -94,32 +94,34 @@ fn columns(rule: &TableRule, policy: &Policy, slip: Option<Slip>) -> Option<Vec<
     Some(columns)
 }
 
-/// Whether the policy lets a column through, if it lets its table through.
-fn is_left(table: &str, field: &FieldRule, policy: &Policy, slip: Option<Slip>) -> bool {
+/// Returns whether the policy shows a column, provided that it shows the table.
+fn is_shown(table: &str, field: &FieldRule, policy: &Policy, bug: Option<InjectedBug>) -> bool {
     let listed = policy.columns.get(table);
     if listed.is_some_and(|listed| !listed.contains(&field.column)) {
         return false;
     }
-    if policy.numbers == Numbers::Drop && field.kind == "pnr" {
+    if policy.numbers == NumberRule::Drop && field.kind == "pnr" {
         return false;
     }
-    let needed = match slip {
-        Some(Slip::FormerStatusesShow) => class(table, &field.column),
+    let needed = match bug {
+        Some(InjectedBug::FormerCivilStatusShown) => class(table, &field.column),
         _ => needed_class(table, &field.column),
     };
     needed.is_none_or(|class| policy.classes.contains(class))
 }
 
-/// Whether the policy lets through all that there is of the persons whom it is about, as it is.
+/// Returns whether the policy shows everything about its persons, unchanged.
 pub fn hides_nothing(policy: &Policy) -> bool {
-    CLASSES.iter().all(|class| policy.classes.contains(*class))
+    DATA_CLASSES
+        .iter()
+        .all(|class| policy.classes.contains(*class))
         && policy.tables.is_none()
         && policy.columns.is_empty()
         && policy.rows.is_empty()
-        && policy.numbers == Numbers::Keep
-        && policy.protection == Protection::Include
+        && policy.numbers == NumberRule::Keep
+        && policy.protection == ProtectionRule::Include
 }
 
-fn is_everybody(persons: &Persons) -> bool {
-    *persons == Persons::default()
+fn is_everybody(persons: &PersonFilter) -> bool {
+    *persons == PersonFilter::default()
 }

@@ -1,4 +1,4 @@
-//! Answers: what is read of them, and what is none.
+//! Tests of answers that are accepted and refused.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::xml::XmlError;
 
 #[test]
-fn results() {
+fn reads_results() {
     for (word, result) in [
         ("ADDED", ChangeResult::Added),
         ("REMOVED", ChangeResult::Removed),
@@ -37,7 +37,7 @@ fn results() {
 }
 
 #[test]
-fn filters() {
+fn reads_filters() {
     let read = |children: &str| {
         let body = response("GetAllFilters", children);
         match reply(&Operation::GetAllFilters, 200, body.as_bytes()).unwrap() {
@@ -61,7 +61,7 @@ fn filters() {
     };
     assert_eq!(filters, expected);
     assert!(!format!("{filters:?}").contains("0101010101"));
-    // None of these can be a filter, and none may look as if it were not there.
+    // None of these can be a filter, and each must be counted.
     let odd = read(
         "<t:AgeRange><t:StartAge>0</t:StartAge></t:AgeRange><t:ChangeCode>A-1</t:ChangeCode>\
          <t:MunicipalityCode>-1</t:MunicipalityCode><p:PNR>010101-010</p:PNR><p:PNR/><t:Sex>K</t:Sex>\
@@ -78,7 +78,7 @@ fn filters() {
 }
 
 #[test]
-fn prefixes_mean_nothing() {
+fn ignores_namespace_prefixes() {
     let body = format!(
         "<Envelope xmlns=\"{SOAP}\"><Body><GetAllFiltersResponse xmlns=\"{SERVICE}\">\
          <soap:PNR xmlns:soap=\"{PNR}\">0101010101</soap:PNR><noFilter>0</noFilter></GetAllFiltersResponse></Body>\
@@ -91,7 +91,7 @@ fn prefixes_mean_nothing() {
 }
 
 #[test]
-fn what_is_no_answer() {
+fn refuses_what_is_not_an_answer() {
     let add = Operation::AddNoFilter;
     let right = response("AddNoFilterSubscription", "<t:Result>ADDED</t:Result>");
     assert!(reply(&add, 200, right.as_bytes()).is_ok());
@@ -145,7 +145,7 @@ fn what_is_no_answer() {
         right.replace(SERVICE, "urn:other"),
         envelope(""),
         right.replace("</soap:Body>", "<x/></soap:Body>"),
-        // The request, come back.
+        // The request itself, sent back.
         String::from_utf8(request(&add, &context()).unwrap()).unwrap(),
     ] {
         assert_eq!(kind(&add, &body), FailureKind::OtherAnswer, "{body}");
@@ -178,9 +178,9 @@ fn what_is_no_answer() {
     assert_eq!(kind(&all, &body), FailureKind::BadValue("noFilter"));
 }
 
-/// Whose move it is when nobody said so in a fault.
+/// The party that must act if there is no fault.
 #[test]
-fn statuses() {
+fn the_status_gives_the_party() {
     for (status, party, retry) in [
         (200, Party::Platform, false),
         (302, Party::Agreement, false),
@@ -200,9 +200,9 @@ fn statuses() {
     }
 }
 
-/// Wherever an answer is cut off, it is not taken for a whole one.
+/// A truncated answer is never accepted.
 #[test]
-fn cut_at_every_byte() {
+fn refuses_a_document_cut_at_any_byte() {
     let filters = response(
         "GetAllFilters",
         "<t:MunicipalityCode>706</t:MunicipalityCode><p:PNR>0101010101</p:PNR>",
@@ -227,12 +227,12 @@ fn cut_at_every_byte() {
 
 proptest! {
     #[test]
-    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
+    fn never_panics_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
         prop_assert!(reply(&Operation::GetAllFilters, status, &bytes).is_err());
     }
 
     #[test]
-    fn any_damage(place in 0usize..900, with in "[<>&;/!?a-z\"'= \\[\\]\u{e6}-]{0,6}", length in 0usize..40) {
+    fn never_panics_on_damaged_documents(place in 0usize..900, with in "[<>&;/!?a-z\"'= \\[\\]\u{e6}-]{0,6}", length in 0usize..40) {
         let mut body = fault("Server", "No", &detail("A", "B")).into_bytes();
         let start = place.min(body.len());
         let end = (start + length).min(body.len());

@@ -1,11 +1,11 @@
-//! Faults: whose move it is, and what is told of them.
+//! Tests of faults: the party that must act, and the texts that are kept.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn whose_move_a_fault_is() {
+fn a_fault_gives_the_party() {
     let add = Operation::AddNoFilter;
     for (code, text, detail, party, retry) in [
         (
@@ -83,7 +83,7 @@ fn whose_move_a_fault_is() {
     }
     let failure = failed(&add, 403, &fault("Server", "No", ""));
     assert_eq!((failure.party, failure.retry), (Party::Certificate, false));
-    // It is a fault whatever the status.
+    // It is a fault whatever the status is.
     assert_eq!(
         failed(&add, 200, &fault("Server", "No", "")).kind,
         FailureKind::Fault
@@ -91,7 +91,7 @@ fn whose_move_a_fault_is() {
 }
 
 #[test]
-fn what_a_fault_says() {
+fn keeps_the_texts_of_a_fault() {
     let text = "Person 010101-0101 &lt;unknown&gt;.\r\n\r\nFor further information contact Serviceplatformen \
                 Helpdesk and inform:\n  CallUUID: CCA459BA-ee11-4030-8ae1-25ea95b0318c\n  \
                 Received: 2025-10-23T13:06:14.306Z\n";
@@ -104,7 +104,7 @@ fn what_a_fault_says() {
         ),
     );
     let failure = failed(&Operation::AddPnr("0101010101".to_owned()), 500, &body);
-    let said = failure.to_string();
+    let text = failure.to_string();
     let fault = failure.fault.unwrap();
     assert_eq!(fault.code, "Server");
     assert!(
@@ -123,8 +123,8 @@ fn what_a_fault_says() {
     };
     assert_eq!(fault.errors, [expected]);
     assert!(
-        said.starts_with("the service answered with a fault (HTTP 500): Server: Person [number]"),
-        "{said}"
+        text.starts_with("the service answered with a fault (HTTP 500): Server: Person [number]"),
+        "{text}"
     );
     let long = failed(
         &Operation::GetAllFilters,
@@ -142,37 +142,37 @@ fn what_a_fault_says() {
     assert_eq!(many.fault.unwrap().errors.len(), 20);
 }
 
-/// Some write plain text where elements belong, and the other way round; what it says is told all the same.
+/// Some services write plain text instead of elements, or elements instead of text; the content is kept.
 #[test]
-fn a_fault_of_a_form_of_its_own() {
+fn reads_a_fault_of_unusual_form() {
     let failed = |body: &str| failed(&Operation::GetAllFilters, 500, body);
-    let told = |body: &str| failed(body).fault.unwrap();
+    let kept = |body: &str| failed(body).fault.unwrap();
     let plain = fault("Server", "Internal error", "Restarting, 010101-0101");
-    let said = told(&plain);
-    assert_eq!(said.code, "Server");
-    assert_eq!(said.text, "Internal error; Restarting, [number]");
+    let text = kept(&plain);
+    assert_eq!(text.code, "Server");
+    assert_eq!(text.text, "Internal error; Restarting, [number]");
     let uuid = "cca459ba-ee11-4030-8ae1-25ea95b0318c";
     let inside = format!("CallUUID: {uuid}<x>WrongUserSystem</x>");
-    let said = told(&fault("Server", "", &inside));
-    assert_eq!(said.call_uuid.as_deref(), Some(uuid));
+    let text = kept(&fault("Server", "", &inside));
+    assert_eq!(text.call_uuid.as_deref(), Some(uuid));
     let mixed = fault("Server", "No", &detail("WrongUserSystem", "no"));
     let mixed = mixed
         .replace("<f:Error>", "text<f:Error>text")
         .replace("<faultcode>", "text<faultcode>");
-    assert_eq!(told(&mixed).errors.len(), 1);
+    assert_eq!(kept(&mixed).errors.len(), 1);
     assert_eq!(failed(&mixed).party, Party::Agreement);
     let nested = fault("Server", "N<b>o</b>t now", "");
-    assert_eq!(told(&nested).text, "N o t now");
-    // It still has to be a whole document.
+    assert_eq!(kept(&nested).text, "N o t now");
+    // The document must still be complete.
     for end in 1..plain.len() {
         assert!(failed(&plain[..end]).fault.is_none());
     }
 }
 
 proptest! {
-    /// Whatever stands in a fault, wherever, and however it is written: no number comes out of it.
+    /// A fault never shows a person number, wherever and however it is written.
     #[test]
-    fn no_number_in_a_fault(
+    fn faults_never_contain_a_number(
         number in "[0-9]{6}[- ]?[0-9]{4}",
         around in "[a-z ,.:]{0,20}",
         referenced in prop::collection::vec(any::<bool>(), 11),

@@ -1,4 +1,4 @@
-//! What is asked of the service, and what is made of its answers.
+//! Tests of requests, answers and faults.
 
 mod answers;
 mod faults;

@@ -1,4 +1,4 @@
-//! Requests: what stands in them, and which are not made.
+//! Tests of the content of requests, and of values that are refused.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn requested(operation: &Operation) -> Result<String, RequestErrorKind> {
 }
 
 #[test]
-fn a_whole_request() {
+fn writes_a_complete_request() {
     let body = requested(&Operation::AddPnr("0101010101".to_owned())).unwrap();
     let uuids = [
         "ServiceAgreementUUID",
@@ -33,7 +33,7 @@ fn a_whole_request() {
 }
 
 #[test]
-fn every_operation() {
+fn writes_every_operation() {
     let text = |value: &str| value.to_owned();
     let range = AgeRange { start: 0, end: 999 };
     let ages =
@@ -110,7 +110,7 @@ fn every_operation() {
 }
 
 #[test]
-fn arguments_that_do_not_fit() {
+fn refuses_invalid_arguments() {
     for pnr in [
         "",
         "010101010",
@@ -154,7 +154,7 @@ fn arguments_that_do_not_fit() {
 }
 
 #[test]
-fn the_context() {
+fn checks_the_invocation_context() {
     let with = |text: &str| {
         let mut context = context();
         context.on_behalf_of_user = Some(text.to_owned());
@@ -164,7 +164,7 @@ fn the_context() {
     let written = "<ctx:OnBehalfOfUser>&lt;b&gt; &amp; &quot;c&quot;</ctx:OnBehalfOfUser>";
     assert!(body.contains(written), "{body}");
     assert!(with(&"\u{e6}".repeat(255)).is_ok());
-    // The identifier of a call may happen to have ten digits in a row.
+    // The identifier of a call may have ten digits in a row by chance.
     assert!(with("01234567-0123-4012-8012-012345678901").is_ok());
     for wrong in [
         "0101010101",

@@ -1,12 +1,12 @@
-//! Writes the seeds that fuzzing begins with: `cargo run --bin seeds` in this directory.
+//! Writes the initial corpus for fuzzing. Run `cargo run --bin seeds` in `tests/fuzz`.
 //!
-//! Small extracts of persons who do not exist, in every shape, and the batches that a scan of one gives; documents
-//! of an inbox and answers of the subscription service.
+//! The corpus contains small generated extracts in every shape, the batches of a scan, metadata and receipt files of an
+//! inbox, and responses of the subscription service.
 
 use std::fs;
 use std::path::Path;
 
-use cprflow_connector::emit::Shape;
+use cprflow_connector::writer::OutputShape;
 use cprflow_connector::generate::{Settings, changes, status};
 use cprflow_connector::ipc::Encoder;
 use cprflow_connector::schema::all_tables;
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     fs::create_dir_all(corpus.join("scan"))?;
     fs::create_dir_all(corpus.join("decode"))?;
-    for shape in [Shape::Trimmed, Shape::Full, Shape::Packed] {
+    for shape in [OutputShape::Trimmed, OutputShape::Full, OutputShape::Packed] {
         let mut settings = Settings::new(2, 1);
         settings.shape = shape;
         let mut extract = vec![63];
@@ -37,15 +37,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut scan = Scan::open(&options, None)?;
     scan.push(extract)?;
     scan.finish()?;
-    let mut seen = Vec::new();
+    let mut written = Vec::new();
     while let Some(rows) = scan.next()? {
         let name = rows.table.name();
-        if seen.contains(&name) {
+        if written.contains(&name) {
             continue;
         }
-        seen.push(name);
-        let place = all_tables().position(|table| table == rows.table);
-        let mut seed = vec![place.unwrap_or_default() as u8, rows.batch.num_rows() as u8];
+        written.push(name);
+        let index = all_tables().position(|table| table == rows.table);
+        let mut seed = vec![index.unwrap_or_default() as u8, rows.batch.num_rows() as u8];
         seed.extend(Encoder::default().encode(&rows.batch)?);
         fs::write(corpus.join("decode").join(name), seed)?;
     }
@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A document of every kind that the two readers of XML know.
+/// Writes one document of every kind that the readers of metadata and SOAP responses know.
 fn documents(corpus: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let sftp = "http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/types";
     let uuid = "47570fc2-be65-4ab1-8da7-3bcc086bfef9";

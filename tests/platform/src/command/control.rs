@@ -1,4 +1,6 @@
-//! Orders to a running stand-in, over a socket in its directory: one line in, text out.
+//! Requests to a running stand-in, over a Unix socket in its directory.
+//!
+//! A request is one line. The answer is text; it starts with `error: ` if the request failed.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,29 +11,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use cprflow_platform::{Fault, Hazard, Platform};
+use cprflow_platform::{DeliveryFault, Platform, ServiceFault};
 
-use super::Failure;
+use super::CommandError;
 
-/// Takes orders until it is dropped.
+/// Answers requests until it is dropped.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(super) struct ControlSocket {
     path: PathBuf,
     is_stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Control {
-    pub(super) fn start(platform: Arc<Platform>) -> Result<Self, Failure> {
+impl ControlSocket {
+    pub(super) fn start(platform: Arc<Platform>) -> Result<Self, CommandError> {
         let path = socket(platform.directory());
         if UnixStream::connect(&path).is_ok() {
             let directory = platform.directory().display();
-            let why = format!("a stand-in is running in {directory} already");
-            return Err(Failure::Usage(why));
+            let why = format!(
+                "another stand-in is already running in {directory}. Stop it or use another --directory."
+            );
+            return Err(CommandError::Usage(why));
         }
-        // One that was killed leaves its socket behind.
+        // A stand-in that was killed leaves its socket behind.
         let _was_there = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path).map_err(|error| about(&path, &error))?;
+        let listener = UnixListener::bind(&path).map_err(|error| listen_error(&path, &error))?;
         let is_stopping = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&is_stopping);
         let thread = thread::spawn(move || {
@@ -39,8 +43,8 @@ impl Control {
                 if flag.load(Ordering::SeqCst) {
                     break;
                 }
-                // Whoever gives an order and leaves gets no answer.
-                let _answered = attend(&platform, stream);
+                // A client that closes the connection early gets no answer.
+                let _answered = handle_connection(&platform, stream);
             }
         });
         Ok(Self {
@@ -51,7 +55,7 @@ impl Control {
     }
 }
 
-impl Drop for Control {
+impl Drop for ControlSocket {
     fn drop(&mut self) {
         self.is_stopping.store(true, Ordering::SeqCst);
         let _woken = UnixStream::connect(&self.path);
@@ -62,20 +66,27 @@ impl Drop for Control {
     }
 }
 
-/// Gives an order to the stand-in of that directory and gives what it says.
-pub(super) fn send(directory: &Path, order: &str) -> Result<String, Failure> {
+/// Sends a request to the stand-in of a directory and returns the answer.
+pub(super) fn send(directory: &Path, request: &str) -> Result<String, CommandError> {
     let path = socket(directory);
-    let failed = |error: io::Error| {
-        let directory = directory.display();
-        Failure::Usage(format!("no stand-in answers in {directory}: {error}"))
+    let directory = directory.display();
+    let not_running = |error: io::Error| {
+        CommandError::Usage(format!(
+            "no stand-in is running in {directory}: {error}. Start one with \"cprflow-platform serve\"."
+        ))
     };
-    let mut stream = UnixStream::connect(&path).map_err(failed)?;
-    writeln!(stream, "{order}").map_err(failed)?;
-    let mut said = String::new();
-    stream.read_to_string(&mut said).map_err(failed)?;
-    match said.strip_prefix("error: ") {
-        Some(why) => Err(Failure::Usage(why.trim_end().to_owned())),
-        None => Ok(said),
+    let failed = |error: io::Error| {
+        CommandError::Usage(format!(
+            "the stand-in in {directory} did not answer: {error}"
+        ))
+    };
+    let mut stream = UnixStream::connect(&path).map_err(not_running)?;
+    writeln!(stream, "{request}").map_err(failed)?;
+    let mut output = String::new();
+    stream.read_to_string(&mut output).map_err(failed)?;
+    match output.strip_prefix("error: ") {
+        Some(why) => Err(CommandError::Usage(why.trim_end().to_owned())),
+        None => Ok(output),
     }
 }
 
@@ -83,67 +94,75 @@ fn socket(directory: &Path) -> PathBuf {
     directory.join("control.sock")
 }
 
-fn attend(platform: &Platform, stream: UnixStream) -> io::Result<()> {
-    let mut order = String::new();
+fn handle_connection(platform: &Platform, stream: UnixStream) -> io::Result<()> {
+    let mut request = String::new();
     let mut reader = BufReader::new(stream).take(1024);
-    reader.read_line(&mut order)?;
-    let said = match obey(platform, order.trim_end()) {
-        Ok(said) => said,
-        Err(failure) => format!("error: {failure}\n"),
+    reader.read_line(&mut request)?;
+    let output = match execute(platform, request.trim_end()) {
+        Ok(output) => output,
+        Err(error) => format!("error: {error}\n"),
     };
-    reader.into_inner().get_mut().write_all(said.as_bytes())
+    reader.into_inner().get_mut().write_all(output.as_bytes())
 }
 
-fn obey(platform: &Platform, order: &str) -> Result<String, Failure> {
-    let words: Vec<_> = order.split(' ').collect();
+fn execute(platform: &Platform, request: &str) -> Result<String, CommandError> {
+    let words: Vec<_> = request.split(' ').collect();
     let number = |word: &str| {
         let number = word.parse::<u32>();
-        number.map_err(|_| Failure::Usage(format!("{word} is no number")))
+        number.map_err(|_| CommandError::Usage(format!("{word} is not a number")))
     };
     match words[..] {
-        ["night", count] => nights(platform, number(count)?),
+        ["night", count] => run_nights(platform, number(count)?),
         ["arm", name, times] => {
-            let unknown = || Failure::Usage(format!("there is no fault {name}: see --faults"));
-            let fault = Fault::named(name).ok_or_else(unknown)?;
+            let unknown = || {
+                CommandError::Usage(format!(
+                    "unknown service fault {name}; see cprflow-platform --faults"
+                ))
+            };
+            let fault = ServiceFault::from_name(name).ok_or_else(unknown)?;
             platform.arm(&fault, number(times)? as usize);
-            Ok(format!("the next {times} meet {name}\n"))
+            Ok(format!("armed {name}, requests: {times}\n"))
         }
         ["hazard", name, times] => {
-            let unknown = || Failure::Usage(format!("there is no hazard {name}: see --faults"));
-            let hazard = Hazard::named(name).ok_or_else(unknown)?;
-            platform.arm_hazard(hazard, number(times)? as usize);
-            Ok(format!("the next {times} meet {name}\n"))
+            let unknown = || {
+                CommandError::Usage(format!(
+                    "unknown delivery fault {name}; see cprflow-platform --faults"
+                ))
+            };
+            let fault = DeliveryFault::from_name(name).ok_or_else(unknown)?;
+            platform.arm_delivery_fault(fault, number(times)? as usize);
+            Ok(format!("armed {name}, deliveries: {times}\n"))
         }
         ["complete"] => {
             let count = platform.complete_uploads()?;
-            Ok(format!("{count} uploads completed\n"))
+            Ok(format!("completed uploads: {count}\n"))
         }
         ["seen"] => {
-            let mut said = String::new();
-            for seen in platform.seen() {
-                let _written = writeln!(said, "{seen:?}");
+            let mut output = String::new();
+            for event in platform.take_events() {
+                let _written = writeln!(output, "{event}");
             }
-            Ok(said)
+            Ok(output)
         }
-        _ => Err(Failure::Usage("an order that nobody knows".to_owned())),
+        _ => Err(CommandError::Usage("unknown request".to_owned())),
     }
 }
 
-fn nights(platform: &Platform, count: u32) -> Result<String, Failure> {
-    let mut said = String::new();
+fn run_nights(platform: &Platform, count: u32) -> Result<String, CommandError> {
+    let mut output = String::new();
     for _ in 0..count {
-        let night = platform.night()?;
+        let night = platform.run_night()?;
         let _written = writeln!(
-            said,
-            "night {} of {}: {} deliveries",
+            output,
+            "nightly run {}, production date {}, deliveries: {}",
             night.number,
             night.day,
             night.deliveries.len()
         );
         for delivered in &night.deliveries {
             let _written = writeln!(
-                said,
-                "  {}: {} loaded, {} changed, {} bytes",
+                output,
+                "  {}: {} persons in full, {} persons with changes, {} bytes",
                 delivered.name,
                 delivered.loaded.len(),
                 delivered.changed.len(),
@@ -151,9 +170,9 @@ fn nights(platform: &Platform, count: u32) -> Result<String, Failure> {
             );
         }
     }
-    Ok(said)
+    Ok(output)
 }
 
-fn about(path: &Path, error: &io::Error) -> Failure {
-    Failure::Usage(format!("{}: {error}", path.display()))
+fn listen_error(path: &Path, error: &io::Error) -> CommandError {
+    CommandError::Usage(format!("cannot listen on {}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The command line: a stand-in to play with, and orders to a running one.
+//! The command line: runs a stand-in platform, or sends a request to a running one.
 
 mod control;
 mod serve;
@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use cprflow_platform::{ASSUMPTIONS, Error, Fault, Hazard};
+use cprflow_platform::{ASSUMPTIONS, DeliveryFault, Error, ServiceFault};
 
-/// Why the command could not do what it was asked.
+/// An error of the command.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CommandError {
     #[error(transparent)]
     Platform(#[from] Error),
     #[error("cannot write to standard output: {0}")]
@@ -21,10 +21,10 @@ enum Failure {
     Usage(String),
 }
 
-/// A stand-in for KOMBIT's Serviceplatformen: SF6002's subscription service, its nightly run and its inbox, on this
-/// machine alone and with persons who do not exist.
+/// A stand-in for KOMBIT's Serviceplatformen, for tests of SF6002 (CPR Abonnement): the subscription service, the
+/// nightly run and the SFTP inbox. It listens on this machine only and delivers persons who do not exist.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None, max_term_width = 100)]
+#[command(version, long_about = None, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
   cprflow-platform serve --directory platform/ --persons 1000 --seed 1
@@ -34,11 +34,11 @@ Examples:
   cprflow-platform complete --directory platform/
   cprflow-platform --assumptions")]
 struct Cli {
-    /// Print what it does where documents are silent
+    /// Print the behaviour that is assumed where no document describes the real platform
     #[arg(long)]
     assumptions: bool,
 
-    /// Print the names of the faults and hazards that can be armed
+    /// Print the faults that "arm" and "hazard" accept
     #[arg(long)]
     faults: bool,
 
@@ -48,58 +48,58 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
-    /// Make nightly runs, and say what they delivered
+    Serve(serve::ServeArguments),
+    /// Perform nightly runs and print their deliveries
     #[command(after_help = "Example:\n  cprflow-platform night --count 5 --directory platform/")]
     Night {
-        /// How many
+        /// Number of nightly runs
         #[arg(long, value_name = "N", default_value_t = 1)]
         count: u32,
         #[command(flatten)]
-        running: Running,
+        target: Target,
     },
-    /// Let the next requests meet a fault (see --faults)
+    /// Arm a fault of the service for the next requests (names: see --faults)
     #[command(
         after_help = "Example:\n  cprflow-platform arm status-503-page --directory platform/"
     )]
     Arm {
-        /// Its name
+        /// Name of the fault
         fault: String,
-        /// How many requests
+        /// Number of requests
         #[arg(long, value_name = "N", default_value_t = 1)]
         times: u32,
         #[command(flatten)]
-        running: Running,
+        target: Target,
     },
-    /// Let the next deliveries meet a hazard (see --faults)
+    /// Arm a fault of the delivery for the next deliveries (names: see --faults)
     #[command(
         after_help = "Example:\n  cprflow-platform hazard size-mismatch --directory platform/"
     )]
     Hazard {
-        /// Its name
-        hazard: String,
-        /// How many deliveries
+        /// Name of the fault
+        fault: String,
+        /// Number of deliveries
         #[arg(long, value_name = "N", default_value_t = 1)]
         times: u32,
         #[command(flatten)]
-        running: Running,
+        target: Target,
     },
-    /// Complete the uploads that hazards have held back
+    /// Complete the uploads that a delivery fault has withheld
     Complete {
         #[command(flatten)]
-        running: Running,
+        target: Target,
     },
-    /// Print what the service has seen since it was last asked; numbers are masked
+    /// Print the events of the service since the last "seen"; person numbers are masked
     Seen {
         #[command(flatten)]
-        running: Running,
+        target: Target,
     },
 }
 
-/// Which running stand-in is meant.
+/// The running stand-in that a request is sent to.
 #[derive(Debug, clap::Args)]
-struct Running {
-    /// The directory that it was started with
+struct Target {
+    /// Directory with which the stand-in was started
     #[arg(long, value_name = "DIR")]
     directory: PathBuf,
 }
@@ -108,18 +108,18 @@ struct Running {
 pub(crate) fn main() -> ExitCode {
     match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+        Err(CommandError::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            // There is nobody else to tell where this fails.
-            let _told = writeln!(io::stderr(), "error: {failure}");
+        Err(error) => {
+            // If standard error is closed, only the exit code can report the failure.
+            let _written = writeln!(io::stderr(), "error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-fn run(cli: Cli) -> Result<(), Failure> {
+fn run(cli: Cli) -> Result<(), CommandError> {
     if cli.assumptions {
         print_assumptions()?;
     }
@@ -129,30 +129,30 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         None if cli.assumptions || cli.faults => Ok(()),
         None => {
-            let why = "nothing to do: see cprflow-platform --help";
-            Err(Failure::Usage(why.to_owned()))
+            let why = "no subcommand was given; see cprflow-platform --help";
+            Err(CommandError::Usage(why.to_owned()))
         }
         Some(Command::Serve(serve)) => serve.run(),
-        Some(Command::Night { count, running }) => order(&running, &format!("night {count}")),
+        Some(Command::Night { count, target }) => request(&target, &format!("night {count}")),
         Some(Command::Arm {
             fault,
             times,
-            running,
-        }) => order(&running, &format!("arm {fault} {times}")),
+            target,
+        }) => request(&target, &format!("arm {fault} {times}")),
         Some(Command::Hazard {
-            hazard,
+            fault,
             times,
-            running,
-        }) => order(&running, &format!("hazard {hazard} {times}")),
-        Some(Command::Complete { running }) => order(&running, "complete"),
-        Some(Command::Seen { running }) => order(&running, "seen"),
+            target,
+        }) => request(&target, &format!("hazard {fault} {times}")),
+        Some(Command::Complete { target }) => request(&target, "complete"),
+        Some(Command::Seen { target }) => request(&target, "seen"),
     }
 }
 
-/// Sends an order to a running stand-in and prints what it says.
-fn order(running: &Running, order: &str) -> Result<(), Failure> {
-    let said = control::send(&running.directory, order)?;
-    io::stdout().write_all(said.as_bytes())?;
+/// Sends a request to a running stand-in and prints the answer.
+fn request(target: &Target, request: &str) -> Result<(), CommandError> {
+    let output = control::send(&target.directory, request)?;
+    io::stdout().write_all(output.as_bytes())?;
     Ok(())
 }
 
@@ -161,7 +161,7 @@ fn print_assumptions() -> io::Result<()> {
     for assumption in ASSUMPTIONS {
         writeln!(out, "{}\n    {}", assumption.name, assumption.what)?;
         if let Some(option) = assumption.option {
-            writeln!(out, "    otherwise with: {option}")?;
+            writeln!(out, "    can be changed with: {option}")?;
         }
     }
     Ok(())
@@ -169,10 +169,10 @@ fn print_assumptions() -> io::Result<()> {
 
 fn print_faults() -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for (name, _) in Fault::all() {
-        writeln!(out, "fault  {name}")?;
+    for (name, _) in ServiceFault::all() {
+        writeln!(out, "arm    {name}")?;
     }
-    for (name, _) in Hazard::ALL {
+    for (name, _) in DeliveryFault::ALL {
         writeln!(out, "hazard {name}")?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `cprflow-platform serve`.
+//! The subcommand `cprflow-platform serve`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,108 +6,110 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use cprflow_connector::emit::Shape;
+use cprflow_connector::writer::OutputShape;
 use cprflow_platform::{
-    Agreement, Groups, MetadataRoot, Naming, Options, P12_PASSWORD, Platform, SERVICE_UUID,
-    SftpServer, TlsVersions,
+    Agreement, FileNaming, FilterCombination, MetadataRoot, Options, P12_PASSWORD, Platform,
+    SERVICE_UUID, SftpBackend, TlsVersions,
 };
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::Failure;
-use super::control::Control;
+use super::CommandError;
+use super::control::ControlSocket;
 
 /// Run a stand-in until it is interrupted
 ///
-/// It says how to reach it, and writes the same to platform.json in its directory. Filters and nights are kept there
-/// too, so that another start goes on where this one ends.
+/// Prints the addresses, certificates and keys, and writes them to platform.json in the directory. Filters and nightly
+/// runs are kept in state.json there, so that the next start continues with them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cprflow-platform serve --directory platform/
   cprflow-platform serve --directory platform/ --persons 50000 --seed 7 --agreements 3
   cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2")]
-pub(super) struct Serve {
-    /// The directory for certificates, keys and the inbox
+pub(super) struct ServeArguments {
+    /// Directory for certificates, keys, the inbox and the state
     #[arg(long, value_name = "DIR")]
     directory: PathBuf,
 
-    /// Persons in the population
+    /// Number of persons in the population
     #[arg(long, value_name = "N", default_value_t = 1000)]
     persons: u64,
 
-    /// What makes this population another than the next
+    /// Seed of the random population; the same seed gives the same persons
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
 
-    /// How many service agreements there are
+    /// Number of service agreements
     #[arg(long, value_name = "N", default_value_t = 1)]
     agreements: u32,
 
-    /// The port of the SOAP service; any that is free without it
+    /// Port of the SOAP service; 0 for any free port
     #[arg(long, value_name = "P", default_value_t = 0)]
     port: u16,
 
-    /// The port of the inbox; any that is free without it
+    /// Port of the SFTP server; 0 for any free port
     #[arg(long, value_name = "P", default_value_t = 0)]
     sftp_port: u16,
 
-    /// What serves the inbox
+    /// SFTP server of the inbox
     #[arg(long, value_enum, default_value_t)]
     sftp: SftpArg,
 
-    /// The versions of TLS that it offers
+    /// TLS versions of the SOAP service
     #[arg(long, value_enum, default_value_t)]
     tls: TlsArg,
 
-    /// How records follow each other
+    /// Form of the records in data files
     #[arg(long, value_enum, default_value_t)]
     shape: ShapeArg,
 
-    /// Put the agreement's UUID into the names of data files
+    /// Name data files after the UUID of the agreement
     #[arg(long)]
     agreement_in_names: bool,
 
-    /// Begin metadata files with the older element, Trigger
+    /// Use the older root element Trigger in metadata files
     #[arg(long)]
     trigger: bool,
 
-    /// Put a routing block into metadata files
+    /// Add a routing block to metadata files
     #[arg(long)]
     routing: bool,
 
-    /// Let filters of different groups narrow each other instead of adding up
+    /// Deliver only persons who match a filter of every group in use (default: of any group)
     #[arg(long)]
     narrow: bool,
 
-    /// Deliver changes alone, as the real test environment does
+    /// Deliver changes but no full loads, like the real test environment
     #[arg(long)]
     no_initial_load: bool,
 
-    /// Cut a full load after so many persons a night
+    /// Stop a full load after N persons per night and continue in the next run
     #[arg(long, value_name = "N")]
     cut_after: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum SftpArg {
-    /// OpenSSH where the machine has it
+    /// OpenSSH if it is installed, otherwise the server in this process
     #[default]
     Any,
     /// OpenSSH
     Sshd,
-    /// A server in the process
+    /// The server in this process
     InProcess,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum TlsArg {
-    /// 1.2 and 1.3
+    /// TLS 1.2 and 1.3
     #[default]
     Both,
+    /// TLS 1.2 only
     #[value(name = "1.2")]
     Only12,
+    /// TLS 1.3 only
     #[value(name = "1.3")]
     Only13,
 }
@@ -117,27 +119,29 @@ enum ShapeArg {
     /// Lines without trailing spaces
     #[default]
     Trimmed,
-    /// Lines of full record length
+    /// Lines of full length
     Full,
-    /// Records of full length, no line ends
+    /// Records of full length without line ends
     Packed,
 }
 
-impl Serve {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        // From here on a signal is a word of the user's, also while the stand-in starts.
+impl ServeArguments {
+    pub(super) fn run(self) -> Result<(), CommandError> {
+        // Catches signals before the start, so that an interrupted start also stops in order.
         let signals = Signals::new([SIGINT, SIGTERM]);
-        let mut signals = signals.map_err(|error| Failure::Usage(error.to_string()))?;
+        let mut signals = signals.map_err(|error| CommandError::Usage(error.to_string()))?;
         let platform = Arc::new(Platform::start(self.options()?)?);
-        let control = Control::start(Arc::clone(&platform))?;
+        let control = ControlSocket::start(Arc::clone(&platform))?;
         let description = describe(&platform)?;
         let path = platform.directory().join("platform.json");
         let text = serde_json::to_vec_pretty(&description);
         let written = text
             .map_err(io::Error::from)
             .and_then(|text| fs::write(&path, text));
-        written.map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
-        tell(&platform)?;
+        written.map_err(|error| {
+            CommandError::Usage(format!("cannot write {}: {error}", path.display()))
+        })?;
+        print_addresses(&platform)?;
 
         signals.forever().next();
         drop(control);
@@ -146,28 +150,28 @@ impl Serve {
         Ok(())
     }
 
-    fn options(&self) -> Result<Options, Failure> {
+    fn options(&self) -> Result<Options, CommandError> {
         let directory = &self.directory;
-        let about = |error: io::Error| {
+        let unusable = |error: io::Error| {
             let directory = directory.display();
-            Failure::Usage(format!("{directory}: {error}"))
+            CommandError::Usage(format!("cannot use directory {directory}: {error}"))
         };
-        fs::create_dir_all(directory).map_err(about)?;
-        let directory = fs::canonicalize(directory).map_err(about)?;
+        fs::create_dir_all(directory).map_err(unusable)?;
+        let directory = fs::canonicalize(directory).map_err(unusable)?;
         let mut options = Options::new(&directory, self.persons, self.seed);
         options.population.shape = match self.shape {
-            ShapeArg::Trimmed => Shape::Trimmed,
-            ShapeArg::Full => Shape::Full,
-            ShapeArg::Packed => Shape::Packed,
+            ShapeArg::Trimmed => OutputShape::Trimmed,
+            ShapeArg::Full => OutputShape::Full,
+            ShapeArg::Packed => OutputShape::Packed,
         };
         options.agreements = (0..self.agreements)
-            .map(|place| Agreement::of_seed(self.seed, place))
+            .map(|index| Agreement::from_seed(self.seed, index))
             .collect();
         (options.port, options.sftp_port) = (self.port, self.sftp_port);
         options.sftp = match self.sftp {
-            SftpArg::Any => SftpServer::Any,
-            SftpArg::Sshd => SftpServer::Sshd,
-            SftpArg::InProcess => SftpServer::InProcess,
+            SftpArg::Any => SftpBackend::Any,
+            SftpArg::Sshd => SftpBackend::Sshd,
+            SftpArg::InProcess => SftpBackend::InProcess,
         };
         options.tls = match self.tls {
             TlsArg::Both => TlsVersions::Both,
@@ -175,23 +179,23 @@ impl Serve {
             TlsArg::Only13 => TlsVersions::Only13,
         };
         if self.agreement_in_names {
-            options.naming = Naming::WithAgreement;
+            options.naming = FileNaming::WithAgreement;
         }
         if self.trigger {
             options.metadata_root = MetadataRoot::Trigger;
         }
         if self.narrow {
-            options.groups = Groups::Narrow;
+            options.filter_combination = FilterCombination::Intersection;
         }
         options.has_routing = self.routing;
         options.has_initial_load = !self.no_initial_load;
         options.cut_after = self.cut_after;
-        options.state = Some(directory.join("state.json"));
+        options.state_file = Some(directory.join("state.json"));
         Ok(options)
     }
 }
 
-fn describe(platform: &Platform) -> Result<serde_json::Value, Failure> {
+fn describe(platform: &Platform) -> Result<serde_json::Value, CommandError> {
     let sftp = platform.sftp();
     let agreements = platform.agreements().iter().map(|agreement| {
         json!({
@@ -228,18 +232,18 @@ fn describe(platform: &Platform) -> Result<serde_json::Value, Failure> {
     }))
 }
 
-fn tell(platform: &Platform) -> Result<(), Failure> {
+fn print_addresses(platform: &Platform) -> Result<(), CommandError> {
     let sftp = platform.sftp();
     let client = platform.client();
     let mut out = io::stdout().lock();
     let path = |path: &Path| path.display().to_string();
     let mut line = |name: &str, value: String| writeln!(out, "{name:<22}{value}");
     line("service", platform.url())?;
-    line("  authority", path(&platform.ca()))?;
-    line("  certificate", path(&client.chain))?;
-    line("  key", path(&client.key))?;
+    line("  CA certificate", path(&platform.ca()))?;
+    line("  client certificate", path(&client.chain))?;
+    line("  client key", path(&client.key))?;
     for agreement in platform.agreements() {
-        line("agreement", agreement.uuid.clone())?;
+        line("service agreement", agreement.uuid.clone())?;
         line("  user system", agreement.user_system.clone())?;
         line("  user", agreement.user.clone())?;
     }
@@ -249,7 +253,7 @@ fn tell(platform: &Platform) -> Result<(), Failure> {
     line("  identity", path(&sftp.identity()))?;
     line("  known hosts", path(&sftp.known_hosts()))?;
     line("  fingerprint", sftp.fingerprint()?)?;
-    line("nights made", platform.nights().to_string())?;
+    line("nightly runs", platform.completed_nights().to_string())?;
     out.flush()?;
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! An SFTP server in the process, for machines without OpenSSH: one user, one key, one directory that is all a
-//! session can see.
+//! An SFTP server in this process, for machines without OpenSSH.
+//!
+//! It has one user and one client key, and a session sees one directory only.
 
 mod session;
 
@@ -18,27 +19,27 @@ use russh::server::{Auth, ChannelOpenHandle, Config, Msg, Session, VerifiedPubli
 use russh::{Channel, ChannelId};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Error, locked};
-use session::Files;
+use crate::{Error, lock};
+use session::SftpSession;
 
-/// The user to log in as.
+/// The user for the login.
 pub(crate) const USER: &str = "CPRFLOW_SIMPELSFTP";
 
-/// A running server. It ends when it is dropped.
+/// A running server. It stops when it is dropped.
 #[derive(Debug)]
-pub(crate) struct InProcess {
+pub(crate) struct InProcessServer {
     root: PathBuf,
     state: PathBuf,
     port: u16,
     host_key: PrivateKey,
     client_key: PublicKey,
     also_listed: Arc<Mutex<Vec<String>>>,
-    /// The listener's threads, and those of the sessions.
+    /// The runtime of the listener and the sessions; `None` while the server is stopped.
     running: Mutex<Option<Runtime>>,
 }
 
-impl InProcess {
-    /// Makes the keys that are not there yet and starts the server.
+impl InProcessServer {
+    /// Creates missing keys and starts the server.
     pub(crate) fn start(root: &Path, state: &Path, port: u16) -> Result<Self, Error> {
         for path in [root, state] {
             fs::create_dir_all(path).map_err(Error::file(path))?;
@@ -47,15 +48,19 @@ impl InProcess {
             root: root.to_owned(),
             state: state.to_owned(),
             port,
-            host_key: key(&state.join("in_process_host_key"))?,
-            client_key: key(&state.join("in_process_client_key"))?
+            host_key: read_or_create_key(&state.join("in_process_host_key"))?,
+            client_key: read_or_create_key(&state.join("in_process_client_key"))?
                 .public_key()
                 .clone(),
             also_listed: Arc::default(),
             running: Mutex::new(None),
         };
         server.launch()?;
-        let public = server.host_key.public_key().to_openssh().map_err(told)?;
+        let public = server
+            .host_key
+            .public_key()
+            .to_openssh()
+            .map_err(key_error)?;
         let line = format!("[127.0.0.1]:{} {public}\n", server.port);
         let path = server.known_hosts();
         fs::write(&path, line).map_err(Error::file(path))?;
@@ -79,20 +84,20 @@ impl InProcess {
         public.fingerprint(HashAlg::Sha256).to_string()
     }
 
-    /// Lists files of these names as well, which are not there.
+    /// Adds names of files that do not exist to directory listings.
     pub(crate) fn list_also(&self, names: &[&str]) {
         let names = names.iter().map(|name| (*name).to_owned());
-        *locked(&self.also_listed) = names.collect();
+        *lock(&self.also_listed) = names.collect();
     }
 
-    /// Ends the server and every session.
+    /// Stops the server and every session.
     pub(crate) fn stop(&self) {
-        if let Some(runtime) = locked(&self.running).take() {
+        if let Some(runtime) = lock(&self.running).take() {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
     }
 
-    /// Ends the server and every session, and starts it anew on the same port.
+    /// Stops the server and every session, and starts it again on the same port.
     pub(crate) fn restart(&mut self) -> Result<(), Error> {
         self.stop();
         self.launch()
@@ -101,7 +106,7 @@ impl InProcess {
     fn launch(&mut self) -> Result<(), Error> {
         let port = self.port;
         let listen = |error| Error::Listen { port, error };
-        // The standard library's listener may take a port again that was in use just now.
+        // The standard library's listener sets SO_REUSEADDR, so a restart can use the same port at once.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
         self.port = listener.local_addr().map_err(listen)?.port();
@@ -116,32 +121,36 @@ impl InProcess {
             keys: vec![self.host_key.clone()],
             ..Config::default()
         });
-        let client = Client {
+        let client = ConnectionHandler {
             root: self.root.clone(),
             key: self.client_key.clone(),
             also_listed: Arc::clone(&self.also_listed),
             channels: Vec::new(),
         };
         runtime.spawn(accept(listener, config, client));
-        *locked(&self.running) = Some(runtime);
+        *lock(&self.running) = Some(runtime);
         Ok(())
     }
 }
 
-impl Drop for InProcess {
+impl Drop for InProcessServer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-async fn accept(listener: TcpListener, config: Arc<Config>, client: Client) -> io::Result<()> {
+async fn accept(
+    listener: TcpListener,
+    config: Arc<Config>,
+    client: ConnectionHandler,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _): (_, SocketAddr) = listener.accept().await?;
         let (config, client) = (Arc::clone(&config), client.clone());
         tokio::spawn(async move {
             stream.set_nodelay(true)?;
-            // A session that fails is the client's loss.
+            // A failed session needs no handling: the client sees the error.
             if let Ok(session) = run_stream(config, stream, client).await {
                 let _ended = session.await;
             }
@@ -150,16 +159,16 @@ async fn accept(listener: TcpListener, config: Arc<Config>, client: Client) -> i
     }
 }
 
-/// What the server knows of a connection.
-struct Client {
+/// The handler of a connection.
+struct ConnectionHandler {
     root: PathBuf,
     key: PublicKey,
     also_listed: Arc<Mutex<Vec<String>>>,
     channels: Vec<Channel<Msg>>,
 }
 
-/// A connection begins without channels.
-impl Clone for Client {
+/// Clones the handler for a new connection, without channels.
+impl Clone for ConnectionHandler {
     fn clone(&self) -> Self {
         Self {
             root: self.root.clone(),
@@ -170,7 +179,7 @@ impl Clone for Client {
     }
 }
 
-impl russh::server::Handler for Client {
+impl russh::server::Handler for ConnectionHandler {
     type Error = russh::Error;
 
     async fn auth_publickey(
@@ -210,14 +219,14 @@ impl russh::server::Handler for Client {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let place = self.channels.iter().position(|known| known.id() == channel);
-        match place.filter(|_| name == "sftp") {
+        let index = self.channels.iter().position(|known| known.id() == channel);
+        match index.filter(|_| name == "sftp") {
             None => session.channel_failure(channel),
-            Some(place) => {
-                let stream = self.channels.swap_remove(place).into_stream();
+            Some(index) => {
+                let stream = self.channels.swap_remove(index).into_stream();
                 session.channel_success(channel)?;
-                let also_listed = locked(&self.also_listed).clone();
-                let files = Files::new(self.root.clone(), also_listed);
+                let also_listed = lock(&self.also_listed).clone();
+                let files = SftpSession::new(self.root.clone(), also_listed);
                 russh_sftp::server::run(stream, files).await;
                 Ok(())
             }
@@ -225,15 +234,15 @@ impl russh::server::Handler for Client {
     }
 }
 
-/// The key in a file, made if it is not there.
-fn key(path: &Path) -> Result<PrivateKey, Error> {
+/// Reads the key from a file, or creates the key and the file.
+fn read_or_create_key(path: &Path) -> Result<PrivateKey, Error> {
     if path.exists() {
-        return PrivateKey::read_openssh_file(path).map_err(told);
+        return PrivateKey::read_openssh_file(path).map_err(key_error);
     }
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(told)?;
+    getrandom::fill(&mut seed).map_err(key_error)?;
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
-    let text = key.to_openssh(LineEnding::LF).map_err(told)?;
+    let text = key.to_openssh(LineEnding::LF).map_err(key_error)?;
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
@@ -241,6 +250,6 @@ fn key(path: &Path) -> Result<PrivateKey, Error> {
     Ok(key)
 }
 
-fn told(error: impl std::fmt::Display) -> Error {
-    Error::Ssh(format!("cannot make or read an SSH key: {error}"))
+fn key_error(error: impl std::fmt::Display) -> Error {
+    Error::Ssh(format!("cannot create or read an SSH key: {error}"))
 }

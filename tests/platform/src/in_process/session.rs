@@ -1,4 +1,4 @@
-//! The files of a session: a directory shown as the root of everything.
+//! An SFTP session that shows one directory as the root of the file system.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -11,34 +11,34 @@ use russh_sftp::protocol::{
 };
 use russh_sftp::server::Handler;
 
-/// A session's open files and directories.
+/// An SFTP session with its open files and directories.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct SftpSession {
     root: PathBuf,
-    /// Names of files that are listed and are not there.
+    /// Names that are listed although the files do not exist.
     also_listed: Vec<String>,
-    next: u64,
-    open: BTreeMap<String, Open>,
+    next_handle: u64,
+    open: BTreeMap<String, OpenHandle>,
 }
 
 #[derive(Debug)]
-enum Open {
+enum OpenHandle {
     File(File),
-    /// What is left to tell of a directory.
+    /// The entries of a directory that are still to be listed.
     Directory(Vec<Entry>),
 }
 
-impl Files {
+impl SftpSession {
     pub(super) const fn new(root: PathBuf, also_listed: Vec<String>) -> Self {
         Self {
             root,
             also_listed,
-            next: 0,
+            next_handle: 0,
             open: BTreeMap::new(),
         }
     }
 
-    /// The path as a session names it: absolute, without dots. Nothing is above the root.
+    /// Returns the absolute path within the session, without `.` and `..`. `..` never leaves the root.
     fn absolute(path: &str) -> PathBuf {
         let mut absolute = PathBuf::from("/");
         for part in Path::new(path).components() {
@@ -53,29 +53,29 @@ impl Files {
         absolute
     }
 
-    /// The path on the machine.
+    /// Returns the path on this machine.
     fn path(&self, path: &str) -> PathBuf {
         let absolute = Self::absolute(path);
         let below = absolute.strip_prefix("/").unwrap_or(&absolute);
         self.root.join(below)
     }
 
-    fn keep(&mut self, id: u32, open: Open) -> Handle {
-        let handle = self.next.to_string();
-        self.next += 1;
+    fn keep(&mut self, id: u32, open: OpenHandle) -> Handle {
+        let handle = self.next_handle.to_string();
+        self.next_handle += 1;
         self.open.insert(handle.clone(), open);
         Handle { id, handle }
     }
 
     fn file(&self, handle: &str) -> Result<&File, StatusCode> {
         match self.open.get(handle) {
-            Some(Open::File(file)) => Ok(file),
+            Some(OpenHandle::File(file)) => Ok(file),
             _ => Err(StatusCode::Failure),
         }
     }
 }
 
-impl Handler for Files {
+impl Handler for SftpSession {
     type Error = StatusCode;
 
     fn unimplemented(&self) -> StatusCode {
@@ -97,7 +97,7 @@ impl Handler for Files {
             .truncate(is_writing && pflags.contains(OpenFlags::TRUNCATE))
             .open(self.path(&filename))
             .map_err(|error| status(&error))?;
-        Ok(self.keep(id, Open::File(file)))
+        Ok(self.keep(id, OpenHandle::File(file)))
     }
 
     async fn close(&mut self, id: u32, handle: String) -> Result<Status, StatusCode> {
@@ -114,7 +114,7 @@ impl Handler for Files {
         offset: u64,
         len: u32,
     ) -> Result<Data, StatusCode> {
-        let mut data = vec![0; len.min(LONGEST_READ) as usize];
+        let mut data = vec![0; len.min(MAX_READ_BYTES) as usize];
         let read = self.file(&handle)?.read_at(&mut data, offset);
         match read.map_err(|error| status(&error))? {
             0 => Err(StatusCode::Eof),
@@ -152,13 +152,13 @@ impl Handler for Files {
     async fn opendir(&mut self, id: u32, path: String) -> Result<Handle, StatusCode> {
         let path = self.path(&path);
         let entries = fs::read_dir(path).map_err(|error| status(&error))?;
-        let told = entries.filter_map(|entry| {
+        let existing = entries.filter_map(|entry| {
             let entry = entry.ok()?;
             let metadata = fs::symlink_metadata(entry.path()).ok()?;
             let name = entry.file_name().to_string_lossy().into_owned();
             Some(Entry::new(name, FileAttributes::from(&metadata)))
         });
-        let invented = self.also_listed.iter().map(|name| {
+        let not_existing = self.also_listed.iter().map(|name| {
             let attributes = FileAttributes {
                 size: Some(1),
                 permissions: Some(0o100_644),
@@ -167,15 +167,15 @@ impl Handler for Files {
             };
             Entry::new(name, attributes)
         });
-        let told = told.chain(invented).collect();
-        Ok(self.keep(id, Open::Directory(told)))
+        let entries = existing.chain(not_existing).collect();
+        Ok(self.keep(id, OpenHandle::Directory(entries)))
     }
 
     async fn readdir(&mut self, id: u32, handle: String) -> Result<Name, StatusCode> {
-        let Some(Open::Directory(left)) = self.open.get_mut(&handle) else {
+        let Some(OpenHandle::Directory(left)) = self.open.get_mut(&handle) else {
             return Err(StatusCode::Failure);
         };
-        let from = left.len().saturating_sub(ENTRIES_AT_ONCE);
+        let from = left.len().saturating_sub(ENTRIES_PER_REPLY);
         match left.split_off(from) {
             files if files.is_empty() => Err(StatusCode::Eof),
             files => Ok(Name { id, files }),
@@ -233,16 +233,16 @@ fn status(error: &io::Error) -> StatusCode {
     }
 }
 
-const LONGEST_READ: u32 = 256 << 10;
-const ENTRIES_AT_ONCE: usize = 100;
+const MAX_READ_BYTES: u32 = 256 << 10;
+const ENTRIES_PER_REPLY: usize = 100;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_above_the_root() {
-        let files = Files::new(PathBuf::from("/somewhere"), Vec::new());
+    fn paths_cannot_leave_the_root() {
+        let files = SftpSession::new(PathBuf::from("/somewhere"), Vec::new());
         for (path, expected) in [
             ("IN", "/somewhere/IN"),
             ("/IN/a", "/somewhere/IN/a"),

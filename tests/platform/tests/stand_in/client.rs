@@ -1,4 +1,4 @@
-//! A client of the stand-in, and readers of what it delivers.
+//! A client of the stand-in platform, and readers of its extracts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,30 +9,30 @@ use std::time::Duration;
 use cprflow_platform::{Agreement, ClientCertificate, Options, Platform, SERVICE_UUID};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
-/// A stand-in and the directory that it lives in.
-pub(crate) struct Place {
+/// A stand-in platform and its temporary directory.
+pub(crate) struct TestPlatform {
     pub(crate) platform: Platform,
     _directory: tempfile::TempDir,
 }
 
-/// A stand-in with so many persons.
-pub(crate) fn platform(persons: u64) -> Place {
+/// Starts a stand-in platform with this number of persons.
+pub(crate) fn platform(persons: u64) -> TestPlatform {
     platform_with(persons, |_| {})
 }
 
-/// A stand-in with so many persons and other options.
-pub(crate) fn platform_with(persons: u64, change: impl FnOnce(&mut Options)) -> Place {
+/// Starts a stand-in platform with this number of persons and changed options.
+pub(crate) fn platform_with(persons: u64, change: impl FnOnce(&mut Options)) -> TestPlatform {
     let directory = tempfile::tempdir().unwrap();
     let mut options = Options::new(directory.path(), persons, 1);
     change(&mut options);
     let platform = Platform::start(options).unwrap();
-    Place {
+    TestPlatform {
         platform,
         _directory: directory,
     }
 }
 
-/// What was answered.
+/// A response of the service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -40,7 +40,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The texts of every element of that name.
+    /// Returns the texts of all elements with this name.
     pub(crate) fn texts(&self, name: &str) -> Vec<String> {
         let document = roxmltree::Document::parse(&self.body).unwrap();
         let nodes = document.descendants();
@@ -50,7 +50,7 @@ impl Answer {
             .collect()
     }
 
-    /// The text of the only element of that name.
+    /// Returns the text of the only element with this name.
     pub(crate) fn text(&self, name: &str) -> String {
         let texts = self.texts(name);
         assert_eq!(texts.len(), 1, "{name} in {}", self.body);
@@ -58,7 +58,7 @@ impl Answer {
     }
 }
 
-/// A client with a certificate.
+/// A client of the service.
 pub(crate) struct Client {
     pub(crate) agent: ureq::Agent,
     pub(crate) url: String,
@@ -82,12 +82,12 @@ impl Client {
         }
     }
 
-    /// Calls an operation with what follows the invocation context.
+    /// Calls an operation with this argument after the invocation context.
     pub(crate) fn call(&self, operation: &str, argument: &str) -> Result<Answer, ureq::Error> {
         self.post(&envelope(operation, &context(&self.agreement), argument))
     }
 
-    /// Calls an operation that must succeed, and gives its result.
+    /// Calls an operation that must succeed, and returns its result.
     pub(crate) fn result(&self, operation: &str, argument: &str) -> String {
         let answer = self.call(operation, argument).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -142,11 +142,11 @@ pub(crate) fn files(certificate: &ClientCertificate) -> (&Path, &Path) {
     (&certificate.chain, &certificate.key)
 }
 
-/// An agent with a certificate, that trusts an authority.
+/// Returns an HTTP agent with a client certificate that trusts an authority.
 pub(crate) fn agent(
     ca: &Path,
     certificate: Option<(&Path, &Path)>,
-    patience: Duration,
+    timeout: Duration,
 ) -> ureq::Agent {
     let client = certificate.map(|(chain, key)| {
         let key = PrivateKey::from_pem(&fs::read(key).unwrap()).unwrap();
@@ -162,7 +162,7 @@ pub(crate) fn agent(
         .max_redirects(0)
         .proxy(None)
         .http_status_as_error(false)
-        .timeout_global(Some(patience))
+        .timeout_global(Some(timeout))
         .build()
         .into()
 }
@@ -182,7 +182,7 @@ pub(crate) fn pnr(number: &str) -> String {
     format!("<p:PNR>{number}</p:PNR>")
 }
 
-/// The invocation context of an agreement.
+/// Returns the invocation context of an agreement.
 pub(crate) fn context(agreement: &Agreement) -> String {
     format!(
         "<c:InvocationContext><c:ServiceAgreementUUID>{}</c:ServiceAgreementUUID>\
@@ -203,7 +203,7 @@ pub(crate) fn envelope(operation: &str, context: &str, argument: &str) -> String
     )
 }
 
-/// The lines of an extract that begin with a number's key, by number; events are left out.
+/// Returns the records of an extract by person number, without events (099) and receipts (997).
 pub(crate) fn records(extract: &[u8]) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut records: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     for line in extract.split(|byte| *byte == b'\n') {
@@ -215,7 +215,7 @@ pub(crate) fn records(extract: &[u8]) -> BTreeMap<String, Vec<Vec<u8>>> {
     records
 }
 
-/// The numbers that have a record of that type.
+/// Returns the person numbers that have a record of this type.
 pub(crate) fn numbers(extract: &[u8], record_type: &str) -> BTreeSet<String> {
     extract
         .split(|byte| *byte == b'\n')
@@ -224,7 +224,7 @@ pub(crate) fn numbers(extract: &[u8], record_type: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The names in a directory, sorted; those that are no text are shown as they can be.
+/// Returns the sorted names in a directory. Names that are not UTF-8 are converted with replacement characters.
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(directory)
         .unwrap()
@@ -234,8 +234,8 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// Says that a test did not run, past the test harness, which swallows what is printed.
-pub(crate) fn skipped(why: &str) {
+/// Reports a skipped test on standard error directly, because the test harness captures printed output.
+pub(crate) fn skipped(reason: &str) {
     let mut stderr = std::io::stderr();
-    writeln!(stderr, "SKIPPED: {why}").unwrap();
+    writeln!(stderr, "SKIPPED: {reason}").unwrap();
 }

@@ -1,4 +1,4 @@
-//! Every operation over real mutual TLS, and what the judge refuses.
+//! Every operation over mutual TLS, and the clients that are denied access.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,15 +10,16 @@ use ureq::tls::PrivateKey;
 
 use crate::client::{Client, agent, context, envelope, files, platform, platform_with, pnr};
 use cprflow_platform::{
-    Agreement, ClientKind, Filter, P12_PASSWORD, Prefixes, Seen, ServerCertificate, TlsVersions,
+    Agreement, ClientKind, Filter, NamespacePrefixes, P12_PASSWORD, ServerCertificate,
+    ServiceEvent, TlsVersions,
 };
 
-const NOBODY: &str = "0101010101";
+const UNUSED_PNR: &str = "0101010101";
 
 #[test]
-fn every_operation_answers_as_the_contract_says() {
-    let place = platform(10);
-    let client = Client::new(&place.platform);
+fn every_operation_returns_the_result_of_the_contract() {
+    let test = platform(10);
+    let client = Client::new(&test.platform);
     let municipality = |code: &str| format!("<s:MunicipalityCode>{code}</s:MunicipalityCode>");
     let ages = |start: u32, end: u32| {
         format!(
@@ -27,7 +28,7 @@ fn every_operation_answers_as_the_contract_says() {
     };
     let event = |code: &str| format!("<s:ChangeCode>{code}</s:ChangeCode>");
     for (subject, argument, missing) in [
-        ("PNR", pnr(NOBODY), "NON_EXISTING_PNR"),
+        ("PNR", pnr(UNUSED_PNR), "NON_EXISTING_PNR"),
         ("AgeRange", ages(0, 17), "NON_EXISTING_AGERANGE"),
         (
             "MunicipalityCode",
@@ -46,7 +47,7 @@ fn every_operation_answers_as_the_contract_says() {
         assert_eq!(client.result(&add, &argument), "ADDED");
     }
     client.result("AddPNRSubscription", &pnr("0202020202"));
-    // Leading zeros are no part of a number.
+    // Leading zeros are not significant.
     assert_eq!(client.add_municipality("851"), "ALREADY_EXISTED");
 
     let all = client.call("GetAllFilters", "").unwrap();
@@ -54,7 +55,7 @@ fn every_operation_answers_as_the_contract_says() {
     assert_eq!(all.text("EndAge"), "17");
     assert_eq!(all.text("ChangeCode"), "A01");
     assert_eq!(all.text("MunicipalityCode"), "851");
-    assert_eq!(all.texts("PNR"), [NOBODY, "0202020202"]);
+    assert_eq!(all.texts("PNR"), [UNUSED_PNR, "0202020202"]);
     assert_eq!(all.text("noFilter"), "true");
     let order = [
         "AgeRange>",
@@ -74,9 +75,9 @@ fn every_operation_answers_as_the_contract_says() {
         "NoFilter",
     ] {
         let argument = format!("<s:FilterGroup>{group}</s:FilterGroup>");
-        let before = place.platform.filters(&client.agreement).len();
+        let before = test.platform.filters(&client.agreement).len();
         assert_eq!(client.result("RemoveAll", &argument), "REMOVED");
-        assert!(place.platform.filters(&client.agreement).len() < before);
+        assert!(test.platform.filters(&client.agreement).len() < before);
     }
     let none = client.call("GetAllFilters", "").unwrap();
     assert_eq!(none.text("noFilter"), "false");
@@ -84,11 +85,11 @@ fn every_operation_answers_as_the_contract_says() {
         none.body
             .contains("<ns3:noFilter>false</ns3:noFilter></ns3:GetAllFiltersResponse>")
     );
-    let seen = place.platform.seen();
-    let is_call = |seen: &&Seen| {
+    let seen = test.platform.take_events();
+    let is_call = |seen: &&ServiceEvent| {
         matches!(
             seen,
-            Seen::Call {
+            ServiceEvent::Call {
                 is_applied: true,
                 fault: None,
                 ..
@@ -96,22 +97,22 @@ fn every_operation_answers_as_the_contract_says() {
         )
     };
     assert_eq!(seen.iter().filter(is_call).count(), seen.len());
-    assert!(!format!("{seen:?}").contains(NOBODY));
+    assert!(!format!("{seen:?}").contains(UNUSED_PNR));
 }
 
 #[test]
-fn answers_say_the_same_under_all_prefixes() {
-    let place = platform(10);
-    let client = Client::new(&place.platform);
-    client.add_pnr(NOBODY);
+fn responses_are_equal_with_all_namespace_prefixes() {
+    let test = platform(10);
+    let client = Client::new(&test.platform);
+    client.add_pnr(UNUSED_PNR);
     client.add_municipality("0851");
     for prefixes in [
-        Prefixes::Cxf,
-        Prefixes::Default,
-        Prefixes::Moved,
-        Prefixes::Everywhere,
+        NamespacePrefixes::Cxf,
+        NamespacePrefixes::Default,
+        NamespacePrefixes::Moved,
+        NamespacePrefixes::Everywhere,
     ] {
-        place.platform.set_prefixes(prefixes);
+        test.platform.set_prefixes(prefixes);
         let all = client.call("GetAllFilters", "").unwrap();
         let document = roxmltree::Document::parse(&all.body).unwrap();
         let elements = document.descendants().filter(|node| node.is_element());
@@ -131,14 +132,18 @@ fn answers_say_the_same_under_all_prefixes() {
             (service, "noFilter"),
         ];
         assert_eq!(names, expected, "{prefixes:?}");
-        assert_eq!(client.add_pnr(NOBODY), "ALREADY_EXISTED", "{prefixes:?}");
+        assert_eq!(
+            client.add_pnr(UNUSED_PNR),
+            "ALREADY_EXISTED",
+            "{prefixes:?}"
+        );
     }
 }
 
 #[test]
-fn clients_without_a_right_certificate_get_nowhere() {
-    let place = platform(10);
-    let platform = &place.platform;
+fn clients_without_a_valid_certificate_are_denied() {
+    let test = platform(10);
+    let platform = &test.platform;
     for versions in [TlsVersions::Only12, TlsVersions::Only13, TlsVersions::Both] {
         platform
             .set_tls(ServerCertificate::Valid, versions)
@@ -160,14 +165,14 @@ fn clients_without_a_right_certificate_get_nowhere() {
             client.call("GetAllFilters", "").unwrap_err();
         }
     }
-    // With TLS 1.3 a client can know that it is refused before the server has written it down.
+    // With TLS 1.3 a client can see the refusal before the server has recorded it.
     let mut refusals = 0;
     let begun = Instant::now();
     while refusals < 12 && begun.elapsed() < Duration::from_secs(20) {
-        let seen = platform.seen();
+        let seen = platform.take_events();
         refusals += seen
             .iter()
-            .filter(|seen| matches!(seen, Seen::Handshake(_)))
+            .filter(|seen| matches!(seen, ServiceEvent::HandshakeFailed(_)))
             .count();
         thread::sleep(Duration::from_millis(10));
     }
@@ -187,39 +192,39 @@ fn clients_without_a_right_certificate_get_nowhere() {
 }
 
 #[test]
-fn a_server_that_is_not_the_right_one_is_not_believed() {
-    let place = platform(10);
+fn clients_reject_an_invalid_server_certificate() {
+    let test = platform(10);
     for kind in [
         ServerCertificate::WrongHost,
         ServerCertificate::UnknownAuthority,
         ServerCertificate::Expired,
         ServerCertificate::NotYetValid,
     ] {
-        place.platform.set_tls(kind, TlsVersions::Both).unwrap();
-        let client = Client::new(&place.platform);
+        test.platform.set_tls(kind, TlsVersions::Both).unwrap();
+        let client = Client::new(&test.platform);
         client.call("GetAllFilters", "").unwrap_err();
     }
 }
 
 #[test]
-fn agreements_are_kept_apart() {
-    let place = platform_with(10, |options| {
-        let second = Agreement::of_seed(1, 1);
+fn agreements_have_separate_filters() {
+    let test = platform_with(10, |options| {
+        let second = Agreement::from_seed(1, 1);
         options.agreements.push(second);
     });
-    let mut client = Client::new(&place.platform);
-    client.add_pnr(NOBODY);
-    let [first, second] = place.platform.agreements() else {
-        panic!("there are two");
+    let mut client = Client::new(&test.platform);
+    client.add_pnr(UNUSED_PNR);
+    let [first, second] = test.platform.agreements() else {
+        panic!("expected two agreements");
     };
     client.agreement = second.clone();
     client.add_municipality("0101");
     assert_eq!(
-        place.platform.filters(first),
-        [Filter::Pnr(NOBODY.to_owned())]
+        test.platform.filters(first),
+        [Filter::Pnr(UNUSED_PNR.to_owned())]
     );
     assert_eq!(
-        place.platform.filters(second),
+        test.platform.filters(second),
         [Filter::MunicipalityCode(101)]
     );
 
@@ -248,28 +253,28 @@ fn agreements_are_kept_apart() {
 }
 
 #[test]
-fn the_state_outlives_a_restart() {
+fn the_state_is_kept_across_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let start = || {
         let mut options = cprflow_platform::Options::new(directory.path(), 300, 1);
-        options.state = Some(directory.path().join("state.json"));
+        options.state_file = Some(directory.path().join("state.json"));
         cprflow_platform::Platform::start(options).unwrap()
     };
     let platform = start();
     let client = Client::new(&platform);
     client.add_municipality("0851");
-    let night = platform.night().unwrap();
+    let night = platform.run_night().unwrap();
     assert!(!night.deliveries[0].loaded.is_empty());
-    client.add_pnr(NOBODY);
+    client.add_pnr(UNUSED_PNR);
     platform.save().unwrap();
     drop(platform);
 
     let platform = start();
     let client = Client::new(&platform);
-    assert_eq!(client.add_pnr(NOBODY), "ALREADY_EXISTED");
-    let night = platform.night().unwrap();
+    assert_eq!(client.add_pnr(UNUSED_PNR), "ALREADY_EXISTED");
+    let night = platform.run_night().unwrap();
     assert_eq!(night.number, 2);
-    // What was loaded once is not loaded again.
+    // Persons who were loaded before the restart are not loaded again.
     assert!(
         night
             .deliveries
@@ -279,23 +284,23 @@ fn the_state_outlives_a_restart() {
 }
 
 #[test]
-fn a_stand_in_that_ends_answers_no_more() {
-    let place = platform(10);
-    let (url, ca) = (place.platform.url(), place.platform.ca());
+fn a_stopped_stand_in_does_not_respond() {
+    let test = platform(10);
+    let (url, ca) = (test.platform.url(), test.platform.ca());
     let agent = agent(
         &ca,
-        Some(files(place.platform.client())),
+        Some(files(test.platform.client())),
         Duration::from_secs(5),
     );
     assert_eq!(agent.get(&url).call().unwrap().status().as_u16(), 405);
-    drop(place.platform);
+    drop(test.platform);
     agent.get(&url).call().unwrap_err();
 }
 
 #[test]
-fn a_clients_key_is_its_owners_and_comes_as_pkcs12_too() {
-    let place = platform(10);
-    for certificate in [place.platform.client(), place.platform.next_client()] {
+fn client_keys_are_private_and_also_stored_as_pkcs12() {
+    let test = platform(10);
+    for certificate in [test.platform.client(), test.platform.next_client()] {
         for path in [&certificate.key, &certificate.p12] {
             let mode = fs::metadata(path).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);

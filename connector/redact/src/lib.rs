@@ -1,0 +1,226 @@
+//! Removes Danish person numbers (CPR numbers) from text before it is shown or logged.
+//!
+//! Error messages of other systems may quote the person number that was asked about. [`redact`] replaces everything
+//! that can be a person number, so that the message can be shown. Losing a date is better than showing a person number,
+//! so every group of ten digits or more counts as one.
+//!
+//! ```
+//! assert_eq!(cprflow_redact::redact("PNR 010101-0101 not found", 100), "PNR [number] not found");
+//! assert!(cprflow_redact::holds_person_number("01 01 01 0101"));
+//! ```
+
+/// The replacement for a number.
+const NUMBER: &str = "[number]";
+
+/// The number of digits from which a group can be a person number.
+const DIGITS: usize = 10;
+
+/// The largest number of separators in a row inside one number, as in `010101 - 0101`.
+const MAX_SEPARATORS: usize = 3;
+
+/// Returns the text on one line, with `[number]` in place of every number of ten digits or more.
+///
+/// Separators between the digits do not hide a number. Invisible characters are removed and control characters become
+/// spaces. The result is trimmed and at most `max_chars` characters long; a number at that limit is removed entirely.
+pub fn redact(text: &str, max_chars: usize) -> String {
+    redact_and_count(text, max_chars).0
+}
+
+/// Returns whether the text has anything that can be a person number.
+pub fn holds_person_number(text: &str) -> bool {
+    redact_and_count(text, usize::MAX).1 > 0
+}
+
+fn redact_and_count(text: &str, max_chars: usize) -> (String, usize) {
+    let mut redactor = Redactor::default();
+    for character in text.chars().filter(|c| !is_invisible(*c)) {
+        let character = if character.is_control() {
+            ' '
+        } else {
+            character
+        };
+        if character.is_numeric() {
+            redactor.digit(character);
+        } else if is_separator(character) {
+            redactor.separator(character);
+        } else {
+            redactor.end_pending();
+            redactor.push(character);
+        }
+        if redactor.chars >= max_chars {
+            break;
+        }
+    }
+    redactor.end_pending();
+    let mut output = redactor.output;
+    if let Some((end, _)) = output.char_indices().nth(max_chars) {
+        output.truncate(end);
+    }
+    let trimmed = output.trim();
+    (trimmed.to_owned(), redactor.numbers)
+}
+
+#[derive(Default)]
+struct Redactor {
+    output: String,
+    chars: usize,
+    numbers: usize,
+    /// Digits and separators that may become a number. Not filled further once there are ten digits.
+    pending: String,
+    digits: usize,
+    /// The number of separators at the end of `pending`.
+    separators: usize,
+}
+
+impl Redactor {
+    fn push(&mut self, character: char) {
+        self.output.push(character);
+        self.chars += 1;
+    }
+
+    fn digit(&mut self, digit: char) {
+        self.digits += 1;
+        self.separators = 0;
+        if self.digits < DIGITS {
+            self.pending.push(digit);
+        }
+    }
+
+    fn separator(&mut self, separator: char) {
+        if self.digits == 0 {
+            return self.push(separator);
+        }
+        self.separators += 1;
+        if self.digits < DIGITS {
+            self.pending.push(separator);
+        }
+        if self.separators > MAX_SEPARATORS {
+            self.end_pending();
+        }
+    }
+
+    fn end_pending(&mut self) {
+        if self.digits >= DIGITS {
+            self.numbers += 1;
+            self.output.push_str(NUMBER);
+            self.chars += NUMBER.len();
+            if self.separators > 0 {
+                self.push(' ');
+            }
+        } else {
+            self.output.push_str(&self.pending);
+            self.chars += self.pending.chars().count();
+        }
+        self.pending.clear();
+        self.digits = 0;
+        self.separators = 0;
+    }
+}
+
+/// Returns whether the character is white space or usual between the parts of a number.
+fn is_separator(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '-' | '.' | '/' | '_' | '\u{2010}'
+                ..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+        )
+}
+
+/// Returns whether the character has no visible form.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn redacts_numbers() {
+        for text in [
+            "0101010101",
+            "010101-0101",
+            "010101 0101",
+            "010101 - 0101",
+            "01 01 01 0101",
+            "01.01.01-0101",
+            "010101\n0101",
+            "010101\u{2013}0101",
+            "010\u{200b}1010101",
+            "\u{ff10}101010101",
+            "00010101010100",
+        ] {
+            assert_eq!(redact(text, 100), NUMBER, "{text}");
+            assert!(holds_person_number(text));
+            let within = format!("PNR {text} not found");
+            assert_eq!(redact(&within, 100), "PNR [number] not found", "{text}");
+            let between = format!("x{text}y");
+            assert_eq!(redact(&between, 100), "x[number]y", "{text}");
+        }
+        let many = "0101010101,".repeat(1000);
+        assert!(!redact(&many, 100).contains('0'));
+    }
+
+    #[test]
+    fn keeps_other_text() {
+        for text in [
+            "",
+            "Service Configuration update failed",
+            "municipality 0851 (code 12345)",
+            "Received: 2025-10-23T13:06:14.306Z",
+            "Blåbærgrød 1.2.3",
+        ] {
+            assert_eq!(redact(text, 100), text);
+            assert!(!holds_person_number(text));
+        }
+        assert_eq!(redact(" a\r\n\tb\u{85}c\u{202e} ", 100), "a   b c");
+    }
+
+    #[test]
+    fn cuts_long_texts() {
+        assert_eq!(redact("æøå", 2), "æø");
+        // A number at the limit is removed entirely.
+        assert!(!redact("ab0101010101", 5).contains('0'));
+    }
+
+    proptest! {
+        #[test]
+        fn never_leaves_a_number(text in "([0-9]{1,12}|[-. /a\u{200b}\n\u{e6}\u{2013}]{1,3}){0,20}", cut in 0usize..80) {
+            let output = redact(&text, cut);
+            prop_assert!(!holds_ten_digits(&output), "{output}");
+            prop_assert!(output.chars().count() <= cut);
+            // Redacting never adds digits.
+            let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
+            prop_assert!(digits(&output) <= digits(&text));
+            if !holds_person_number(&text) {
+                prop_assert!(!holds_ten_digits(&text));
+            }
+        }
+    }
+
+    /// Checks every position, with and without a hyphen or a space after six digits.
+    fn holds_ten_digits(text: &str) -> bool {
+        let characters: Vec<char> = text.chars().collect();
+        let digits = |range: &[char]| range.iter().all(char::is_ascii_digit);
+        characters.windows(10).any(digits)
+            || characters.windows(11).any(|window| {
+                let (date, rest) = window.split_at(6);
+                digits(date) && matches!(rest[0], '-' | ' ') && digits(&rest[1..])
+            })
+    }
+}

@@ -1,0 +1,12 @@
+//! Turns records into Arrow columns: the tables' schemas, the builders, and the batches as Arrow IPC.
+
+mod builder;
+pub mod ipc;
+mod mask;
+mod record_buffer;
+pub mod schema;
+mod table;
+
+pub(crate) use mask::{ColumnMask, RowMask};
+pub(crate) use record_buffer::RecordBuffer;
+pub(crate) use table::{LeaverRow, ReadColumn, TableBuilder};

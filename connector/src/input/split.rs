@@ -1,0 +1,420 @@
+//! Cuts blocks of bytes into records, in all physical shapes and for any block size.
+
+use memchr::memchr;
+
+use super::shape_detection::{self, Lengths, MAX_RECORD, Shape};
+use crate::error::{Error, Position};
+use crate::value::is_spaces;
+
+/// The byte order mark of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The result of [`Splitter::next`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A record was found; [`Splitter::record`] returns it.
+    Record,
+    /// More bytes are needed.
+    NeedMore,
+    /// The end of the input was reached.
+    End,
+}
+
+/// Cuts the input into records.
+///
+/// A record that lies within one block is not copied. A record that began in an earlier block is assembled in `head`.
+/// The first bytes of the input also wait in `head` until the shape is known.
+#[derive(Default)]
+pub(crate) struct Splitter {
+    head: Vec<u8>,
+    /// The number of bytes of `head` that are consumed.
+    head_at: usize,
+    /// The number of bytes of `head` that are known to have no line end.
+    searched: usize,
+    block: Vec<u8>,
+    block_at: usize,
+    ended: bool,
+    has_byte_order_mark: bool,
+    is_cut_off: bool,
+    shape: Shape,
+    lengths: Lengths,
+    /// The location of the current record.
+    span: RecordSpan,
+    line: u64,
+    /// The offset of the current record in the input.
+    offset: u64,
+    /// The offset of the first byte that is not consumed.
+    next_offset: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum RecordSpan {
+    #[default]
+    Nowhere,
+    Head(usize, usize),
+    Block(usize, usize),
+}
+
+impl Splitter {
+    /// Takes the next block. The previous block must be consumed.
+    pub(crate) fn push(&mut self, block: Vec<u8>) {
+        self.save_rest();
+        self.block = block;
+        self.block_at = 0;
+    }
+
+    /// Marks the end of the input.
+    pub(crate) fn finish(&mut self) {
+        self.ended = true;
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Returns whether the input began with the byte order mark of UTF-8, which is skipped.
+    pub(crate) fn has_byte_order_mark(&self) -> bool {
+        self.has_byte_order_mark
+    }
+
+    /// Returns whether the input has no line ends and ends in the middle of a record.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
+    /// Returns the current record without its line end.
+    #[inline]
+    pub(crate) fn record(&self) -> &[u8] {
+        match self.span {
+            RecordSpan::Nowhere => &[],
+            RecordSpan::Head(from, to) => self.head.get(from..to).unwrap_or_default(),
+            RecordSpan::Block(from, to) => self.block.get(from..to).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the position of the current record.
+    #[inline]
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            line: self.line,
+            offset: self.offset,
+        }
+    }
+
+    /// Moves to the next record. Blank lines are skipped.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Step, Error> {
+        // The fast path: the next record is a line within the block.
+        if matches!(self.shape, Shape::Lines)
+            && self.head_at >= self.head.len()
+            && let Some(rest) = self.block.get(self.block_at..)
+            && let Some(length) = memchr(b'\n', rest)
+            && let Some(line) = rest.get(..length)
+            && let (Some(first), Some(last)) = (line.first(), line.last())
+            && !matches!(first, b' ' | b'\r')
+            && length <= MAX_RECORD
+        {
+            let from = self.block_at;
+            self.span = RecordSpan::Block(from, from + length - usize::from(*last == b'\r'));
+            self.block_at = from + length + 1;
+            self.offset = self.next_offset;
+            self.next_offset += length as u64 + 1;
+            self.line += 1;
+            return Ok(Step::Record);
+        }
+        self.next_anywhere()
+    }
+
+    /// Skips lines within the block while `pass` returns true. The lines include a CR.
+    #[inline]
+    pub(crate) fn skip_lines(&mut self, mut pass: impl FnMut(&[u8]) -> bool) {
+        if !matches!(self.shape, Shape::Lines) || self.head_at < self.head.len() {
+            return;
+        }
+        let mut at = self.block_at;
+        while let Some(rest) = self.block.get(at..)
+            && let Some(length) = memchr(b'\n', rest)
+            && rest.get(..length).is_some_and(&mut pass)
+        {
+            at += length + 1;
+            self.line += 1;
+        }
+        self.next_offset += (at - self.block_at) as u64;
+        self.block_at = at;
+    }
+
+    /// Moves to the next record in any shape, also across blocks.
+    fn next_anywhere(&mut self) -> Result<Step, Error> {
+        self.span = RecordSpan::Nowhere;
+        loop {
+            let step = match self.shape {
+                Shape::Unknown => self.detect(),
+                Shape::Lines => self.next_line()?,
+                Shape::Packed => self.next_packed(None)?,
+                Shape::PackedUniform(length) => self.next_packed(Some(length))?,
+            };
+            match step {
+                Some(Step::Record) if self.is_blank() => {}
+                Some(Step::Record) => {
+                    self.line += 1;
+                    return Ok(Step::Record);
+                }
+                Some(step) => return Ok(step),
+                None => {}
+            }
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        is_spaces(self.record())
+    }
+
+    /// Detects the shape from the first bytes, which are collected in `head`.
+    fn detect(&mut self) -> Option<Step> {
+        self.save_rest();
+        if !self.has_byte_order_mark {
+            if self.head.starts_with(BYTE_ORDER_MARK) {
+                self.has_byte_order_mark = true;
+                self.head_at = BYTE_ORDER_MARK.len();
+                self.next_offset = BYTE_ORDER_MARK.len() as u64;
+            } else if BYTE_ORDER_MARK.starts_with(&self.head) && !self.ended {
+                return Some(Step::NeedMore);
+            }
+        }
+        let front = self.head.get(self.head_at..).unwrap_or_default();
+        match shape_detection::detect(front, self.ended) {
+            Some(shape) => self.shape = shape,
+            None if self.ended => return Some(Step::End),
+            None => return Some(Step::NeedMore),
+        }
+        None
+    }
+
+    fn next_line(&mut self) -> Result<Option<Step>, Error> {
+        if self.head_at < self.head.len() {
+            return self.next_line_in_head();
+        }
+        let rest = self.block.get(self.block_at..).unwrap_or_default();
+        let Some(length) = memchr(b'\n', rest) else {
+            self.save_rest();
+            return self.at_end_of_block();
+        };
+        let from = self.block_at;
+        let to =
+            from + length - usize::from(rest.get(..length).is_some_and(|l| l.ends_with(b"\r")));
+        self.block_at = from + length + 1;
+        self.take(RecordSpan::Block(from, to), length, 1)
+    }
+
+    /// Reads a line that began in an earlier block.
+    #[cold]
+    fn next_line_in_head(&mut self) -> Result<Option<Step>, Error> {
+        let from = self.head_at;
+        let searched = self.searched.max(from);
+        let unsearched = self.head.get(searched..).unwrap_or_default();
+        let end = match memchr(b'\n', unsearched) {
+            Some(at) => searched + at,
+            None => {
+                let rest = self.block.get(self.block_at..).unwrap_or_default();
+                let Some(at) = memchr(b'\n', rest) else {
+                    self.save_rest();
+                    self.searched = self.head.len();
+                    return self.at_end_of_block();
+                };
+                self.head
+                    .extend_from_slice(rest.get(..=at).unwrap_or_default());
+                self.block_at += at + 1;
+                self.head.len() - 1
+            }
+        };
+        self.head_at = end + 1;
+        let line = self.head.get(from..end).unwrap_or_default();
+        let to = end - usize::from(line.ends_with(b"\r"));
+        self.take(RecordSpan::Head(from, to), end - from, 1)
+    }
+
+    /// Handles the end of a block without a line end. The rest of the block is already in `head`.
+    fn at_end_of_block(&mut self) -> Result<Option<Step>, Error> {
+        let length = self.head.len() - self.head_at;
+        if length > MAX_RECORD {
+            return Err(Error::RecordTooLong(self.upcoming()));
+        }
+        match (self.ended, length) {
+            (false, _) => Ok(Some(Step::NeedMore)),
+            (true, 0) => Ok(Some(Step::End)),
+            (true, _) => {
+                let from = self.head_at;
+                self.head_at = self.head.len();
+                let rest = self.head.get(from..).unwrap_or_default();
+                let to = self.head.len() - usize::from(rest.ends_with(b"\r"));
+                self.take(RecordSpan::Head(from, to), length, 0)
+            }
+        }
+    }
+
+    /// Reads the next record of a file without line ends.
+    fn next_packed(&mut self, uniform: Option<usize>) -> Result<Option<Step>, Error> {
+        if self.skip_line_ends() {
+            return Ok(None);
+        }
+        let in_head = self.head_at < self.head.len();
+        let (available, from) = if in_head {
+            (&self.head, self.head_at)
+        } else {
+            (&self.block, self.block_at)
+        };
+        let available = available.get(from..).unwrap_or_default();
+        if available.is_empty() {
+            return Ok(Some(if self.ended {
+                Step::End
+            } else {
+                Step::NeedMore
+            }));
+        }
+        // The first three digits give the type. The last record may be cut short.
+        let length = match uniform {
+            Some(length) if available.len() >= 3 => {
+                shape_detection::known_type(available).map(|_| Some(length))
+            }
+            _ if available.len() >= 3 => {
+                shape_detection::known_type(available).map(|table| self.lengths.of(table))
+            }
+            _ if self.ended => Some(Some(available.len())),
+            _ => Some(None),
+        };
+        let Some(length) = length else {
+            return Err(Error::LostTrack(self.upcoming()));
+        };
+        if let Some(length) = length
+            && available.len() >= length
+        {
+            let span = if in_head {
+                self.head_at += length;
+                RecordSpan::Head(from, from + length)
+            } else {
+                self.block_at += length;
+                RecordSpan::Block(from, from + length)
+            };
+            return self.take(span, length, 0);
+        }
+        self.gather(length)
+    }
+
+    /// Moves enough bytes into `head` for the next record, or detects the length of its type.
+    #[cold]
+    fn gather(&mut self, length: Option<usize>) -> Result<Option<Step>, Error> {
+        let rest = self.block.len() - self.block_at;
+        let have = self.head.len() - self.head_at;
+        let wanted = match length {
+            Some(length) => length.saturating_sub(have),
+            None => shape_detection::LOOK_AHEAD,
+        };
+        if rest > 0 {
+            self.bring(wanted.min(rest));
+        }
+        let have = self.head.len() - self.head_at;
+        match length {
+            Some(length) if have >= length => Ok(None),
+            Some(_) if self.ended => {
+                // The file is cut off in the middle of a record. The incomplete record is still read.
+                self.is_cut_off = true;
+                let from = self.head_at;
+                self.head_at = self.head.len();
+                self.take(RecordSpan::Head(from, self.head.len()), have, 0)
+            }
+            Some(_) => Ok(Some(Step::NeedMore)),
+            None => {
+                let front = self.head.get(self.head_at..).unwrap_or_default();
+                // The type has one length; only its digits were missing.
+                if shape_detection::known_type(front)
+                    .is_some_and(|table| self.lengths.of(table).is_some())
+                {
+                    return Ok(None);
+                }
+                match shape_detection::detect_length(front, self.lengths, self.ended) {
+                    shape_detection::LengthDecision::Lengths(lengths) => {
+                        self.lengths = lengths;
+                        Ok(None)
+                    }
+                    shape_detection::LengthDecision::NeedMore
+                        if self.block_at < self.block.len() =>
+                    {
+                        Ok(None)
+                    }
+                    shape_detection::LengthDecision::NeedMore => Ok(Some(Step::NeedMore)),
+                    shape_detection::LengthDecision::LookAlike(product) => Err(Error::LookAlike {
+                        position: self.upcoming(),
+                        product,
+                    }),
+                    shape_detection::LengthDecision::LostTrack => {
+                        Err(Error::LostTrack(self.upcoming()))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Skips line ends between records in a file that should have none. Returns whether there were any.
+    fn skip_line_ends(&mut self) -> bool {
+        let is_line_end = |byte: Option<&u8>| matches!(byte, Some(b'\n' | b'\r'));
+        let before = self.next_offset;
+        loop {
+            if is_line_end(self.head.get(self.head_at)) {
+                self.head_at += 1;
+            } else if self.head_at >= self.head.len() && is_line_end(self.block.get(self.block_at))
+            {
+                self.block_at += 1;
+            } else {
+                return self.next_offset > before;
+            }
+            self.next_offset += 1;
+        }
+    }
+
+    /// Makes `length` bytes the current record, followed by a line end of `line_end` bytes.
+    fn take(
+        &mut self,
+        span: RecordSpan,
+        length: usize,
+        line_end: usize,
+    ) -> Result<Option<Step>, Error> {
+        if length > MAX_RECORD {
+            return Err(Error::RecordTooLong(self.upcoming()));
+        }
+        self.span = span;
+        self.offset = self.next_offset;
+        self.next_offset += (length + line_end) as u64;
+        Ok(Some(Step::Record))
+    }
+
+    /// Moves the rest of the block to `head`.
+    fn save_rest(&mut self) {
+        let rest = self.block.len() - self.block_at;
+        self.bring(rest);
+    }
+
+    /// Moves `count` bytes of the block to `head`.
+    fn bring(&mut self, count: usize) {
+        if self.head_at > 0 {
+            self.head.drain(..self.head_at);
+            self.searched = self.searched.saturating_sub(self.head_at);
+            self.head_at = 0;
+        }
+        let until = self.block_at + count;
+        self.head
+            .extend_from_slice(self.block.get(self.block_at..until).unwrap_or_default());
+        self.block_at = until;
+    }
+
+    /// Returns the position of the record that is read next.
+    fn upcoming(&self) -> Position {
+        Position {
+            line: self.line + 1,
+            offset: self.next_offset,
+        }
+    }
+}

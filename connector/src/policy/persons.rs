@@ -1,0 +1,333 @@
+//! Finds the persons who meet a filter.
+
+use std::fmt;
+
+use roaring::RoaringTreemap;
+
+use crate::error::Error;
+use crate::grammar;
+use crate::layout::{self, Blank, Column};
+use crate::record::{PERSON, pnr_number};
+use crate::value::{self, Cell};
+
+/// An age range in whole years, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgeRange {
+    /// The lowest age.
+    pub youngest: u16,
+    /// The highest age.
+    pub oldest: u16,
+}
+
+/// A filter on persons. It selects the persons who meet every given condition; without conditions, every person who has
+/// a 001.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct PersonFilter {
+    /// Persons who live in one of these municipalities (002), four digits each. Persons who are dead or gone may have a
+    /// last known address, which counts only if `status_codes` is given.
+    pub municipality_codes: Option<Vec<String>>,
+    /// Persons with one of these statuses (001).
+    pub status_codes: Option<Vec<String>>,
+    /// Persons of these ages, by the birth date in 001, on the policy's day.
+    pub ages: Option<AgeRange>,
+    /// Persons with one of these events (099) in the extract.
+    pub event_codes: Option<Vec<String>>,
+    /// Persons with one of these numbers, ten digits each.
+    pub numbers: Option<Vec<String>>,
+}
+
+impl PersonFilter {
+    /// Checks that every code and number has the right form.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        PersonMatcher::new(self.clone()).map(drop)
+    }
+
+    /// Returns whether the filter has no condition.
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Debug for PersonFilter {
+    /// Shows the conditions, but of the person numbers only how many there are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersonFilter")
+            .field("municipality_codes", &self.municipality_codes)
+            .field("status_codes", &self.status_codes)
+            .field("ages", &self.ages)
+            .field("event_codes", &self.event_codes)
+            .field("numbers", &self.numbers.as_ref().map(Vec::len))
+            .finish()
+    }
+}
+
+/// The kind of a condition, in the order in which a leaver's reason is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ConditionKind {
+    Municipality,
+    Age,
+    Status,
+    Event,
+    Number,
+}
+
+/// A filter, with the persons who meet each of its conditions.
+pub(crate) struct PersonMatcher {
+    conditions: Vec<PersonCondition>,
+}
+
+struct PersonCondition {
+    kind: ConditionKind,
+    wanted: Requirement,
+    meeting: RoaringTreemap,
+}
+
+/// What a record must contain to meet a condition.
+enum Requirement {
+    /// Any 001.
+    Anything,
+    /// One of these codes, in this column of the table at this index.
+    Codes(usize, &'static Column, Vec<Vec<u8>>),
+    /// A status (001) of a living resident.
+    Residence(&'static Column),
+    /// A birth date within the age range.
+    Ages(&'static Column, AgeRange),
+    /// Any record of one of these persons.
+    Numbers(RoaringTreemap),
+}
+
+impl PersonMatcher {
+    pub(crate) fn new(filter: PersonFilter) -> Result<Self, Error> {
+        let mut wanted = Vec::new();
+        if let Some(codes) = filter.municipality_codes {
+            wanted.push((
+                ConditionKind::Municipality,
+                codes_of("address", "municipality_code", codes)?,
+            ));
+            if filter.status_codes.is_none() {
+                let (_, status) = column("person", "status")?;
+                wanted.push((ConditionKind::Municipality, Requirement::Residence(status)));
+            }
+        }
+        if let Some(ages) = filter.ages {
+            if ages.youngest > ages.oldest {
+                return Err(Error::InvalidRequest(format!(
+                    "no person has an age from {} to {}: name the lower age first",
+                    ages.youngest, ages.oldest
+                )));
+            }
+            let (_, column) = column("person", "birth_date")?;
+            wanted.push((ConditionKind::Age, Requirement::Ages(column, ages)));
+        }
+        if let Some(codes) = filter.status_codes {
+            wanted.push((ConditionKind::Status, codes_of("person", "status", codes)?));
+        }
+        if let Some(codes) = filter.event_codes {
+            wanted.push((
+                ConditionKind::Event,
+                codes_of("event", layout::EVENT_CODE, codes)?,
+            ));
+        }
+        if let Some(list) = filter.numbers {
+            wanted.push((ConditionKind::Number, Requirement::Numbers(numbers(list)?)));
+        }
+        if wanted.is_empty() {
+            wanted.push((ConditionKind::Status, Requirement::Anything));
+        }
+        let condition = |(kind, wanted)| PersonCondition {
+            kind,
+            wanted,
+            meeting: RoaringTreemap::new(),
+        };
+        Ok(Self {
+            conditions: wanted.into_iter().map(condition).collect(),
+        })
+    }
+
+    /// Returns whether records of the table at that index can meet a condition.
+    pub(crate) fn reads(&self, index: usize) -> bool {
+        self.conditions.iter().any(|one| match &one.wanted {
+            Requirement::Anything | Requirement::Residence(_) | Requirement::Ages(..) => {
+                index == PERSON
+            }
+            Requirement::Codes(table, ..) => index == *table,
+            Requirement::Numbers(_) => true,
+        })
+    }
+
+    pub(crate) fn asks_for_ages(&self) -> bool {
+        self.conditions
+            .iter()
+            .any(|one| one.kind == ConditionKind::Age)
+    }
+
+    /// Checks a person's record against the conditions.
+    pub(crate) fn add_record(
+        &mut self,
+        index: usize,
+        person: u64,
+        record: &[u8],
+        day: Option<i32>,
+    ) {
+        for condition in &mut self.conditions {
+            if condition.wanted.is_met_by(index, person, record, day) {
+                condition.meeting.insert(person);
+            }
+        }
+    }
+
+    /// Returns the conditions with the persons who meet each, in the order in which a leaver's reason is chosen.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = (ConditionKind, &RoaringTreemap)> {
+        self.conditions.iter().map(|one| (one.kind, &one.meeting))
+    }
+
+    /// Returns the persons who meet every condition.
+    pub(crate) fn meeting(&self) -> RoaringTreemap {
+        let mut meeting = self.conditions.iter().map(|one| &one.meeting);
+        match (meeting.next(), meeting.next()) {
+            (Some(one), Some(other)) => meeting.fold(one & other, |all, more| all & more),
+            (Some(only), None) => only.clone(),
+            (None, _) => RoaringTreemap::new(),
+        }
+    }
+
+    /// Adds the persons who meet the conditions of the same filter in another extract. The conditions are merged one by
+    /// one, because a person's records may be divided between the extracts.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
+            own.meeting |= &other.meeting;
+        }
+    }
+
+    /// Returns the persons who meet every condition, and frees the memory of the conditions.
+    pub(crate) fn finish(&mut self) -> RoaringTreemap {
+        let meeting = self
+            .conditions
+            .iter_mut()
+            .map(|one| std::mem::take(&mut one.meeting));
+        let all = meeting.reduce(|mut chosen, meeting| {
+            chosen &= meeting;
+            chosen
+        });
+        all.unwrap_or_default()
+    }
+}
+
+impl Requirement {
+    fn is_met_by(&self, index: usize, person: u64, record: &[u8], day: Option<i32>) -> bool {
+        match self {
+            Self::Anything => index == PERSON,
+            Self::Codes(table, column, codes) => {
+                let code = record.get(column.start()..column.end());
+                *table == index && code.is_some_and(|code| codes.iter().any(|one| one == code))
+            }
+            Self::Residence(column) => {
+                let status = record.get(column.start()..column.end());
+                index == PERSON && status.is_some_and(is_of_resident)
+            }
+            Self::Ages(column, range) => {
+                let birth = || record.get(column.start()..column.end());
+                index == PERSON
+                    && day.zip(birth()).is_some_and(|(day, birth)| {
+                        let age = age_on(day, birth);
+                        age.is_some_and(|age| {
+                            (range.youngest.into()..=range.oldest.into()).contains(&age)
+                        })
+                    })
+            }
+            Self::Numbers(numbers) => numbers.contains(person),
+        }
+    }
+}
+
+/// Returns whether the status belongs to a valid number of a person who is neither dead nor gone.
+fn is_of_resident(status: &[u8]) -> bool {
+    status.iter().all(u8::is_ascii_digit) && status < b"30".as_slice()
+}
+
+/// Returns the age in whole years on a day, or `None` if the birth date is not a date.
+fn age_on(day: i32, birth_date: &[u8]) -> Option<i32> {
+    let Cell::Value(born) = value::date(birth_date, Blank::Spaces) else {
+        return None;
+    };
+    let (birth_year, birth_month, birth_day) = value::civil(born);
+    let (year, month, day) = value::civil(day);
+    let has_had_birthday = (month, day) >= (birth_month, birth_day);
+    Some(year - birth_year - i32::from(!has_had_birthday))
+}
+
+fn column(table: &str, column: &str) -> Result<(usize, &'static Column), Error> {
+    let index = layout::tables().iter().position(|t| t.name == table);
+    let field = layout::by_name(table).and_then(|table| table.column(column));
+    index
+        .zip(field)
+        .ok_or_else(|| Error::InvalidRequest(format!("there is no column {table}.{column}")))
+}
+
+fn codes_of(table: &str, name: &str, codes: Vec<String>) -> Result<Requirement, Error> {
+    let (index, column) = column(table, name)?;
+    let is_event = name == layout::EVENT_CODE;
+    for code in &codes {
+        let is_code = match is_event {
+            true => code.len() == column.length && code.bytes().all(|b| b.is_ascii_alphanumeric()),
+            false => grammar::is_code(code, column.length),
+        };
+        if !is_code {
+            let form = match is_event {
+                true => format!("{} letters and digits, like A01", column.length),
+                false => format!("{} digits, leading zeros included", column.length),
+            };
+            return Err(Error::InvalidRequest(format!("a {name} has {form}")));
+        }
+    }
+    let codes = codes.into_iter().map(String::into_bytes).collect();
+    Ok(Requirement::Codes(index, column, codes))
+}
+
+fn numbers(numbers: Vec<String>) -> Result<RoaringTreemap, Error> {
+    numbers
+        .iter()
+        .enumerate()
+        .map(|(index, number)| {
+            if grammar::is_code(number, 10) {
+                Ok(pnr_number(number.as_bytes()))
+            } else {
+                Err(Error::InvalidRequest(format!(
+                    "entry {} of the list of person numbers is not ten digits",
+                    index + 1
+                )))
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recognises_statuses_of_residents() {
+        for status in ["01", "03", "05", "07", "20"] {
+            assert!(is_of_resident(status.as_bytes()), "{status}");
+        }
+        for status in ["30", "50", "60", "70", "80", "90", "99", "  ", "1 ", " 1"] {
+            assert!(!is_of_resident(status.as_bytes()), "{status}");
+        }
+    }
+
+    #[test]
+    fn calculates_ages_in_whole_years() {
+        let on = |day: &str, birth: &str| {
+            age_on(grammar::date(day.as_bytes()).unwrap(), birth.as_bytes())
+        };
+        assert_eq!(on("2026-06-15", "2008-06-15"), Some(18));
+        assert_eq!(on("2026-06-14", "2008-06-15"), Some(17));
+        assert_eq!(on("2026-02-28", "2008-02-29"), Some(17));
+        assert_eq!(on("2026-03-01", "2008-02-29"), Some(18));
+        assert_eq!(on("2026-06-15", "2026-06-15"), Some(0));
+        assert_eq!(on("2026-06-15", "2026-06-16"), Some(-1));
+        for irregular in ["2008-00-00", "          ", "2008-06-1", ""] {
+            assert_eq!(on("2026-06-15", irregular), None, "{irregular}");
+        }
+    }
+}

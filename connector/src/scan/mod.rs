@@ -1,0 +1,282 @@
+//! Scans an extract in one pass: takes blocks of bytes, returns Arrow batches.
+
+mod options;
+mod plan;
+mod row_filter;
+
+use std::fmt;
+
+use crate::columns::TableBuilder;
+use crate::columns::schema::{TableId, all_tables};
+use crate::error::Error;
+use crate::grammar;
+use crate::input::{Splitter, Step};
+use crate::layout;
+use crate::record::{RecordClass, RecordTypes};
+use crate::selection::Selection;
+use crate::stats::ScanStats;
+use crate::value::iso_date;
+
+pub use options::{DEFAULT_BATCH_ROWS, ScanOptions, Start, Summary, TableBatch, TableRequest};
+use plan::{LeaverTable, Plan};
+use row_filter::RowFilter;
+
+/// The largest number of rows in a batch.
+const MAX_BATCH_ROWS: usize = 1024 * 1024;
+
+/// A batch is returned when its records have this many bytes, even if it has few rows. This keeps offsets within 32
+/// bits and limits memory.
+const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// One pass over an extract.
+///
+/// Call [`next`](Scan::next) until it returns `None`, then [`push`](Scan::push) the next block or call
+/// [`finish`](Scan::finish). Repeat this until `next` returns `None` after `finish`. The batches do not depend on the
+/// sizes of the blocks.
+pub struct Scan {
+    splitter: Splitter,
+    stats: ScanStats,
+    /// The builders by index in [`all_tables`]; `None` for tables that are not requested.
+    builders: Vec<Option<TableBuilder>>,
+    /// The types whose records are only counted, if there are any.
+    counted_only: Option<RecordTypes>,
+    batch_rows: usize,
+    /// `None` if every record is returned unchanged.
+    row_filter: Option<RowFilter>,
+    /// The persons who have left the scope, returned last; `None` if they are not requested.
+    leavers: Option<LeaverTable>,
+    bytes: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Reading,
+    /// Reading has ended, perhaps with an error. The builders from this index on still have rows to return.
+    Emptying(usize, Option<Error>),
+    Over(Option<Error>),
+}
+
+impl fmt::Debug for Scan {
+    /// Shows the progress, without any data of the extract.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan")
+            .field("bytes", &self.bytes)
+            .field("records", &self.stats.records)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Scan {
+    /// Begins a scan. With a finished selection it returns only the records of the selected persons, and only what the
+    /// selection's policy lets through.
+    ///
+    /// Fails if the options name a table, column or condition that does not exist or is hidden, or if the selection is
+    /// not finished.
+    pub fn open(options: &ScanOptions, persons: Option<&Selection>) -> Result<Self, Error> {
+        let expected_previous = match &options.expected_previous {
+            Some(text) => Some(grammar::date(text.as_bytes()).ok_or_else(|| {
+                Error::InvalidRequest(format!("{text:?} is not a date of the form YYYY-MM-DD"))
+            })?),
+            None => None,
+        };
+        let batch_rows = match options.batch_rows {
+            0 => DEFAULT_BATCH_ROWS,
+            rows => rows.min(MAX_BATCH_ROWS),
+        };
+        let chosen = persons.map(Selection::chosen).transpose()?;
+        let Plan {
+            builders,
+            row_filter,
+            leavers,
+        } = Plan::new(options.tables.as_deref(), chosen)?;
+        let is_unwanted = |index| matches!(builders.get(index), Some(None));
+        Ok(Self {
+            splitter: Splitter::default(),
+            stats: ScanStats::new(options.check_persons, expected_previous),
+            counted_only: Some(RecordTypes::keyed(is_unwanted)).filter(|types| !types.is_empty()),
+            builders,
+            batch_rows,
+            row_filter,
+            leavers,
+            bytes: 0,
+            state: State::Reading,
+        })
+    }
+
+    /// Takes the next bytes. Fails after [`finish`](Scan::finish).
+    pub fn push(&mut self, block: Vec<u8>) -> Result<(), Error> {
+        if self.splitter.has_ended() {
+            return Err(Error::Misuse("push after finish: open another scan"));
+        }
+        if matches!(self.state, State::Reading) {
+            self.bytes += block.len() as u64;
+            self.splitter.push(block);
+        }
+        Ok(())
+    }
+
+    /// Marks the end of the input. Fails if it is called twice.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        if self.splitter.has_ended() {
+            return Err(Error::Misuse("finish was already called"));
+        }
+        self.splitter.finish();
+        Ok(())
+    }
+
+    /// Returns the next batch. `None` means that more bytes are needed or, after [`finish`](Scan::finish), that the
+    /// scan has ended.
+    ///
+    /// After an error in the data, the rows before it are returned first. The error follows and is then repeated.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "None can also mean that more bytes are needed, so this is not an iterator"
+    )]
+    pub fn next(&mut self) -> Result<Option<TableBatch>, Error> {
+        loop {
+            match &mut self.state {
+                State::Reading => match self.read() {
+                    Ok(Some(full)) => return self.take(full).map(Some),
+                    Ok(None) if self.splitter.has_ended() => {
+                        self.stats.complete();
+                        self.state = State::Emptying(0, None);
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(error) => {
+                        if let Error::LookAlike { position, product } = error {
+                            self.stats.set_look_alike(position, product);
+                        }
+                        self.state = State::Emptying(0, Some(error));
+                    }
+                },
+                State::Emptying(next, error) => {
+                    let rows_left = |builder: &Option<TableBuilder>| {
+                        builder.as_ref().is_some_and(|builder| builder.rows() > 0)
+                    };
+                    let rest = self.builders.iter().skip(*next).position(rows_left);
+                    match rest {
+                        Some(skipped) => {
+                            let index = *next + skipped;
+                            *next = index + 1;
+                            return self.take(index).map(Some);
+                        }
+                        // Leavers are not reported for an extract that could not be read to its end.
+                        None if error.is_some() => self.state = State::Over(error.take()),
+                        None => match self.take_leavers()? {
+                            Some(batch) => return Ok(Some(batch)),
+                            None => self.state = State::Over(None),
+                        },
+                    }
+                }
+                State::Over(Some(error)) => return Err(error.clone()),
+                State::Over(None) => return Ok(None),
+            }
+        }
+    }
+
+    /// Returns what the scan has read so far. Findings about the end of the extract are included once all is read.
+    pub fn summary(&self) -> Summary {
+        let irregular = self.builders.iter().flatten().flat_map(|builder| {
+            let record_type = builder.id().record_type().unwrap_or_default();
+            builder
+                .irregular_values()
+                .map(move |(column, seen)| (record_type, column, seen))
+        });
+        Summary {
+            bytes: self.bytes,
+            records: self.stats.records,
+            shape: self.splitter.shape(),
+            start: self.stats.start.as_ref().map(|start| Start {
+                task_number: start.task_number.clone(),
+                production_date: start.production_date.map(iso_date),
+                previous_production_date: start.previous_production_date.map(iso_date),
+            }),
+            declared_records: self.stats.declared_records(),
+            tables: all_tables()
+                .zip(self.stats.by_table.iter().copied())
+                .filter(|(_, records)| *records > 0)
+                .collect(),
+            findings: self.stats.findings(
+                self.splitter.has_byte_order_mark(),
+                self.splitter.is_cut_off(),
+                irregular.collect(),
+            ),
+        }
+    }
+
+    /// Reads until a table's batch is full, and returns the table's index. Returns `None` if more bytes are needed.
+    fn read(&mut self) -> Result<Option<usize>, Error> {
+        loop {
+            if let Some(counted_only) = &self.counted_only
+                && self.stats.can_add_valid()
+            {
+                let stats = &mut self.stats;
+                self.splitter
+                    .skip_lines(|line| stats.add_valid(counted_only, line));
+            }
+            if self.splitter.next()? != Step::Record {
+                return Ok(None);
+            }
+            let position = self.splitter.position();
+            let record = self.splitter.record();
+            let class = self.stats.add(record, position)?;
+            let index = match class {
+                RecordClass::Known(index) => index,
+                RecordClass::Unknown(_) => UNKNOWN,
+                RecordClass::Rejected(_) => REJECTED,
+            };
+            let Some(Some(builder)) = self.builders.get_mut(index) else {
+                continue;
+            };
+            let mask = match &mut self.row_filter {
+                None => None,
+                Some(row_filter) => match row_filter.apply(class, index, record, position.line) {
+                    None => continue,
+                    mask => mask,
+                },
+            };
+            match (class, builder.id()) {
+                (RecordClass::Known(_), TableId::Layout(table)) => match mask {
+                    None => builder.push_record(table, record, position.line),
+                    Some(mask) => builder.push_masked(table, record, position.line, mask),
+                },
+                (RecordClass::Rejected(reason), _) => {
+                    builder.push_raw(reason.name().as_bytes(), record, position.line);
+                }
+                _ => {
+                    let record_type = record.get(..3).unwrap_or_default();
+                    builder.push_raw(record_type, record, position.line);
+                }
+            }
+            if builder.rows() >= self.batch_rows || builder.bytes() >= MAX_BATCH_BYTES {
+                return Ok(Some(index));
+            }
+        }
+    }
+
+    fn take(&mut self, index: usize) -> Result<TableBatch, Error> {
+        let builder = self.builders.get_mut(index).and_then(Option::as_mut);
+        let builder = builder.ok_or(Error::Internal)?;
+        Ok(TableBatch {
+            table: builder.id(),
+            batch: builder.take().map_err(|_| Error::Internal)?,
+        })
+    }
+
+    fn take_leavers(&mut self) -> Result<Option<TableBatch>, Error> {
+        let Some(leavers) = &mut self.leavers else {
+            return Ok(None);
+        };
+        let batch = leavers.next(self.batch_rows)?;
+        Ok(batch.map(|batch| TableBatch {
+            table: TableId::OutOfScope,
+            batch,
+        }))
+    }
+}
+
+/// The indexes in [`all_tables`] of the two tables that have no record type.
+const UNKNOWN: usize = layout::tables().len();
+const REJECTED: usize = UNKNOWN + 1;

@@ -1,0 +1,326 @@
+//! Decides which records a scan returns, and which of their columns are masked.
+
+use std::sync::Arc;
+
+use roaring::RoaringTreemap;
+
+use crate::columns::schema::{ColumnId, TableId};
+use crate::columns::{LeaverRow, RecordBuffer, RowMask};
+use crate::layout::{self, Column, Sensitivity, Table};
+use crate::policy::{ProtectionRule, Rules, relatives};
+use crate::predicate::{Predicate, Row, RowCell};
+use crate::record::{RecordClass, pnr_number};
+use crate::selection::{PolicyScope, SelectedPersons};
+use crate::value;
+
+/// Filters the records of a scan by person, policy and predicate.
+pub(crate) struct RowFilter {
+    chosen: Option<SelectedPersons>,
+    /// The filters by index in [`crate::columns::schema::all_tables`].
+    tables: Vec<Option<TableFilter>>,
+    buffer: RecordBuffer,
+    /// The access of the last person, because a person's records usually follow each other.
+    last: Option<(u64, PersonAccess)>,
+}
+
+/// The conditions on the records of one table.
+pub(crate) struct TableFilter {
+    relatives: Vec<Relative>,
+    /// The requested rows, of those that the policy lets through.
+    predicate: Option<Predicate>,
+}
+
+/// A relative whom columns of a table are about.
+struct Relative {
+    number: &'static Column,
+    /// The columns that are filled if the relative has protection.
+    marks: Vec<&'static Column>,
+}
+
+/// Whether a person's records are returned, and whether the person is protected.
+#[derive(Clone, Copy)]
+struct PersonAccess {
+    is_selected: bool,
+    is_protected: bool,
+}
+
+impl TableFilter {
+    pub(crate) fn new(
+        id: TableId,
+        scope: Option<&PolicyScope>,
+        predicate: Option<Predicate>,
+    ) -> Self {
+        let is_masked = scope.is_some_and(|s| s.rules.protection != ProtectionRule::Include);
+        let relatives = match id {
+            TableId::Layout(table) if is_masked => {
+                let relative = |number: &'static Column| Relative {
+                    number,
+                    marks: marks(table, number),
+                };
+                relatives(table).map(relative).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self {
+            relatives,
+            predicate,
+        }
+    }
+}
+
+/// Returns the columns of a table that are filled if that relative has protection.
+fn marks(table: &'static Table, number: &Column) -> Vec<&'static Column> {
+    let is_mark = |column: &&'static Column| {
+        column.relative == Some(number.name) && column.sensitivity == Some(Sensitivity::Protection)
+    };
+    table.columns.iter().filter(is_mark).collect()
+}
+
+impl RowFilter {
+    pub(crate) fn new(chosen: Option<SelectedPersons>, tables: Vec<Option<TableFilter>>) -> Self {
+        Self {
+            chosen,
+            tables,
+            buffer: RecordBuffer::default(),
+            last: None,
+        }
+    }
+
+    /// Returns the mask for a record, or `None` if the record is not returned. `index` is the index of its table.
+    pub(crate) fn apply(
+        &mut self,
+        class: RecordClass,
+        index: usize,
+        record: &[u8],
+        line: u64,
+    ) -> Option<RowMask> {
+        let table = match class {
+            RecordClass::Known(index) => layout::tables().get(index),
+            RecordClass::Unknown(_) | RecordClass::Rejected(_) => None,
+        };
+        let access = match table.filter(|table| table.is_keyed()) {
+            Some(_) => self.access(pnr_number(record.get(3..13).unwrap_or_default())),
+            // Records without a person: a policy that shows such a table shows all of it.
+            None => PersonAccess {
+                is_selected: self
+                    .chosen
+                    .as_ref()
+                    .is_none_or(|chosen| chosen.scope.is_some()),
+                is_protected: false,
+            },
+        };
+        if !access.is_selected {
+            return None;
+        }
+        let filter = self.tables.get(index)?.as_ref()?;
+        let scope = self
+            .chosen
+            .as_ref()
+            .and_then(|chosen| chosen.scope.as_deref());
+        let Some(table) = table else {
+            return passes(
+                filter.predicate.as_ref(),
+                &RawLine {
+                    class,
+                    record,
+                    line,
+                },
+            )
+            .then(RowMask::default);
+        };
+        let Some(scope) = scope else {
+            let Some(predicate) = &filter.predicate else {
+                return Some(RowMask::default());
+            };
+            self.buffer.load(record);
+            let row = MaskedRecord::unmasked(&self.buffer, line);
+            return predicate.is_met(&row).then(RowMask::default);
+        };
+        if scope.rules.hides_event(table, record) {
+            return None;
+        }
+        self.buffer.load(record);
+        let rules = &*scope.rules;
+        let mask = RowMask {
+            is_protected: access.is_protected,
+            own: access.is_protected && rules.protection == ProtectionRule::Mask,
+            relatives: masked_relatives(filter, &self.buffer, scope),
+        };
+        // The predicates see the masked row, because the presence of a row must not reveal a masked value.
+        let row = MaskedRecord {
+            buffer: &self.buffer,
+            line,
+            view: Some((table, rules, mask)),
+        };
+        let is_shown = passes(rules.rows(index), &row) && passes(filter.predicate.as_ref(), &row);
+        is_shown.then_some(mask)
+    }
+
+    fn access(&mut self, person: u64) -> PersonAccess {
+        if let Some((last, access)) = self.last
+            && last == person
+        {
+            return access;
+        }
+        let access = match &self.chosen {
+            None => PersonAccess {
+                is_selected: true,
+                is_protected: false,
+            },
+            Some(chosen) => {
+                let scope = chosen.scope.as_ref();
+                PersonAccess {
+                    is_selected: chosen.persons.contains(person)
+                        || scope.is_some_and(|scope| scope.is_repeated(person)),
+                    is_protected: scope.is_some_and(|scope| scope.is_protected(person)),
+                }
+            }
+        };
+        self.last = Some((person, access));
+        access
+    }
+}
+
+fn passes(predicate: Option<&Predicate>, row: &impl Row) -> bool {
+    predicate.is_none_or(|predicate| predicate.is_met(row))
+}
+
+/// Returns the relatives of a row who are protected, or who cannot be proven not to be.
+fn masked_relatives(filter: &TableFilter, record: &RecordBuffer, scope: &PolicyScope) -> u32 {
+    let field = |column: &Column| record.field(column.start(), column.end());
+    let mut masked = 0;
+    for (index, relative) in filter.relatives.iter().enumerate() {
+        let number = field(relative.number);
+        let is_known = value::is_pnr(number) && !value::is_blank_pnr(number);
+        let is_marked = || {
+            relative
+                .marks
+                .iter()
+                .any(|mark| !value::is_spaces(field(mark)))
+        };
+        if !is_known || scope.is_protected(pnr_number(number)) || is_marked() {
+            masked |= 1 << index;
+        }
+    }
+    masked
+}
+
+/// A record with a layout, as a predicate sees it.
+struct MaskedRecord<'a> {
+    buffer: &'a RecordBuffer,
+    line: u64,
+    /// The table, the rules and the mask to apply; `None` for the unmasked record.
+    view: Option<(&'a Table, &'a Rules, RowMask)>,
+}
+
+impl<'a> MaskedRecord<'a> {
+    fn unmasked(buffer: &'a RecordBuffer, line: u64) -> Self {
+        Self {
+            buffer,
+            line,
+            view: None,
+        }
+    }
+}
+
+impl Row for MaskedRecord<'_> {
+    fn cell(&self, column: ColumnId) -> RowCell<'_> {
+        match column {
+            ColumnId::Field(field) => {
+                let is_hidden = self.view.is_some_and(|(table, rules, mask)| {
+                    mask.hides(rules.column_mask(table, field))
+                });
+                let raw = self.buffer.field(field.start(), field.end());
+                match is_hidden {
+                    true => RowCell::Null,
+                    false => RowCell::of_field(field, raw),
+                }
+            }
+            ColumnId::Line => RowCell::Number(self.line as i64),
+            ColumnId::Protected => match self.view {
+                Some((_, _, mask)) => RowCell::Flag(mask.is_protected),
+                None => RowCell::Null,
+            },
+            _ => RowCell::Null,
+        }
+    }
+}
+
+/// A line without a layout, as a predicate sees it.
+struct RawLine<'a> {
+    class: RecordClass,
+    record: &'a [u8],
+    line: u64,
+}
+
+impl Row for RawLine<'_> {
+    fn cell(&self, column: ColumnId) -> RowCell<'_> {
+        match (column, self.class) {
+            (ColumnId::Line, _) => RowCell::Number(self.line as i64),
+            (ColumnId::Raw, _) => RowCell::Text(self.record),
+            (ColumnId::RecordType, _) => RowCell::Text(self.record.get(..3).unwrap_or_default()),
+            (ColumnId::Reason, RecordClass::Rejected(reason)) => {
+                RowCell::Text(reason.name().as_bytes())
+            }
+            _ => RowCell::Null,
+        }
+    }
+}
+
+impl Row for LeaverRow {
+    fn cell(&self, column: ColumnId) -> RowCell<'_> {
+        match column {
+            ColumnId::Number => RowCell::Text(&self.digits),
+            ColumnId::Reason => RowCell::Text(self.reason.as_bytes()),
+            ColumnId::Day => self
+                .day
+                .map_or(RowCell::Null, |day| RowCell::Number(day.into())),
+            _ => RowCell::Null,
+        }
+    }
+}
+
+/// Iterates over the rows of persons who have left the scope, sorted by number.
+pub(crate) struct LeaverIter {
+    scope: Arc<PolicyScope>,
+    left: <RoaringTreemap as IntoIterator>::IntoIter,
+    predicate: Option<Predicate>,
+}
+
+impl LeaverIter {
+    pub(crate) fn new(scope: &Arc<PolicyScope>, predicate: Option<Predicate>) -> Self {
+        Self {
+            left: scope.leavers.all().clone().into_iter(),
+            scope: scope.clone(),
+            predicate,
+        }
+    }
+}
+
+impl Iterator for LeaverIter {
+    type Item = LeaverRow;
+
+    fn next(&mut self) -> Option<LeaverRow> {
+        loop {
+            let person = self.left.next()?;
+            let leaver = LeaverRow {
+                digits: digits(person),
+                reason: self.scope.leavers.reason(person).unwrap_or_default(),
+                day: self.scope.produced(),
+            };
+            if passes(self.predicate.as_ref(), &leaver) {
+                return Some(leaver);
+            }
+        }
+    }
+}
+
+/// Returns a person number as its ten digits.
+fn digits(mut person: u64) -> [u8; 10] {
+    let mut digits = [b'0'; 10];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (person % 10) as u8;
+        person /= 10;
+    }
+    digits
+}

@@ -1,0 +1,311 @@
+//! Tests of rosters, leavers and extracts that are read late.
+
+use super::*;
+
+#[test]
+fn reports_leavers_and_keeps_persons_not_delivered() {
+    let policy = in_0851(ProtectionRule::Drop);
+    let (first, selected) = choose(&policy, None, FIRST);
+    assert_eq!(
+        selected,
+        Selected {
+            persons: 5,
+            entered: 5,
+            left: 0
+        }
+    );
+    assert!(left(&first, FIRST).is_empty());
+    let roster = first.roster().unwrap();
+    let (second, selected) = choose(&policy, Some(&roster), SECOND);
+    assert_eq!(
+        selected,
+        Selected {
+            persons: 1,
+            entered: 1,
+            left: 4
+        }
+    );
+    assert_eq!(
+        left(&second, SECOND),
+        [
+            "0101010010 moved",
+            "0101010029 dead",
+            "0101010037 number-changed",
+            "0101010045 protected",
+        ]
+    );
+    // The same extract again: no person leaves twice, and the person without a 001 is still on the roster.
+    let roster = second.roster().unwrap();
+    let (third, selected) = choose(&policy, Some(&roster), SECOND);
+    assert_eq!(
+        selected,
+        Selected {
+            persons: 1,
+            entered: 0,
+            left: 0
+        }
+    );
+    assert_eq!(third.roster().unwrap(), roster);
+    let back = "00000000000001109012026061620260615\n\
+        0010101010053          80000000000000 K1990-01-01\n\
+        0010101010061          01000000000000 K1990-01-01\n\
+        002010101006108510000\n";
+    let (fourth, _) = choose(&policy, Some(&roster), back);
+    assert_eq!(left(&fourth, back), ["0101010053 emigrated"]);
+    // Rows of `out_of_scope` have the production date.
+    let (_, batch) = scan(&fourth, back, &ScanOptions::default()).pop().unwrap();
+    let date = batch
+        .column_by_name("date")
+        .unwrap()
+        .as_primitive::<Date32Type>()
+        .value(0);
+    assert_eq!(Some(date), grammar::date(b"2026-06-16"));
+}
+
+/// Persons who are dead or gone may have a last known address, but are not residents.
+#[test]
+fn a_last_known_address_is_not_a_residence() {
+    let policy = in_0851(ProtectionRule::Mask);
+    let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+    let extract = "00000000000001109012026061520260614\n\
+        0010101010010          90000000000000 K1990-01-01\n\
+        002010101001008510000\n\
+        002010101002908510000\n\
+        0010101010029          80000000000000 K1990-01-01\n\
+        0010101010037          20000000000000 K1990-01-01\n\
+        002010101003708510000\n\
+        0010101010045            000000000000 K1990-01-01\n\
+        002010101004508510000\n\
+        002010101005308510000\n";
+    let (selection, selected) = choose(&policy, Some(&roster), extract);
+    assert_eq!((selected.persons, selected.left), (1, 3));
+    assert_eq!(
+        left(&selection, extract),
+        [
+            "0101010010 dead",
+            "0101010029 emigrated",
+            "0101010045 moved"
+        ]
+    );
+    // A filter with the status of dead persons finds them at their last address.
+    let with_status = Policy {
+        persons: PersonFilter {
+            status_codes: codes(&["01", "90"]),
+            ..policy.persons.clone()
+        },
+        ..policy
+    };
+    let (selection, _) = choose(&with_status, None, extract);
+    assert_eq!(lines_of(&selection, extract), [2, 3]);
+    // A filter without a policy does the same.
+    let by_filter = Selection::open(in_0851(ProtectionRule::Mask).persons).unwrap();
+    let (selection, _) = finish(by_filter, extract);
+    assert_eq!(lines_of(&selection, extract), [6, 7]);
+}
+
+/// A late extract has outdated data about persons whom a later one has delivered.
+#[test]
+fn a_late_extract_does_not_change_persons_delivered_later() {
+    // The first extract is read after the second, which has no 001 of 0101010045 and 0101010053, and has 0101010061 in
+    // addition.
+    let second = &SECOND.replace("0010101010045 ", "0010101010088 ");
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = in_0851(protection);
+        let (newer, _) = choose(&policy, None, second);
+        let (roster, delivered) = (newer.roster().unwrap(), newer.delivered_persons().unwrap());
+        let late = |extract: &str| {
+            let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+            late.set_delivered_later(&delivered).unwrap();
+            finish(late, extract)
+        };
+        let (selection, selected) = late(FIRST);
+        assert_eq!(
+            (selected.persons, selected.entered, selected.left),
+            (2, 2, 0)
+        );
+        assert_eq!(lines_of(&selection, FIRST), [8, 9, 10, 11]);
+        // The delivered persons of an open policy are all its persons.
+        let (all, _) = choose(&Policy::open(), None, FIRST);
+        assert!(selection.delivered_persons().unwrap() == all.roster().unwrap());
+        // A person on the roster stays there and is not reported to have moved before having come.
+        let away = FIRST.replace("8510000", "7060000");
+        let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+        let mut late = Selection::open_policy(policy.clone(), Some(&roster)).unwrap();
+        late.set_delivered_later(&delivered).unwrap();
+        let (selection, _) = finish(late, &away);
+        assert_eq!(
+            left(&selection, &away),
+            ["0101010045 moved", "0101010053 moved"]
+        );
+        let others = roster::read(&selection.roster().unwrap()).unwrap();
+        assert!(others == [101_010_010, 101_010_029, 101_010_037].into());
+    }
+    // As a relative, such a person is masked.
+    let with_spouse = format!(
+        "{FIRST}0120101010045G0101010010           Bodil\n0120101010045G0101010053           Clara\n"
+    );
+    let mut policy = in_0851(ProtectionRule::Mask);
+    policy.tables = Some(vec!["civil_status".to_owned()]);
+    let newer = choose(&policy, None, second).0.delivered_persons().unwrap();
+    let mut late = Selection::open_policy(policy.clone(), None).unwrap();
+    late.set_delivered_later(&newer).unwrap();
+    let (late, _) = finish(late, &with_spouse);
+    let in_order = choose(&policy, None, &with_spouse).0;
+    let names = |selection: &Selection| {
+        let batches = scan(selection, &with_spouse, &ScanOptions::default());
+        let (_, batch) = batches.into_iter().next().unwrap();
+        let names = batch.column_by_name("spouse_name").unwrap();
+        let names = names.as_string::<i32>().iter();
+        names
+            .map(|name| name.map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+    let name = |name: &str| Some(name.to_owned());
+    assert_eq!(names(&in_order), [name("Bodil"), name("Clara")]);
+    assert_eq!(names(&late), [None, name("Clara")]);
+    let mut open = Selection::open(PersonFilter::default()).unwrap();
+    assert!(matches!(
+        open.set_delivered_later(&newer),
+        Err(Error::InvalidRequest(_))
+    ));
+    open.finish().unwrap();
+    assert!(matches!(
+        open.delivered_persons(),
+        Err(Error::InvalidRequest(_))
+    ));
+}
+
+#[test]
+fn uses_the_first_reason_that_applies() {
+    let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let policy = Policy {
+        persons: PersonFilter {
+            status_codes: codes(&["90", "01"]),
+            ages: Some(AgeRange {
+                youngest: 30,
+                oldest: 40,
+            }),
+            numbers: codes(&["0101010010", "0101010029", "0101010037"]),
+            ..PersonFilter::default()
+        },
+        ..in_0851(ProtectionRule::Mask)
+    };
+    let extract = "00000000000001109012026061520260614\n\
+        0010101010010          01000000000000 K2010-01-01\n\
+        002010101001008510000\n\
+        0010101010029          90000000000000 K1990-01-01\n\
+        002010101002908510000\n\
+        0010101010037          03000000000000 K1990-01-01\n\
+        002010101003708510000\n\
+        0010101010045          01000000000000 K1990-01-01\n\
+        002010101004508510000\n\
+        00401010100450001\n\
+        0010101010053          70000000000000 K1990-01-01\n\
+        002010101005308510000\n";
+    let (selection, selected) = choose(&policy, Some(&roster), extract);
+    // The dead person is in scope because the filter includes that status.
+    assert_eq!(
+        selected,
+        Selected {
+            persons: 1,
+            entered: 0,
+            left: 4
+        }
+    );
+    assert_eq!(
+        left(&selection, extract),
+        [
+            "0101010010 age",
+            "0101010037 status",
+            // Protection does not exclude a person under mask.
+            "0101010045 not-listed",
+            "0101010053 disappeared",
+        ]
+    );
+}
+
+#[test]
+fn repeats_leavers_if_the_policy_says_so() {
+    let roster = choose(&in_0851(ProtectionRule::Drop), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let policy = |leavers, protection| Policy {
+        leavers,
+        ..in_0851(protection)
+    };
+    let of = |leavers, protection| {
+        let (selection, _) = choose(&policy(leavers, protection), Some(&roster), SECOND);
+        lines_of(&selection, SECOND)
+    };
+    assert_eq!(of(LeaverRule::Notice, ProtectionRule::Drop), [10, 11]);
+    // The newly protected person is not repeated.
+    assert_eq!(
+        of(LeaverRule::Last, ProtectionRule::Drop),
+        [2, 3, 4, 5, 10, 11]
+    );
+    assert_eq!(
+        of(LeaverRule::Notice, ProtectionRule::Include),
+        [6, 7, 8, 10, 11]
+    );
+    assert_eq!(
+        of(LeaverRule::Last, ProtectionRule::Include),
+        [2, 3, 4, 5, 6, 7, 8, 10, 11]
+    );
+}
+
+#[test]
+fn refuses_an_invalid_roster() {
+    let opened = Selection::open_policy(Policy::open(), Some(b"nonsense"));
+    assert!(matches!(opened, Err(Error::InvalidRequest(what)) if what.contains("roster")));
+}
+
+#[test]
+fn out_of_scope_can_be_requested_alone() {
+    let roster = choose(&in_0851(ProtectionRule::Drop), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let (selection, _) = choose(&in_0851(ProtectionRule::Drop), Some(&roster), SECOND);
+    let options = ScanOptions {
+        tables: Some(vec![TableRequest {
+            name: OUT_OF_SCOPE.to_owned(),
+            columns: codes(&["reason", "pnr"]),
+            predicate: Some("reason in ('dead', 'moved')".to_owned()),
+        }]),
+        batch_rows: 1,
+        ..ScanOptions::default()
+    };
+    let batches = scan(&selection, SECOND, &options);
+    assert_eq!(batches.len(), 2);
+    let first = |batch: &RecordBatch| {
+        let texts = batch
+            .columns()
+            .iter()
+            .map(|column| column.as_string::<i32>().value(0).to_owned());
+        texts.collect::<Vec<_>>().join(" ")
+    };
+    let rows: Vec<String> = batches.iter().map(|(_, batch)| first(batch)).collect();
+    assert_eq!(rows, ["moved 0101010010", "dead 0101010029"]);
+    // Without a policy this table does not exist.
+    assert!(Scan::open(&options, None).is_err());
+    let dropped = Policy {
+        numbers: NumberRule::Drop,
+        ..in_0851(ProtectionRule::Drop)
+    };
+    let view = dropped.view().unwrap();
+    let names = view
+        .table(OUT_OF_SCOPE)
+        .unwrap()
+        .columns
+        .iter()
+        .map(|column| column.name());
+    assert_eq!(names.collect::<Vec<_>>(), ["reason", "date"]);
+}

@@ -1,0 +1,492 @@
+//! Counts what a scan reads and derives the findings: missing records, wrong counters, damaged encoding.
+
+use std::collections::BTreeMap;
+
+use roaring::RoaringTreemap;
+
+use crate::columns::schema;
+use crate::error::{Error, Position};
+use crate::finding::{Code, Finding, Occurrences, Place};
+use crate::grammar::{self, StartRecord};
+use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
+use crate::layout::{self, Table};
+use crate::record::{
+    END, INPUT_ERROR, PERSON, RECEIPT, RecordClass, RecordTypes, RejectReason, START, classify,
+    pnr_number,
+};
+use crate::value;
+
+/// The largest number that fits the eight digits of the end record's counter.
+const COUNTER_LIMIT: u64 = 99_999_999;
+
+/// The largest number of places that a finding lists.
+const MAX_PLACES: usize = 1_000;
+
+/// The statistics of one scan.
+pub(crate) struct ScanStats {
+    pub(crate) records: u64,
+    /// Number of records by index in [`schema::all_tables`].
+    pub(crate) by_table: Vec<u64>,
+    pub(crate) start: Option<StartRecord>,
+    end: Option<End>,
+    is_complete: bool,
+    encoding: Encoding,
+    look_alike: Option<(Position, &'static str)>,
+    after_end: BTreeMap<String, Occurrences>,
+    input_errors_after_end: u64,
+    unknown: BTreeMap<u16, Occurrences>,
+    rejected: BTreeMap<RejectReason, Occurrences>,
+    longer: Vec<Occurrences>,
+    has_long_person: bool,
+    persons: Option<Persons>,
+    expected_previous: Option<i32>,
+}
+
+struct End {
+    declared: Option<u64>,
+    /// Number of records between the start record and the end record.
+    inside: u64,
+    line: u64,
+}
+
+/// The person numbers read, to find those without a 001 record.
+#[derive(Default)]
+struct Persons {
+    with_person_record: RoaringTreemap,
+    seen: RoaringTreemap,
+    last: Option<u64>,
+}
+
+/// Detects a file that is UTF-8 by mistake. One record that is not valid UTF-8 proves that the file is ISO-8859-1.
+#[derive(Default)]
+struct Encoding {
+    is_latin1: bool,
+    utf8_only: Occurrences,
+}
+
+impl ScanStats {
+    pub(crate) fn new(check_persons: bool, expected_previous: Option<i32>) -> Self {
+        Self {
+            records: 0,
+            by_table: vec![0; schema::table_count()],
+            start: None,
+            end: None,
+            is_complete: false,
+            encoding: Encoding::default(),
+            look_alike: None,
+            after_end: BTreeMap::new(),
+            input_errors_after_end: 0,
+            unknown: BTreeMap::new(),
+            rejected: BTreeMap::new(),
+            longer: vec![Occurrences::default(); layout::tables().len()],
+            has_long_person: false,
+            persons: check_persons.then(Persons::default),
+            expected_previous,
+        }
+    }
+
+    /// Counts a record and returns its class.
+    #[inline]
+    pub(crate) fn add(&mut self, record: &[u8], position: Position) -> Result<RecordClass, Error> {
+        self.encoding.add_record(record, position.line);
+        let class = classify(record);
+        if self.records == 0 {
+            self.begin(record, class, position)?;
+        }
+        if self.end.is_some() {
+            self.count_after_end(record, class, position.line);
+        }
+        match class {
+            RecordClass::Known(index) => {
+                if let Some(count) = self.by_table.get_mut(index) {
+                    *count += 1;
+                }
+                if let Some(table) = layout::tables().get(index) {
+                    self.count_known(index, table, record, position)?;
+                }
+            }
+            RecordClass::Unknown(number) => self.count_unknown(number, position)?,
+            RecordClass::Rejected(reason) => {
+                self.by_table[layout::tables().len() + 1] += 1;
+                self.rejected.entry(reason).or_default().add(position.line);
+            }
+        }
+        self.records += 1;
+        Ok(class)
+    }
+
+    /// Counts a line if it is a valid record of one of these types and needs no further checks. Returns false if the
+    /// caller must pass it to [`add`](Self::add).
+    #[inline]
+    pub(crate) fn add_valid(&mut self, types: &RecordTypes, line: &[u8]) -> bool {
+        let Some((digits, rest)) = line.split_first_chunk::<3>() else {
+            return false;
+        };
+        let Some(index) = layout::type_number(*digits).and_then(|number| types.get(number)) else {
+            return false;
+        };
+        let is_valid = rest.get(..10).is_some_and(value::is_pnr)
+            && layout::tables()
+                .get(index)
+                .is_some_and(|table| line.len() <= table.record_length());
+        if let Some(count) = self.by_table.get_mut(index).filter(|_| is_valid) {
+            *count += 1;
+            self.records += 1;
+        }
+        is_valid
+    }
+
+    /// Returns whether [`add_valid`](Self::add_valid) may be used. That is so after the first record and before the end
+    /// record, once the encoding is known, and if person numbers are not collected.
+    pub(crate) fn can_add_valid(&self) -> bool {
+        self.records > 0 && self.end.is_none() && self.encoding.is_latin1 && self.persons.is_none()
+    }
+
+    /// Records that the input was read to its end.
+    pub(crate) fn complete(&mut self) {
+        self.is_complete = true;
+    }
+
+    /// Returns the number of records between start and end that the end record declares.
+    pub(crate) fn declared_records(&self) -> Option<u64> {
+        self.end.as_ref().and_then(|end| end.declared)
+    }
+
+    #[cold]
+    fn begin(
+        &mut self,
+        record: &[u8],
+        class: RecordClass,
+        position: Position,
+    ) -> Result<(), Error> {
+        if class == RecordClass::Known(START) {
+            // A start record this short is that of a file that was cut off.
+            if b"0000000000000".starts_with(record) && record.len() < 13 {
+                return Ok(());
+            }
+            let start = grammar::start_record(record);
+            let product = "the start record does not belong to an extract of persons; CPR's registers of \
+                           roads, postal codes and authorities begin like this";
+            self.start = Some(start.ok_or_else(|| self.reject_look_alike(position, product))?);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn count_known(
+        &mut self,
+        index: usize,
+        table: &'static Table,
+        record: &[u8],
+        position: Position,
+    ) -> Result<(), Error> {
+        if record.len() > table.record_length() {
+            self.count_longer(index, table, record, position)?;
+        }
+        if index == END && self.end.is_none() {
+            self.end = Some(End {
+                declared: grammar::end_record(record),
+                inside: self.records - u64::from(self.start.is_some()),
+                line: position.line,
+            });
+        }
+        if let Some(persons) = &mut self.persons
+            && table.is_keyed()
+            && index != RECEIPT
+        {
+            persons.add_record(record, index == PERSON);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn count_longer(
+        &mut self,
+        index: usize,
+        table: &'static Table,
+        record: &[u8],
+        position: Position,
+    ) -> Result<(), Error> {
+        if index == PERSON && record.len() == GREENLAND_PERSON_LENGTH {
+            return Err(self.reject_look_alike(position, GREENLAND));
+        }
+        if !record
+            .get(table.record_length()..)
+            .is_none_or(value::is_spaces)
+        {
+            self.has_long_person |= index == PERSON;
+            if let Some(longer) = self.longer.get_mut(index) {
+                longer.add(position.line);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn count_unknown(&mut self, number: u16, position: Position) -> Result<(), Error> {
+        // These types exist in the product for Greenland only.
+        if self.has_long_person && matches!(number, 40 | 45 | 900) {
+            return Err(self.reject_look_alike(position, GREENLAND));
+        }
+        self.by_table[layout::tables().len()] += 1;
+        self.unknown.entry(number).or_default().add(position.line);
+        Ok(())
+    }
+
+    #[cold]
+    fn count_after_end(&mut self, record: &[u8], class: RecordClass, line: u64) {
+        if class == RecordClass::Known(INPUT_ERROR) {
+            self.input_errors_after_end += 1;
+            return;
+        }
+        let record_type = match class {
+            RecordClass::Rejected(_) => String::new(),
+            _ => String::from_utf8_lossy(record.get(..3).unwrap_or_default()).into_owned(),
+        };
+        self.after_end.entry(record_type).or_default().add(line);
+    }
+
+    fn reject_look_alike(&mut self, position: Position, product: &'static str) -> Error {
+        self.set_look_alike(position, product);
+        Error::LookAlike { position, product }
+    }
+
+    /// Records that the input is another product, where another module has found that.
+    pub(crate) fn set_look_alike(&mut self, position: Position, product: &'static str) {
+        self.look_alike = Some((position, product));
+    }
+
+    /// Returns the findings, most severe first.
+    ///
+    /// `has_byte_order_mark` tells whether the input began with a byte order mark, `is_cut_off` whether the last record
+    /// is known to be incomplete. `irregular` has the irregular values that the table builders counted, by record type
+    /// and column.
+    pub(crate) fn findings(
+        &self,
+        has_byte_order_mark: bool,
+        is_cut_off: bool,
+        irregular: Vec<(&'static str, &'static str, Occurrences)>,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        self.structure(is_cut_off, &mut findings);
+        self.encoding(has_byte_order_mark, &mut findings);
+        self.contents(&mut findings);
+        let places = irregular
+            .into_iter()
+            .map(|(record_type, column, seen)| place(Some(record_type), Some(column), seen));
+        add_finding(
+            &mut findings,
+            Code::IrregularValue,
+            "values cannot be held exactly by the type of their column; the raw text is in the column irregular",
+            places.collect(),
+        );
+        let longer = layout::tables().iter().zip(&self.longer);
+        let places = longer
+            .filter(|(_, seen)| seen.count > 0)
+            .map(|(table, seen)| place(Some(table.record_type), None, *seen));
+        add_finding(
+            &mut findings,
+            Code::LongerRecord,
+            "records are longer than their known layout, perhaps because of a newer one; the additional bytes are in \
+             the column irregular with the key +",
+            places.collect(),
+        );
+        findings.sort_by_key(|finding| finding.code.level());
+        findings
+    }
+
+    /// Adds the findings about the start record, the end record, its counter and the chain of production dates.
+    fn structure(&self, is_cut_off: bool, findings: &mut Vec<Finding>) {
+        let mut once = |code, message: String, record_type: Option<&str>, first_line| {
+            let seen = Occurrences {
+                count: 1,
+                first_line,
+            };
+            let places = match record_type {
+                Some(_) => vec![place(record_type, None, seen)],
+                None => Vec::new(),
+            };
+            findings.push(Finding {
+                code,
+                count: 1,
+                message,
+                places,
+            });
+        };
+        if let Some((position, product)) = self.look_alike {
+            once(Code::LookAlike, product.to_owned(), None, position.line);
+        } else if self.start.is_none() && (self.records > 0 || self.is_complete) {
+            let message = if self.records == 0 {
+                "the file is empty. CPR sends no file on days without changes, so its content was lost. Fetch it again"
+            } else {
+                "the first record is not the start record (000): the beginning is lost, or this is not a CPR extract"
+            };
+            once(Code::MissingStart, message.to_owned(), None, 1);
+        }
+        match &self.end {
+            None if self.is_complete => once(
+                Code::MissingEnd,
+                "there is no end record (999): the file is cut off. Fetch it again, or order it again".to_owned(),
+                None,
+                self.records,
+            ),
+            Some(_) if self.is_complete && is_cut_off => once(
+                Code::MissingEnd,
+                "the last record, after the end record (999), is cut off. Fetch the file again"
+                    .to_owned(),
+                None,
+                self.records,
+            ),
+            Some(end) if self.is_complete && !self.count_matches(end) => {
+                let declared = end.declared.map_or("an invalid number".to_owned(), |n| n.to_string());
+                once(
+                    Code::CountMismatch,
+                    format!(
+                        "the end record (999) declares {declared} records, but there are {} between start and end",
+                        end.inside
+                    ),
+                    Some("999"),
+                    end.line,
+                );
+            }
+            _ => {}
+        }
+        if let (Some(expected), Some(start)) = (self.expected_previous, &self.start)
+            && start.previous_production_date != Some(expected)
+        {
+            let declared_date = start
+                .previous_production_date
+                .map_or("no date".to_owned(), value::iso_date);
+            once(
+                Code::SequenceGap,
+                format!(
+                    "the start record (000) names {declared_date} as the previous production date, not {}: a delivery \
+                     is missing, or there was no change on the days between",
+                    value::iso_date(expected)
+                ),
+                Some("000"),
+                1,
+            );
+        }
+    }
+
+    /// Adds the finding that the file is UTF-8 instead of ISO-8859-1: it has a byte order mark, or everything that is
+    /// not ASCII is valid UTF-8.
+    fn encoding(&self, has_byte_order_mark: bool, findings: &mut Vec<Finding>) {
+        let is_utf8 = !self.encoding.is_latin1 && self.encoding.utf8_only.count > 0;
+        if has_byte_order_mark || (self.is_complete && is_utf8) {
+            findings.push(Finding {
+                code: Code::DamagedEncoding,
+                count: self.encoding.utf8_only.count.max(1),
+                message: "the file is UTF-8, but CPR delivers ISO-8859-1: in records with Danish letters every \
+                          field after the first one is shifted. Ask for the file as CPR made it"
+                    .to_owned(),
+                places: match is_utf8 {
+                    true => vec![place(None, None, self.encoding.utf8_only)],
+                    false => Vec::new(),
+                },
+            });
+        }
+    }
+
+    /// Adds the findings about records in wrong places, unreadable records and persons without 001.
+    fn contents(&self, findings: &mut Vec<Finding>) {
+        let places = self.after_end.iter().map(|(record_type, seen)| {
+            let record_type = (!record_type.is_empty()).then_some(record_type.as_str());
+            place(record_type, None, *seen)
+        });
+        add_finding(
+            findings,
+            Code::RecordsAfterEnd,
+            "records other than input errors (910) follow the end record (999): perhaps two files were joined",
+            places.collect(),
+        );
+        let places = self.rejected.values().map(|seen| place(None, None, *seen));
+        add_finding(
+            findings,
+            Code::RejectedRecord,
+            "lines have no 3-digit record type or no complete key; they are in the table rejected_record",
+            places.collect(),
+        );
+        let places = self
+            .unknown
+            .iter()
+            .map(|(number, seen)| place(Some(&format!("{number:03}")), None, *seen));
+        add_finding(
+            findings,
+            Code::UnknownType,
+            "records have a type that no layout describes; they are in the table unknown_record",
+            places.collect(),
+        );
+        if let Some(persons) = self.persons.as_ref().filter(|_| self.is_complete) {
+            let count = persons.seen.difference_len(&persons.with_person_record);
+            if count > 0 {
+                findings.push(Finding {
+                    code: Code::PersonWithout001,
+                    count,
+                    message: "persons have records but no 001: applying this delivery cannot replace them"
+                        .to_owned(),
+                    places: Vec::new(),
+                });
+            }
+        }
+    }
+
+    /// Returns whether the counter is right. CPR does not specify whether it includes the 910 records after the end
+    /// record, so both are accepted.
+    fn count_matches(&self, end: &End) -> bool {
+        end.declared.is_some_and(|declared| {
+            [end.inside, end.inside + self.input_errors_after_end]
+                .map(|count| count.min(COUNTER_LIMIT))
+                .contains(&declared)
+        })
+    }
+}
+
+impl Encoding {
+    #[inline]
+    fn add_record(&mut self, record: &[u8], line: u64) {
+        if !self.is_latin1 && !record.is_ascii() {
+            if std::str::from_utf8(record).is_ok() {
+                self.utf8_only.add(line);
+            } else {
+                self.is_latin1 = true;
+            }
+        }
+    }
+}
+
+impl Persons {
+    fn add_record(&mut self, record: &[u8], is_person_record: bool) {
+        let number = pnr_number(record.get(3..13).unwrap_or_default());
+        if self.last != Some(number) {
+            self.seen.insert(number);
+            self.last = Some(number);
+        }
+        if is_person_record {
+            self.with_person_record.insert(number);
+        }
+    }
+}
+
+fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut places: Vec<Place>) {
+    let count = places.iter().map(|place| place.count).sum();
+    if count > 0 {
+        places.truncate(MAX_PLACES);
+        findings.push(Finding {
+            code,
+            count,
+            message: message.to_owned(),
+            places,
+        });
+    }
+}
+
+fn place(record_type: Option<&str>, column: Option<&str>, seen: Occurrences) -> Place {
+    Place {
+        record_type: record_type.map(str::to_owned),
+        column: column.map(str::to_owned),
+        count: seen.count,
+        first_line: seen.first_line,
+    }
+}

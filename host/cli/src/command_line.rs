@@ -1,0 +1,133 @@
+//! The command line: parses it, starts the log and runs the subcommand.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::failure::{self, Failure, Outcome};
+use crate::output::message;
+use crate::usage::UsageError;
+use crate::{
+    compile_component, completions, doctor, generate, inbox, init, log, retry, scan, schema,
+    set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+};
+use clap::{CommandFactory, Parser, Subcommand};
+use cprflow::{Connector, Error, Loader};
+
+/// Read extracts of Denmark's civil register (CPR) and publish them as typed tables
+///
+/// Extracts come from KOMBIT's integration SF6002 "CPR Abonnement". They are parsed in a WebAssembly sandbox and handed
+/// on as Apache Arrow.
+#[derive(Debug, Parser)]
+#[command(name = "cprflow", version, max_term_width = 100)]
+#[command(after_help = "\
+Exit codes:
+  0  success; there may be notes
+  1  finished, but something needs attention: an error or warning in the data,
+     a delivery that was set aside, a failed check
+  2  failed, or did only part of the work
+
+Examples:
+  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test'
+  cprflow verify D100313.L431101
+  cprflow scan D100313.L431101 --table person
+  cprflow scan D100313.L431101 --all --format parquet -o tables/
+  cprflow generate --persons 1000 --seed 1 | cprflow verify -")]
+struct CommandLine {
+    /// Use this component (a WebAssembly binary) instead of the built-in one
+    #[arg(long, value_name = "FILE", global = true)]
+    component: Option<PathBuf>,
+
+    #[command(flatten)]
+    log: log::LogOptions,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Tables(tables::Tables),
+    Schema(schema::Schema),
+    Scan(scan::Scan),
+    Verify(verify::Verify),
+    Generate(generate::Generate),
+    Write(write::Write),
+    Sync(Box<sync::Sync>),
+    Inbox(inbox::Inbox),
+    Status(status::Status),
+    Retry(retry::Retry),
+    SetAside(set_aside::SetAside),
+    Init(init::Init),
+    Doctor(doctor::Doctor),
+    Views(views::Views),
+    Subscription(Box<subscription::Subscription>),
+    Tenant(tenant::Tenant),
+    #[command(hide = true)]
+    CompileComponent(compile_component::CompileComponent),
+    Completions(completions::Completions),
+}
+
+/// Runs the command line and returns its exit code.
+pub(crate) fn main() -> ExitCode {
+    // The text of a panic can contain personal data. Its location is enough to find the bug.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown location".to_owned());
+        tracing::error!(place, "internal error");
+        message::error(&format!(
+            "internal error at {place}: this is a bug in cprflow. Report it with this location and the output of \
+             `cprflow --version`"
+        ));
+    }));
+    match CommandLine::try_parse() {
+        Ok(command_line) => failure::end(run(command_line)),
+        Err(error) => reject(&error),
+    }
+}
+
+/// Prints why the command line was rejected, or the help that was asked for.
+///
+/// Clap's message repeats the argument, so it is replaced if it can contain a person number.
+fn reject(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && cprflow_redact::holds_person_number(&error.to_string()) {
+        return failure::end(Err(UsageError::PersonNumberOnCommandLine.into()));
+    }
+    error.exit()
+}
+
+fn run(command_line: CommandLine) -> Result<Outcome, Failure> {
+    command_line.log.start();
+    let connector = || connector(command_line.component.as_deref());
+    match command_line.command {
+        Command::Tables(tables) => tables.run(&connector()?),
+        Command::Schema(schema) => schema.run(&connector()?),
+        Command::Scan(scan) => scan.run(&connector()?),
+        Command::Verify(verify) => verify.run(&connector()?),
+        Command::Generate(generate) => generate.run(),
+        Command::Write(write) => write.run(),
+        Command::Sync(sync) => sync.run(&connector()?),
+        Command::Inbox(inbox) => inbox.run(&connector()?),
+        Command::Status(status) => status.run(),
+        Command::Retry(retry) => retry.run(&connector()?),
+        Command::SetAside(set_aside) => set_aside.run(&connector()?),
+        Command::Init(init) => init.run(),
+        Command::Doctor(doctor) => doctor.run(connector),
+        Command::Views(views) => views.run(&connector()?),
+        Command::Subscription(subscription) => subscription.run(&connector()?),
+        Command::Tenant(tenant) => tenant.run(connector),
+        Command::CompileComponent(compile) => compile.run(),
+        Command::Completions(completions) => completions.run(CommandLine::command()),
+    }
+}
+
+/// Loads the built-in component, or the one that `--component` names.
+fn connector(component: Option<&Path>) -> Result<Connector, Error> {
+    match component {
+        None => Connector::embedded(),
+        // A foreign component is not trusted, so it is compiled in a process of its own: `compile-component`.
+        Some(path) => {
+            let compiler = std::env::current_exe().map_err(Error::file("cprflow"))?;
+            Loader::new(compiler).file(path)
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `cprflow doctor`: checks everything that a run needs.
+
+mod directory;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use cprflow::Connector;
+use cprflow_delivery::config::{Configuration, Store};
+use cprflow_delivery::{Agreement, Error, Ledger, Tenant, subscription};
+use cprflow_transport::connect;
+use indicatif::HumanBytes;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::SourceOptions;
+use directory::{check_same_file_system, check_writable, free_bytes};
+
+/// Check everything that `cprflow sync` needs
+///
+/// Checks the configuration, private key, server key, login, inbox folder, permissions of datasets and state, free disk
+/// space, ledger, client certificates of the subscription service, and the policy, key and group of each tenant.
+/// Downloads and changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  every check passed
+  1  at least one check failed
+  2  the checks could not be made
+
+Example:
+  cprflow doctor --config cprflow.toml")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    source: SourceOptions,
+}
+
+/// A disk with less free space than this fails the check: 1 GiB.
+const LOW_DISK_BYTES: u64 = 1 << 30;
+
+impl Doctor {
+    /// Runs the subcommand. Loads the component only if there are tenants.
+    pub(crate) fn run(
+        &self,
+        connector: impl FnOnce() -> Result<Connector, cprflow::Error>,
+    ) -> Result<Outcome, Failure> {
+        let configuration = self.source.configuration()?;
+        let mut checkup = Checkup {
+            out: anstream::stdout().lock(),
+            failed: 0,
+        };
+        checkup.stores(&configuration)?;
+        let tenants = configuration.tenants();
+        if !tenants.is_empty() {
+            let connector = connector()?;
+            for tenant in tenants {
+                checkup.tenant(&connector, tenant)?;
+            }
+        }
+        Ok(match checkup.failed {
+            0 => Outcome::Success,
+            _ => Outcome::NeedsAttention,
+        })
+    }
+}
+
+/// Makes the checks, prints each result and counts the failures.
+struct Checkup<W> {
+    out: W,
+    failed: usize,
+}
+
+impl<W: Write> Checkup<W> {
+    fn stores(&mut self, configuration: &Configuration) -> io::Result<()> {
+        for store in &configuration.stores {
+            self.store(store)?;
+            for agreement in &store.agreements {
+                let mut tenants = store.tenants_of(agreement.name.as_str());
+                self.agreement(agreement, tenants.next().is_some())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, store: &Store) -> io::Result<()> {
+        writeln!(self.out, "dataset {}", store.dataset.display())?;
+        self.dataset(&store.dataset)?;
+        match check_writable(&store.state) {
+            Ok(()) => self.ok("state", "the directory is writable")?,
+            Err(error) => self.fail("state", &error.to_string())?,
+        }
+        self.disk("disk of the spool", &store.state)?;
+        match Ledger::open_to_read(&store.state) {
+            Ok(None) => self.ok(
+                "ledger",
+                "does not exist yet; the first `cprflow sync` creates it",
+            ),
+            Ok(Some(ledger)) => match ledger.check() {
+                Ok(()) => self.ok("ledger", "is intact"),
+                Err(error) => self.fail("ledger", &error.to_string()),
+            },
+            Err(error) => self.fail("ledger", &error.to_string()),
+        }
+    }
+
+    /// Checks a tenant's policy, which the component evaluates, its key, its group and its dataset.
+    fn tenant(&mut self, connector: &Connector, tenant: &Tenant) -> io::Result<()> {
+        writeln!(self.out, "tenant {}", tenant.name)?;
+        self.ok("purpose", &tenant.purpose)?;
+        match tenant
+            .policy()
+            .and_then(|policy| Ok(connector.view(&policy)?))
+        {
+            Ok(view) => self.ok(
+                "policy",
+                &format!(
+                    "shows {} tables; `cprflow tenant check` explains it",
+                    view.tables().len()
+                ),
+            )?,
+            Err(error) => self.fail("policy", &error.to_string())?,
+        }
+        match tenant.pseudonym_key() {
+            Ok(None) => {}
+            Ok(Some(_)) => self.ok("key", "the key for pseudonyms can be read")?,
+            Err(error) => self.fail("key", &error.to_string())?,
+        }
+        match tenant.group() {
+            Ok(None) => {}
+            Ok(Some(group)) => self.ok(
+                "group",
+                &format!("members of {} can read the dataset", group.name()),
+            )?,
+            // The text of this error begins with "group:", which the label already says.
+            Err(Error::Group { what }) => self.fail("group", &what)?,
+            Err(error) => self.fail("group", &error.to_string())?,
+        }
+        self.dataset(&tenant.dataset)
+    }
+
+    /// Checks a dataset and its parent directory, in which deliveries are prepared.
+    fn dataset(&mut self, path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(path);
+        let checked = check_writable(path)
+            .and_then(|()| check_writable(parent))
+            .and_then(|()| check_same_file_system(path, parent));
+        match checked {
+            Ok(()) => self.ok("dataset", "the directory and its parent are writable")?,
+            Err(error) => self.fail("dataset", &error.to_string())?,
+        }
+        self.disk("disk of the dataset", path)
+    }
+
+    fn disk(&mut self, what: &str, path: &Path) -> io::Result<()> {
+        match free_bytes(path) {
+            Ok(free) if free < LOW_DISK_BYTES => self.fail(
+                what,
+                &format!(
+                    "only {} free. An initial load of a municipality needs several GB",
+                    HumanBytes(free)
+                ),
+            ),
+            Ok(free) => self.ok(what, &format!("{} free", HumanBytes(free))),
+            Err(error) => self.fail(what, &error.to_string()),
+        }
+    }
+
+    fn agreement(&mut self, agreement: &Agreement, has_tenants: bool) -> io::Result<()> {
+        writeln!(self.out, "agreement {}", agreement.name)?;
+        match &agreement.unrestricted {
+            Some(purpose) => self.ok("purpose", purpose)?,
+            None if has_tenants => self.ok("purpose", "each tenant has its own")?,
+            None => self.ok(
+                "purpose",
+                "not configured; `cprflow sync` needs --unrestricted PURPOSE",
+            )?,
+        }
+        self.service(agreement)?;
+        let mut transport = match connect(&agreement.inbox, &agreement.sftp) {
+            Ok(transport) => transport,
+            Err(error) => return self.fail("connection", &error.to_string()),
+        };
+        self.ok("connection", &format!("connected to {}", agreement.inbox))?;
+        match transport.list() {
+            Ok(listing) => self.ok("folder", &format!("{} files", listing.entries.len())),
+            Err(error) => self.fail("folder", &error.to_string()),
+        }
+    }
+
+    /// Checks the client certificates of the subscription service. Does not connect to the service.
+    fn service(&mut self, agreement: &Agreement) -> io::Result<()> {
+        let Some(service) = &agreement.service else {
+            return Ok(());
+        };
+        let client = match subscription::connect(service) {
+            Ok(client) => client,
+            Err(error) => return self.fail("service", &error.to_string()),
+        };
+        let warnings = client.warnings(jiff::Timestamp::now());
+        for warning in &warnings {
+            self.fail("client certificate", &warning.to_string())?;
+        }
+        match warnings.is_empty() {
+            true => self.ok(
+                "client certificate",
+                &format!("{} is valid", client.certificate().display()),
+            ),
+            false => Ok(()),
+        }
+    }
+
+    fn ok(&mut self, what: &str, details: &str) -> io::Result<()> {
+        self.print(AnsiColor::Green, "ok", what, details)
+    }
+
+    fn fail(&mut self, what: &str, details: &str) -> io::Result<()> {
+        self.failed += 1;
+        self.print(AnsiColor::Red, "FAIL", what, details)
+    }
+
+    fn print(
+        &mut self,
+        color: AnsiColor,
+        result: &str,
+        what: &str,
+        details: &str,
+    ) -> io::Result<()> {
+        let style = Style::new().bold().fg_color(Some(color.into()));
+        writeln!(self.out, "  {style}{result:4}{style:#}  {what}: {details}")
+    }
+}

@@ -1,0 +1,80 @@
+//! `cprflow retry`: processes a delivery that was set aside.
+
+use clap::Args;
+use cprflow::Connector;
+use cprflow_delivery::DeliverySelector;
+use cprflow_delivery::Stop;
+use cprflow_delivery::config::ACCEPTABLE;
+use jiff::civil::Date;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::{ReportFormat, SourceOptions};
+use crate::sync;
+
+/// Retry a delivery that was set aside
+///
+/// Allows the delivery to be processed again, then does what `cprflow sync` does.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: as for `cprflow sync`
+
+Examples:
+  cprflow retry d261123.l431101 --accept count-mismatch --config cprflow.toml
+  cprflow retry d261123.l431101 --tenant social --config cprflow.toml
+  cprflow retry 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --inbox inbox/ \\
+      --dataset dataset/ --unrestricted 'first test'")]
+pub(crate) struct Retry {
+    /// The delivery: its transfer UUID, or the name of its data file if only one delivery has it
+    delivery: String,
+
+    /// Retry the delivery for this tenant only: it was set aside for the tenant, or published
+    /// before the tenant was configured
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["accept", "production_date"])]
+    tenant: Option<String>,
+
+    /// Accept this error finding for the delivery; can be repeated
+    #[arg(long, value_name = "CODE", value_parser = clap::builder::PossibleValuesParser::new(ACCEPTABLE))]
+    accept: Vec<String>,
+
+    /// The production date, if the extract does not contain it
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = iso_date)]
+    production_date: Option<String>,
+
+    #[command(flatten)]
+    source: SourceOptions,
+
+    /// Publish all data of all persons, for this purpose
+    #[arg(long, value_name = "PURPOSE")]
+    unrestricted: Option<String>,
+
+    /// Format of the report
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+}
+
+impl Retry {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let mut configuration = self.source.configuration()?;
+        if let Some(purpose) = &self.unrestricted {
+            configuration.unrestricted(purpose)?;
+        }
+        let delivery = DeliverySelector::new(&configuration, &self.delivery);
+        match &self.tenant {
+            Some(tenant) => delivery.release_to(tenant)?,
+            None => delivery.release(&self.accept, self.production_date.as_deref())?,
+        }
+        sync::run(connector, &configuration, &Stop::default(), self.format)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a date is written YYYY-MM-DD, for example 2026-11-23")]
+struct InvalidDate;
+
+/// Checks a date. Jiff reads other notations of dates too, and these are refused.
+fn iso_date(text: &str) -> Result<String, InvalidDate> {
+    let date: Date = text.parse().map_err(|_| InvalidDate)?;
+    let iso = date.to_string();
+    (iso == text).then_some(iso).ok_or(InvalidDate)
+}

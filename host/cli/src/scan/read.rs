@@ -1,0 +1,110 @@
+//! Starts the scan of `cprflow scan`.
+
+use cprflow::{Connector, DeliveryReader, Error, TableReader};
+use cprflow_delivery::config::Configuration;
+use cprflow_delivery::sync::tenant_scan;
+
+use super::Scan;
+use crate::failure::Failure;
+use crate::input::{Input, RereadableInput};
+use crate::output::progress::ScanProgress;
+use crate::usage::UsageError;
+
+impl Scan {
+    /// Starts a scan of one table.
+    pub(super) fn read_table(
+        &self,
+        connector: &Connector,
+        table: &str,
+    ) -> Result<(TableReader<Input>, ScanProgress), Failure> {
+        let limited = |scan: cprflow::Scan| {
+            let scan = self.of_table(scan, table);
+            match self.limit {
+                Some(limit) => scan.limit(limit),
+                None => scan,
+            }
+        };
+        match &self.tenant {
+            None => {
+                let input = Input::open(&self.input)?;
+                let progress = ScanProgress::new(input.len);
+                Ok((limited(self.whole_scan(connector)).read(input)?, progress))
+            }
+            Some(tenant) => {
+                let input = RereadableInput::open(&self.input)?;
+                let progress = ScanProgress::new(input.len);
+                let scan = limited(self.tenant_scan(connector, tenant, &input)?);
+                Ok((scan.read_table_with_policy(|| input.again())?, progress))
+            }
+        }
+    }
+
+    /// Starts a scan of all tables, or of the table that was named.
+    pub(super) fn read_all(
+        &self,
+        connector: &Connector,
+    ) -> Result<(DeliveryReader<Input>, ScanProgress), Failure> {
+        let requested = |scan| match &self.table {
+            Some(table) => self.of_table(scan, table),
+            None => scan,
+        };
+        match &self.tenant {
+            None => {
+                let input = Input::open(&self.input)?;
+                let progress = ScanProgress::new(input.len);
+                let scan = requested(self.whole_scan(connector));
+                Ok((scan.read_all(input)?, progress))
+            }
+            Some(tenant) => {
+                let input = RereadableInput::open(&self.input)?;
+                let progress = ScanProgress::new(input.len);
+                let scan = requested(self.tenant_scan(connector, tenant, &input)?);
+                Ok((scan.read_with_policy(|| input.again())?, progress))
+            }
+        }
+    }
+
+    /// Limits the scan to the table, and to the columns and rows of the options.
+    fn of_table(&self, scan: cprflow::Scan, table: &str) -> cprflow::Scan {
+        let mut scan = scan.table(table);
+        if let Some(columns) = &self.columns {
+            scan = scan.columns(columns);
+        }
+        match &self.predicate {
+            Some(predicate) => scan.where_(predicate),
+            None => scan,
+        }
+    }
+
+    /// Returns a scan without a policy.
+    fn whole_scan(&self, connector: &Connector) -> cprflow::Scan {
+        self.in_batches(cprflow::Scan::new(connector))
+    }
+
+    /// Returns a scan with the tenant's policy. Reads the input once, to find the persons in scope.
+    fn tenant_scan(
+        &self,
+        connector: &Connector,
+        tenant: &str,
+        input: &RereadableInput,
+    ) -> Result<cprflow::Scan, Failure> {
+        let Some(config) = &self.config else {
+            return Err(UsageError::TenantNeedsConfiguration.into());
+        };
+        let mut configuration = Configuration::from_file(config)?;
+        if let Some(state) = &self.state {
+            configuration.state(state)?;
+        }
+        let agreement = self.agreement.as_deref();
+        let extract = input.again().map_err(Error::Input)?;
+        let scan = tenant_scan(connector, &configuration, tenant, agreement, extract)?;
+        Ok(self.in_batches(scan))
+    }
+
+    fn in_batches(&self, scan: cprflow::Scan) -> cprflow::Scan {
+        match self.batch_rows {
+            Some(rows) => scan.batch_rows(rows),
+            None => scan,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `cprflow schema`: lists the columns of a table.
+
+use clap::Args;
+use cprflow::{Column, Connector, CprField, Table, type_name};
+
+use crate::failure::{Failure, Outcome};
+use crate::options::ListFormat;
+use crate::output::{print_columns, print_json};
+use crate::usage::UsageError;
+
+/// List the columns of a table
+///
+/// Prints for each column its type, CPR's name of the field, the position and length in the record, and the class of
+/// personal data.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cprflow schema person
+  cprflow schema person --format json | jq '.columns[].name'")]
+pub(crate) struct Schema {
+    /// The table; `cprflow tables` lists the tables
+    table: String,
+    /// Format of the list
+    #[arg(long, value_enum, default_value_t)]
+    format: ListFormat,
+}
+
+impl Schema {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let table = connector.catalog().table(&self.table);
+        let table = table.ok_or_else(|| UsageError::UnknownTable {
+            table: self.table.clone(),
+        })?;
+        match self.format {
+            ListFormat::Json => print_json(table)?,
+            ListFormat::Table => print_table(table)?,
+        }
+        Ok(Outcome::Success)
+    }
+}
+
+fn print_table(table: &Table) -> std::io::Result<()> {
+    let rows: Vec<[String; 6]> = table.columns.iter().map(row).collect();
+    print_columns(
+        [
+            "COLUMN",
+            "TYPE",
+            "CPR NAME",
+            "POSITION",
+            "LENGTH",
+            "SENSITIVITY",
+        ],
+        rows.iter().map(|row| row.each_ref().map(String::as_str)),
+    )
+}
+
+/// Returns the texts of a column. Those of the CPR field are empty for a column that is not in the record.
+fn row(column: &Column) -> [String; 6] {
+    let field = |text: fn(&CprField) -> String| column.field.as_ref().map(text).unwrap_or_default();
+    [
+        column.name.clone(),
+        type_name(&column.data_type).to_owned(),
+        field(|field| field.cpr_name.clone()),
+        field(|field| field.position.to_string()),
+        field(|field| field.length.to_string()),
+        field(|field| field.sensitivity.clone().unwrap_or_default()),
+    ]
+}

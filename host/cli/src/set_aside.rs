@@ -1,0 +1,61 @@
+//! `cprflow set-aside`: sets a delivery aside by hand.
+
+use clap::Args;
+use cprflow::Connector;
+use cprflow_delivery::DeliverySelector;
+use cprflow_redact::holds_person_number;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::SourceOptions;
+use crate::output::message;
+use crate::usage::UsageError;
+
+/// Set a delivery aside, so that it is not published
+///
+/// The delivery stays on the server, and in the spool if it is there. A published delivery cannot be set aside.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cprflow set-aside 47570fc2-be65-4ab1-8da7-3bcc086bfef9 \\
+      --reason 'wrong order, helpdesk case 4711' --config cprflow.toml
+  cprflow set-aside d261123.l431101 --tenant social \\
+      --reason 'the tenant cannot read it' --config cprflow.toml")]
+pub(crate) struct SetAside {
+    /// The delivery: its transfer UUID, or the name of its data file if only one delivery has it
+    delivery: String,
+
+    /// Set the delivery aside for this tenant only: the tenant does not get it, and later
+    /// deliveries to the tenant no longer wait for it
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+
+    /// The reason, which is kept in the ledger. It must not contain a person number
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    #[command(flatten)]
+    source: SourceOptions,
+}
+
+impl SetAside {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        // This is not a value parser of clap, because clap's errors repeat the value.
+        if holds_person_number(&self.reason) {
+            return Err(UsageError::PersonNumberInReason.into());
+        }
+        let configuration = self.source.configuration()?;
+        let delivery = DeliverySelector::new(&configuration, &self.delivery);
+        match &self.tenant {
+            Some(tenant) => {
+                let name = delivery.set_aside_for(tenant, &self.reason)?;
+                message::done(&format!("{name} is set aside for tenant {tenant}"));
+            }
+            None => {
+                let name = delivery.set_aside(connector, &self.reason)?;
+                message::done(&format!("{name} is set aside"));
+            }
+        }
+        Ok(Outcome::Success)
+    }
+}

@@ -1,0 +1,123 @@
+//! `cprflow status`: shows the state of each agreement and tenant.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use cprflow_delivery::status::{self, TenantStatus};
+use jiff::Timestamp;
+
+use crate::failure::{Failure, Outcome};
+use crate::options::{ReportFormat, SourceOptions};
+use crate::output::print_json;
+
+/// Show what is published, what waits, and what needs attention
+///
+/// Reads the ledger and the client certificates. Does not connect to a server.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  nothing needs attention
+  1  something needs attention
+  2  failed
+
+Examples:
+  cprflow status --config cprflow.toml
+  cprflow status --inbox inbox/ --dataset dataset/ --format json \\
+      | jq '.[].remarks[] | select(.needs_attention)'")]
+pub(crate) struct Status {
+    #[command(flatten)]
+    source: SourceOptions,
+
+    /// Format of the report
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+}
+
+impl Status {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let configuration = self.source.configuration()?;
+        let agreements = status::status(&configuration, Timestamp::now())?;
+        match self.format {
+            ReportFormat::Text => print_text(&mut anstream::stdout().lock(), &agreements)?,
+            ReportFormat::Json => print_json(&agreements)?,
+        }
+        let mut remarks = agreements.iter().flat_map(|status| &status.remarks);
+        Ok(match remarks.any(|remark| remark.needs_attention) {
+            true => Outcome::NeedsAttention,
+            false => Outcome::Success,
+        })
+    }
+}
+
+fn print_text(out: &mut impl Write, agreements: &[status::Status]) -> io::Result<()> {
+    for (index, status) in agreements.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        print_agreement(out, status)?;
+    }
+    Ok(())
+}
+
+fn print_agreement(out: &mut impl Write, status: &status::Status) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(out, "{bold}{}{bold:#}  {}", status.agreement, status.inbox)?;
+    if let Some(visit) = &status.visit {
+        writeln!(out, "  last check     {}", visit.last)?;
+    }
+    writeln!(out, "  published      {}", status.published)?;
+    if let Some(newest) = &status.newest {
+        writeln!(
+            out,
+            "  newest         {} of {}: {} records of {} persons",
+            newest.redacted_file_name(),
+            newest.production_date().unwrap_or("no date"),
+            newest.counts.records,
+            newest.counts.persons,
+        )?;
+    }
+    for record in &status.under_way {
+        writeln!(
+            out,
+            "  in progress    {} ({})",
+            record.redacted_file_name(),
+            record.state
+        )?;
+    }
+    for tenant in &status.tenants {
+        print_tenant(out, tenant)?;
+    }
+    for remark in &status.remarks {
+        let (color, label) = match remark.needs_attention {
+            true => (AnsiColor::Red, "attention"),
+            false => (AnsiColor::Cyan, "note"),
+        };
+        let style = Style::new().bold().fg_color(Some(color.into()));
+        writeln!(out, "  {style}{label:14}{style:#} {}", remark.text)?;
+    }
+    Ok(())
+}
+
+fn print_tenant(out: &mut impl Write, tenant: &TenantStatus) -> io::Result<()> {
+    write!(
+        out,
+        "  tenant         {}: {} published",
+        tenant.tenant, tenant.published
+    )?;
+    if let Some(newest) = &tenant.newest {
+        write!(
+            out,
+            ", newest {}: {} persons in scope, {} entered, {} left",
+            newest.directory.as_deref().unwrap_or_default(),
+            newest.counts.persons,
+            newest.counts.entered,
+            newest.counts.left,
+        )?;
+    }
+    if tenant.waiting > 0 {
+        write!(out, "; {} waiting", tenant.waiting)?;
+    }
+    writeln!(out)
+}

@@ -1,0 +1,155 @@
+//! `cprflow sync`: fetches and publishes deliveries, once or as a service.
+//!
+//! `watch` repeats the run, `report` prints what it did.
+
+mod report;
+mod watch;
+
+use clap::Args;
+use cprflow::Connector;
+use cprflow_delivery::config::Configuration;
+use cprflow_delivery::sync::{RunProblem, RunReport, Sync as Run};
+use cprflow_delivery::{Error, Stop};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::failure::{Failure, Outcome};
+use crate::options::{ReportFormat, SourceOptions};
+use crate::output::message;
+use crate::output::progress::SyncProgress;
+
+/// Download new deliveries, publish them in the dataset, and delete them from the server
+///
+/// A delivery is published as one directory of Parquet files, which appears complete in one step. Its data file and
+/// metadata file are deleted from the server after that. If the agreement has tenants, they are deleted when every
+/// working tenant has the delivery and the spool keeps it for the other tenants.
+///
+/// A damaged delivery is set aside with a reason and stays on the server; later deliveries are still processed. If
+/// cprflow is stopped at any moment, the next run continues from there: no delivery is lost or published twice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  every delivery that was ready is published
+  1  something needs attention (see `cprflow status`); the rest is published
+  2  an inbox, dataset, ledger or tenant failed; the others were processed
+
+Examples:
+  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test'
+  cprflow sync --inbox sftp://USER@sftp.serviceplatformen.dk/IN \\
+      --identity sftp_key --known-hosts known_hosts --dataset /srv/cpr \\
+      --unrestricted 'case management, data processing agreement 2026-17'
+  cprflow sync --config cprflow.toml --watch --log-format json --format json")]
+pub(crate) struct Sync {
+    #[command(flatten)]
+    source: SourceOptions,
+
+    /// Publish all data of all persons, for this purpose. It is written into each _delivery.json
+    #[arg(long, value_name = "PURPOSE")]
+    unrestricted: Option<String>,
+
+    /// Keep extracts that were set aside or not finished in the spool for this many days.
+    /// Default: the configuration's value, or 90
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    max_age: Option<u32>,
+
+    /// Keep running and check the inboxes every 6 hours
+    ///
+    /// `interval_minutes` in the configuration sets another interval. The configuration is read again before each
+    /// check. SIGHUP starts a check at once. SIGTERM stops cprflow after the current step. No checks are made in the
+    /// service windows of the platform. After a failure the next check comes after 1 minute, then 2, 4 and so on.
+    #[arg(long)]
+    watch: bool,
+
+    /// Format of the report. With --log-format json, a JSON report is one line
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormat,
+}
+
+impl Sync {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let stop = Stop::default();
+        for signal in [SIGTERM, SIGINT] {
+            // The first signal asks to stop after the current step, which can take long. The second one exits at once.
+            signal_hook::flag::register_conditional_shutdown(signal, 130, stop.flag())?;
+            signal_hook::flag::register(signal, stop.flag())?;
+        }
+        match self.watch {
+            true => self.watch(connector, &stop),
+            false => self.once(connector, &self.configuration()?, &stop),
+        }
+    }
+
+    fn configuration(&self) -> Result<Configuration, Failure> {
+        let mut configuration = self.source.configuration()?;
+        if let Some(purpose) = &self.unrestricted {
+            configuration.unrestricted(purpose)?;
+        }
+        if let Some(days) = self.max_age {
+            configuration.max_age_days(days);
+        }
+        Ok(configuration)
+    }
+
+    /// Makes one run. Fails with [`Error::Stopped`] if it was asked to stop.
+    fn once(
+        &self,
+        connector: &Connector,
+        configuration: &Configuration,
+        stop: &Stop,
+    ) -> Result<Outcome, Failure> {
+        let outcome = run(connector, configuration, stop, self.format)?;
+        match stop.is_set() {
+            true => Err(Error::Stopped.into()),
+            false => Ok(outcome),
+        }
+    }
+}
+
+/// Makes one run over all stores of the configuration and prints its report.
+pub(crate) fn run(
+    connector: &Connector,
+    configuration: &Configuration,
+    stop: &Stop,
+    format: ReportFormat,
+) -> Result<Outcome, Failure> {
+    let progress = SyncProgress::default();
+    let mut all = RunReport::default();
+    for store in &configuration.stores {
+        if stop.is_set() {
+            break;
+        }
+        let ended = Run::new(connector, store)
+            .observer(&progress)
+            .stop(stop)
+            .run();
+        let report = match ended {
+            Ok(report) => report,
+            Err(Error::Stopped) => break,
+            // The next store has its own disk and ledger, so it may work.
+            Err(error) => {
+                all.problems.push(RunProblem {
+                    agreement: None,
+                    tenant: None,
+                    error,
+                });
+                continue;
+            }
+        };
+        all.published.extend(report.published);
+        all.set_aside.extend(report.set_aside);
+        all.waiting.extend(report.waiting);
+        all.strays.extend(report.strays);
+        all.problems.extend(report.problems);
+    }
+    report::print(&all, format)?;
+    for problem in &all.problems {
+        message::problem(problem);
+    }
+    Ok(if !all.problems.is_empty() {
+        Outcome::PartlyFailed
+    } else if all.needs_attention() {
+        Outcome::NeedsAttention
+    } else {
+        Outcome::Success
+    })
+}

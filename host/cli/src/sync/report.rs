@@ -1,0 +1,63 @@
+//! Prints the report of a run.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use cprflow_delivery::sync::RunReport;
+use indicatif::HumanCount;
+
+use crate::log;
+use crate::options::ReportFormat;
+use crate::output::print_json;
+
+/// Prints the report on standard output.
+pub(super) fn print(report: &RunReport, format: ReportFormat) -> io::Result<()> {
+    match format {
+        ReportFormat::Text => print_text(&mut anstream::stdout().lock(), report),
+        // A log collector reads line by line, and it gets the report together with the log.
+        ReportFormat::Json if log::is_json() => {
+            let mut out = io::stdout().lock();
+            serde_json::to_writer(&mut out, report)?;
+            writeln!(out)
+        }
+        ReportFormat::Json => print_json(report),
+    }
+}
+
+fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
+    let bold = Style::new().bold();
+    for published in &report.published {
+        let (to, unit) = match &published.tenant {
+            Some(tenant) => (format!(" to tenant {tenant}"), "rows"),
+            None => (String::new(), "records"),
+        };
+        writeln!(
+            out,
+            "{bold}published{bold:#}  {}{to} as {}: {} {unit} of {} persons",
+            published.file_name,
+            published.directory.display(),
+            HumanCount(published.records),
+            HumanCount(published.persons),
+        )?;
+        for remark in &published.remarks {
+            writeln!(out, "           {remark}")?;
+        }
+    }
+    for (label, files) in [
+        ("set aside", &report.set_aside),
+        ("waiting  ", &report.waiting),
+        ("skipped  ", &report.strays),
+    ] {
+        for file in files {
+            writeln!(
+                out,
+                "{bold}{label}{bold:#}  {} ({}): {}",
+                file.file_name, file.reason.code, file.reason.message
+            )?;
+        }
+    }
+    if report.published.is_empty() && report.problems.is_empty() {
+        writeln!(out, "nothing new")?;
+    }
+    Ok(())
+}

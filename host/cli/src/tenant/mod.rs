@@ -1,0 +1,43 @@
+//! `cprflow tenant`: explains what each tenant may see.
+
+mod check;
+mod list;
+mod render;
+
+use clap::{Args, Subcommand};
+use cprflow::Connector;
+
+use crate::failure::{Failure, Outcome};
+
+/// Explain what each tenant may see
+///
+/// A tenant is a party that gets its own share of the deliveries. The section [tenant.NAME] of the configuration has
+/// its policy and its purpose.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cprflow tenant list --config cprflow.toml
+  cprflow tenant check social --config cprflow.toml")]
+pub(crate) struct Tenant {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    List(list::List),
+}
+
+impl Tenant {
+    /// Runs the subcommand. Loads the component only if it is needed.
+    pub(crate) fn run(
+        &self,
+        connector: impl FnOnce() -> Result<Connector, cprflow::Error>,
+    ) -> Result<Outcome, Failure> {
+        match &self.command {
+            Command::Check(check) => check.run(&connector()?),
+            Command::List(list) => list.run(),
+        }
+    }
+}

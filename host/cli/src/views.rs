@@ -1,0 +1,96 @@
+//! `cprflow views`: prints SQL views of a published dataset.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use cprflow::{Connector, Error};
+use cprflow_delivery::sql_views::{self, Dialect, PublishedDataset, ViewsOptions};
+
+use crate::failure::{Failure, Outcome};
+use crate::usage::UsageError;
+
+/// Print SQL views that show a published dataset in its current state
+///
+/// The current rows of a person number are those of the latest delivery with a 001 record for the number. Agreements
+/// are separate from each other.
+///
+/// The statements create these views: each table in its current state (`person`, `address`, …), each table with the
+/// rows of all deliveries (`published_person`, …), the delivery that is current for each number (`latest_delivery`),
+/// and the numbers that were replaced (`pnr_resolution`). A replaced number keeps its last rows; its status shows that
+/// it was replaced.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cprflow views --dialect duckdb dataset/ | duckdb cpr.duckdb
+  duckdb cpr.duckdb \"SELECT status, count(*) FROM person GROUP BY status\"
+  cprflow views --dialect duckdb dataset/ --agreement odense --table person
+  cprflow views --dialect spark dataset/ > views.sql && spark-sql -i views.sql
+  cprflow views --dialect spark s3a://bucket/dataset > views.sql
+
+PySpark runs one statement at a time:
+  sql = open(\"views.sql\").read().rstrip().removesuffix(\";\")
+  for statement in sql.split(\";\\n\"):
+      spark.sql(statement)")]
+pub(crate) struct Views {
+    /// The dataset: a directory with agreement=…/delivery=…/, or the address of an object store
+    ///
+    /// cprflow does not read an object store, so for an address it prints the views of all tables.
+    dataset: String,
+
+    /// SQL dialect
+    #[arg(long, value_enum)]
+    dialect: DialectName,
+
+    /// Show only this agreement
+    #[arg(long, value_name = "NAME")]
+    agreement: Option<String>,
+
+    /// Create only the view of this table and the views that it uses; can be repeated
+    #[arg(long, value_name = "TABLE")]
+    table: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectName {
+    /// DuckDB
+    #[value(name = "duckdb")]
+    DuckDb,
+    /// Spark SQL
+    Spark,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(dialect: DialectName) -> Self {
+        match dialect {
+            DialectName::DuckDb => Self::DuckDb,
+            DialectName::Spark => Self::Spark,
+        }
+    }
+}
+
+impl Views {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
+        let catalog = connector.catalog();
+        let agreement = self.agreement.as_deref();
+        let mut options = if self.dataset.contains("://") {
+            ViewsOptions::new(&self.dataset, PublishedDataset::everything(catalog))
+        } else {
+            let published = PublishedDataset::look(Path::new(&self.dataset), agreement)?;
+            ViewsOptions::new(absolute(&self.dataset)?, published)
+        };
+        options.agreement.clone_from(&self.agreement);
+        options.tables = (!self.table.is_empty()).then(|| self.table.clone());
+        let sql = sql_views::sql(self.dialect.into(), catalog, &options)?;
+        io::stdout().lock().write_all(sql.as_bytes())?;
+        Ok(Outcome::Success)
+    }
+}
+
+/// Returns the absolute path, because the SQL can be run in another directory.
+fn absolute(path: &str) -> Result<String, Failure> {
+    let absolute = std::path::absolute(path).map_err(Error::file(path))?;
+    let text = absolute.into_os_string().into_string();
+    Ok(text.map_err(|_| UsageError::DirectoryIsNotUtf8)?)
+}

@@ -1,0 +1,386 @@
+//! The errors of this crate, grouped by cause: the data, the caller, the component, the disk.
+//!
+//! No error contains a value of a person's record.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::redact::redact;
+use crate::soap_messages::failure::Failure;
+
+pub use crate::wit::delivery::ErrorKind as MetadataErrorKind;
+
+/// Any error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input could not be read.
+    #[error("cannot read the input: {0}")]
+    Input(#[source] io::Error),
+
+    /// The input is not an extract, or is damaged so that the rest of it cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+
+    /// A metadata file is not valid.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+
+    /// The subscription service returned a fault, or something that is not an answer.
+    #[error(transparent)]
+    Subscription(#[from] Failure),
+
+    /// The caller asked for something that does not exist or is not allowed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+
+    /// The component cannot be used, exceeded a limit or violated the contract.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
+
+    /// A file could not be read or written.
+    #[error("cannot read or write {path}: {error}", path = path.display())]
+    File {
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's error.
+        #[source]
+        error: io::Error,
+    },
+
+    /// A Parquet file could not be read or written.
+    #[error("cannot read or write the Parquet file {path}: {error}", path = path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The error of the Parquet library.
+        #[source]
+        error: parquet::errors::ParquetError,
+    },
+
+    /// Rows could not be written in the requested format.
+    #[error("cannot write the rows: {0}")]
+    Output(#[source] arrow::error::ArrowError),
+
+    /// A directory of tables cannot be used, or has tables that are not those of an extract.
+    #[error("{path}: {what}", path = path.display())]
+    Tables {
+        /// The file or directory.
+        path: PathBuf,
+        /// The message for people: what is wrong and what to do.
+        what: String,
+    },
+}
+
+impl Error {
+    /// Adds the tenant's name to an error of the component. Other errors, and errors with a name, stay the same.
+    pub fn of_tenant(self, tenant: Option<&str>) -> Self {
+        match (self, tenant) {
+            (Self::Component(error), Some(tenant)) if error.tenant().is_none() => {
+                let tenant = redact(tenant);
+                let error = Box::new(error);
+                ComponentError::OfTenant { tenant, error }.into()
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// Returns a function that adds the path of the file to an I/O error.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |error| Self::File { path, error }
+    }
+
+    /// Returns a function that adds the path of the file to an error of the Parquet library.
+    pub fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
+        let path = path.into();
+        |error| Self::Parquet { path, error }
+    }
+}
+
+/// A request of the caller that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The component refused the request: a table, column, condition, policy or message is not valid.
+    #[error("{0}")]
+    Refused(String),
+
+    /// A scan with a policy was started by a function that reads the extract once.
+    #[error(
+        "the scan has a policy, so it must read the extract twice: call `read_with_policy` or `read_table_with_policy`"
+    )]
+    PolicyNeedsTwoPasses,
+
+    /// A scan without a policy was started by a function that needs one.
+    #[error("the scan has no policy: set one with `policy`, or call `read_all`")]
+    NoPolicy,
+
+    /// A scan of one table names no table or several.
+    #[error(
+        "a scan of one table must name exactly one table: name one with `table`, or call `read_all`"
+    )]
+    OneTable,
+
+    /// The policy needs pseudonyms, and the scan has no key.
+    #[error(
+        "the policy replaces person numbers by pseudonyms, but the scan has no key: set the tenant's key with \
+         `pseudonym_key`"
+    )]
+    NoPseudonymKey,
+
+    /// A key for pseudonyms is too short to protect the person numbers.
+    #[error(
+        "the key for pseudonyms has {bytes} bytes, but needs at least {minimum}: create a random key, for example with \
+         `openssl rand -hex 32`"
+    )]
+    ShortPseudonymKey {
+        /// The length of the key in bytes.
+        bytes: usize,
+        /// The smallest valid length in bytes.
+        minimum: usize,
+    },
+
+    /// A scan without a policy was asked for its roster or its delivered persons.
+    #[error(
+        "the scan has no policy, so it has no roster and no list of delivered persons: set a policy with `policy`"
+    )]
+    NoRoster,
+}
+
+/// The reason why an input cannot be read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataErrorKind {
+    /// A record is longer than any record can be (64 KiB).
+    RecordTooLong,
+    /// The bytes are another product of CPR that begins like an extract.
+    LookAlike,
+    /// In a file without line ends the next record cannot be found: its type is unknown, or no known length fits.
+    LostTrack,
+}
+
+/// An input that is not an extract, or cannot be read to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct DataError {
+    /// The reason.
+    pub kind: DataErrorKind,
+    /// The number of the record at which the error occurred, 1-based, if there is one.
+    pub line: Option<u64>,
+    /// The offset of that record in the input, in bytes, if there is one.
+    pub offset: Option<u64>,
+    /// The message for people: what is wrong and what to do.
+    pub message: String,
+}
+
+/// A metadata file that is not valid.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct MetadataError {
+    /// The reason.
+    pub kind: MetadataErrorKind,
+    /// The element that is missing, repeated or has a bad value, if there is one.
+    pub element: Option<String>,
+    /// The message for people: what is wrong and what to do.
+    pub message: String,
+}
+
+/// A limit on what a component returns or holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LimitKind {
+    /// [`Limits::answer_bytes`](crate::Limits::answer_bytes).
+    AnswerBytes,
+    /// [`Limits::batch_bytes`](crate::Limits::batch_bytes).
+    BatchBytes,
+    /// [`Limits::batch_rows`](crate::Limits::batch_rows), or the number of rows that the scan asked for.
+    BatchRows,
+    /// [`Limits::empty_batches`](crate::Limits::empty_batches).
+    EmptyBatches,
+    /// [`Limits::output_rows`](crate::Limits::output_rows).
+    OutputRows,
+    /// [`Limits::output_bytes`](crate::Limits::output_bytes), or
+    /// [`Limits::output_per_input`](crate::Limits::output_per_input).
+    OutputBytes,
+    /// [`Limits::handles`](crate::Limits::handles).
+    Handles,
+    /// The number of tables in the catalog, at most 256.
+    Tables,
+    /// The number of columns in a table: at most 512 in the catalog, and [`Limits::columns`](crate::Limits::columns) in
+    /// a scan.
+    Columns,
+    /// [`Limits::text_bytes`](crate::Limits::text_bytes).
+    TextBytes,
+    /// The number of findings in a summary, at most 1,000.
+    Findings,
+    /// The number of core instances, memories or tables of function references.
+    CoreObjects,
+}
+
+impl fmt::Display for LimitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AnswerBytes => "bytes in an answer",
+            Self::BatchBytes => "bytes in a batch",
+            Self::BatchRows => "rows in a batch",
+            Self::EmptyBatches => "consecutive empty batches",
+            Self::OutputRows => "rows in total",
+            Self::OutputBytes => "bytes of batches in total",
+            Self::Handles => "resource handles",
+            Self::Tables => "tables in its catalog",
+            Self::Columns => "columns in a table",
+            Self::TextBytes => "bytes in a text",
+            Self::Findings => "findings in a summary",
+            Self::CoreObjects => "core instances, memories or tables",
+        })
+    }
+}
+
+/// A component that cannot be used, was stopped, or violated the contract.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ComponentError {
+    /// The bytes are not a component that can be loaded.
+    #[error("cannot load the component: {0}")]
+    Invalid(String),
+
+    /// The bytes are a core WebAssembly module, from which a component can be made.
+    #[error(
+        "cannot load the component: it is a core WebAssembly module. Build it for the target wasm32-wasip2, or convert \
+         it with `wasm-tools component new`"
+    )]
+    CoreModule,
+
+    /// The component is too large.
+    #[error("cannot load the component: it is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The component implements another version of the contract, or none.
+    #[error(
+        "cannot load the component: it exports {found}, but this cprflow needs {supported}. Build it against the \
+         interfaces in wit/, or use the cprflow that it was built for"
+    )]
+    Contract {
+        /// The version that the component exports.
+        found: String,
+        /// The version that this crate needs.
+        supported: String,
+    },
+
+    /// The component imports something that a connector may not use.
+    #[error(
+        "cannot load the component: it imports {import}. It may import only the WASI functions that Rust's standard \
+         library needs; every call of them traps"
+    )]
+    Refused {
+        /// The name of the import.
+        import: String,
+    },
+
+    /// Compiling the component exceeded a limit.
+    #[error(
+        "cannot load the component: compiling it did not end within {time:?} and {memory} bytes of memory ({how})"
+    )]
+    Compile {
+        /// The time limit.
+        time: Duration,
+        /// The memory limit in bytes.
+        memory: u64,
+        /// The way in which the compiler ended.
+        how: String,
+    },
+
+    /// The process that compiles components cannot be used.
+    #[error("cannot run the process that compiles components: {0}")]
+    Compiler(String),
+
+    /// The pool of instances is full.
+    #[error(
+        "cannot start the component: {slots} instances are running, and the pool has no room for more. Run fewer scans \
+         at a time"
+    )]
+    PoolFull {
+        /// The number of instances in the pool.
+        slots: u32,
+    },
+
+    /// The component asked for more memory than its limit ([`Limits::memory`](crate::Limits::memory)).
+    #[error("the component was stopped: it asked for more than {limit} bytes of memory")]
+    Memory {
+        /// The limit in bytes.
+        limit: usize,
+    },
+
+    /// A call took longer than its limit ([`Limits::call`](crate::Limits::call)).
+    #[error("the component was stopped: a call took longer than {limit:?}")]
+    Deadline {
+        /// The limit.
+        limit: Duration,
+    },
+
+    /// All calls together took longer than their limit ([`Limits::total`](crate::Limits::total)).
+    #[error("the component was stopped: all its calls together took longer than {limit:?}")]
+    Time {
+        /// The limit.
+        limit: Duration,
+    },
+
+    /// The component returned more than a limit, or held more.
+    #[error("the component was stopped: more than {at_most} {limit}")]
+    Limit {
+        /// The limit.
+        limit: LimitKind,
+        /// The value of the limit.
+        at_most: u64,
+    },
+
+    /// The component trapped: it stopped itself or did something that WebAssembly does not allow.
+    #[error("the component trapped: {0}")]
+    Trapped(String),
+
+    /// The component returned something that the contract does not allow.
+    #[error("the component violates the contract: {0}")]
+    Misbehaved(String),
+
+    /// Any other of these errors, in the scan of a tenant.
+    #[error("tenant {tenant}: {error}")]
+    OfTenant {
+        /// The tenant's name.
+        tenant: String,
+        /// The error.
+        error: Box<ComponentError>,
+    },
+}
+
+impl ComponentError {
+    /// Converts an error of the engine about a component that cannot be loaded.
+    pub(crate) fn invalid(error: wasmtime::Error) -> Self {
+        Self::Invalid(redact(&format!("{error:#}")))
+    }
+
+    /// Returns [`Misbehaved`](Self::Misbehaved) with a text of this crate.
+    pub(crate) fn misbehaved(what: &str) -> Self {
+        Self::Misbehaved(what.to_owned())
+    }
+
+    /// Returns the error without the tenant.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::OfTenant { error, .. } => error.cause(),
+            other => other,
+        }
+    }
+
+    /// Returns the name of the tenant whose scan failed, if it has one.
+    pub fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::OfTenant { tenant, .. } => Some(tenant),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! CPR extracts (KOMBIT SF6002) as Apache Arrow, parsed inside a WebAssembly sandbox.
+//!
+//! This crate uses no network, no database and no keys of servers, so a program that only scans needs nothing else.
+//!
+//! # Modules
+//!
+//! - `error` has [`Error`] and its parts, grouped by cause: the data, the caller, the component, the disk.
+//! - `pnr` has [`Pnr`], a person number that `Display` and `Debug` hide. `redact` removes person numbers from texts.
+//! - `wit` has the generated types of the interfaces in `wit/`, and `convert` all conversions from and to them.
+//! - `sandbox` runs an instance of a component within its [`Limits`].
+//! - `catalog` has the [`Catalog`]: the tables and columns of a component, with types and classes of personal data.
+//! - `component` loads components: [`Connector`], and [`Loader`] for components that are not trusted.
+//! - [`policy`] has the [`Policy`]: what a tenant may see. [`PolicyView`] lists the visible tables, and
+//!   [`PseudonymKey`] replaces person numbers.
+//! - `summary` has the [`Summary`] of a scan: counts, dates and findings.
+//! - `scan` runs a [`Scan`]: bytes in, Arrow record batches out, with or without a policy.
+//! - `parquet` writes the tables of an extract ([`ParquetDirectory`]) and restores the extract ([`write_extract`]).
+//! - [`metadata`] reads metadata files and receipts.
+//! - [`soap_messages`] writes and reads the messages of CprSubscriptionService.
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod component;
+mod convert;
+mod error;
+pub mod metadata;
+mod parquet;
+mod pnr;
+pub mod policy;
+mod redact;
+mod sandbox;
+mod scan;
+pub mod soap_messages;
+mod summary;
+mod wit;
+
+pub use catalog::{Catalog, Column, CprField, Table, type_name};
+pub use component::{Connector, Loader, compile_component};
+pub use error::{
+    ComponentError, DataError, DataErrorKind, Error, LimitKind, MetadataError, MetadataErrorKind,
+    RequestError,
+};
+pub use parquet::{ParquetDirectory, ParquetFile, write_extract};
+pub use pnr::{Pnr, PnrError};
+pub use policy::{OUT_OF_SCOPE, PROTECTED, Policy, PolicyView, PseudonymKey};
+pub use sandbox::Limits;
+pub use scan::{Decoder, DeliveryReader, Scan, SelectionCounts, TableBatch, TableReader};
+pub use summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};

@@ -1,0 +1,340 @@
+//! The tables and columns that a policy lets through: the component's answer, checked against its catalog and the
+//! policy.
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::{NumberRule, Policy, ProtectionRule};
+use crate::catalog::{Catalog, Column, Table};
+use crate::error::{ComponentError, Error};
+use crate::wit::catalog as wit;
+
+/// The name of the table of leavers: persons who were in scope and no longer are.
+pub const OUT_OF_SCOPE: &str = "out_of_scope";
+
+/// The name of the column that tells whether a row's person has protection of name and address.
+pub const PROTECTED: &str = "protected";
+
+/// The kind of the columns that contain person numbers, and the name of the person's column in [`OUT_OF_SCOPE`].
+const PNR: &str = "pnr";
+
+/// The tables and columns that a policy lets through, as a scan returns them.
+#[derive(Debug, Clone)]
+pub struct PolicyView {
+    tables: Vec<Table>,
+    is_pseudonymous: bool,
+}
+
+impl PolicyView {
+    /// Checks a component's view of a policy.
+    ///
+    /// Fails if it has a table or column that the catalog lacks or the policy hides, or lacks `out_of_scope`.
+    pub(crate) fn new(
+        tables: Vec<wit::Table>,
+        catalog: &Catalog,
+        policy: &Policy,
+    ) -> Result<Self, Error> {
+        let mut checked: Vec<Table> = Vec::with_capacity(tables.len());
+        for table in tables.into_iter().map(Table::from) {
+            let result = if checked.iter().any(|other| other.name == table.name) {
+                Err("has a table twice")
+            } else if table.name == OUT_OF_SCOPE {
+                check_out_of_scope(&table, policy)
+            } else {
+                check_table(&table, catalog, policy)
+            };
+            result.map_err(|what| {
+                ComponentError::Misbehaved(format!("its view of the policy {what}"))
+            })?;
+            checked.push(table);
+        }
+        if !checked.iter().any(|table| table.name == OUT_OF_SCOPE) {
+            let what = format!("its view of the policy lacks {OUT_OF_SCOPE}");
+            return Err(ComponentError::Misbehaved(what).into());
+        }
+        Ok(Self {
+            tables: checked,
+            is_pseudonymous: policy.numbers == NumberRule::Pseudonym,
+        })
+    }
+
+    /// Returns the tables, in the order of a scan. The last is `out_of_scope`.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Returns the table with this name, if the policy lets it through.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Returns the indexes of the columns that the host must replace by pseudonyms.
+    pub(crate) fn pseudonym_columns(&self, table: &str, schema: &SchemaRef) -> Vec<usize> {
+        let Some(table) = self.table(table).filter(|_| self.is_pseudonymous) else {
+            return Vec::new();
+        };
+        let holds_number = |name: &String| {
+            let column = table.columns.iter().find(|column| column.name == *name);
+            column.is_some_and(|column| is_number(table, column))
+        };
+        let fields = schema.fields().iter().enumerate();
+        fields
+            .filter(|(_, field)| holds_number(field.name()))
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
+
+/// Returns whether a column contains person numbers.
+fn is_number(table: &Table, column: &Column) -> bool {
+    match &column.field {
+        Some(field) => field.kind == PNR,
+        None => table.name == OUT_OF_SCOPE && column.name == PNR,
+    }
+}
+
+/// Checks a table of a view against the catalog and the policy.
+fn check_table(table: &Table, catalog: &Catalog, policy: &Policy) -> Result<(), &'static str> {
+    let known = catalog
+        .table(&table.name)
+        .ok_or("has a table that its catalog lacks")?;
+    if (&known.record_type, &known.cpr_title, &known.description)
+        != (&table.record_type, &table.cpr_title, &table.description)
+    {
+        return Err("describes a table differently from its catalog");
+    }
+    if let Some(tables) = &policy.tables
+        && !tables.contains(&table.name)
+    {
+        return Err("has a table that the policy does not name");
+    }
+    for (index, column) in table.columns.iter().enumerate() {
+        let mut before = table.columns.iter().take(index);
+        if before.any(|other| other.name == column.name) {
+            return Err("has a column twice");
+        }
+        if column.name == PROTECTED && column.field.is_none() {
+            let is_valid = column.data_type == DataType::Boolean && !column.nullable;
+            if !is_valid || policy.protection != ProtectionRule::Include {
+                return Err(
+                    "has a column \"protected\" that the policy does not ask for, or that has another type",
+                );
+            }
+            continue;
+        }
+        if !known.columns.contains(column) {
+            return Err("has a column that its catalog lacks");
+        }
+        let class = column.field.as_ref().and_then(|f| f.sensitivity.as_deref());
+        if let Some(class) = class
+            && !is_allowed(class, policy)
+        {
+            return Err("has a column of a class that the policy hides");
+        }
+        if policy.numbers == NumberRule::Drop && is_number(table, column) {
+            return Err("has a column of person numbers that the policy drops");
+        }
+        if let Some(columns) = policy.columns.get(&table.name)
+            && !columns.contains(&column.name)
+        {
+            return Err("has a column that the policy does not name");
+        }
+    }
+    Ok(())
+}
+
+fn is_allowed(class: &str, policy: &Policy) -> bool {
+    policy.classes.contains(class)
+        || class == "civil-status" && policy.classes.contains("civil-status-history")
+}
+
+/// Checks the columns of `out_of_scope`.
+fn check_out_of_scope(table: &Table, policy: &Policy) -> Result<(), &'static str> {
+    let mut expected = vec![
+        (PNR, DataType::Utf8, false),
+        ("reason", DataType::Utf8, false),
+        ("date", DataType::Date32, true),
+    ];
+    if policy.numbers == NumberRule::Drop {
+        expected.remove(0);
+    }
+    let is_expected = table.record_type.is_none()
+        && table.columns.len() == expected.len()
+        && table
+            .columns
+            .iter()
+            .zip(expected)
+            .all(|(column, (name, data_type, nullable))| {
+                column.name == name
+                    && column.data_type == data_type
+                    && column.nullable == nullable
+                    && column.field.is_none()
+            });
+    match is_expected {
+        true => Ok(()),
+        false => Err("has other columns in out_of_scope than the contract"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, kind: &str, class: Option<&str>) -> wit::Column {
+        wit::Column {
+            name: name.to_owned(),
+            data_type: wit::DataType::Utf8,
+            nullable: true,
+            field: Some(wit::Field {
+                cpr_name: name.to_uppercase(),
+                position: 4,
+                length: 10,
+                kind: kind.to_owned(),
+                sensitivity: class.map(str::to_owned),
+            }),
+        }
+    }
+
+    fn own_column(name: &str, data_type: wit::DataType, nullable: bool) -> wit::Column {
+        wit::Column {
+            name: name.to_owned(),
+            data_type,
+            nullable,
+            field: None,
+        }
+    }
+
+    fn table(name: &str, columns: Vec<wit::Column>) -> wit::Table {
+        wit::Table {
+            name: name.to_owned(),
+            record_type: Some("001".to_owned()).filter(|_| name != OUT_OF_SCOPE),
+            cpr_title: String::new(),
+            description: String::new(),
+            columns,
+        }
+    }
+
+    fn person() -> wit::Table {
+        let columns = vec![
+            column("pnr", "pnr", None),
+            column("given_name", "text", Some("name")),
+            column("church_relation", "code", Some("religion")),
+        ];
+        table("person", columns)
+    }
+
+    fn out_of_scope() -> wit::Table {
+        let columns = vec![
+            own_column("pnr", wit::DataType::Utf8, false),
+            own_column("reason", wit::DataType::Utf8, false),
+            own_column("date", wit::DataType::Date, true),
+        ];
+        table(OUT_OF_SCOPE, columns)
+    }
+
+    /// Returns the error for this view, with a catalog of only the table `person`.
+    fn error(policy: &Policy, tables: Vec<wit::Table>) -> Option<String> {
+        let catalog = Catalog::new(vec![person()]).unwrap();
+        let view = PolicyView::new(tables, &catalog, policy);
+        view.err().map(|error| error.to_string())
+    }
+
+    /// Returns `person` after a change, and `out_of_scope`.
+    fn changed(change: impl FnOnce(&mut wit::Table)) -> Vec<wit::Table> {
+        let mut table = person();
+        table.columns.pop();
+        change(&mut table);
+        vec![table, out_of_scope()]
+    }
+
+    #[test]
+    fn accepts_a_view_within_the_catalog_and_the_policy() {
+        assert_eq!(error(&Policy::default(), changed(|_| {})), None);
+        let fewer = changed(|table| drop(table.columns.pop()));
+        assert_eq!(error(&Policy::default(), fewer), None);
+        let including = Policy {
+            protection: ProtectionRule::Include,
+            ..Policy::default()
+        };
+        let protected = own_column(PROTECTED, wit::DataType::Boolean, false);
+        let with_protected = changed(|table| table.columns.push(protected));
+        assert_eq!(error(&including, with_protected), None);
+    }
+
+    #[test]
+    fn rejects_a_view_beyond_the_catalog_or_the_policy() {
+        let policy = Policy::default();
+        let protected = |nullable| own_column(PROTECTED, wit::DataType::Boolean, nullable);
+        for (tables, expected) in [
+            (
+                changed(|table| table.columns = person().columns),
+                "a class that the policy hides",
+            ),
+            (
+                changed(|table| table.name = "people".to_owned()),
+                "a table that its catalog lacks",
+            ),
+            (
+                changed(|table| table.description = "Anna".to_owned()),
+                "describes a table differently",
+            ),
+            (
+                changed(|table| table.columns[1].nullable = false),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns[1].data_type = wit::DataType::Date),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns[1].field = None),
+                "a column that its catalog lacks",
+            ),
+            (
+                changed(|table| table.columns.push(column("pnr", "pnr", None))),
+                "a column twice",
+            ),
+            (
+                changed(|table| table.columns.push(protected(false))),
+                "\"protected\" that the policy does not ask for",
+            ),
+            (vec![person(), person(), out_of_scope()], "hides"),
+            (vec![out_of_scope(), out_of_scope()], "a table twice"),
+            (vec![], "lacks out_of_scope"),
+            (
+                vec![table(OUT_OF_SCOPE, person().columns)],
+                "other columns in out_of_scope",
+            ),
+        ] {
+            let error = error(&policy, tables).unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+        let including = Policy {
+            protection: ProtectionRule::Include,
+            ..Policy::default()
+        };
+        let nullable = changed(|table| table.columns.push(protected(true)));
+        assert!(
+            error(&including, nullable)
+                .unwrap()
+                .contains("does not ask for")
+        );
+        let narrow = Policy {
+            columns: [("person".to_owned(), vec!["pnr".to_owned()])].into(),
+            ..Policy::default()
+        };
+        assert!(
+            error(&narrow, changed(|_| {}))
+                .unwrap()
+                .contains("does not name")
+        );
+        let dropping = Policy {
+            numbers: NumberRule::Drop,
+            ..Policy::default()
+        };
+        assert!(
+            error(&dropping, changed(|_| {}))
+                .unwrap()
+                .contains("person numbers")
+        );
+    }
+}

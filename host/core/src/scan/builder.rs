@@ -1,0 +1,264 @@
+//! The builder [`Scan`].
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::policy_scan::Selection;
+use super::reader::{DeliveryReader, RunningScan, TableReader};
+use crate::component::Connector;
+use crate::error::{Error, RequestError};
+use crate::policy::{Policy, PseudonymKey};
+use crate::sandbox::{Limits, Session};
+use crate::wit::source as wit;
+
+/// The bytes given to the component at a time. This is large enough that the cost of a call is small, and small enough
+/// that both copies (of the host and of the component) stay in the processor's cache.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// The component's default number of rows in a batch.
+const DEFAULT_BATCH_ROWS: u64 = 8 * 1024;
+
+/// A scan of an extract: which tables, columns and rows to read, within which limits and policy.
+///
+/// ```
+/// use cprflow::{Connector, Scan};
+///
+/// let extract = "00000000000001109012001111720011116\n\
+///     0010101965058          01000000000000 K1896-01-01 1997-09-09\n\
+///     999999999999900000001\n";
+/// let connector = Connector::embedded()?;
+/// let rows = Scan::new(&connector)
+///     .table("person")
+///     .columns(["pnr", "birth_date"])
+///     .read(extract.as_bytes())?;
+/// for batch in rows {
+///     assert_eq!(batch?.num_rows(), 1);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Scan {
+    connector: Connector,
+    requests: Vec<wit::TableRequest>,
+    batch_rows: u32,
+    limit: Option<u64>,
+    check_persons: bool,
+    expected_previous: Option<String>,
+    pub(super) limits: Limits,
+    pub(super) tenant: Option<Arc<str>>,
+    block_bytes: usize,
+    pub(super) policy: Option<Policy>,
+    pub(super) roster: Option<Vec<u8>>,
+    pub(super) delivered_later: Option<Vec<u8>>,
+    pub(super) pseudonym_key: Option<PseudonymKey>,
+}
+
+impl Scan {
+    /// Creates a scan of all tables. Call [`table`](Self::table) to read only some.
+    pub fn new(connector: &Connector) -> Self {
+        Self {
+            connector: connector.clone(),
+            requests: Vec::new(),
+            batch_rows: 0,
+            limit: None,
+            check_persons: false,
+            expected_previous: None,
+            limits: Limits::default(),
+            tenant: None,
+            block_bytes: BLOCK_BYTES,
+            policy: None,
+            roster: None,
+            delivered_later: None,
+            pseudonym_key: None,
+        }
+    }
+
+    /// Returns the connector that runs the scan.
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// Adds a table to the requested tables.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.requests.push(wit::TableRequest {
+            name: name.into(),
+            columns: None,
+            where_: None,
+        });
+        self
+    }
+
+    /// Sets the requested columns of the table that was added last, in this order. Default: all.
+    pub fn columns(mut self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        if let Some(request) = self.requests.last_mut() {
+            request.columns = Some(columns.into_iter().map(Into::into).collect());
+        }
+        self
+    }
+
+    /// Sets the condition on rows of the table that was added last, for example
+    /// `status in ('01', '03') and birth_date < '1990-01-01'`. Default: all rows.
+    ///
+    /// Under a policy it applies to what the policy lets through.
+    pub fn where_(mut self, predicate: impl Into<String>) -> Self {
+        if let Some(request) = self.requests.last_mut() {
+            request.where_ = Some(predicate.into());
+        }
+        self
+    }
+
+    /// Restricts the scan to what a tenant may see. Run it with [`read_with_policy`](Self::read_with_policy) or
+    /// [`read_table_with_policy`](Self::read_table_with_policy).
+    pub fn policy(mut self, policy: &Policy) -> Self {
+        self.policy = Some(policy.clone());
+        self
+    }
+
+    /// Sets the roster of the preceding delivery's scan, as [`DeliveryReader::roster`] returned it. Leavers are found
+    /// with it.
+    pub fn roster(mut self, roster: Vec<u8>) -> Self {
+        self.roster = Some(roster);
+        self
+    }
+
+    /// Sets the persons in newer extracts that were read before this one, as [`DeliveryReader::delivered_persons`]
+    /// returned them.
+    ///
+    /// This extract's records of these persons are outdated. The persons are not selected, and not reported as leavers.
+    pub fn delivered_later(mut self, delivered: Vec<u8>) -> Self {
+        self.delivered_later = Some(delivered);
+        self
+    }
+
+    /// Sets the key of pseudonyms. A policy with [`NumberRule::Pseudonym`](crate::policy::NumberRule::Pseudonym) needs
+    /// one.
+    pub fn pseudonym_key(mut self, key: PseudonymKey) -> Self {
+        self.pseudonym_key = Some(key);
+        self
+    }
+
+    /// Sets the largest number of rows of a scan of one table. The scan stops reading when it has them.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+
+    /// Sets the largest number of rows in a batch. Default: 8,192.
+    pub fn batch_rows(mut self, rows: u32) -> Self {
+        self.batch_rows = rows;
+        self
+    }
+
+    /// Sets whether to report persons without a 001. This needs memory for every person. Default: no.
+    pub fn check_persons(mut self, check: bool) -> Self {
+        self.check_persons = check;
+        self
+    }
+
+    /// Sets the production date of the preceding extract, `YYYY-MM-DD`. If the start record names another one, the scan
+    /// reports the finding `sequence-gap`.
+    pub fn expected_previous(mut self, date: impl Into<String>) -> Self {
+        self.expected_previous = Some(date.into());
+        self
+    }
+
+    /// Sets the limits of the component.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the name of the tenant, which errors of the component then contain.
+    pub fn tenant(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(name.into());
+        self
+    }
+
+    /// Sets the number of bytes given to the component at a time. It does not change the batches. Default: 256 KiB.
+    pub fn block_bytes(mut self, bytes: usize) -> Self {
+        self.block_bytes = bytes.max(1);
+        self
+    }
+
+    /// Reads the rows of the requested table.
+    ///
+    /// Fails if not exactly one table was requested, or if the scan has a policy.
+    pub fn read<R: Read>(self, input: R) -> Result<TableReader<R>, Error> {
+        let (request, limit) = self.one_table()?;
+        // The component checks the request, and its errors are more precise than those of `into_table`.
+        let batches = self.read_all(input)?;
+        batches.into_table(&request, limit)
+    }
+
+    /// Reads the rows of all requested tables in one pass.
+    ///
+    /// Fails if the scan has a policy.
+    pub fn read_all<R: Read>(self, input: R) -> Result<DeliveryReader<R>, Error> {
+        if self.policy.is_some() {
+            return Err(RequestError::PolicyNeedsTwoPasses.into());
+        }
+        let tenant = self.tenant.clone();
+        let reader = self
+            .start()
+            .and_then(|session| self.begin(session, None, input));
+        reader.map_err(|error| error.of_tenant(tenant.as_deref()))
+    }
+
+    /// Returns the request and the row limit of a scan of one table.
+    pub(super) fn one_table(&self) -> Result<(wit::TableRequest, Option<u64>), Error> {
+        match self.requests.as_slice() {
+            [request] => Ok((request.clone(), self.limit)),
+            _ => Err(RequestError::OneTable.into()),
+        }
+    }
+
+    /// Creates the instance for this scan.
+    pub(super) fn start(&self) -> Result<Session, Error> {
+        self.connector.start(self.limits)
+    }
+
+    /// Returns a buffer for one block of input.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        vec![0; self.block_bytes]
+    }
+
+    /// Begins the pass that makes rows, with the persons that a first pass has selected.
+    pub(super) fn begin<R>(
+        self,
+        mut session: Session,
+        selection: Option<Selection>,
+        input: R,
+    ) -> Result<DeliveryReader<R>, Error> {
+        let buffer = self.buffer();
+        let batch_rows = match self.limit {
+            // Smaller batches, so that not more is read than the limit needs.
+            Some(limit) if self.batch_rows == 0 => limit.clamp(1, DEFAULT_BATCH_ROWS) as u32,
+            Some(limit) => limit.clamp(1, u64::from(self.batch_rows)) as u32,
+            None => self.batch_rows,
+        };
+        let most = u32::try_from(self.limits.batch_rows).unwrap_or(u32::MAX);
+        let batch_rows = batch_rows.min(most);
+        let options = wit::ScanOptions {
+            tables: (!self.requests.is_empty()).then(|| self.requests.clone()),
+            batch_rows,
+            check_persons: self.check_persons,
+            expected_previous: self.expected_previous,
+        };
+        let persons = selection.as_ref().map(|selection| selection.resource);
+        let scan = session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.scan().call_open(store, &options, persons)
+        })?;
+        let running = RunningScan {
+            session,
+            scan: scan?,
+            connector: self.connector,
+            tenant: self.tenant,
+            requests: self.requests,
+            selection,
+            limits: self.limits,
+            batch_rows,
+        };
+        Ok(DeliveryReader::new(running, input, buffer))
+    }
+}

@@ -1,0 +1,299 @@
+//! Scans with a policy: a first pass selects the persons, a second makes their rows. Both use the same instance of the
+//! component.
+
+use std::io::{self, Read};
+
+use wasmtime::component::ResourceAny;
+
+use super::builder::Scan;
+use super::reader::{DeliveryReader, TableReader, read_block};
+use crate::component::Connector;
+use crate::error::{Error, RequestError};
+use crate::policy::{NumberRule, Policy, PolicyView, PseudonymKey};
+use crate::sandbox::{Limits, Session};
+use crate::wit::source as wit;
+
+/// How many persons a policy has selected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SelectionCounts {
+    /// The number of selected persons who are in the extract.
+    pub persons: u64,
+    /// The number of those who were not in the roster.
+    pub entered: u64,
+    /// The number of persons of the roster who are in the extract and no longer selected.
+    pub left: u64,
+}
+
+/// The result of a first pass.
+pub(super) struct Selection {
+    pub(super) resource: ResourceAny,
+    pub(super) view: PolicyView,
+    pub(super) key: Option<PseudonymKey>,
+    counts: SelectionCounts,
+    /// The number of bytes that the pass has read.
+    bytes: u64,
+}
+
+impl Connector {
+    /// Returns the tables and columns that a policy lets through.
+    ///
+    /// Fails if the policy names something that does not exist or that it hides.
+    pub fn view(&self, policy: &Policy) -> Result<PolicyView, Error> {
+        let mut session = self.start(Limits::default())?;
+        view(&mut session, self, policy, &policy.into())
+    }
+}
+
+impl Scan {
+    /// Reads the rows of all requested tables, as far as the policy lets them through.
+    ///
+    /// A person's records do not follow each other, so the extract is read twice: `open` is called once for each pass,
+    /// and must return the same bytes both times. Fails if the scan has no policy.
+    ///
+    /// ```
+    /// use cprflow::{Connector, Policy, Scan};
+    ///
+    /// let extract = "00000000000001109012001111720011116\n\
+    ///     0010101965058          01000000000000 K1896-01-01 1997-09-09\n\
+    ///     002010196505808510000\n\
+    ///     999999999999900000002\n";
+    /// let mut policy = Policy::default();
+    /// policy.persons.municipality_codes = Some(vec!["0851".to_owned()]);
+    /// let connector = Connector::embedded()?;
+    /// let mut batches = Scan::new(&connector)
+    ///     .policy(&policy)
+    ///     .read_with_policy(|| Ok(extract.as_bytes()))?;
+    /// for rows in batches.by_ref() {
+    ///     assert_eq!(rows?.batch.num_rows(), 1);
+    /// }
+    /// // Keep it for the scan of the next delivery, which needs it to find leavers.
+    /// let roster: Vec<u8> = batches.roster()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_with_policy<R: Read, F: FnMut() -> io::Result<R>>(
+        self,
+        open: F,
+    ) -> Result<DeliveryReader<R>, Error> {
+        let tenant = self.tenant.clone();
+        self.run_passes(open)
+            .map_err(|error| error.of_tenant(tenant.as_deref()))
+    }
+
+    /// Runs the first pass and begins the second.
+    fn run_passes<R: Read, F: FnMut() -> io::Result<R>>(
+        mut self,
+        mut open: F,
+    ) -> Result<DeliveryReader<R>, Error> {
+        let Some(policy) = self.policy.take() else {
+            return Err(RequestError::NoPolicy.into());
+        };
+        let key = self.pseudonym_key.take();
+        if policy.numbers == NumberRule::Pseudonym && key.is_none() {
+            return Err(RequestError::NoPseudonymKey.into());
+        }
+        let roster = self.roster.take();
+        let delivered_later = self.delivered_later.take();
+        let mut session = self.start()?;
+        let request = wit::Policy::from(&policy);
+        let view = view(&mut session, self.connector(), &policy, &request)?;
+        for table in view.tables() {
+            self.limits.check_columns(table.columns.len())?;
+        }
+        let resource = session.call(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_open_policy(
+                store,
+                &request,
+                roster.as_deref(),
+                delivered_later.as_deref(),
+            )
+        })?;
+        let resource = resource?;
+        // These can contain millions of person numbers, and the component has its own copy.
+        drop((request, roster, delivered_later));
+        let mut input = open().map_err(Error::Input)?;
+        let (counts, bytes) =
+            select_persons(&mut session, resource, &mut input, &mut self.buffer())?;
+        drop(input);
+        let selection = Selection {
+            resource,
+            view,
+            key,
+            counts,
+            bytes,
+        };
+        let input = open().map_err(Error::Input)?;
+        self.begin(session, Some(selection), input)
+    }
+
+    /// Reads the rows of the requested table, as far as the policy lets them through. The extract is read twice, like
+    /// by [`read_with_policy`](Self::read_with_policy).
+    ///
+    /// Fails if not exactly one table was requested, or if the scan has no policy.
+    pub fn read_table_with_policy<R: Read, F: FnMut() -> io::Result<R>>(
+        self,
+        open: F,
+    ) -> Result<TableReader<R>, Error> {
+        let (request, limit) = self.one_table()?;
+        self.read_with_policy(open)?.into_table(&request, limit)
+    }
+}
+
+impl<R> DeliveryReader<R> {
+    /// Returns how many persons the policy has selected, or `None` without a policy.
+    pub fn selected(&self) -> Option<SelectionCounts> {
+        let selection = self.running.selection.as_ref();
+        selection.map(|selection| selection.counts)
+    }
+
+    /// Returns the persons in scope after this extract, for [`Scan::roster`] of the next one.
+    ///
+    /// It contains person numbers, so store it in a file that only its owner can read. Fails without a policy.
+    pub fn roster(&mut self) -> Result<Vec<u8>, Error> {
+        let resource = self.selection_resource()?;
+        let running = &mut self.running;
+        // The roster of all of Denmark is about as large as a batch.
+        let roster = running.session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_roster(store, resource)
+        });
+        let roster = roster.and_then(|roster| Ok(roster?));
+        roster.map_err(|error| running.name_tenant(error))
+    }
+
+    /// Returns the persons with a 001 in this extract, in the format of a roster, for [`Scan::delivered_later`] of an
+    /// older extract that is read late.
+    ///
+    /// It contains person numbers, so store it in a file that only its owner can read. Fails without a policy.
+    pub fn delivered_persons(&mut self) -> Result<Vec<u8>, Error> {
+        let resource = self.selection_resource()?;
+        let running = &mut self.running;
+        let delivered = running.session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_delivered_persons(store, resource)
+        });
+        let delivered = delivered.and_then(|delivered| Ok(delivered?));
+        delivered.map_err(|error| running.name_tenant(error))
+    }
+
+    fn selection_resource(&self) -> Result<ResourceAny, RequestError> {
+        let selection = self.running.selection.as_ref();
+        let selection = selection.ok_or(RequestError::NoRoster)?;
+        Ok(selection.resource)
+    }
+
+    /// Returns the tables and columns that the policy lets through, or `None` without a policy.
+    pub fn view(&self) -> Option<&PolicyView> {
+        let selection = self.running.selection.as_ref();
+        selection.map(|selection| &selection.view)
+    }
+}
+
+impl<R> TableReader<R> {
+    /// Returns how many persons the policy has selected, or `None` without a policy.
+    pub fn selected(&self) -> Option<SelectionCounts> {
+        self.batches.selected()
+    }
+
+    /// Returns the persons in scope after this extract, like [`DeliveryReader::roster`].
+    pub fn roster(&mut self) -> Result<Vec<u8>, Error> {
+        self.batches.roster()
+    }
+}
+
+impl Selection {
+    /// Fails if the second pass has not read as many bytes as the first, because then the first pass may have missed a
+    /// person's protection.
+    pub(super) fn check_input(&self, bytes: u64) -> Result<(), Error> {
+        if bytes == self.bytes {
+            return Ok(());
+        }
+        Err(Error::Input(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the input changed between the two passes: scan a file that no other program writes to",
+        )))
+    }
+}
+
+impl Connector {
+    /// Returns the union of two rosters.
+    ///
+    /// Only the component can read a roster, so this merges two selections that have read nothing, each with one
+    /// roster.
+    pub fn merge_rosters(
+        &self,
+        limits: Limits,
+        one: &[u8],
+        other: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        // Any policy will do, because the selections read no persons.
+        let policy = wit::Policy::from(&Policy::default());
+        let mut session = self.start(limits)?;
+        let mut open = |roster: &[u8]| {
+            let opened = session.call(|bindings, store| {
+                let selection = bindings.cprflow_connector_source().selection();
+                selection.call_open_policy(store, &policy, Some(roster), None)
+            })?;
+            let opened = opened?;
+            let finished = session.call(|bindings, store| {
+                let selection = bindings.cprflow_connector_source().selection();
+                selection.call_finish(store, opened)
+            })?;
+            finished?;
+            Ok::<_, Error>(opened)
+        };
+        let (one, other) = (open(one)?, open(other)?);
+        let merged = session.call(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_merge(store, one, other)
+        })?;
+        merged?;
+        let roster = session.call(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_roster(store, one)
+        })?;
+        Ok(roster?)
+    }
+}
+
+/// Asks the component for the view of a policy, and checks it.
+fn view(
+    session: &mut Session,
+    connector: &Connector,
+    policy: &Policy,
+    request: &wit::Policy,
+) -> Result<PolicyView, Error> {
+    let tables = session.call(|bindings, store| {
+        let source = bindings.cprflow_connector_source();
+        source.call_view(store, request)
+    })?;
+    PolicyView::new(tables?, connector.catalog(), policy)
+}
+
+/// Runs the first pass. Returns how many persons were selected, and how many bytes were read.
+fn select_persons(
+    session: &mut Session,
+    selection: ResourceAny,
+    input: &mut impl Read,
+    buffer: &mut [u8],
+) -> Result<(SelectionCounts, u64), Error> {
+    let mut bytes = 0;
+    loop {
+        let count = read_block(input, buffer)?;
+        let block = buffer.get(..count).unwrap_or_default();
+        if block.is_empty() {
+            break;
+        }
+        bytes += count as u64;
+        let pushed = session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.selection().call_push(store, selection, block)
+        })?;
+        pushed?;
+    }
+    let selected = session.call(|bindings, store| {
+        let source = bindings.cprflow_connector_source();
+        source.selection().call_finish(store, selection)
+    })?;
+    Ok((selected?.into(), bytes))
+}

@@ -1,0 +1,337 @@
+//! Reads the batches of a running scan: [`DeliveryReader`] of all tables, [`TableReader`] of one.
+
+use std::fmt;
+use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, RecordBatchReader};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use wasmtime::component::ResourceAny;
+
+use super::decode::Decoder;
+use super::policy_scan::Selection;
+use crate::catalog::Table;
+use crate::component::Connector;
+use crate::error::{ComponentError, Error, RequestError};
+use crate::sandbox::{Limits, OutputCounter, Session};
+use crate::summary::Summary;
+use crate::wit::source as wit;
+
+/// A batch of rows of one table.
+#[derive(Clone)]
+pub struct TableBatch {
+    /// The table's name.
+    pub table: String,
+    /// The rows.
+    pub batch: RecordBatch,
+}
+
+impl fmt::Debug for TableBatch {
+    /// Shows the number of rows, but not their values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableBatch")
+            .field("table", &self.table)
+            .field("rows", &self.batch.num_rows())
+            .finish()
+    }
+}
+
+/// An open scan of the component.
+pub(super) struct RunningScan {
+    pub(super) session: Session,
+    pub(super) scan: ResourceAny,
+    pub(super) connector: Connector,
+    pub(super) tenant: Option<Arc<str>>,
+    /// The requested tables; empty for all.
+    pub(super) requests: Vec<wit::TableRequest>,
+    /// The result of the first pass; none without a policy.
+    pub(super) selection: Option<Selection>,
+    pub(super) limits: Limits,
+    /// The requested number of rows in a batch; 0 for the component's default.
+    pub(super) batch_rows: u32,
+}
+
+/// An iterator over the rows of all requested tables of an extract, read in one pass.
+///
+/// After an error in the data, the rows before it are returned first, then the error, and then `None`.
+pub struct DeliveryReader<R> {
+    pub(super) running: RunningScan,
+    input: R,
+    buffer: Vec<u8>,
+    bytes: u64,
+    output: OutputCounter,
+    decoders: Vec<TableDecoder>,
+    state: ReadState,
+}
+
+/// The decoder of one table's batches.
+struct TableDecoder {
+    table: String,
+    decoder: Decoder,
+    /// The indexes of the columns whose values become pseudonyms.
+    pseudonym_columns: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadState {
+    /// The input has not ended.
+    Reading,
+    /// The input has ended, and the component may have more batches.
+    InputEnded,
+    /// The last batch or an error was returned.
+    Finished,
+}
+
+impl<R: Read> Iterator for DeliveryReader<R> {
+    type Item = Result<TableBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state == ReadState::Finished {
+            return None;
+        }
+        let next = self.advance().transpose();
+        let next = next.map(|next| next.map_err(|error| self.running.name_tenant(error)));
+        if !matches!(next, Some(Ok(_))) {
+            self.state = ReadState::Finished;
+        }
+        next
+    }
+}
+
+impl<R> DeliveryReader<R> {
+    pub(super) fn new(running: RunningScan, input: R, buffer: Vec<u8>) -> Self {
+        let batch_rows = match running.batch_rows {
+            0 => u64::MAX,
+            rows => rows.into(),
+        };
+        Self {
+            output: OutputCounter::new(running.limits, batch_rows),
+            running,
+            input,
+            buffer,
+            bytes: 0,
+            decoders: Vec::new(),
+            state: ReadState::Reading,
+        }
+    }
+
+    /// Returns what the scan has read so far. Findings about the end of the extract are included after the last batch.
+    pub fn summary(&mut self) -> Result<Summary, Error> {
+        let running = &mut self.running;
+        let scan = running.scan;
+        let summary = running.session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.scan().call_summary(store, scan)
+        });
+        let catalog = running.connector.catalog();
+        let checked = summary.and_then(|summary| Ok(Summary::checked(summary, catalog)?));
+        checked.map_err(|error| running.name_tenant(error))
+    }
+
+    /// Returns the number of bytes read from the input so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Returns the number of rows read so far, of all tables together.
+    pub fn rows_read(&self) -> u64 {
+        self.output.rows()
+    }
+
+    /// Restricts the reader to the one table of a request.
+    pub(crate) fn into_table(
+        self,
+        request: &wit::TableRequest,
+        limit: Option<u64>,
+    ) -> Result<TableReader<R>, Error> {
+        let table = self.running.table(&request.name);
+        let schema = table.and_then(|table| table.schema(request.columns.as_deref()));
+        let schema = schema
+            .ok_or_else(|| ComponentError::misbehaved("it scans columns that its catalog lacks"))?;
+        Ok(TableReader {
+            batches: self,
+            schema,
+            left: limit,
+        })
+    }
+}
+
+impl RunningScan {
+    /// Adds the tenant's name to an error.
+    pub(super) fn name_tenant(&self, error: Error) -> Error {
+        error.of_tenant(self.tenant.as_deref())
+    }
+
+    /// Returns the table with this name, if the policy lets it through.
+    fn table(&self, name: &str) -> Option<&Table> {
+        match &self.selection {
+            Some(selection) => selection.view.table(name),
+            None => self.connector.catalog().table(name),
+        }
+    }
+
+    /// Returns the schema of a table, if the table was requested.
+    fn schema_of(&self, name: &str) -> Option<SchemaRef> {
+        let table = self.table(name)?;
+        match self.requests.iter().find(|request| request.name == name) {
+            Some(request) => table.schema(request.columns.as_deref()),
+            None if self.requests.is_empty() => table.schema(None),
+            None => None,
+        }
+    }
+
+    /// Creates the decoder of a table.
+    ///
+    /// Fails if the table was not requested or has too many columns.
+    fn decoder(&self, table: &str) -> Result<TableDecoder, ComponentError> {
+        let schema = self.schema_of(table).ok_or_else(|| {
+            ComponentError::misbehaved("it returned a table that was not requested")
+        })?;
+        self.limits.check_columns(schema.fields().len())?;
+        let selection = self.selection.as_ref();
+        Ok(TableDecoder {
+            table: table.to_owned(),
+            pseudonym_columns: selection
+                .map(|selection| selection.view.pseudonym_columns(table, &schema))
+                .unwrap_or_default(),
+            decoder: Decoder::new(schema).text_bytes(self.limits.text_bytes),
+        })
+    }
+}
+
+impl<R: Read> DeliveryReader<R> {
+    /// Returns the next batch, or `None` after the last.
+    fn advance(&mut self) -> Result<Option<TableBatch>, Error> {
+        let scan = self.running.scan;
+        loop {
+            let next = self.running.session.call_for_batch(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                source.scan().call_next(store, scan)
+            })?;
+            if let Some(batch) = next? {
+                return self.decode(batch).map(Some);
+            }
+            if self.state == ReadState::InputEnded {
+                return Ok(None);
+            }
+            let count = read_block(&mut self.input, &mut self.buffer)?;
+            let block = self.buffer.get(..count).unwrap_or_default();
+            let pushed = self.running.session.call(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                match count {
+                    0 => source.scan().call_finish(store, scan),
+                    _ => source.scan().call_push(store, scan, block),
+                }
+            })?;
+            pushed?;
+            if count == 0 {
+                self.state = ReadState::InputEnded;
+                if let Some(selection) = &self.running.selection {
+                    selection.check_input(self.bytes)?;
+                }
+            }
+            self.bytes += count as u64;
+        }
+    }
+
+    /// Decodes a batch and replaces person numbers by pseudonyms.
+    fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, Error> {
+        self.output
+            .count(batch.rows.into(), batch.ipc.len() as u64, self.bytes)?;
+        let known = self
+            .decoders
+            .iter()
+            .position(|decoder| decoder.table == batch.table);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.decoders.push(self.running.decoder(&batch.table)?);
+                self.decoders.len() - 1
+            }
+        };
+        let Some(decoder) = self.decoders.get_mut(index) else {
+            return Err(ComponentError::misbehaved("a table has no decoder").into());
+        };
+        let mut decoded = decoder.decoder.decode(batch.ipc, batch.rows as usize)?;
+        if !decoder.pseudonym_columns.is_empty() {
+            let selection = self.running.selection.as_ref();
+            let key = selection.and_then(|selection| selection.key.as_ref());
+            let key = key.ok_or(RequestError::NoPseudonymKey)?;
+            decoded = key.replace(&decoded, &decoder.pseudonym_columns)?;
+        }
+        Ok(TableBatch {
+            table: batch.table,
+            batch: decoded,
+        })
+    }
+}
+
+/// Reads the next block into a buffer and returns its length, which is 0 at the end of the input.
+pub(super) fn read_block(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Error> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(Error::Input),
+        }
+    }
+}
+
+/// An iterator over the rows of one table: an Arrow [`RecordBatchReader`].
+pub struct TableReader<R> {
+    pub(super) batches: DeliveryReader<R>,
+    schema: SchemaRef,
+    /// The number of rows left until the limit of the scan; none without a limit.
+    left: Option<u64>,
+}
+
+impl<R: Read> TableReader<R> {
+    /// Returns the next batch like [`next`](Iterator::next), but with an [`Error`] of this crate.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let Some(next) = self.batches.next().transpose()? else {
+            return Ok(None);
+        };
+        let mut batch = next.batch;
+        if let Some(left) = &mut self.left {
+            let rows = batch
+                .num_rows()
+                .min(usize::try_from(*left).unwrap_or(usize::MAX));
+            batch = batch.slice(0, rows);
+            *left -= rows as u64;
+        }
+        Ok(Some(batch))
+    }
+
+    /// Returns what the scan has read so far, like [`DeliveryReader::summary`].
+    pub fn summary(&mut self) -> Result<Summary, Error> {
+        self.batches.summary()
+    }
+
+    /// Returns the number of bytes read from the input so far.
+    pub fn bytes_read(&self) -> u64 {
+        self.batches.bytes_read()
+    }
+
+    /// Returns the number of rows read from the component so far, including those beyond the limit of the scan.
+    pub fn rows_read(&self) -> u64 {
+        self.batches.rows_read()
+    }
+}
+
+impl<R: Read> Iterator for TableReader<R> {
+    type Item = Result<RecordBatch, ArrowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.next_batch().transpose()?;
+        Some(next.map_err(|error| ArrowError::ExternalError(Box::new(error))))
+    }
+}
+
+impl<R: Read> RecordBatchReader for TableReader<R> {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

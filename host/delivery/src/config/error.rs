@@ -1,0 +1,366 @@
+//! Errors of the configuration: where the mistake is, what is wrong and what to write instead.
+//!
+//! An error names the file, the table and the key. It does not repeat the value, because it may be a secret or a person
+//! number. The exceptions are a finding code, the pattern of a file name and a directory.
+
+use std::path::PathBuf;
+
+use cprflow_redact::redact;
+use cprflow_transport::{FingerprintError, InboxError};
+
+use super::accepted::ACCEPTABLE;
+use crate::fs::SecretError;
+use crate::names::AgreementName;
+use crate::pnr_list::ListError;
+
+/// An error of the configuration, or of a file that the configuration names.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// A configuration file has an error.
+    #[error("{path}: {error}", path = path.display())]
+    InFile {
+        /// The configuration file.
+        path: PathBuf,
+        /// The error.
+        #[source]
+        error: Box<Self>,
+    },
+
+    /// The file is not valid TOML, has an unknown key, or has a value of the wrong type.
+    #[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+    Toml {
+        /// The line, from 1, if it is known.
+        line: Option<usize>,
+        /// The parser's message without the value.
+        message: String,
+    },
+
+    /// A table or key has an error.
+    #[error("{at}: {problem}")]
+    At {
+        /// The table and the key.
+        at: KeyPath,
+        /// What is wrong and what to write instead.
+        #[source]
+        problem: KeyProblem,
+    },
+
+    /// The file has no agreement.
+    #[error(
+        "the configuration has no agreement. Add a table [agreement.NAME]; `cprflow init` writes an example"
+    )]
+    NoAgreement,
+
+    /// The file has no tenant.
+    #[error(
+        "the configuration has no tenant. Add a table [tenant.NAME]; `cprflow init` writes an example"
+    )]
+    NoTenant,
+
+    /// No tenant has the name that was asked for.
+    #[error("the configuration has no tenant {name:?}; there are: {}", known.join(", "))]
+    UnknownTenant {
+        /// The name that was asked for.
+        name: String,
+        /// The names of the tenants in the configuration.
+        known: Vec<String>,
+    },
+
+    /// Neither a purpose nor a tenant permits publishing the data of an agreement.
+    #[error(
+        "agreement {agreement}: publishing all data of all persons needs a purpose. Add `--unrestricted PURPOSE`, or \
+         `unrestricted = \"…\"` to the agreement. To publish less, give each tenant its share with [tenant.NAME]"
+    )]
+    NoPurpose {
+        /// The agreement.
+        agreement: AgreementName,
+    },
+
+    /// The purpose on the command line is not usable.
+    #[error("--unrestricted PURPOSE: {0}")]
+    UnrestrictedOption(#[source] PurposeError),
+
+    /// Two uses share one directory.
+    #[error("{one} and {other} are one directory. Give each its own directory")]
+    SameDirectory {
+        /// The first use and its path.
+        one: String,
+        /// The second use and its path.
+        other: String,
+    },
+
+    /// A directory is inside the dataset of another party.
+    #[error("{inner} is inside {outer}. Give each its own directory")]
+    NestedDirectories {
+        /// The inner use and its path.
+        inner: String,
+        /// The outer use and its path.
+        outer: String,
+    },
+
+    /// Agreements that share a ledger are now published in several datasets.
+    #[error(
+        "the ledger in {state} has agreements that are now published in {datasets} datasets. Choose the dataset that \
+         keeps this ledger and create its state directory, for example {example}. Then move everything in {state} into \
+         it, except the state directories of datasets", state = state.display(), example = example.display()
+    )]
+    SharedLedger {
+        /// The state directory.
+        state: PathBuf,
+        /// The number of datasets.
+        datasets: usize,
+        /// The state directory of the first of these datasets.
+        example: PathBuf,
+    },
+
+    /// There is no default state directory.
+    #[error(
+        "there is no state directory, because neither XDG_STATE_HOME nor HOME is set to an absolute path. Name a state \
+         directory with `--state DIR`"
+    )]
+    NoStateDirectory,
+
+    /// A tenant's list of person numbers is empty.
+    #[error(
+        "{path}: the file has no person number, so the tenant would get no person. To give it all persons who meet the \
+         other conditions, remove `persons.numbers`", path = path.display()
+    )]
+    EmptyPnrList {
+        /// The list.
+        path: PathBuf,
+    },
+
+    /// A tenant's list of person numbers is refused.
+    #[error("{path}: {error}", path = path.display())]
+    PnrList {
+        /// The list.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        error: ListError,
+    },
+
+    /// A tenant's key for pseudonyms is not usable.
+    #[error("key: {0}")]
+    PseudonymKey(#[source] cprflow::Error),
+}
+
+/// The place of a value in the configuration: a table and a key in it.
+///
+/// It displays as `[tenant.schools.persons] ages`. The table is left out for keys at the top of the file, the key where
+/// the table as a whole is meant. A number that can be a person number displays as `[number]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPath {
+    table: String,
+    key: String,
+}
+
+/// The longest name of a table or key that an error repeats, in characters.
+const MAX_NAME_CHARS: usize = 200;
+
+impl KeyPath {
+    pub(super) fn new(table: &str, key: &str) -> Self {
+        Self {
+            table: redact(table, MAX_NAME_CHARS),
+            key: redact(key, MAX_NAME_CHARS),
+        }
+    }
+
+    pub(super) fn table(table: &str) -> Self {
+        Self::new(table, "")
+    }
+
+    /// Returns the error that this key or table has this problem.
+    pub(super) fn error(self, problem: impl Into<KeyProblem>) -> ConfigurationError {
+        ConfigurationError::At {
+            at: self,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.table.as_str(), self.key.as_str()) {
+            ("", key) => f.write_str(key),
+            (table, "") => write!(f, "[{table}]"),
+            (table, key) => write!(f, "[{table}] {key}"),
+        }
+    }
+}
+
+/// What is wrong with a table or key of the configuration, and what to write instead.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyProblem {
+    /// A key is missing.
+    #[error("the key is missing. Write {expected}")]
+    Missing {
+        /// The value to write.
+        expected: &'static str,
+    },
+
+    /// A value has the wrong type or is not one of the permitted values.
+    #[error("the value is not valid. Write {expected}")]
+    Invalid {
+        /// The value to write.
+        expected: String,
+    },
+
+    /// A filter of the subscription or a condition on persons is not valid.
+    #[error("the value is not valid: {rule}")]
+    InvalidFilter {
+        /// How such a filter is written.
+        rule: String,
+    },
+
+    /// The table has no such key.
+    #[error("there is no such key; there are {}", known.join(", "))]
+    UnknownKey {
+        /// The keys of the table.
+        known: Vec<&'static str>,
+    },
+
+    /// The key was replaced by `classes`.
+    #[error(
+        "the key was replaced by `classes`. Write classes = [\"default\", …] with the classes to show in addition"
+    )]
+    ReplacedByClasses,
+
+    /// The limit was removed.
+    #[error("the limit was removed, because cprflow sets it itself. Delete the key")]
+    RemovedLimit,
+
+    /// The name of an agreement or tenant is not valid.
+    #[error(
+        "the name is not valid. Use 1 to 64 small letters, digits, - and _, because the name becomes a directory"
+    )]
+    Name,
+
+    /// The name of an agreement can be a person number.
+    #[error(
+        "the name can be a person number, but it becomes a directory and is written to logs. Choose another name"
+    )]
+    NameHoldsPersonNumber,
+
+    /// The path of a file has something that can be a person number.
+    #[error(
+        "the path contains something that can be a person number. Write the person numbers into the file, one per \
+         line, and give the file another name"
+    )]
+    PathHoldsPersonNumber,
+
+    /// A purpose is not usable.
+    #[error(transparent)]
+    Purpose(#[from] PurposeError),
+
+    /// A tenant names an agreement that does not exist.
+    #[error("one of the names is not an agreement of the configuration; there are {}", known.join(", "))]
+    UnknownAgreement {
+        /// The names of all agreements.
+        known: Vec<String>,
+    },
+
+    /// A class of personal data does not exist.
+    #[error("one of the names is unknown; the known classes are {}", known.join(", "))]
+    UnknownClass {
+        /// The names that may be written.
+        known: Vec<&'static str>,
+    },
+
+    /// `classes` names religion.
+    #[error(
+        "religion cannot be named here. Church membership reveals religious belief (GDPR article 9), so it needs its \
+         own purpose: church = {{ purpose = \"…\" }}"
+    )]
+    ReligionInClasses,
+
+    /// A secret is written in the configuration, or its place is not valid.
+    #[error(
+        "the configuration must not contain the secret itself. Write {{ file = \"…\" }} or {{ env = \"…\" }}"
+    )]
+    SecretInConfiguration,
+
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+
+    /// A tenant has pseudonyms and no key.
+    #[error(
+        "`numbers = \"pseudonym\"` needs a key. Make one with `openssl rand -hex 32` and `chmod 600`, and write \
+         {{ file = \"…\" }} or {{ env = \"…\" }}"
+    )]
+    PseudonymsWithoutKey,
+
+    /// A tenant has a key and no pseudonyms.
+    #[error(
+        "the key is used only for `numbers = \"pseudonym\"`, which is not set. Delete one or add the other"
+    )]
+    KeyWithoutPseudonyms,
+
+    /// A tenant's policy protects persons, and an agreement does not order the record type that names them.
+    #[error(
+        "the policy would {action} protected persons, but agreement {agreement} does not order record type 004, which \
+         names them. Order it, or write protection = \"include\" if the tenant may see them"
+    )]
+    ProtectionUnknown {
+        /// `mask` or `drop`.
+        action: &'static str,
+        /// The agreement.
+        agreement: AgreementName,
+    },
+
+    /// The inbox is not a directory or an SFTP address.
+    #[error(transparent)]
+    Inbox(#[from] InboxError),
+
+    /// A fingerprint of the server's key is not valid.
+    #[error(transparent)]
+    HostKey(#[from] FingerprintError),
+
+    /// A pattern for file names is not a regular expression.
+    #[error("the regular expression is not valid: {0}")]
+    Pattern(#[from] regex::Error),
+
+    /// A finding code does not exist, or its finding cannot be accepted.
+    #[error("{code:?} is not a finding that can be accepted; expected one of {}", ACCEPTABLE.join(", "))]
+    UnknownFinding {
+        /// The code as written.
+        code: String,
+    },
+
+    /// The address of the service belongs to another environment than the agreement.
+    #[error(
+        "the address belongs to the {actual} environment, but the agreement has environment = {declared:?}. Delete the \
+         address or correct the environment"
+    )]
+    OtherEnvironment {
+        /// The environment of the address.
+        actual: &'static str,
+        /// The environment of the agreement.
+        declared: &'static str,
+    },
+
+    /// A client certificate is not named completely.
+    #[error(
+        "the client certificate is missing or incomplete. Write either `certificate` and `key` (PEM), or `pkcs12` and \
+         `password`"
+    )]
+    NoCertificate,
+}
+
+/// A purpose that cannot be used. Purposes are kept in manifests and audit logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PurposeError {
+    /// The purpose is empty.
+    #[error("the purpose is empty. Write in words what the data is used for")]
+    Empty,
+
+    /// The purpose has something that can be a person number.
+    #[error(
+        "the purpose contains something that can be a person number, and it is kept in manifests and logs. Write it \
+         without the number"
+    )]
+    HoldsPersonNumber,
+}

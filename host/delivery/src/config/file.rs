@@ -1,0 +1,223 @@
+//! The top of the TOML file. Errors never repeat a value.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cprflow_redact::redact;
+use serde::Deserialize;
+
+use super::agreement::AgreementTable;
+use super::error::{ConfigurationError, KeyPath, KeyProblem};
+use super::{
+    Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
+    DEFAULT_SILENT_WORKING_DAYS, store, tenant,
+};
+use crate::error::Error;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigurationFile {
+    dataset: Option<PathBuf>,
+    state: Option<PathBuf>,
+    interval_minutes: Option<u32>,
+    max_age_days: Option<u32>,
+    retention_days: Option<u32>,
+    silent_working_days: Option<u32>,
+    #[serde(default)]
+    agreement: BTreeMap<String, AgreementTable>,
+    /// Not read by serde, whose errors repeat the value and do not name the tenant.
+    #[serde(default)]
+    tenant: BTreeMap<String, toml::Value>,
+}
+
+/// Reads a configuration. Relative paths in it start at `directory`.
+pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error> {
+    let file: ConfigurationFile = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
+    if file.agreement.is_empty() {
+        return Err(ConfigurationError::NoAgreement.into());
+    }
+    let mut agreements = Vec::new();
+    for (name, table) in file.agreement {
+        agreements.push(table.read(&name, file.dataset.as_deref(), directory)?);
+    }
+    let tenants = tenant::read(file.tenant, &agreements, directory)?;
+    let state = file.state.map(|state| directory.join(state));
+    let max_age_days = file.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
+    Ok(Configuration {
+        stores: store::group(&agreements, &tenants, state.as_deref(), max_age_days)?,
+        interval: match file.interval_minutes {
+            Some(0) => {
+                let expected = "a whole number of at least 1".to_owned();
+                let at = KeyPath::new("", "interval_minutes");
+                return Err(at.error(KeyProblem::Invalid { expected }).into());
+            }
+            Some(minutes) => Duration::from_secs(u64::from(minutes) * 60),
+            None => DEFAULT_INTERVAL,
+        },
+        retention_days: file.retention_days.unwrap_or(DEFAULT_RETENTION_DAYS),
+        silent_working_days: file
+            .silent_working_days
+            .unwrap_or(DEFAULT_SILENT_WORKING_DAYS),
+    })
+}
+
+/// Returns the parser's error with its line, but without the text of the line, which may be a secret.
+fn toml_error(text: &str, error: &toml::de::Error) -> ConfigurationError {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    ConfigurationError::Toml {
+        line: before.map(|before| before.matches('\n').count() + 1),
+        message: without_value(error.message()),
+    }
+}
+
+/// The longest message of the parser that an error repeats, in characters.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// Removes the value that a message of serde quotes, and everything that can be a person number.
+fn without_value(message: &str) -> String {
+    let quoting = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+    ];
+    let kind = quoting.into_iter().find(|kind| message.starts_with(kind));
+    let expected = message
+        .rfind(", expected ")
+        .and_then(|at| message.get(at..));
+    match kind {
+        Some(kind) => format!("{kind}{}", expected.unwrap_or_default()),
+        None => redact(message, MAX_MESSAGE_CHARS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_here(text: &str) -> Result<Configuration, Error> {
+        read(text, Path::new("/etc/cprflow"))
+    }
+
+    #[test]
+    fn reads_agreements_with_separate_datasets() {
+        let configuration = read_here(
+            r#"
+            dataset = "/srv/cpr"
+            state = "state"
+            interval_minutes = 30
+
+            [agreement.roskilde]
+            controller = "Roskilde Kommune"
+            environment = "test"
+            inbox = "sftp://SYSTEM@sftp.example.org:2222/IN"
+            identity = "roskilde_key"
+            passphrase = { env = "PATH" }
+            host_keys = ["SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+            files = { name = 'd\d{6}\.l431101', task_numbers = ["431101"] }
+            record_types = ["001", "002"]
+            accept = ["count-mismatch"]
+            unrestricted = "test of everything"
+
+            [agreement.lejre]
+            inbox = "/srv/inbox"
+            dataset = "/srv/lejre"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(configuration.interval, Duration::from_secs(30 * 60));
+        let names: Vec<_> = configuration
+            .agreements()
+            .map(|a| a.name.as_str())
+            .collect();
+        assert_eq!(names, ["lejre", "roskilde"]);
+        let [lejre, roskilde] = configuration.stores.as_slice() else {
+            panic!("two datasets");
+        };
+        assert!(lejre.state.starts_with("/etc/cprflow/state"));
+        assert_ne!(lejre.state, roskilde.state);
+        assert_eq!(lejre.others.len(), 1);
+        let agreement = &roskilde.agreements[0];
+        assert_eq!(
+            agreement.sftp.identity,
+            Path::new("/etc/cprflow/roskilde_key")
+        );
+        assert!(
+            agreement
+                .files
+                .name
+                .as_ref()
+                .unwrap()
+                .is_match("d261123.l431101")
+        );
+    }
+
+    #[test]
+    fn errors_name_the_key_and_never_repeat_a_value() {
+        let local = "[agreement.a]\ninbox = \"/in\"\n";
+        let cases = [
+            ("", "no agreement"),
+            ("datset = \"/x\"", "unknown field `datset`"),
+            (local, "[agreement.a] dataset: the key is missing"),
+            (
+                "[agreement.A]\ninbox = \"/in\"\ndataset = \"/x\"",
+                "small letters",
+            ),
+            (
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\ndataset = \"/x\"",
+                "[agreement.a] identity: the key is missing",
+            ),
+            (
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"\ndataset = \"/x\"",
+                "never trusts a server at first sight",
+            ),
+            (
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"\nhost_keys = []\npassphrase = \"open\"\n\
+                 dataset = \"/x\"",
+                "[agreement.a] passphrase: the configuration must not contain the secret",
+            ),
+            (
+                &format!("{local}dataset = \"/x\"\naccept = [\"lost-track\"]"),
+                "lost-track",
+            ),
+            (
+                &format!("{local}dataset = \"/x\"\nfiles = {{ name = \"(\" }}"),
+                "[agreement.a.files] name: the regular expression",
+            ),
+            (
+                &format!("{local}dataset = \"/x\"\nrecord_types = [\"1\"]"),
+                "three digits",
+            ),
+            (
+                &format!(
+                    "{local}dataset = \"/x\"\n[agreement.b]\ninbox = \"/in\"\ndataset = \"/x/y\""
+                ),
+                "is inside",
+            ),
+        ];
+        let hidden = [
+            ("dataset = 3113000001", "line 1: invalid type, expected"),
+            ("dataset = [\"open, expected\"]", "line 1: invalid type"),
+            (
+                "interval_minutes = \"open\"",
+                "line 1: invalid type, expected u32",
+            ),
+            (
+                "[agreement.a]\ninbox = \"/in\"\nenvironment = \"open, expected\"",
+                "line 3: unknown variant, expected `test` or `production`",
+            ),
+            ("3113000001 = 1", "unknown field `[number]`"),
+            ("[agreement.3113000001]\ninbox = \"/in\"", "person number"),
+        ];
+        for (text, expected) in cases.into_iter().chain(hidden) {
+            let error = read_here(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(!error.contains("3113"), "{error}");
+            assert!(
+                !error.contains("open"),
+                "a secret is never repeated: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Stores: one dataset each, with its state directory and its agreements.
+
+use std::path::{Path, PathBuf};
+
+use sha2::Digest;
+
+use super::error::ConfigurationError;
+use super::{directories, state};
+use crate::agreement::Agreement;
+use crate::error::Error;
+use crate::tenant::Tenant;
+use cprflow_transport::Inbox;
+
+/// One dataset, its state directory, and the agreements that are published in it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The directory in which deliveries are published.
+    pub dataset: PathBuf,
+    /// The directory of the ledger and the spool.
+    pub state: PathBuf,
+    /// Days after which files in the spool are removed.
+    pub max_age_days: u32,
+    /// The agreements that are published in this dataset.
+    pub agreements: Vec<Agreement>,
+    /// All other agreements of the configuration. They may share an inbox with one of `agreements`.
+    pub others: Vec<Agreement>,
+    /// The tenants that may see data of one of `agreements`.
+    pub tenants: Vec<Tenant>,
+}
+
+impl Store {
+    /// Returns the directory for extracts that are being processed.
+    pub fn spool(&self) -> PathBuf {
+        self.state.join("spool")
+    }
+
+    /// Returns the tenants that may see data of an agreement.
+    pub fn tenants_of(&self, agreement: &str) -> impl Iterator<Item = &Tenant> {
+        let all = self.tenants.iter();
+        all.filter(move |tenant| tenant.sees(agreement))
+    }
+
+    /// Fails if an agreement has neither an unrestricted purpose nor a tenant.
+    pub(crate) fn check_purposes(&self) -> Result<(), ConfigurationError> {
+        let lacks_purpose = |agreement: &&Agreement| {
+            let mut tenants = self.tenants_of(agreement.name.as_str());
+            agreement.unrestricted.is_none() && tenants.next().is_none()
+        };
+        match self.agreements.iter().find(lacks_purpose) {
+            None => Ok(()),
+            Some(agreement) => Err(ConfigurationError::NoPurpose {
+                agreement: agreement.name.clone(),
+            }),
+        }
+    }
+
+    /// Returns the agreements of this store whose deliveries arrive in an inbox.
+    pub fn own(&self, inbox: &Inbox) -> Vec<&Agreement> {
+        let own = self.agreements.iter();
+        own.filter(|agreement| agreement.inbox == *inbox).collect()
+    }
+
+    /// Returns the agreements of all stores whose deliveries arrive in an inbox.
+    pub fn sharing(&self, inbox: &Inbox) -> Vec<&Agreement> {
+        let all = self.agreements.iter().chain(&self.others);
+        all.filter(|agreement| agreement.inbox == *inbox).collect()
+    }
+}
+
+/// Groups agreements by dataset, and checks that the directories of the stores and tenants are separate.
+///
+/// Without a `state` directory, each store has its state below the user's default state directory.
+pub(super) fn group(
+    agreements: &[Agreement],
+    tenants: &[Tenant],
+    state: Option<&Path>,
+    max_age_days: u32,
+) -> Result<Vec<Store>, Error> {
+    let mut datasets = Vec::new();
+    for agreement in agreements {
+        let dataset = absolute(&agreement.dataset)?;
+        if !datasets.contains(&dataset) {
+            datasets.push(dataset);
+        }
+    }
+    let default = match state {
+        Some(_) => PathBuf::new(),
+        None => default_state_directory()?,
+    };
+    let mut stores = Vec::new();
+    for dataset in datasets {
+        let is_own =
+            |agreement: &Agreement| absolute(&agreement.dataset).is_ok_and(|own| own == dataset);
+        let (own, others): (Vec<_>, _) = agreements.iter().cloned().partition(is_own);
+        let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
+        stores.push(Store {
+            tenants: tenants.iter().filter(sees_own).cloned().collect(),
+            state: default.join(state_name(&dataset)),
+            dataset,
+            max_age_days,
+            agreements: own,
+            others,
+        });
+    }
+    if let Some(directory) = state {
+        state::place(&mut stores, directory)?;
+    }
+    directories::check(&stores)?;
+    Ok(stores)
+}
+
+/// Returns the name of the state directory of a dataset: the dataset's own name, for people, and 8 digits of the SHA-256
+/// of its path, because several datasets may have the same name.
+pub(super) fn state_name(dataset: &Path) -> String {
+    let name = dataset.file_name().unwrap_or_default().to_string_lossy();
+    let digest = sha2::Sha256::digest(dataset.as_os_str().as_encoded_bytes());
+    let digest = base16ct::lower::encode_string(&digest);
+    format!("{name}-{}", digest.get(..8).unwrap_or_default())
+}
+
+/// Returns the user's state directory of cprflow: `$XDG_STATE_HOME/cprflow` or `~/.local/state/cprflow`.
+fn default_state_directory() -> Result<PathBuf, ConfigurationError> {
+    let absolute = |variable: &str| {
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local").join("state")));
+    let state = state.ok_or(ConfigurationError::NoStateDirectory)?;
+    Ok(state.join("cprflow"))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(Error::file(path))
+}

@@ -1,0 +1,52 @@
+//! Checks that the keys of a tenant fit together.
+
+use std::collections::BTreeSet;
+
+use crate::agreement::Agreement;
+use crate::config::error::{ConfigurationError, KeyProblem};
+use crate::config::table_reader::TableReader;
+use crate::fs::SecretSource;
+use crate::names::AgreementName;
+use cprflow::policy::{NumberRule, Policy, ProtectionRule};
+
+/// Checks that there is a key if person numbers are replaced by pseudonyms, and only then.
+pub(super) fn key_fits_numbers(
+    policy: &Policy,
+    key: Option<&SecretSource>,
+    table: &TableReader,
+) -> Result<(), ConfigurationError> {
+    let problem = match (policy.numbers == NumberRule::Pseudonym, key) {
+        (true, None) => KeyProblem::PseudonymsWithoutKey,
+        (false, Some(_)) => KeyProblem::KeyWithoutPseudonyms,
+        (true, Some(_)) | (false, None) => return Ok(()),
+    };
+    Err(table.at("key").error(problem))
+}
+
+/// Checks that all agreements of a tenant order record type 004 if the policy protects persons.
+///
+/// Record 004 names the protected persons. Without it, no person would be masked or left out.
+pub(super) fn protection_is_known(
+    policy: &Policy,
+    own: &BTreeSet<AgreementName>,
+    agreements: &[Agreement],
+    table: &TableReader,
+) -> Result<(), ConfigurationError> {
+    let action = match policy.protection {
+        ProtectionRule::Mask => "mask",
+        ProtectionRule::Drop => "drop",
+        ProtectionRule::Include => return Ok(()),
+    };
+    let lacks_protection = |agreement: &&Agreement| {
+        let types = agreement.record_types.as_ref();
+        own.contains(&agreement.name)
+            && types.is_some_and(|types| !types.iter().any(|record_type| record_type == "004"))
+    };
+    match agreements.iter().find(lacks_protection) {
+        None => Ok(()),
+        Some(agreement) => Err(table.at("protection").error(KeyProblem::ProtectionUnknown {
+            action,
+            agreement: agreement.name.clone(),
+        })),
+    }
+}

@@ -1,0 +1,202 @@
+//! The dataset: the directory of the published deliveries.
+//!
+//! A delivery is one directory, which appears complete and in one step:
+//! `<dataset>/agreement=<name>/delivery=<production date>-<sequence>-<first 8 of the transfer UUID>/`. It contains
+//! `<table>.parquet` for each table, and the manifest `_delivery.json`. Deliveries are applied in the order of the
+//! directory names.
+
+mod error;
+mod manifest;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::fs::{Group, StateLock, entries, private_directory, sync_directory};
+pub use error::DatasetError;
+pub(crate) use manifest::{Audience, ManifestBuilder};
+pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
+
+/// The directory of a dataset.
+#[derive(Debug, Clone)]
+pub(crate) struct Dataset {
+    root: PathBuf,
+    staging: PathBuf,
+    /// The group that may read the dataset beside its owner.
+    group: Option<Group>,
+}
+
+impl Dataset {
+    /// Opens a dataset and creates its directory if it is missing.
+    ///
+    /// Deliveries are prepared in a directory beside the dataset, not in it, because a glob such as `**/person.parquet`
+    /// also matches hidden directories. They are renamed into the dataset, so that both must be on one file system.
+    pub(crate) fn open(root: &Path) -> Result<Self, Error> {
+        private_directory(root)?;
+        let device = |path: &Path| {
+            let metadata = fs::metadata(path).map_err(Error::file(path))?;
+            Ok::<_, Error>(metadata.dev())
+        };
+        match (root.parent(), Self::at(root)) {
+            (Some(parent), Some(dataset)) if device(parent)? == device(root)? => Ok(dataset),
+            _ => {
+                let path = root.to_owned();
+                Err(DatasetError::MountPoint { path }.into())
+            }
+        }
+    }
+
+    /// Returns the dataset of a directory without looking at the disk; `None` if the path cannot be a dataset.
+    pub(crate) fn at(root: &Path) -> Option<Self> {
+        let (parent, name) = (root.parent()?, root.file_name()?);
+        Some(Self {
+            root: root.to_owned(),
+            staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+            group: None,
+        })
+    }
+
+    /// Lets a group read the dataset; without a group, only its owner can.
+    pub(crate) fn for_group(self, group: Option<Group>) -> Result<Self, Error> {
+        if let Some(group) = &group {
+            group.open_directory(&self.root)?;
+        }
+        Ok(Self { group, ..self })
+    }
+
+    /// Creates a new directory in which a delivery is prepared. Each attempt has its own, because an abandoned thread may
+    /// still write to the directory of its attempt.
+    pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
+        let parent = self.staging.join(agreement);
+        let make = || {
+            private_directory(&parent)?;
+            let made = tempfile::Builder::new()
+                .prefix(&format!("{transfer}-"))
+                .permissions(fs::Permissions::from_mode(0o700))
+                .tempdir_in(&parent);
+            made.map(tempfile::TempDir::keep)
+                .map_err(Error::file(&parent))
+        };
+        // A run of another agreement may have removed the parent directory just now, because it was empty.
+        make().or_else(|_| make())
+    }
+
+    /// Removes everything that is left of deliveries in preparation.
+    pub(crate) fn clear_staging(&self) -> Result<(), Error> {
+        remove_directory(&self.staging)
+    }
+
+    /// Removes what is left of deliveries in preparation of one agreement. Another store may prepare deliveries of its own
+    /// agreements for the same tenant.
+    pub(crate) fn clear_staging_of(&self, agreement: &str) -> Result<(), Error> {
+        remove_directory(&self.staging.join(agreement))?;
+        // This fails if the directory still has deliveries of another agreement, which must stay.
+        let _ = fs::remove_dir(&self.staging);
+        Ok(())
+    }
+
+    /// Moves a prepared directory into the dataset, in one step and durably. Its files must be on the disk already.
+    pub(crate) fn publish(&self, staged: &Path, agreement: &str, name: &str) -> Result<(), Error> {
+        sync_directory(Some(staged))?;
+        let parent = self.agreement(agreement);
+        private_directory(&parent)?;
+        // Needed even if the directory existed: the run that created it may have been killed before it synced the parent.
+        sync_directory(Some(&self.root))?;
+        if let Some(group) = &self.group {
+            group.open_directory(&parent)?;
+            group.open_files(staged)?;
+        }
+        let target = parent.join(name);
+        crate::failpoint::reached("staged");
+        fs::rename(staged, &target).map_err(Error::file(&target))?;
+        crate::failpoint::reached("renamed");
+        sync_directory(Some(&parent))
+    }
+
+    /// Reads the manifest of a published delivery; `None` if the delivery is not in the dataset.
+    pub(crate) fn manifest(&self, agreement: &str, name: &str) -> Result<Option<Manifest>, Error> {
+        Manifest::read(&self.agreement(agreement).join(name))
+    }
+
+    /// Returns whether a dataset has a delivery of an agreement.
+    pub(crate) fn has_deliveries(root: &Path, agreement: &str) -> Result<bool, Error> {
+        let there = entries(&root.join(format!("agreement={agreement}")))?;
+        Ok(there
+            .iter()
+            .any(|path| name_of(path).starts_with("delivery=")))
+    }
+
+    /// Returns the tables that have a row in any published delivery of an agreement.
+    pub(crate) fn tables_seen(root: &Path, agreement: &str) -> Result<BTreeSet<String>, Error> {
+        let mut seen = BTreeSet::new();
+        for delivery in entries(&root.join(format!("agreement={agreement}")))? {
+            let rows = Manifest::read(&delivery)?.map(|manifest| manifest.rows);
+            let tables = rows.into_iter().flatten().filter(|(_, rows)| *rows > 0);
+            seen.extend(tables.map(|(table, _)| table));
+        }
+        Ok(seen)
+    }
+
+    /// Locks the dataset for changes; `None` if its directory does not exist. Fails if another process has the lock.
+    pub(crate) fn lock(&self) -> Result<Option<StateLock>, Error> {
+        let is_there = self.root.is_dir();
+        is_there
+            .then(|| StateLock::take_dataset(&self.root))
+            .transpose()
+    }
+
+    /// Returns the directory names and manifests of published deliveries. `is_wanted` receives the agreement's name and
+    /// the directory's name; only wanted manifests are read.
+    pub(crate) fn deliveries(
+        &self,
+        is_wanted: impl Fn(&str, &str) -> bool,
+    ) -> Result<Vec<(String, Manifest)>, Error> {
+        let mut found = Vec::new();
+        for directory in entries(&self.root)? {
+            let name = name_of(&directory);
+            let agreement = name.strip_prefix("agreement=");
+            for delivery in entries_of_directory(&directory, agreement.is_some())? {
+                let name = name_of(&delivery);
+                if name.starts_with("delivery=")
+                    && is_wanted(agreement.unwrap_or_default(), &name)
+                    && let Some(manifest) = Manifest::read(&delivery)?
+                {
+                    found.push((name, manifest));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn agreement(&self, agreement: &str) -> PathBuf {
+        self.root.join(format!("agreement={agreement}"))
+    }
+}
+
+/// Returns the name of a delivery's directory.
+pub(crate) fn delivery_name(production_date: &str, sequence: u64, transfer: &str) -> String {
+    let first: String = transfer.chars().take(8).collect();
+    format!("delivery={production_date}-{sequence:06}-{first}")
+}
+
+fn entries_of_directory(path: &Path, wanted: bool) -> Result<Vec<PathBuf>, Error> {
+    match wanted && path.is_dir() {
+        true => entries(path),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn remove_directory(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,63 @@
+//! Locks that permit one writing process at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::InUse;
+use crate::error::Error;
+
+/// A lock of a state directory or a dataset. It is released when it is dropped.
+///
+/// The operating system holds the lock, and releases it however the process ends.
+#[derive(Debug)]
+pub(crate) struct StateLock {
+    _file: File,
+}
+
+impl StateLock {
+    /// Locks a state directory. Fails if another process has locked it.
+    pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
+        Self::at(directory, "lock")
+    }
+
+    /// Locks a dataset. Fails if another process has locked it.
+    ///
+    /// Several state directories may use one dataset, so the lock file is in the dataset. Its name starts with a dot, so
+    /// that programs that read tables ignore it.
+    pub(crate) fn take_dataset(root: &Path) -> Result<Self, Error> {
+        Self::at(root, ".lock")
+    }
+
+    fn at(directory: &Path, name: &str) -> Result<Self, Error> {
+        let path = directory.join(name);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::file(&path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The other process may not have written its id yet.
+                let _ = file.read_to_string(&mut holder);
+                return Err(InUse {
+                    path: directory.to_owned(),
+                    holder: holder.trim().parse().ok(),
+                }
+                .into());
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::file(&path)(error)),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(Error::file(&path))?;
+        Ok(Self { _file: file })
+    }
+}

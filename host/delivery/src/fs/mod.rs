@@ -1,0 +1,23 @@
+//! File helpers: private files and directories, durable writes, digests, locks, groups and free space.
+
+mod digest;
+mod disk;
+mod files;
+mod group;
+mod in_use;
+mod lock;
+mod secret;
+mod secret_error;
+
+pub(crate) use digest::{Digesting, digest};
+pub(crate) use disk::ask_disks;
+pub use disk::free_bytes;
+pub(crate) use files::{
+    entries, private_directory, remove_file, sync_directory, write_private_file,
+};
+pub use group::Group;
+pub use in_use::InUse;
+pub(crate) use lock::StateLock;
+pub use secret::SecretSource;
+pub(crate) use secret::private_file;
+pub use secret_error::SecretError;

@@ -1,0 +1,94 @@
+//! Secrets in files and environment variables, and other files that only their owner may read.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use cprflow_transport::Secret;
+use zeroize::Zeroizing;
+
+use super::SecretError;
+use crate::error::Error;
+
+/// The place of a secret. The secret is read when it is needed, so that commands that do not need it work without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file that only its owner may read. Line ends after the secret are ignored.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(String),
+}
+
+impl SecretSource {
+    /// Reads the secret.
+    pub fn read(&self) -> Result<Secret, Error> {
+        Ok(self.read_secret()?)
+    }
+
+    /// Reads the secret, with an error of this module.
+    pub(crate) fn read_secret(&self) -> Result<Secret, SecretError> {
+        match self {
+            Self::File(path) => {
+                let mut text = Zeroizing::new(String::new());
+                private_file(path, "this secret")?
+                    .read_to_string(&mut text)
+                    .map_err(SecretError::file(path))?;
+                Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+            }
+            Self::Environment(variable) => match std::env::var(variable) {
+                Ok(secret) => Ok(Secret::new(secret)),
+                Err(_) => Err(SecretError::VariableNotSet {
+                    variable: variable.clone(),
+                }),
+            },
+        }
+    }
+}
+
+/// Opens a file that only its owner may read. Fails if others may read it too; `contents` is for the error.
+pub(crate) fn private_file(path: &Path, contents: &'static str) -> Result<File, SecretError> {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::open(path).map_err(SecretError::file(path))?;
+    let metadata = file.metadata().map_err(SecretError::file(path))?;
+    let mode = metadata.permissions().mode();
+    match mode & 0o077 {
+        0 => Ok(file),
+        _ => Err(SecretError::ReadableByOthers {
+            path: path.to_owned(),
+            contents,
+            mode: mode & 0o777,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn reads_a_secret_only_if_others_cannot() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        fs::write(&path, "hunter2\r\n").unwrap();
+        let source = SecretSource::File(path.clone());
+        for mode in [0o640, 0o604, 0o666] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let error = source.read().unwrap_err().to_string();
+            assert!(error.contains(&format!("(mode {mode:o})")), "{error}");
+            assert!(error.contains("chmod 600"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(source.read().unwrap().expose(), "hunter2");
+    }
+
+    #[test]
+    fn names_the_variable_that_is_not_set() {
+        let source = SecretSource::Environment("CPRFLOW_NO_SUCH_VARIABLE".to_owned());
+        let error = source.read().unwrap_err().to_string();
+        assert!(error.contains("CPRFLOW_NO_SUCH_VARIABLE"), "{error}");
+    }
+}

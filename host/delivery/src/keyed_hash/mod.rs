@@ -1,0 +1,152 @@
+//! Keyed hashes of person numbers. There are so few person numbers that a hash without a key can be reversed by trying
+//! all of them.
+
+mod error;
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::fs::sync_directory;
+
+pub use error::KeyError;
+
+/// The length of a key, in bytes.
+const KEY_BYTES: usize = 32;
+
+/// A key for keyed hashes, made by this installation. It is never printed, and is wiped from memory when it is dropped.
+pub(crate) struct Key(Zeroizing<[u8; KEY_BYTES]>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
+impl Key {
+    /// Reads a key, or makes it on first use. `damaged` is the error text for a file that is not a key.
+    pub(crate) fn open(path: &Path, damaged: &'static str) -> Result<Self, Error> {
+        match Self::read(path, damaged)? {
+            Some(key) => Ok(key),
+            None => Self::make(path, damaged),
+        }
+    }
+
+    /// Reads a key. Returns `None` if the file does not exist.
+    pub(crate) fn read(path: &Path, damaged: &'static str) -> Result<Option<Self>, Error> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file(path)(error)),
+        };
+        let key = bytes.as_slice().try_into();
+        let key = key.map_err(|_| KeyError::Damaged {
+            path: path.to_owned(),
+            what: damaged,
+        })?;
+        Ok(Some(Self(Zeroizing::new(key))))
+    }
+
+    /// Makes a key and writes its file atomically. If another process was faster, its key is read instead.
+    fn make(path: &Path, damaged: &'static str) -> Result<Self, Error> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(key.as_mut_slice()).map_err(|error| KeyError::Random {
+            path: path.to_owned(),
+            error,
+        })?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        // A temporary file has mode 600 and keeps it when it is renamed.
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file(path))?;
+        file.write_all(key.as_slice())
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(Error::file(path))?;
+        match file.persist_noclobber(path) {
+            Ok(_) => sync_directory(Some(directory))?,
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
+                return Self::open(path, damaged);
+            }
+            Err(error) => return Err(Error::file(path)(error.error)),
+        }
+        Ok(Self(key))
+    }
+
+    /// Returns the HMAC-SHA-256 of the concatenated texts.
+    pub(crate) fn hash<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+        // HMAC takes a key of any length, so this cannot fail. An empty hash would reveal nothing.
+        let Ok(mut hash) = Hmac::<Sha256>::new_from_slice(self.0.as_slice()) else {
+            return Vec::new();
+        };
+        for text in texts {
+            hash.update(text.as_bytes());
+        }
+        hash.finalize().into_bytes().to_vec()
+    }
+}
+
+/// The key with which the digest of a policy includes a list of person numbers. Each state directory has one.
+#[derive(Debug)]
+pub struct ListKey(Key);
+
+const DAMAGED: &str = "the file is not a key for digests of policies. Restore it from a backup, or remove it: then the \
+                       next run makes another key, and policies with a list of numbers appear changed once";
+
+impl ListKey {
+    /// Reads the key of a state directory, or makes it on first use.
+    pub fn open(state: &Path) -> Result<Self, Error> {
+        Key::open(&path(state), DAMAGED).map(Self)
+    }
+
+    /// Reads the key of a state directory. Returns `None` if it was not made yet.
+    pub fn read(state: &Path) -> Result<Option<Self>, Error> {
+        Ok(Key::read(&path(state), DAMAGED)?.map(Self))
+    }
+
+    /// Returns the hash of sorted person numbers, in lower-case hexadecimal.
+    pub(crate) fn hash<'a>(&self, numbers: impl IntoIterator<Item = &'a str>) -> String {
+        // All numbers have ten digits, so no separator is needed.
+        base16ct::lower::encode_string(&self.0.hash(numbers))
+    }
+}
+
+fn path(state: &Path) -> PathBuf {
+    state.join("policy.key")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn makes_a_key_once_and_refuses_a_damaged_one() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(ListKey::read(state.path()).unwrap().is_none());
+        let all = std::thread::scope(|scope| {
+            let open = || ListKey::open(state.path()).unwrap().hash(["0101010101"]);
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            let hashes = threads.into_iter().map(|thread| thread.join().unwrap());
+            hashes.collect::<std::collections::BTreeSet<_>>()
+        });
+        assert_eq!(all.len(), 1);
+        let key = ListKey::read(state.path()).unwrap().unwrap();
+        assert!(all.contains(&key.hash(["0101010101"])));
+        assert_ne!(key.hash(["0101010101"]), key.hash(["0101010102"]));
+        assert_eq!(format!("{key:?}"), "ListKey(Key(…))");
+        let mode = std::fs::metadata(path(state.path()))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let other = tempfile::tempdir().unwrap();
+        let other = ListKey::open(other.path()).unwrap();
+        assert!(!all.contains(&other.hash(["0101010101"])));
+        std::fs::write(path(state.path()), "short").unwrap();
+        let error = ListKey::open(state.path()).unwrap_err();
+        assert!(error.to_string().contains("not a key"), "{error}");
+    }
+}

@@ -1,0 +1,71 @@
+//! The errors of the ledger.
+
+use std::path::PathBuf;
+
+use crate::fs::InUse;
+
+/// A reason why the ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// Another process uses the ledger.
+    #[error(transparent)]
+    InUse(#[from] InUse),
+
+    /// The file is damaged, or is not a ledger.
+    #[error(
+        "{path}: the ledger is damaged ({what}). Nothing was changed. Move the file away together with its -wal and \
+         -shm files and run `cprflow sync` again: it reads published deliveries back from the dataset and checks \
+         deliveries that were set aside anew",
+        path = path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's description of the damage.
+        what: String,
+    },
+
+    /// An earlier development version of cprflow created the file.
+    #[error(
+        "{path}: an earlier version of cprflow created this ledger (format {found}), and this version cannot read it. \
+         Move the file away together with its -wal and -shm files and run `cprflow sync` again: it reads published \
+         deliveries back from the dataset",
+        path = path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+    },
+
+    /// A later version of cprflow created the file.
+    #[error("{path}: a later version of cprflow created this ledger (format {found}). Update cprflow", path = path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The format of the file.
+        found: i64,
+    },
+
+    /// The file cannot be created.
+    #[error("cannot create the ledger {path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        #[source]
+        error: std::io::Error,
+    },
+
+    /// SQLite failed, usually because the disk is full or a permission is missing.
+    #[error("{path}: {error}", path = path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// The error of SQLite.
+        #[source]
+        error: rusqlite::Error,
+    },
+}

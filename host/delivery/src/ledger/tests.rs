@@ -1,0 +1,197 @@
+//! Tests of the ledger.
+
+use jiff::Timestamp;
+
+use super::*;
+
+fn begin(ledger: &Ledger, transfer: &str) -> i64 {
+    let new = NewDelivery {
+        agreement: "a".to_owned(),
+        transfer_uuid: transfer.to_owned(),
+        file_name: transfer.to_owned(),
+        metadata_name: transfer.to_owned(),
+        size: 1,
+        modified: None,
+        sender: None,
+    };
+    ledger.begin(&new, Timestamp::UNIX_EPOCH).unwrap().id
+}
+
+#[test]
+fn refuses_a_ledger_of_another_format() {
+    let directory = tempfile::tempdir().unwrap();
+    for (format, word) in [(1, "an earlier version"), (2, "an earlier"), (4, "a later")] {
+        let ledger = Ledger::open(directory.path()).unwrap();
+        let version = |number| format!("PRAGMA user_version = {number}");
+        ledger.connection.execute_batch(&version(format)).unwrap();
+        drop(ledger);
+        let to_write = Ledger::open(directory.path()).map(drop).unwrap_err();
+        let to_read = Ledger::open_to_read(directory.path()).map(drop);
+        for error in [to_write, to_read.unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains(word) && text.contains(&format!("(format {format})")));
+        }
+        let file = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
+        file.execute_batch(&version(3)).unwrap();
+    }
+}
+
+#[test]
+fn keeps_its_contents_when_it_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(Ledger::open_to_read(directory.path()).unwrap().is_none());
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let id = begin(&ledger, "one");
+    assert!(!ledger.has_adopted(AdoptedDataset::Dataset).unwrap());
+    ledger.mark_adopted(AdoptedDataset::Dataset, now).unwrap();
+    assert!(ledger.tenant_deliveries().unwrap().is_empty());
+    assert_eq!(ledger.newest_tenant_sequence("t", "a").unwrap(), None);
+    ledger.assign_to_tenants(id, &["t"], now).unwrap();
+    drop(ledger);
+    let ledger = Ledger::open_to_read(directory.path()).unwrap().unwrap();
+    assert!(ledger.has_adopted(AdoptedDataset::Dataset).unwrap());
+    assert_eq!(ledger.all().unwrap().len(), 1);
+    assert_eq!(ledger.tenant_deliveries().unwrap().len(), 1);
+}
+
+#[test]
+fn a_failed_transaction_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let failed: Result<(), LedgerError> = ledger.transaction(|ledger| {
+        begin(ledger, "one");
+        ledger.mark_adopted(AdoptedDataset::Dataset, now)?;
+        Err(ledger.contradiction())
+    });
+    assert!(failed.is_err());
+    assert!(ledger.all().unwrap().is_empty());
+    assert!(!ledger.has_adopted(AdoptedDataset::Dataset).unwrap());
+    let done: Result<(), LedgerError> =
+        ledger.transaction(|ledger| ledger.mark_adopted(AdoptedDataset::Dataset, now));
+    done.unwrap();
+    assert!(ledger.has_adopted(AdoptedDataset::Dataset).unwrap());
+}
+
+#[test]
+fn an_unpublished_delivery_is_not_the_newest() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let id = begin(&ledger, "one");
+    let counts = Counts {
+        task_number: Some("1".to_owned()),
+        production_date: Some("2026-03-02".to_owned()),
+        ..Default::default()
+    };
+    ledger.fetched(id, &counts, now).unwrap();
+    let name = |number: u64| format!("delivery={number}");
+    ledger.publishing(id, name, now).unwrap();
+    assert_eq!(ledger.newest_published("a", "1").unwrap(), None);
+    for state in [State::Published, State::DataRemoved, State::Done] {
+        ledger.removed(id, state, now).unwrap();
+        let newest = ledger.newest_published("a", "1").unwrap();
+        assert_eq!(newest.as_deref(), Some("2026-03-02"));
+    }
+}
+
+#[test]
+fn an_adopted_delivery_gets_a_free_sequence_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let ids = ["one", "two"].map(|transfer| begin(&ledger, transfer));
+    let name = |number: u64| format!("delivery={number}");
+    ledger.publishing(ids[0], name, now).unwrap();
+    ledger.published(ids[0], now).unwrap();
+    let reason = Reason::new("by-hand", "x");
+    ledger.set_aside(ids[1], &reason, now).unwrap();
+    for transfer in ["two", "three"] {
+        let of_other_ledger = Record {
+            transfer_uuid: transfer.to_owned(),
+            sequence: Some(1),
+            directory: Some(format!("delivery=other-{transfer}")),
+            ..ledger.delivery(ids[0]).unwrap().unwrap()
+        };
+        ledger.adopt(&of_other_ledger).unwrap();
+    }
+    let all = ledger.all().unwrap();
+    let numbers: Vec<_> = all.iter().map(|record| record.sequence).collect();
+    assert_eq!(numbers, [Some(1), Some(2), Some(3)]);
+    assert!(all.iter().all(|record| record.state.is_published()));
+    assert!(all.iter().all(|record| record.reason.is_none()));
+    assert_eq!(ledger.directories().unwrap().len(), 3);
+}
+
+#[test]
+fn each_tenant_has_its_own_sequence_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let name = |number: u64| format!("delivery={number}");
+    let ids = ["one", "two", "three"].map(|transfer| begin(&ledger, transfer));
+    for id in ids {
+        ledger.assign_to_tenants(id, &["t", "u"], now).unwrap();
+        ledger.assign_to_tenants(id, &["t"], now).unwrap();
+    }
+    let counts = TenantCounts::default();
+    for (id, number) in ids.into_iter().zip(1..) {
+        let given = ledger.tenant_publishing(id, "t", name, now).unwrap();
+        assert_eq!(given, (number, name(number)));
+        assert_eq!(ledger.tenant_publishing(id, "t", name, now).unwrap(), given);
+        assert_eq!(
+            ledger.newest_tenant_sequence("t", "a").unwrap(),
+            (number > 1).then(|| number - 1)
+        );
+        ledger.tenant_published(id, "t", &counts, now).unwrap();
+        assert!(ledger.is_needed(id).unwrap(), "tenant u still needs it");
+    }
+    assert_eq!(
+        ledger.later_tenant_sequences("t", "a", &name(1)).unwrap(),
+        [2, 3]
+    );
+    assert_eq!(
+        ledger.later_tenant_sequences("t", "a", &name(2)).unwrap(),
+        [3]
+    );
+    assert!(
+        ledger
+            .later_tenant_sequences("t", "a", &name(3))
+            .unwrap()
+            .is_empty()
+    );
+    // Tenant u gets only the last delivery, which is its first.
+    let reason = Reason::new("x", "y");
+    ledger.tenant_failed(ids[0], "u", &reason, now).unwrap();
+    assert_eq!(
+        ledger
+            .tenant_delivery(ids[0], "u")
+            .unwrap()
+            .unwrap()
+            .attempts,
+        1
+    );
+    ledger
+        .set_aside_for_tenant(ids[0], "u", &reason, now)
+        .unwrap();
+    assert!(!ledger.is_needed(ids[0]).unwrap());
+    assert_eq!(
+        ledger.tenant_publishing(ids[2], "u", name, now).unwrap().0,
+        1
+    );
+    // A published delivery is not set aside, and a delivery that was set aside can be retried.
+    ledger
+        .set_aside_for_tenant(ids[0], "t", &reason, now)
+        .unwrap();
+    assert_eq!(
+        ledger.tenant_delivery(ids[0], "t").unwrap().unwrap().state,
+        TenantDeliveryState::Published
+    );
+    ledger.retry_for_tenant(ids[0], "u", now).unwrap();
+    let released = ledger.tenant_delivery(ids[0], "u").unwrap().unwrap();
+    assert_eq!(
+        (released.state, released.reason),
+        (TenantDeliveryState::Waiting, None)
+    );
+}

@@ -1,0 +1,59 @@
+//! The daily job of cprflow: downloads deliveries from an inbox and publishes them to datasets, for one party or for many
+//! tenants.
+//!
+//! # Modules
+//!
+//! - [`config`] reads the TOML file and checks it: [`Configuration`](config::Configuration). It also has the template
+//!   that `cprflow init` writes.
+//! - `names` has [`AgreementName`], [`TenantName`] and [`Environment`].
+//! - `agreement` has [`Agreement`], and chooses the agreement that a delivery belongs to.
+//! - `tenant` has [`Tenant`], its rosters, and the digest of its policy.
+//! - `ledger` is the SQLite record of every delivery: [`Ledger`].
+//! - `spool` holds private copies of extracts that are being processed.
+//! - `dataset` holds published deliveries, each with its [`Manifest`].
+//! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
+//! - `operator` carries out what a person decides: retry a delivery, or set it aside.
+//! - [`status`] reports what is published, and what waits and why.
+//! - [`subscription`] compares and changes the filters of a subscription.
+//! - [`sql_views`] writes SQL views that show the current state of a dataset.
+//! - `fs` has file helpers: private files, durable writes, digests, locks, groups, free space and secrets.
+//! - `pnr_list` reads lists of person numbers, and `keyed_hash` hashes person numbers with a key.
+//! - [`calendar`] knows CPR's working days and the platform's service windows.
+//! - `stop` asks a run to stop, and `failpoint` lets tests stop the program at a chosen point.
+//! - `error` has [`Error`], which contains the errors of all modules.
+#![forbid(unsafe_code)]
+
+mod agreement;
+pub mod calendar;
+pub mod config;
+mod dataset;
+mod error;
+mod failpoint;
+mod fs;
+mod keyed_hash;
+mod ledger;
+mod names;
+mod operator;
+mod pnr_list;
+mod spool;
+pub mod sql_views;
+pub mod status;
+mod stop;
+pub mod subscription;
+pub mod sync;
+mod tenant;
+
+pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
+pub use dataset::{ComponentIdentity, DatasetError, Manifest, ManifestFinding, TenantManifest};
+pub use error::Error;
+pub use fs::{Group, InUse, SecretError, SecretSource, free_bytes};
+pub use keyed_hash::{KeyError, ListKey};
+pub use ledger::{
+    Counts, FindingCount, InboxVisit, Ledger, LedgerError, NewDelivery, Reason, Record, State,
+    TenantCounts, TenantDelivery, TenantDeliveryState, UnclaimedFile,
+};
+pub use names::{AgreementName, Environment, TenantName};
+pub use operator::{DeliverySelector, OperatorError};
+pub use pnr_list::{ListError, read_list};
+pub use stop::Stop;
+pub use tenant::{Tenant, TenantLimits, policy_digest};

@@ -1,0 +1,178 @@
+//! The status of the tenants of an agreement.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Remark, StatusReader, action_needed, note};
+use crate::error::Error;
+use crate::keyed_hash::ListKey;
+use crate::ledger::{Ledger, Record, TenantDelivery, TenantDeliveryState};
+use crate::tenant::{Tenant, policy_digest};
+
+/// The status of a tenant for an agreement.
+#[derive(Debug, Serialize)]
+pub struct TenantStatus {
+    /// The name of the tenant.
+    pub tenant: String,
+    /// The number of deliveries that are published to the tenant.
+    pub published: usize,
+    /// The delivery that was published to the tenant last.
+    pub newest: Option<TenantDelivery>,
+    /// The number of deliveries that are not published to the tenant yet.
+    pub waiting: usize,
+    /// The number of deliveries that were published before the tenant was configured, and that it does not have.
+    pub missing: usize,
+}
+
+impl StatusReader<'_> {
+    /// Returns the status of each tenant, and the remarks about tenants.
+    pub(super) fn tenants(
+        &self,
+        ledger: Option<&Ledger>,
+        records: &[Record],
+    ) -> Result<(Vec<TenantStatus>, Vec<Remark>), Error> {
+        let mut deliveries = match ledger {
+            Some(ledger) => ledger.tenant_deliveries()?,
+            None => Vec::new(),
+        };
+        let agreement = self.agreement.name.as_str();
+        deliveries.retain(|delivery| delivery.agreement == agreement);
+        let (mut all, mut remarks) = (Vec::new(), Vec::new());
+        for tenant in self.store.tenants_of(agreement) {
+            let name = tenant.name.as_str();
+            let own: Vec<_> = deliveries
+                .iter()
+                .filter(|delivery| delivery.tenant == name)
+                .collect();
+            let published = own
+                .iter()
+                .filter(|delivery| delivery.state == TenantDeliveryState::Published);
+            let newest = published.clone().max_by_key(|delivery| delivery.sequence);
+            let waiting: Vec<_> = own
+                .iter()
+                .copied()
+                .filter(|delivery| !delivery.state.is_settled())
+                .collect();
+            let missing: Vec<_> = records
+                .iter()
+                .filter(|record| record.state.is_published())
+                .filter(|record| own.iter().all(|delivery| delivery.delivery != record.id))
+                .collect();
+            remarks.extend(waiting_remark(name, &waiting, records));
+            remarks.extend(missing_remark(name, agreement, &missing));
+            remarks.extend(set_aside_remarks(name, &own, records));
+            remarks
+                .extend(newest.and_then(|newest| policy_remark(tenant, newest, &self.store.state)));
+            all.push(TenantStatus {
+                tenant: name.to_owned(),
+                published: published.count(),
+                newest: newest.map(|delivery| (*delivery).clone()),
+                waiting: waiting.len(),
+                missing: missing.len(),
+            });
+        }
+        remarks.extend(self.unknown_tenant_remarks(&deliveries));
+        Ok((all, remarks))
+    }
+
+    /// Returns remarks about extracts in the spool that wait for a party that is not a tenant of the agreement.
+    fn unknown_tenant_remarks(&self, deliveries: &[TenantDelivery]) -> Vec<Remark> {
+        let agreement = self.agreement.name.as_str();
+        let is_tenant = |name: &str| {
+            let mut tenants = self.store.tenants_of(agreement);
+            tenants.any(|tenant| tenant.name.as_str() == name)
+        };
+        let waiting = deliveries
+            .iter()
+            .filter(|delivery| !delivery.state.is_settled());
+        let unknown: BTreeSet<_> = waiting
+            .map(|delivery| delivery.tenant.as_str())
+            .filter(|name| !is_tenant(name))
+            .collect();
+        let remark = |name: &str| {
+            action_needed(format!(
+                "the spool keeps deliveries for {name}, which is not a tenant of the agreement in the configuration. Add \
+                 the tenant again, or set the deliveries aside: cprflow set-aside … --tenant {name}"
+            ))
+        };
+        unknown.into_iter().map(remark).collect()
+    }
+}
+
+fn waiting_remark(tenant: &str, waiting: &[&TenantDelivery], records: &[Record]) -> Option<Remark> {
+    let first = waiting.first()?;
+    let count = waiting.len();
+    let noun = if count == 1 {
+        "delivery waits"
+    } else {
+        "deliveries wait"
+    };
+    let file = file_name(first, records);
+    let Some(reason) = &first.reason else {
+        return Some(note(format!(
+            "tenant {tenant}: {count} {noun}, first {file}. The next `cprflow sync` publishes them"
+        )));
+    };
+    Some(action_needed(format!(
+        "tenant {tenant}: {count} {noun}, first {file}, tried {} times: {} ({}). The next `cprflow sync` tries again. \
+         To skip the delivery for this tenant: cprflow set-aside {} --tenant {tenant}",
+        first.attempts, reason.message, reason.code, first.transfer_uuid
+    )))
+}
+
+/// A tenant that was added later lacks the persons who are only in earlier deliveries.
+fn missing_remark(tenant: &str, agreement: &str, missing: &[&Record]) -> Option<Remark> {
+    let last = missing.last()?;
+    Some(note(format!(
+        "tenant {tenant} does not have {} deliveries of agreement {agreement}, the last of {}: they were published before \
+         the tenant was added, and persons who are only in them are missing in its dataset. Order a new initial load with \
+         `cprflow subscription reorder`. If the extract is still in the spool, use cprflow retry {} --tenant {tenant}",
+        missing.len(),
+        last.production_date().unwrap_or("an unknown date"),
+        last.transfer_uuid
+    )))
+}
+
+fn set_aside_remarks(tenant: &str, own: &[&TenantDelivery], records: &[Record]) -> Vec<Remark> {
+    let set_aside = own
+        .iter()
+        .filter(|delivery| delivery.state == TenantDeliveryState::SetAside);
+    let remark = |delivery: &&TenantDelivery| {
+        let why = delivery
+            .reason
+            .as_ref()
+            .map_or("", |reason| &reason.message);
+        note(format!(
+            "tenant {tenant}: {} was set aside: {why}",
+            file_name(delivery, records)
+        ))
+    };
+    set_aside.map(remark).collect()
+}
+
+/// A changed policy applies only to later deliveries.
+fn policy_remark(tenant: &Tenant, newest: &TenantDelivery, state: &Path) -> Option<Remark> {
+    // `cprflow doctor` reports errors in the policy itself.
+    let policy = tenant.policy().ok()?;
+    let key = ListKey::read(state).ok()?;
+    let digest = policy_digest(&policy, key.as_ref());
+    let is_same = digest.is_some_and(|digest| newest.counts.policy == format!("sha256:{digest}"));
+    (!is_same).then(|| {
+        note(format!(
+            "tenant {}: the policy has changed since the newest delivery. It applies from the next delivery on. Published \
+             deliveries are not changed. A person who is no longer in scope is listed when next delivered",
+            tenant.name
+        ))
+    })
+}
+
+fn file_name(delivery: &TenantDelivery, records: &[Record]) -> String {
+    let mut records = records.iter();
+    let record = records.find(|record| record.id == delivery.delivery);
+    record.map_or_else(
+        || delivery.transfer_uuid.clone(),
+        Record::redacted_file_name,
+    )
+}

@@ -1,0 +1,139 @@
+//! Adds published deliveries to a ledger that does not know them, so that nothing is published twice. This happens when
+//! the ledger is new or was rebuilt, and when another ledger's run published to the same dataset.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::Store;
+use crate::dataset::{Dataset, Manifest};
+use crate::error::Error;
+use crate::fs;
+use crate::ledger::{AdoptedDataset, Ledger, Record};
+use crate::spool::Spooled;
+use crate::tenant::Tenant;
+
+/// The time that the tenants' disks have to list their deliveries.
+const ADOPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Adds the published deliveries of a store to its ledger.
+pub(super) struct Adoption<'a> {
+    pub(super) store: &'a Store,
+    pub(super) now: fn() -> Timestamp,
+}
+
+impl<'a> Adoption<'a> {
+    /// Adds the deliveries of the unrestricted dataset that the ledger does not know. They are added in one transaction: a
+    /// ledger with a part of them would take the others for new.
+    pub(super) fn adopt(&self, ledger: &mut Ledger, dataset: &Dataset) -> Result<(), Error> {
+        let now = (self.now)();
+        let is_first = !ledger.has_adopted(AdoptedDataset::Dataset)?;
+        // Checked in every run, because a run with another ledger may have published at any time.
+        let known = ledger.directories()?;
+        let unknown = dataset.deliveries(|agreement, name| {
+            !known.contains(&(agreement.to_owned(), name.to_owned()))
+        })?;
+        if unknown.is_empty() && !is_first {
+            return Ok(());
+        }
+        ledger.transaction(|ledger| {
+            for (directory, manifest) in unknown {
+                ledger.adopt(&manifest.record(directory, now))?;
+                let (agreement, transfer) = (&manifest.agreement, &manifest.transfer_uuid);
+                if let Some(record) = ledger.find(agreement, transfer)? {
+                    self.share_spooled(ledger, &record, now)?;
+                }
+            }
+            crate::failpoint::reached("adopting");
+            if is_first {
+                ledger.mark_adopted(AdoptedDataset::Dataset, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds the deliveries of the tenants' datasets that the ledger does not know. Returns the errors of the tenants whose
+    /// datasets cannot be read; those tenants must receive nothing in this run.
+    pub(super) fn adopt_shares(
+        &self,
+        ledger: &mut Ledger,
+    ) -> Result<BTreeMap<&'a str, Error>, Error> {
+        let mut questions = Vec::new();
+        for tenant in &self.store.tenants {
+            let dataset = Dataset::at(&tenant.dataset);
+            let known = ledger.tenant_directories(tenant.name.as_str())?;
+            let agreements = self.store.agreements.iter();
+            let own: Vec<_> = agreements.map(|agreement| agreement.name.clone()).collect();
+            questions.push(move || {
+                let is_wanted = |agreement: &str, name: &str| {
+                    own.iter().any(|own| own.as_str() == agreement)
+                        && !known.contains(&(agreement.to_owned(), name.to_owned()))
+                };
+                dataset.map_or(Ok(Vec::new()), |dataset| dataset.deliveries(is_wanted))
+            });
+        }
+        let found = fs::ask_disks(ADOPT_TIMEOUT, questions);
+        let mut unusable = BTreeMap::new();
+        for (tenant, found) in self.store.tenants.iter().zip(found) {
+            let found = found.unwrap_or_else(|| {
+                Err(Error::TenantStuck {
+                    path: tenant.dataset.clone(),
+                    seconds: ADOPT_TIMEOUT.as_secs(),
+                })
+            });
+            match found {
+                Ok(deliveries) => self.adopt_shares_of(ledger, tenant, deliveries)?,
+                Err(error) => {
+                    unusable.insert(tenant.name.as_str(), error);
+                }
+            }
+        }
+        Ok(unusable)
+    }
+
+    /// Adds the deliveries of one tenant's dataset, in one transaction.
+    fn adopt_shares_of(
+        &self,
+        ledger: &mut Ledger,
+        tenant: &Tenant,
+        mut deliveries: Vec<(String, Manifest)>,
+    ) -> Result<(), Error> {
+        let now = (self.now)();
+        let place = AdoptedDataset::Tenant(tenant.name.as_str());
+        let is_first = !ledger.has_adopted(place)?;
+        if deliveries.is_empty() && !is_first {
+            return Ok(());
+        }
+        deliveries.sort_by_key(|(_, manifest)| manifest.sequence);
+        ledger.transaction(|ledger| {
+            for (directory, manifest) in deliveries {
+                let counts = manifest.tenant_counts();
+                let record = manifest.record(directory, now);
+                let find = || ledger.find(&record.agreement, &record.transfer_uuid);
+                let is_known = find()?.is_some();
+                ledger.adopt_for_tenant(&record, tenant.name.as_str(), &counts)?;
+                if let Some(record) = find()?.filter(|_| !is_known) {
+                    self.share_spooled(ledger, &record, now)?;
+                }
+            }
+            crate::failpoint::reached("adopting-shares");
+            if is_first {
+                ledger.mark_adopted(place, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Queues a published delivery for all its tenants if the spool still has its extract.
+    fn share_spooled(&self, ledger: &Ledger, record: &Record, now: Timestamp) -> Result<(), Error> {
+        let spool = self.store.spool();
+        let spooled = Spooled::new(&spool, &record.agreement, &record.transfer_uuid)?;
+        if spooled.whole().is_some() && record.state.is_published() {
+            let tenants = self.store.tenants_of(&record.agreement);
+            let names: Vec<_> = tenants.map(|tenant| tenant.name.as_str()).collect();
+            ledger.add_tenant_deliveries(record.id, &names, now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! Decides what a run does with each delivery of an inbox.
+//!
+//! The functions here are pure: they use no network, no disk and no ledger. [`inbox_run`](super::inbox_run)
+//! collects the facts, asks a function of this module, and carries its answer out.
+
+#[cfg(test)]
+mod tests;
+
+use super::stage::Staged;
+use crate::error::Error;
+use crate::ledger::{Reason, Record, State};
+use cprflow::{DataErrorKind, Finding, Level};
+use cprflow_transport::{RemoteFile, Stat};
+
+/// The reason code of a delivery that disappeared from the server before its download was complete.
+const GONE_FROM_SERVER: &str = "gone-from-server";
+
+/// What a run does with a delivery that is complete on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FoundAction {
+    /// Download the extract or take it from the spool, then publish it or set it aside.
+    Fetch,
+    /// Leave the published delivery on the server, because tenants still need the server's copy.
+    WaitForTenants,
+    /// Compare the server's copy with the published extract, then act on [`published_again`].
+    CompareWithPublished,
+    /// Leave the delivery where it is: it is set aside until a person decides.
+    LeaveSetAside,
+    /// Report that another file uses the transfer UUID of a known delivery.
+    ReportReusedTransfer,
+}
+
+/// Decides what to do with a data file that is complete on the server.
+///
+/// `known` is the ledger's record of the same transfer UUID. `may_remove` is the answer of [`may_remove_remote`] for a
+/// published delivery; it is not used for others.
+pub(super) fn found_delivery(
+    known: Option<&Record>,
+    data: &RemoteFile,
+    may_remove: bool,
+) -> FoundAction {
+    let Some(known) = known else {
+        return FoundAction::Fetch;
+    };
+    let is_same_file = known.file_name == data.name.as_str() && known.size == data.stat.size;
+    match known.state {
+        State::Published | State::DataRemoved | State::Done if may_remove => {
+            FoundAction::CompareWithPublished
+        }
+        State::Published | State::DataRemoved | State::Done => FoundAction::WaitForTenants,
+        State::SetAside if has_reason(known, GONE_FROM_SERVER) => FoundAction::Fetch,
+        State::SetAside if is_same_file => FoundAction::LeaveSetAside,
+        State::SetAside => FoundAction::ReportReusedTransfer,
+        State::Fetching | State::Fetched | State::Publishing => FoundAction::Fetch,
+    }
+}
+
+fn has_reason(record: &Record, code: &str) -> bool {
+    let reason = record.reason.as_ref();
+    reason.is_some_and(|reason| reason.code == code)
+}
+
+/// What a run does with a file on the server whose transfer is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PublishedCopyAction {
+    /// Remove the file and its metadata: it has the bytes that were published.
+    Remove,
+    /// Report that another file uses the transfer UUID.
+    ReportReusedTransfer,
+}
+
+/// Decides what to do with a file on the server whose transfer is published, given its SHA-256 in hexadecimal.
+pub(super) fn published_again(known: &Record, sha256: &str) -> PublishedCopyAction {
+    match sha256 == known.counts.sha256 {
+        true => PublishedCopyAction::Remove,
+        false => PublishedCopyAction::ReportReusedTransfer,
+    }
+}
+
+/// How far the tenants are with a published delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TenantProgress {
+    /// A tenant may still receive the delivery in this run.
+    Running,
+    /// No tenant needs the delivery any more.
+    Complete,
+    /// No tenant receives the delivery any more in this run, and a tenant still needs it.
+    Postponed {
+        /// Whether the run was stopped. If so, tenants without a fault may also still need the delivery.
+        is_run_stopped: bool,
+        /// Whether the complete extract is in the spool, for a later run.
+        is_spooled: bool,
+    },
+}
+
+/// Decides whether the server's copy of a published delivery may be removed: every tenant without a fault has the
+/// delivery, and the spool keeps the extract for the others.
+pub(super) fn may_remove_remote(progress: TenantProgress) -> bool {
+    match progress {
+        TenantProgress::Running => false,
+        TenantProgress::Complete => true,
+        TenantProgress::Postponed {
+            is_run_stopped,
+            is_spooled,
+        } => !is_run_stopped && is_spooled,
+    }
+}
+
+/// What a run does with a file on the server that has the name of a published delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RemoteCopy {
+    /// It is the published file. It is removed.
+    Published,
+    /// It is another file. It stays.
+    Other,
+    /// Only the file's bytes can tell, because the ledger was rebuilt and does not know when the file was modified.
+    CompareBytes,
+}
+
+/// Decides whether a file on the server is the one that was published.
+pub(super) fn remote_copy(stat: &Stat, record: &Record) -> RemoteCopy {
+    if stat.size != record.size {
+        return RemoteCopy::Other;
+    }
+    match record.modified {
+        None => RemoteCopy::CompareBytes,
+        Some(_) if stat.modified == record.modified => RemoteCopy::Published,
+        Some(_) => RemoteCopy::Other,
+    }
+}
+
+/// Returns whether bytes that an earlier run put into the spool belong to the file that is now on the server.
+///
+/// A server that does not say when a file was modified gives no proof, so that the download starts again.
+pub(super) fn can_resume(known: Option<&Record>, stat: &Stat) -> bool {
+    known.is_some_and(|known| {
+        known.size == stat.size && known.modified == stat.modified && stat.modified.is_some()
+    })
+}
+
+/// Returns the production date of the delivery before this one, for the scan to compare with record 000.
+///
+/// `newest` is the production date of the newest published delivery. A delivery that is not newer than that follows
+/// another one, which is not known here, so that the scan compares nothing.
+pub(super) fn expected_previous(
+    newest: Option<String>,
+    production_date: Option<&str>,
+) -> Option<String> {
+    newest.filter(|newest| production_date.is_some_and(|date| *date > **newest))
+}
+
+/// What a run does with a delivery that was scanned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Publish it.
+    Publish,
+    /// Set it aside for this reason.
+    SetAside(Reason),
+}
+
+/// Decides whether a failed scan sets its delivery aside. Only a failure of the component is the delivery's own; any
+/// other error ends the run and is returned.
+pub(super) fn scan_failure(error: Error) -> Result<Reason, Error> {
+    match error {
+        Error::Extract(cprflow::Error::Component(error)) => {
+            Ok(Reason::new("component", error.to_string()))
+        }
+        error => Err(error),
+    }
+}
+
+/// Decides whether a scanned delivery is published.
+///
+/// `accepted` are the codes of the findings that the agreement accepts. The codes that a person accepted for this
+/// delivery alone are in `record`.
+pub(super) fn scanned_delivery(staged: &Staged, accepted: &[String], record: &Record) -> Verdict {
+    if let Some(broken) = &staged.broken {
+        let code = match broken.kind {
+            DataErrorKind::RecordTooLong => "record-too-long",
+            DataErrorKind::LookAlike => "look-alike",
+            DataErrorKind::LostTrack => "lost-track",
+        };
+        return Verdict::SetAside(Reason::new(
+            code,
+            format!("{broken}. It cannot be accepted: what follows could not be read"),
+        ));
+    }
+    let is_accepted = |code: &String| accepted.contains(code) || record.accepted.contains(code);
+    let findings = staged.summary.findings.iter();
+    let refused: Vec<_> = findings
+        .filter(|finding| finding.level == Level::Error && !is_accepted(&finding.code))
+        .collect();
+    if let Some(first) = refused.first() {
+        // The code of the first finding is shown beside the message. Only several findings need their codes in it.
+        let text = |finding: &&Finding| match refused.len() {
+            1 => finding.message.clone(),
+            _ => format!("{} ({}): {}", finding.code, finding.count, finding.message),
+        };
+        let texts: Vec<_> = refused.iter().map(text).collect();
+        return Verdict::SetAside(Reason::new(&first.code, texts.join("; ")));
+    }
+    match record.production_date() {
+        Some(_) => Verdict::Publish,
+        None => Verdict::SetAside(Reason::new(
+            "no-production-date",
+            "the extract has no production date, so that its place among the other deliveries is unknown. Give it one \
+             with `cprflow retry … --production-date YYYY-MM-DD`",
+        )),
+    }
+}
+
+/// What a run does with a delivery that was begun and is no longer on the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum VanishedAction {
+    /// Publish it from the spool, which has the complete extract.
+    PublishFromSpool,
+    /// Set it aside for this reason.
+    SetAside(Reason),
+}
+
+/// Decides what to do with a delivery that was begun and is no longer on the server.
+pub(super) fn vanished_delivery(is_spooled: bool) -> VanishedAction {
+    match is_spooled {
+        true => VanishedAction::PublishFromSpool,
+        false => VanishedAction::SetAside(Reason::new(
+            GONE_FROM_SERVER,
+            "the delivery disappeared from the server before its download was complete: another program took it, or \
+             the platform deleted it. Ask the helpdesk for a new delivery",
+        )),
+    }
+}
+
+/// Returns the remarks on a published delivery for a person: its errors and warnings, and whether it is late.
+///
+/// `newest` is the production date of the newest delivery that was published before.
+pub(super) fn remarks(
+    findings: &[Finding],
+    production_date: Option<&str>,
+    newest: Option<&str>,
+) -> Vec<String> {
+    let mut remarks: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.level != Level::Note)
+        .map(|finding| format!("{} ({}): {}", finding.code, finding.count, finding.message))
+        .collect();
+    if let (Some(date), Some(newest)) = (production_date, newest)
+        && date < newest
+    {
+        remarks.push(format!(
+            "late: it was produced on {date}, and a delivery of {newest} is already published. Deliveries are applied \
+             in the order of their production dates"
+        ));
+    }
+    remarks
+}

@@ -1,0 +1,39 @@
+//! A run: publishes every delivery that is ready in the inboxes of a store, and then removes it from the server.
+//!
+//! Each step is durable before the next one begins, and nothing is removed before its successor is on the disk. The
+//! [ledger](crate::Ledger) records each step, so that the next run continues where this one stopped.
+//!
+//! | step | module |
+//! |---|---|
+//! | find the deliveries that are complete on the server | [`discover`] |
+//! | download an extract to the spool and scan it meanwhile | `download`, `stage` |
+//! | decide about the delivery and carry that out | `decide`, `inbox_run` |
+//! | move the tables into the unrestricted dataset | `publish` |
+//! | publish to each tenant from the spool, in threads | `tenants` |
+//! | remove the copy on the server | `remote_cleanup` |
+//!
+//! A copy on the server is kept until every tenant without a fault has the delivery. The spool keeps the extract for the
+//! other tenants.
+
+mod adopt;
+mod completeness;
+mod connection;
+mod decide;
+pub(crate) mod discover;
+mod download;
+mod error;
+mod inbox_run;
+mod observer;
+mod publish;
+mod remote_cleanup;
+mod report;
+mod run;
+mod stage;
+mod tenants;
+
+pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover};
+pub use error::SyncError;
+pub use observer::{Observer, Silent};
+pub use report::{PublishedDelivery, RunProblem, RunReport, SkippedFile};
+pub use run::Sync;
+pub use tenants::{TenantPublishError, tenant_scan};

@@ -1,0 +1,109 @@
+//! The report of a run.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::ledger::{Reason, Record};
+
+/// What a run did and what it left.
+#[derive(Debug, Default, Serialize)]
+pub struct RunReport {
+    /// The deliveries that were published.
+    pub published: Vec<PublishedDelivery>,
+    /// The deliveries that are set aside until a person decides, from this and earlier runs.
+    pub set_aside: Vec<SkippedFile>,
+    /// The files that are not a complete delivery yet.
+    pub waiting: Vec<SkippedFile>,
+    /// The files that belong to no agreement or cannot be processed.
+    pub strays: Vec<SkippedFile>,
+    /// The errors of the run.
+    pub problems: Vec<RunProblem>,
+}
+
+/// A delivery that was published.
+#[derive(Debug, Serialize)]
+pub struct PublishedDelivery {
+    /// The agreement's name.
+    pub agreement: String,
+    /// The tenant that received the delivery; `None` for the unrestricted dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The data file's name. Digits that can be a person number are redacted.
+    pub file_name: String,
+    /// The delivery's directory, relative to the dataset.
+    pub directory: PathBuf,
+    /// The number of records of all types; for a tenant, the number of its rows.
+    pub records: u64,
+    /// The number of records of type 001; for a tenant, the number of persons in its scope.
+    pub persons: u64,
+    /// Remarks on the delivery for a person.
+    pub remarks: Vec<String>,
+}
+
+/// A file or delivery that was not published, and why.
+#[derive(Debug, Serialize)]
+pub struct SkippedFile {
+    /// The agreement's name, if the file has one.
+    pub agreement: Option<String>,
+    /// The file's name. Digits that can be a person number are redacted.
+    pub file_name: String,
+    /// Why it was not published.
+    pub reason: Reason,
+}
+
+/// An error of a run.
+#[derive(Debug)]
+pub struct RunProblem {
+    /// The agreement that the error concerns, if it concerns one.
+    pub agreement: Option<String>,
+    /// The tenant that the error concerns, if it concerns one. Other tenants are not affected.
+    pub tenant: Option<String>,
+    /// The error.
+    pub error: Error,
+}
+
+impl std::fmt::Display for RunProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.tenant, &self.agreement) {
+            (Some(tenant), Some(agreement)) => {
+                write!(f, "tenant {tenant}, agreement {agreement}: ")?
+            }
+            (Some(tenant), None) => write!(f, "tenant {tenant}: ")?,
+            (None, Some(agreement)) => write!(f, "agreement {agreement}: ")?,
+            (None, None) => {}
+        }
+        write!(f, "{}", self.error)
+    }
+}
+
+impl Serialize for RunProblem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("Problem", 3)?;
+        fields.serialize_field("agreement", &self.agreement)?;
+        fields.serialize_field("tenant", &self.tenant)?;
+        fields.serialize_field("error", &self.error.to_string())?;
+        fields.end()
+    }
+}
+
+impl From<Record> for SkippedFile {
+    fn from(record: Record) -> Self {
+        Self {
+            file_name: record.redacted_file_name(),
+            agreement: Some(record.agreement),
+            reason: record.reason.unwrap_or_else(|| Reason::new("unknown", "")),
+        }
+    }
+}
+
+impl RunReport {
+    /// Returns whether a person must act: a delivery is set aside, or a file that may belong to cprflow is not
+    /// processed.
+    pub fn needs_attention(&self) -> bool {
+        let is_foreign = |stray: &SkippedFile| stray.reason.code == "foreign";
+        !self.set_aside.is_empty() || !self.strays.iter().all(is_foreign)
+    }
+}

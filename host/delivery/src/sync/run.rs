@@ -1,0 +1,249 @@
+//! The order of a run over all inboxes of a store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use super::adopt::Adoption;
+use super::inbox_run::InboxRun;
+use super::observer::{Observer, Silent};
+use super::report::{RunProblem, RunReport, SkippedFile};
+use super::tenants::Tenants;
+use crate::config::Store;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::fs;
+use crate::fs::StateLock;
+use crate::ledger::{Ledger, Record, State};
+use crate::spool;
+use crate::stop::Stop;
+use crate::tenant::rosters::is_of_delivered;
+use cprflow::Connector;
+use cprflow_transport::Inbox;
+use jiff::Timestamp;
+
+/// A run over a store: publishes every delivery that is ready in its inboxes.
+pub struct Sync<'a> {
+    connector: &'a Connector,
+    store: &'a Store,
+    observer: &'a dyn Observer,
+    stop: Stop,
+    now: fn() -> Timestamp,
+}
+
+impl<'a> Sync<'a> {
+    /// Creates a run over a store.
+    pub fn new(connector: &'a Connector, store: &'a Store) -> Self {
+        Self {
+            connector,
+            store,
+            observer: &Silent,
+            stop: Stop::default(),
+            now: Timestamp::now,
+        }
+    }
+
+    /// Sets the observer of the run's progress. Default: none.
+    pub fn observer(mut self, observer: &'a dyn Observer) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Sets the flag that stops the run.
+    pub fn stop(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// Runs. Errors of one inbox, file or tenant are in the report. Fails if the store itself cannot be used.
+    pub fn run(&self) -> Result<RunReport, Error> {
+        self.store.check_purposes()?;
+        fs::private_directory(&self.store.state)?;
+        let _lock = StateLock::take(&self.store.state)?;
+        let mut ledger = Ledger::open(&self.store.state)?;
+        let dataset = self.dataset()?;
+        let _dataset_lock = dataset.lock()?;
+        let adoption = Adoption {
+            store: self.store,
+            now: self.now,
+        };
+        adoption.adopt(&mut ledger, &dataset)?;
+        dataset.clear_staging()?;
+        let mut report = RunReport::default();
+        let unusable = adoption.adopt_shares(&mut ledger)?;
+        let tenants = Tenants::new(
+            self.connector,
+            self.store,
+            Ledger::open(&self.store.state)?,
+            unusable,
+            &self.stop,
+            self.now,
+        )?;
+        let scheduled = Arc::clone(&tenants);
+        let scheduler = thread::spawn(move || scheduled.run());
+        let ended = self.process_inboxes(&mut ledger, &dataset, &tenants, &mut report);
+        if ended.is_err() {
+            tenants.stop();
+        }
+        tenants.close();
+        // The scheduler does not wait for abandoned threads.
+        let _ = scheduler.join();
+        ended?;
+        tenants.report(&mut report)?;
+        dataset.clear_staging()?;
+        self.expire(&ledger)?;
+        let records = ledger.all()?.into_iter();
+        report.set_aside.extend(
+            records
+                .filter(|record| record.state == State::SetAside)
+                .map(SkippedFile::from),
+        );
+        Ok(report)
+    }
+
+    /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have.
+    fn process_inboxes(
+        &self,
+        ledger: &mut Ledger,
+        dataset: &Dataset,
+        tenants: &Tenants,
+        report: &mut RunReport,
+    ) -> Result<(), Error> {
+        tenants.add_waiting()?;
+        for inbox in self.inboxes() {
+            let mut inbox_run = self.inbox_run(&inbox, ledger, dataset, tenants, report);
+            let ended = inbox_run.run();
+            let is_ok = ended.is_ok();
+            if self.report_inbox_error(&inbox, ended, ledger, report)? {
+                break;
+            }
+            if is_ok {
+                self.record_visit(&inbox, None, ledger)?;
+            }
+        }
+        tenants.wait();
+        // This does not look into the inbox again, so that its success is not recorded as a visit.
+        for inbox in self.inboxes() {
+            let mut inbox_run = self.inbox_run(&inbox, ledger, dataset, tenants, report);
+            let ended = inbox_run.finish();
+            if self.report_inbox_error(&inbox, ended, ledger, report)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn inbox_run<'b>(
+        &'b self,
+        inbox: &'b Inbox,
+        ledger: &'b mut Ledger,
+        dataset: &'b Dataset,
+        tenants: &'b Tenants,
+        report: &'b mut RunReport,
+    ) -> InboxRun<'b> {
+        InboxRun {
+            connector: self.connector,
+            store: self.store,
+            observer: self.observer,
+            stop: &self.stop,
+            now: self.now,
+            inbox,
+            ledger,
+            dataset,
+            tenants,
+            report,
+        }
+    }
+
+    /// Records a visit of an inbox in the ledger, for each of its agreements, with its error if it failed.
+    fn record_visit(
+        &self,
+        inbox: &Inbox,
+        error: Option<&str>,
+        ledger: &Ledger,
+    ) -> Result<(), Error> {
+        for agreement in self.store.own(inbox) {
+            ledger.visited(agreement.name.as_str(), error, (self.now)())?;
+        }
+        Ok(())
+    }
+
+    /// Records the error of an inbox in the ledger and the report. Returns `true` if the run was stopped. Fails if the
+    /// error is not the inbox's own.
+    fn report_inbox_error(
+        &self,
+        inbox: &Inbox,
+        ended: Result<(), Error>,
+        ledger: &Ledger,
+        report: &mut RunReport,
+    ) -> Result<bool, Error> {
+        let error = match ended {
+            Ok(()) => return Ok(false),
+            Err(Error::Stopped) => return Ok(true),
+            Err(error) if error.is_of_one_inbox() => error,
+            // The next inbox uses the same disk and the same ledger.
+            Err(error) => return Err(error),
+        };
+        self.record_visit(inbox, Some(&error.to_string()), ledger)?;
+        if let Some(first) = self.store.own(inbox).first() {
+            report.problems.push(RunProblem {
+                agreement: Some(first.name.to_string()),
+                tenant: None,
+                error,
+            });
+        }
+        Ok(false)
+    }
+
+    /// Returns the unrestricted dataset. It is not created if no agreement has one.
+    fn dataset(&self) -> Result<Dataset, Error> {
+        let mut agreements = self.store.agreements.iter();
+        let is_wanted = agreements.any(|agreement| agreement.unrestricted.is_some());
+        match Dataset::at(&self.store.dataset).filter(|_| !is_wanted) {
+            Some(dataset) => Ok(dataset),
+            None => Dataset::open(&self.store.dataset),
+        }
+    }
+
+    /// Returns the inboxes of the store, each once.
+    fn inboxes(&self) -> Vec<Inbox> {
+        let mut inboxes: Vec<Inbox> = Vec::new();
+        for agreement in &self.store.agreements {
+            if !inboxes.contains(&agreement.inbox) {
+                inboxes.push(agreement.inbox.clone());
+            }
+        }
+        inboxes
+    }
+
+    /// Removes extracts, and lists of delivered persons, that are older than the store's maximum age.
+    fn expire(&self, ledger: &Ledger) -> Result<(), Error> {
+        let spool = self.store.spool();
+        let max_age = crate::calendar::days(self.store.max_age_days);
+        let now = (self.now)();
+        let is_of = |path: &Path, record: &Record| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            name == record.transfer_uuid
+        };
+        let mut needed = Vec::new();
+        for record in ledger.all()? {
+            if record.state.is_published() && ledger.is_needed(record.id)? {
+                needed.push(record);
+            }
+        }
+        // The server may no longer have the delivery. Its extract stays until the tenant has it or a person decides.
+        let is_needed = |path: &Path| needed.iter().any(|record| is_of(path, record));
+        let removed = spool::remove_older(&spool, max_age, now, is_needed)?;
+        let rosters = self.store.state.join("rosters");
+        spool::remove_older(&rosters, max_age, now, |path| !is_of_delivered(path))?;
+        let is_removed = |record: &&Record| removed.iter().any(|path| is_of(path, record));
+        for record in ledger.all()?.iter().filter(is_removed) {
+            tracing::warn!(
+                agreement = record.agreement,
+                transfer = record.transfer_uuid,
+                "the spooled extract was kept as long as --max-age says and is now removed"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Errors of publishing a delivery to a tenant.
+
+use std::path::PathBuf;
+
+/// Why a delivery cannot be published to a tenant, or an extract cannot be read as a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TenantPublishError {
+    /// The tenant may not see data of the agreement that the caller named.
+    #[error("tenant {tenant} may not see data of that agreement, only of {agreements}")]
+    AgreementNotVisible {
+        /// The tenant's name.
+        tenant: String,
+        /// The agreements of the tenant, separated by commas.
+        agreements: String,
+    },
+
+    /// The tenant may see data of several agreements, and the caller named none.
+    #[error(
+        "tenant {tenant} may see data of several agreements. Name the one of this extract with --agreement: {agreements}"
+    )]
+    AgreementNotNamed {
+        /// The tenant's name.
+        tenant: String,
+        /// The agreements of the tenant, separated by commas.
+        agreements: String,
+    },
+
+    /// The task number of an extract is not one of the agreement's.
+    #[error(
+        "the extract is not of agreement {agreement}: its task number is none of those in the configuration \
+         (files.task_numbers). `cprflow verify` shows its task number; ask the sender which agreement it belongs to"
+    )]
+    WrongAgreement {
+        /// The agreement's name.
+        agreement: String,
+    },
+
+    /// The extract is no longer in the spool.
+    #[error(
+        "the extract is gone from the spool. Order its persons again (`cprflow subscription reorder`), and set this \
+         delivery aside: cprflow set-aside {transfer} --tenant {tenant} --reason …"
+    )]
+    ExtractGone {
+        /// The UUID of the transfer.
+        transfer: String,
+        /// The tenant's name.
+        tenant: String,
+    },
+
+    /// The list of the persons of a later delivery is gone.
+    #[error(
+        "the delivery is older than one that the tenant has, and {path}, which lists the persons of that later delivery, is \
+         gone: persons who left the scope since could come back. Set this delivery aside (cprflow set-aside {transfer} \
+         --tenant {tenant} --reason …), and order missing persons again (`cprflow subscription reorder`)",
+        path = path.display()
+    )]
+    DeliveredPersonsGone {
+        /// The missing file.
+        path: PathBuf,
+        /// The UUID of the transfer that cannot be published.
+        transfer: String,
+        /// The tenant's name.
+        tenant: String,
+    },
+
+    /// The tenant's roster is gone, so that leavers cannot be reported.
+    #[error(
+        "the roster {path} is gone, so that persons who leave the scope cannot be reported. Either put it back from a \
+         backup; or move the deliveries of agreement {agreement} out of {dataset} and order the persons again \
+         (`cprflow subscription reorder`)",
+        path = path.display(),
+        dataset = dataset.display()
+    )]
+    RosterGone {
+        /// The missing roster.
+        path: PathBuf,
+        /// The agreement's name.
+        agreement: String,
+        /// The tenant's dataset.
+        dataset: PathBuf,
+    },
+
+    /// The component returned no selection of persons.
+    #[error("the component returned no selection of persons. Report this as a bug in cprflow")]
+    NoSelection,
+
+    /// The operating system refused to start a thread.
+    #[error(
+        "the operating system refused to start a thread for the tenant. Check the limit of threads (`ulimit -u`); the \
+         next run tries again"
+    )]
+    NoThread,
+
+    /// A thread of an earlier run still uses the tenant's dataset.
+    #[error(
+        "a thread of an earlier run still uses the dataset {dataset} and does not respond. Check whether its disk \
+         responds; the tenant's deliveries wait until then",
+        dataset = dataset.display()
+    )]
+    DatasetBusy {
+        /// The tenant's dataset.
+        dataset: PathBuf,
+    },
+}

@@ -1,0 +1,393 @@
+//! Publishes deliveries to the tenants of a store during a run, and collects the results.
+
+mod dataset_claim;
+mod error;
+mod failure;
+mod publisher;
+mod ready;
+mod scheduler;
+mod staging;
+mod tenant_scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::dataset_claim::claim;
+use self::failure::{name_limit, reason_code};
+use self::publisher::TenantPublisher;
+use self::ready::ReadyTenant;
+use self::scheduler::{
+    Heartbeat, Job, JobFailure, JobOutcome, PendingDelivery, Scheduler, Timeouts,
+};
+use crate::config::Store;
+use crate::error::Error;
+use crate::ledger::{Ledger, LedgerError, Reason, TenantDelivery};
+use crate::stop::Stop;
+use crate::sync::report::{PublishedDelivery, RunProblem, RunReport};
+use crate::tenant::Tenant;
+use cprflow::Connector;
+
+pub use self::error::TenantPublishError;
+pub use self::tenant_scan::tenant_scan;
+
+/// The tenants of a store during a run.
+///
+/// The files and the disk of a tenant are only used in that tenant's own threads, so that a disk that does not respond
+/// delays no other tenant.
+pub(super) struct Tenants {
+    publisher: TenantPublisher,
+    /// The prepared tenants, in the order of the configuration. Empty for a tenant that is not prepared yet, or cannot
+    /// be.
+    prepared: Vec<OnceLock<ReadyTenant>>,
+    scheduler: Arc<Scheduler>,
+    outcome: Mutex<Outcome>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    published: Vec<PublishedDelivery>,
+    problems: Vec<RunProblem>,
+    /// The error that stopped the run for all tenants.
+    fatal: Option<Error>,
+}
+
+/// The time to read a tenant's files and open its dataset.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The time that a publication may take beyond the tenant's limit before it is abandoned. A thread that is not stuck
+/// notices the limit itself and reports a better error.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(10);
+
+impl Tenants {
+    /// Creates the tenants of a store, none of them prepared. A tenant in `unusable` receives nothing in this run; its
+    /// error goes into the report.
+    pub(super) fn new(
+        connector: &Connector,
+        store: &Store,
+        ledger: Ledger,
+        mut unusable: BTreeMap<&str, Error>,
+        stop: &Stop,
+        now: fn() -> Timestamp,
+    ) -> Result<Arc<Self>, Error> {
+        let shares = ledger.tenant_deliveries()?;
+        let has_failed_before = |name: &str| {
+            let mut shares = shares.iter();
+            shares.any(|share| {
+                share.tenant == name && share.attempts > 0 && !share.state.is_settled()
+            })
+        };
+        let all = store.tenants.iter().enumerate();
+        let failed_before: BTreeSet<_> = all
+            .filter(|(_, tenant)| has_failed_before(tenant.name.as_str()))
+            .map(|(number, _)| number)
+            .collect();
+        let timeouts: Vec<_> = store.tenants.iter().map(timeouts).collect();
+        let tenants = Self {
+            publisher: TenantPublisher {
+                connector: connector.clone(),
+                store: store.clone(),
+                ledger: Mutex::new(ledger),
+                stop: stop.clone(),
+                now,
+            },
+            prepared: timeouts.iter().map(|_| OnceLock::new()).collect(),
+            scheduler: Arc::new(Scheduler::new(&timeouts, &failed_before)),
+            outcome: Mutex::default(),
+        };
+        for (number, tenant) in store.tenants.iter().enumerate() {
+            if let Some(error) = unusable.remove(tenant.name.as_str()) {
+                tenants.scheduler.exclude(number);
+                let mut outcome = tenants.outcome();
+                outcome.add_problem(None, tenant.name.as_str(), error);
+            }
+        }
+        Ok(Arc::new(tenants))
+    }
+
+    /// Returns the names of the tenants that may see data of an agreement.
+    pub(super) fn of(&self, agreement: &str) -> Vec<&str> {
+        let tenants = self.publisher.store.tenants_of(agreement);
+        tenants.map(|tenant| tenant.name.as_str()).collect()
+    }
+
+    /// Queues the deliveries that earlier runs did not publish to their tenants. Removes rosters that an earlier run was
+    /// killed before it could remove.
+    pub(super) fn add_waiting(&self) -> Result<(), Error> {
+        self.publisher.clear_rosters()?;
+        let shares = self.publisher.ledger().tenant_deliveries()?;
+        for share in shares.iter().filter(|share| !share.state.is_settled()) {
+            let record = self.publisher.ledger().delivery(share.delivery)?;
+            // A delivery that is not accepted yet is queued when this run has processed it.
+            if record.is_some_and(|record| record.state.is_published()) {
+                self.add_share(share)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a delivery for each of its tenants.
+    pub(super) fn add(&self, delivery: i64) -> Result<(), Error> {
+        for tenant in &self.publisher.store.tenants {
+            let name = tenant.name.as_str();
+            let share = self.publisher.ledger().tenant_delivery(delivery, name)?;
+            if let Some(share) = share.filter(|share| !share.state.is_settled()) {
+                self.add_share(&share)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_share(&self, share: &TenantDelivery) -> Result<(), Error> {
+        let store = &self.publisher.store;
+        let mut agreements = store.agreements.iter();
+        let has_agreement = agreements.any(|agreement| agreement.name.as_str() == share.agreement);
+        let mut tenants = store.tenants.iter();
+        let number = tenants.position(|tenant| {
+            tenant.name.as_str() == share.tenant && tenant.sees(&share.agreement)
+        });
+        let Some(number) = number.filter(|_| has_agreement) else {
+            // The tenant may no longer see the agreement. An operator decides about the delivery.
+            return Ok(());
+        };
+        let pending = PendingDelivery {
+            delivery: share.delivery,
+            agreement: share.agreement.clone(),
+        };
+        if !self.scheduler.add(number, pending) {
+            let now = (self.publisher.now)();
+            record_not_ready(&self.publisher.ledger(), share.delivery, &share.tenant, now)?;
+        }
+        Ok(())
+    }
+
+    /// Prepares the tenants and publishes deliveries to them until [`close`](Self::close) was called and none is left.
+    pub(super) fn run(self: &Arc<Self>) {
+        let own = Arc::clone(self);
+        let run_job = move |number: usize, job: &Job, heartbeat: &Heartbeat| {
+            own.run_job(number, job, heartbeat)
+        };
+        let on_failure = |number: usize, job: &Job, heartbeat: &Heartbeat, failure: JobFailure| {
+            self.abandon_job(number, job, heartbeat, failure);
+        };
+        self.scheduler
+            .run(&self.publisher.stop, run_job, on_failure);
+    }
+
+    /// Runs a job in its own thread and records its result.
+    fn run_job(&self, number: usize, job: &Job, heartbeat: &Heartbeat) -> JobOutcome {
+        let Some(tenant) = self.publisher.store.tenants.get(number) else {
+            return JobOutcome::TenantFailed;
+        };
+        let name = tenant.name.as_str();
+        let agreement = match job {
+            Job::Prepare => "",
+            Job::Publish(pending) => &pending.agreement,
+        };
+        let span = tracing::info_span!("tenant", tenant = name, agreement);
+        let _entered = span.enter();
+        // The message of a panic is dropped, because it may hold data of the tenant's rows.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.try_job(tenant, number, job, heartbeat)
+        }));
+        let error = match result.unwrap_or(Err(Error::Bug)) {
+            Ok(published) => {
+                self.outcome().published.extend(published);
+                return JobOutcome::Done;
+            }
+            Err(_) if heartbeat.is_abandoned() => return JobOutcome::TenantFailed,
+            Err(error) => name_limit(error, &tenant.limits),
+        };
+        if let Some(ready) = self.prepared.get(number).and_then(OnceLock::get) {
+            // Frees disk space for the other tenants. If this fails, the next run tries again.
+            let _ = self.publisher.clear_staging(ready);
+        }
+        if self.publisher.stop.is_set() {
+            return JobOutcome::StopRun;
+        }
+        let ledger = self.publisher.ledger();
+        if !heartbeat.finish() {
+            return JobOutcome::TenantFailed;
+        }
+        tracing::error!(%error, "publishing to a tenant failed");
+        self.record_failure(&ledger, number, job, error)
+    }
+
+    /// Runs a job. Everything that it changes without holding the ledger's lock belongs to the tenant alone.
+    fn try_job(
+        &self,
+        tenant: &Tenant,
+        number: usize,
+        job: &Job,
+        heartbeat: &Heartbeat,
+    ) -> Result<Option<PublishedDelivery>, Error> {
+        // Held as long as the thread lives, even if the thread is abandoned and outlives the run.
+        let _claim = claim(&tenant.dataset)?;
+        let prepared = self.prepared.get(number);
+        match (job, prepared.and_then(OnceLock::get)) {
+            (Job::Prepare, _) => {
+                crate::failpoint::reached_by("tenant-preparing", tenant.name.as_str());
+                let ready = ReadyTenant::new(&self.publisher.connector, tenant)?
+                    .open(&self.publisher.store.state)?;
+                self.publisher.clear_staging(&ready)?;
+                if let Some(prepared) = prepared.filter(|_| heartbeat.finish()) {
+                    // Each tenant is prepared once, so that the cell is empty.
+                    let _ = prepared.set(ready);
+                }
+                Ok(None)
+            }
+            (Job::Publish(pending), Some(ready)) => {
+                self.publisher.publish(ready, pending, heartbeat)
+            }
+            (Job::Publish(_), None) => Ok(None),
+        }
+    }
+
+    /// Records the failure of a job in the ledger and the report.
+    fn record_failure(
+        &self,
+        ledger: &Ledger,
+        number: usize,
+        job: &Job,
+        error: Error,
+    ) -> JobOutcome {
+        let Some(tenant) = self.publisher.store.tenants.get(number) else {
+            return JobOutcome::TenantFailed;
+        };
+        let (name, now) = (tenant.name.as_str(), (self.publisher.now)());
+        let recorded = match job {
+            Job::Publish(pending) => {
+                let reason = Reason::new(reason_code(&error), error.to_string());
+                ledger.tenant_failed(pending.delivery, name, &reason, now)
+            }
+            Job::Prepare => {
+                let mut waiting = self.scheduler.exclude(number).into_iter();
+                waiting
+                    .try_for_each(|pending| record_not_ready(ledger, pending.delivery, name, now))
+            }
+        };
+        let mut outcome = self.outcome();
+        match (recorded, error, job) {
+            (Err(fatal), _, _) => {
+                outcome.fatal = Some(fatal.into());
+                JobOutcome::StopRun
+            }
+            // Here a ledger error is no reason to stop the run: another process may be using the tenant's dataset.
+            (Ok(()), error, Job::Prepare) => {
+                outcome.add_problem(None, name, error);
+                JobOutcome::TenantFailed
+            }
+            (Ok(()), fatal @ Error::Ledger(_), _) => {
+                outcome.fatal = Some(fatal);
+                JobOutcome::StopRun
+            }
+            (Ok(()), error, Job::Publish(pending)) => {
+                outcome.add_problem(Some(&pending.agreement), name, error);
+                JobOutcome::Failed
+            }
+        }
+    }
+
+    /// Abandons a job without a result. Its thread, if it has one, is left alone and changes nothing any more.
+    fn abandon_job(&self, number: usize, job: &Job, heartbeat: &Heartbeat, failure: JobFailure) {
+        let Some(tenant) = self.publisher.store.tenants.get(number) else {
+            return;
+        };
+        let error = match failure {
+            JobFailure::TimedOut => Error::TenantStuck {
+                path: tenant.dataset.clone(),
+                seconds: heartbeat.elapsed().as_secs(),
+            },
+            JobFailure::NoThread => TenantPublishError::NoThread.into(),
+        };
+        {
+            // A thread that records its result holds the ledger's lock, so that it is not abandoned halfway.
+            let ledger = self.publisher.ledger();
+            if !heartbeat.abandon() {
+                return;
+            }
+            if !self.publisher.stop.is_set() {
+                tracing::error!(tenant = tenant.name.as_str(), %error, "a tenant's job was abandoned");
+                self.record_failure(&ledger, number, job, error);
+            }
+        }
+        self.scheduler
+            .end_job(number, heartbeat, JobOutcome::TenantFailed);
+    }
+
+    /// Returns whether no tenant may still receive a delivery in this run.
+    pub(super) fn is_settled(&self, delivery: i64) -> bool {
+        self.scheduler.is_settled(delivery)
+    }
+
+    /// Returns whether the run was stopped, so that no tenant receives anything more.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.publisher.stop.is_set() || self.scheduler.is_stopped()
+    }
+
+    /// Waits until every queued delivery is published, failed or was abandoned.
+    pub(super) fn wait(&self) {
+        self.scheduler.wait();
+    }
+
+    /// Declares that no delivery is added any more.
+    pub(super) fn close(&self) {
+        self.scheduler.close();
+    }
+
+    /// Stops the run for all tenants: no job starts any more.
+    pub(super) fn stop(&self) {
+        self.scheduler.stop();
+    }
+
+    /// Moves the results into the report. Fails if an error stopped the run for all tenants.
+    pub(super) fn report(&self, report: &mut RunReport) -> Result<(), Error> {
+        let outcome = std::mem::take(&mut *self.outcome());
+        report.published.extend(outcome.published);
+        report.problems.extend(outcome.problems);
+        match outcome.fatal {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outcome {
+    fn add_problem(&mut self, agreement: Option<&str>, tenant: &str, error: Error) {
+        self.problems.push(RunProblem {
+            agreement: agreement.map(str::to_owned),
+            tenant: Some(tenant.to_owned()),
+            error,
+        });
+    }
+}
+
+/// Returns the timeouts of a tenant's jobs.
+fn timeouts(tenant: &Tenant) -> Timeouts {
+    let publish = tenant.limits.total.saturating_add(TIMEOUT_GRACE);
+    Timeouts {
+        prepare: PREPARE_TIMEOUT.min(publish),
+        publish,
+    }
+}
+
+/// Records in the ledger that a delivery is not published to a tenant because the tenant itself cannot be used.
+fn record_not_ready(
+    ledger: &Ledger,
+    delivery: i64,
+    tenant: &str,
+    now: Timestamp,
+) -> Result<(), LedgerError> {
+    let reason = Reason::new(
+        "tenant-not-ready",
+        "the tenant cannot receive deliveries. Run `cprflow tenant check` to see why",
+    );
+    ledger.tenant_failed(delivery, tenant, &reason, now)
+}

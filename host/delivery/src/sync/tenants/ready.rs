@@ -1,0 +1,98 @@
+//! A tenant whose files are read and whose dataset is open.
+
+use std::path::Path;
+
+use super::error::TenantPublishError;
+use crate::dataset::{Dataset, DatasetError};
+use crate::error::Error;
+use crate::fs::StateLock;
+use crate::keyed_hash::ListKey;
+use crate::tenant::rosters::Rosters;
+use crate::tenant::{Tenant, policy_digest};
+use cprflow::{Connector, Policy, PseudonymKey, Scan};
+
+/// A tenant that can receive deliveries: its files are read, and the component accepts its policy.
+pub(super) struct ReadyTenant {
+    pub(super) tenant: Tenant,
+    pub(super) policy: Policy,
+    /// The digest of the policy, for manifests. Empty before [`open`](Self::open).
+    pub(super) policy_digest: String,
+    key: Option<PseudonymKey>,
+    pub(super) dataset: Dataset,
+    _lock: Option<StateLock>,
+}
+
+impl ReadyTenant {
+    /// Reads the tenant's files and checks its policy. Fails if something is wrong with them.
+    pub(super) fn new(connector: &Connector, tenant: &Tenant) -> Result<Self, Error> {
+        let policy = tenant.policy()?;
+        connector.view(&policy)?;
+        let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| DatasetError::InvalidPath {
+            path: tenant.dataset.clone(),
+        })?;
+        Ok(Self {
+            tenant: tenant.clone(),
+            policy_digest: String::new(),
+            policy,
+            key: tenant.pseudonym_key()?,
+            dataset,
+            _lock: None,
+        })
+    }
+
+    /// Opens the tenant's dataset and locks it for this process. Creates the dataset if it is missing.
+    pub(super) fn open(self, state: &Path) -> Result<Self, Error> {
+        let has_list = self.policy.persons.numbers.is_some();
+        let key = has_list.then(|| ListKey::open(state)).transpose()?;
+        let dataset = Dataset::open(&self.tenant.dataset)?.for_group(self.tenant.group()?)?;
+        Ok(Self {
+            policy_digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
+            _lock: dataset.lock()?,
+            dataset,
+            ..self
+        })
+    }
+
+    /// Returns the scan of what the tenant may see. `roster` lists the persons in scope after the delivery before.
+    pub(super) fn scan(&self, connector: &Connector, roster: Option<Vec<u8>>) -> Scan {
+        let mut scan = Scan::new(connector)
+            .limits(self.tenant.limits.sandbox())
+            .policy(&self.policy);
+        if let Some(roster) = roster {
+            scan = scan.roster(roster);
+        }
+        if let Some(key) = &self.key {
+            scan = scan.pseudonym_key(key.clone());
+        }
+        scan
+    }
+}
+
+/// Reads the roster that the tenant's newest delivery of an agreement left; `None` if the tenant has no delivery.
+///
+/// `newest` is the sequence number of that delivery. Fails if its roster is missing while the tenant's dataset still has
+/// deliveries: persons who left the scope could not be reported.
+pub(super) fn previous_roster(
+    state: &Path,
+    tenant: &Tenant,
+    agreement: &str,
+    newest: Option<u64>,
+) -> Result<Option<Vec<u8>>, Error> {
+    let Some(number) = newest else {
+        return Ok(None);
+    };
+    let rosters = Rosters::new(state, tenant.name.as_str(), agreement);
+    if let Some(roster) = rosters.read(number)? {
+        return Ok(Some(roster));
+    }
+    if !Dataset::has_deliveries(&tenant.dataset, agreement)? {
+        // The deliveries were moved away with all their persons, so that there is no leaver to report.
+        return Ok(None);
+    }
+    Err(TenantPublishError::RosterGone {
+        path: rosters.path(number),
+        agreement: agreement.to_owned(),
+        dataset: tenant.dataset.clone(),
+    }
+    .into())
+}

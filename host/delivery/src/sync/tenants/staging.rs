@@ -1,0 +1,194 @@
+//! Scans an extract by a tenant's policy and writes its tables to a directory that is ready to be published.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::TenantPublishError;
+use super::publisher::TenantPublisher;
+use super::ready::{ReadyTenant, previous_roster};
+use super::scheduler::Heartbeat;
+use crate::dataset::delivery_name;
+use crate::error::Error;
+use crate::ledger::{Record, TenantDelivery};
+use crate::spool::Spooled;
+use crate::stop::Stop;
+use crate::sync::completeness;
+use cprflow::{ParquetDirectory, SelectionCounts};
+
+/// A delivery for a tenant that is ready to be published.
+pub(super) struct StagedForTenant {
+    /// The directory with the tables.
+    pub(super) directory: PathBuf,
+    /// The number of rows per table.
+    pub(super) rows: BTreeMap<String, u64>,
+    /// How many persons are in scope, entered it and left it.
+    pub(super) selected: SelectionCounts,
+    /// The persons in scope after this delivery, in the component's format.
+    pub(super) roster: Vec<u8>,
+    /// The persons in the extract, in scope or not, in the component's format.
+    pub(super) delivered: Vec<u8>,
+}
+
+/// The highest sequence number: directory names have six digits for it.
+const LAST_NUMBER: u64 = 999_999;
+
+impl TenantPublisher {
+    /// Scans the extract by the tenant's policy and writes all tables that the policy allows, empty ones too.
+    pub(super) fn stage(
+        &self,
+        ready: &ReadyTenant,
+        record: &Record,
+        share: &TenantDelivery,
+        heartbeat: &Heartbeat,
+    ) -> Result<StagedForTenant, Error> {
+        let limits = &ready.tenant.limits;
+        let spooled = Spooled::new(
+            &self.store.spool(),
+            &record.agreement,
+            &record.transfer_uuid,
+        )?;
+        let path = spooled
+            .whole()
+            .ok_or_else(|| TenantPublishError::ExtractGone {
+                transfer: record.transfer_uuid.clone(),
+                tenant: ready.tenant.name.to_string(),
+            })?;
+        let roster = self.previous_roster(ready, &record.agreement)?;
+        crate::failpoint::reached_by("tenant-reading", ready.tenant.name.as_str());
+        let directory = ready
+            .dataset
+            .staging(&record.agreement, &record.transfer_uuid)?;
+        let check_time = || {
+            check_limit(
+                "limits.total_seconds",
+                heartbeat.elapsed().as_secs(),
+                limits.total.as_secs(),
+            )
+        };
+        let mut scan = ready.scan(&self.connector, roster);
+        if let Some(delivered_later) = self.delivered_later(ready, record, share)? {
+            scan = scan.delivered_later(delivered_later);
+        }
+        let batches = scan.read_with_policy(|| {
+            let file = File::open(path)?;
+            Ok(WatchedFile {
+                file,
+                heartbeat,
+                stop: &self.stop,
+                total: limits.total,
+            })
+        });
+        // The scan only sees that reading failed. If the time is up, that is the cause and the better error.
+        let mut batches = batches.or_else(|error| check_time().and(Err(error.into())))?;
+        let mut tables = ParquetDirectory::create(&directory, false)?;
+        let mut rows = BTreeMap::new();
+        let view = batches.view().cloned();
+        for table in view.iter().flat_map(|view| view.tables()) {
+            rows.insert(table.name.clone(), 0);
+            if let Some(schema) = table.schema(None) {
+                tables.begin_table(&table.name, schema)?;
+            }
+        }
+        for batch in batches.by_ref() {
+            heartbeat.beat();
+            self.stop.check()?;
+            // The sandbox limits memory, rows and bytes. The time limit is checked here, because it includes writing.
+            check_time()?;
+            let batch = batch?;
+            tables.write(&batch.table, &batch.batch)?;
+            *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
+        }
+        check_time()?;
+        completeness::check(&ready.policy, &batches.summary()?)?;
+        let (roster, delivered) = (batches.roster()?, batches.delivered_persons()?);
+        let selected = batches.selected().ok_or(TenantPublishError::NoSelection)?;
+        tables.finish()?;
+        Ok(StagedForTenant {
+            directory,
+            rows,
+            selected,
+            roster,
+            delivered,
+        })
+    }
+
+    /// Returns the roster that the tenant's newest delivery of the agreement left.
+    fn previous_roster(
+        &self,
+        ready: &ReadyTenant,
+        agreement: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let newest = self.ledger().newest_tenant_sequence(tenant, agreement)?;
+        previous_roster(&self.store.state, &ready.tenant, agreement, newest)
+    }
+
+    /// Returns the persons in the tenant's deliveries that are applied after this one; `None` if there is no such
+    /// delivery. A late delivery is older than those, and must not bring back persons who have left the scope since.
+    fn delivered_later(
+        &self,
+        ready: &ReadyTenant,
+        record: &Record,
+        share: &TenantDelivery,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let tenant = ready.tenant.name.as_str();
+        let date = record.production_date().unwrap_or_default();
+        // A delivery without a number of its own yet gets one after all numbers that the tenant has.
+        let next = || delivery_name(date, LAST_NUMBER, &record.transfer_uuid);
+        let directory = share.directory.clone().unwrap_or_else(next);
+        let later = self
+            .ledger()
+            .later_tenant_sequences(tenant, &record.agreement, &directory)?;
+        let rosters = self.rosters(tenant, &record.agreement);
+        let mut all: Option<Vec<u8>> = None;
+        for number in later {
+            let delivered = rosters.read_delivered(number)?.ok_or_else(|| {
+                TenantPublishError::DeliveredPersonsGone {
+                    path: rosters.delivered_path(number),
+                    transfer: record.transfer_uuid.clone(),
+                    tenant: tenant.to_owned(),
+                }
+            })?;
+            all = Some(match all {
+                None => delivered,
+                Some(before) => {
+                    let limits = ready.tenant.limits.sandbox();
+                    self.connector.merge_rosters(limits, &before, &delivered)?
+                }
+            });
+        }
+        Ok(all)
+    }
+}
+
+/// Fails if more than the limit is used.
+fn check_limit(key: &'static str, used: u64, limit: u64) -> Result<(), Error> {
+    match used > limit {
+        true => Err(Error::TenantLimit { key, limit }),
+        false => Ok(()),
+    }
+}
+
+/// A file that beats the heartbeat at each read, and fails once the run is stopped or the tenant's time is up.
+struct WatchedFile<'a> {
+    file: File,
+    heartbeat: &'a Heartbeat,
+    stop: &'a Stop,
+    total: Duration,
+}
+
+impl Read for WatchedFile<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.heartbeat.beat();
+        if self.stop.is_set() {
+            return Err(io::Error::other("the run was stopped"));
+        }
+        if self.heartbeat.elapsed().as_secs() > self.total.as_secs() {
+            return Err(io::Error::other("the tenant's time limit has passed"));
+        }
+        self.file.read(buffer)
+    }
+}

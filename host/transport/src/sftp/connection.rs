@@ -1,0 +1,383 @@
+//! SSH connections: address lookup, TCP, handshake, host key check and login.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libssh2_sys as raw;
+use rustix::net::sockopt;
+use ssh2::{Error, ErrorCode, MethodType, Session, Sftp};
+
+use super::kex_probe::KexOffer;
+use super::private_key::PrivateKey;
+use super::settings::Timeouts;
+use super::trusted_keys::{KeyStatus, KeyType, TrustedKeys, host_key};
+use super::watchdog::{LimitGuard, Watchdog};
+use crate::error::{Operation, TransportError};
+use crate::inbox::Server;
+
+/// An SSH connection to a server whose host key is trusted.
+pub(super) struct Connection {
+    session: Session,
+    watchdog: Watchdog,
+    /// Host and port, for error texts.
+    server: String,
+}
+
+impl Connection {
+    /// Connects to a server and checks its host key, before anything about the client is sent.
+    ///
+    /// A server shows only one of its keys, of the first requested type that it has. If a fingerprint is configured, the
+    /// type of its key is not known, so this connects again until the server has shown all of its keys.
+    pub(super) fn open(
+        server: &Server,
+        trusted: &TrustedKeys,
+        timeouts: Timeouts,
+    ) -> Result<Self, TransportError> {
+        let mut key_types = trusted.key_types();
+        let mut offered = Vec::new();
+        while !key_types.is_empty() {
+            let connection = match Self::handshake(server, &key_types, timeouts) {
+                Err(TransportError::NoCommonAlgorithm { .. }) if !offered.is_empty() => break,
+                connected => connected?,
+            };
+            let key = connection.host_key()?;
+            match trusted.check(&key) {
+                KeyStatus::Trusted => return Ok(connection),
+                KeyStatus::Revoked => {
+                    return Err(TransportError::HostKeyRevoked {
+                        server: server.address(),
+                        offered: host_key(&key),
+                    });
+                }
+                KeyStatus::Unknown => {}
+            }
+            offered.push(host_key(&key));
+            let before = key_types.len();
+            key_types.retain(|key_type| !key_type.matches(&key));
+            if !trusted.may_trust_other_types() || key_types.len() == before {
+                break;
+            }
+        }
+        let server = server.address();
+        Err(match trusted.is_empty() {
+            true => TransportError::HostKeyUnknown { server, offered },
+            false => TransportError::HostKeyChanged { server, offered },
+        })
+    }
+
+    fn handshake(
+        server: &Server,
+        key_types: &[&KeyType],
+        timeouts: Timeouts,
+    ) -> Result<Self, TransportError> {
+        let stream = connect_tcp(server, timeouts.connect)?;
+        let unreachable = |error| TransportError::Unreachable {
+            server: server.address(),
+            error,
+        };
+        let internal =
+            |error: Error| protocol_error(&server.address(), Operation::Handshake, &error);
+        let mut connection = Self {
+            session: Session::new().map_err(internal)?,
+            watchdog: Watchdog::new(&stream).map_err(unreachable)?,
+            server: server.address(),
+        };
+        let session = &mut connection.session;
+        let algorithms: Vec<_> = key_types
+            .iter()
+            .map(|key_type| key_type.algorithms)
+            .collect();
+        let algorithms = algorithms.join(",");
+        for (kind, wanted) in [
+            (MethodType::HostKey, algorithms.as_str()),
+            (MethodType::CryptCs, CIPHERS),
+            (MethodType::CryptSc, CIPHERS),
+        ] {
+            session.method_pref(kind, wanted).map_err(internal)?;
+        }
+        session.set_tcp_stream(stream);
+        session.set_timeout(milliseconds(timeouts.login));
+        let limit = connection.watchdog.limit(timeouts.login);
+        let handshake = connection.session.handshake();
+        drop(limit);
+        match handshake {
+            Ok(()) => Ok(connection),
+            Err(error) if error.code() == ErrorCode::Session(raw::LIBSSH2_ERROR_KEX_FAILURE) => {
+                Err(connection.key_exchange_error(server, algorithms, timeouts))
+            }
+            Err(error) => Err(connection.failed(Operation::Handshake, &error)),
+        }
+    }
+
+    /// Finds out why the key exchange failed: a timeout, no common algorithm, or a lost connection.
+    fn key_exchange_error(
+        &self,
+        server: &Server,
+        algorithms: String,
+        timeouts: Timeouts,
+    ) -> TransportError {
+        if self.watchdog.has_timed_out() {
+            return self.timeout(Operation::Handshake, timeouts.login);
+        }
+        let key_exchange = self.session.supported_algs(MethodType::Kex);
+        let ours = KexOffer {
+            key_exchange: key_exchange.unwrap_or_default().join(","),
+            host_keys: algorithms,
+            ciphers: CIPHERS.to_owned(),
+        };
+        let theirs = connect_tcp(server, timeouts.connect)
+            .ok()
+            .and_then(|stream| KexOffer::read(stream, timeouts.login).ok());
+        match theirs.and_then(|theirs| theirs.disjoint_list(&ours)) {
+            Some(offer) => TransportError::NoCommonAlgorithm {
+                server: server.address(),
+                offer,
+            },
+            None => self.lost(Operation::Handshake),
+        }
+    }
+
+    fn host_key(&self) -> Result<Vec<u8>, TransportError> {
+        match self.session.host_key() {
+            Some((key, _)) => Ok(key.to_owned()),
+            None => Err(TransportError::Protocol {
+                server: self.server.clone(),
+                operation: Operation::Handshake,
+                reason: "it showed no host key".to_owned(),
+            }),
+        }
+    }
+
+    /// Logs in and starts SFTP.
+    pub(super) fn log_in(
+        &self,
+        server: &Server,
+        key: &PrivateKey,
+        limit: Duration,
+    ) -> Result<Sftp, TransportError> {
+        let _limit = self.limit(limit);
+        let logged_in =
+            self.session
+                .userauth_pubkey_memory(&server.user, None, key.text(), key.passphrase());
+        let refused = || TransportError::KeyRefused {
+            server: server.address(),
+            user: server.user.clone(),
+        };
+        if let Err(error) = logged_in {
+            return Err(match error.code() {
+                ErrorCode::Session(raw::LIBSSH2_ERROR_FILE) => key.unusable_key_error(),
+                ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED) => refused(),
+                // libssh2 reports the same if the server closed the connection before it answered.
+                ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+                    if !self.watchdog.has_ended() =>
+                {
+                    refused()
+                }
+                _ => self.failed(Operation::Login, &error),
+            });
+        }
+        self.session.sftp().map_err(|error| match error.code() {
+            ErrorCode::Session(
+                raw::LIBSSH2_ERROR_CHANNEL_FAILURE | raw::LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED,
+            ) if !self.watchdog.has_ended() => TransportError::NoSftp {
+                server: server.address(),
+            },
+            _ => self.failed(Operation::Start, &error),
+        })
+    }
+
+    /// Sets the timeout of libssh2 for each of the following calls.
+    pub(super) fn set_timeout(&self, limit: Duration) {
+        self.session.set_timeout(milliseconds(limit));
+    }
+
+    /// Shuts the connection down if the returned guard is not dropped within the limit.
+    pub(super) fn limit(&self, limit: Duration) -> LimitGuard<'_> {
+        self.watchdog.limit(limit)
+    }
+
+    /// Converts an error of libssh2 that ends the connection, and shuts the connection down. Otherwise libssh2 would
+    /// wait for the server several more times while it frees its objects.
+    pub(super) fn failed(&self, operation: Operation, error: &Error) -> TransportError {
+        let failure = if self.watchdog.has_timed_out() {
+            self.timeout(operation, self.watchdog.last_limit())
+        } else if is_timeout(error) {
+            let limit = Duration::from_millis(self.session.timeout().into());
+            self.timeout(operation, limit)
+        } else if is_lost(error) || self.watchdog.has_ended() {
+            // For many operations libssh2 reports only a failure, even if the server closed the connection.
+            self.lost(operation)
+        } else {
+            protocol_error(&self.server, operation, error)
+        };
+        self.watchdog.shut_down();
+        failure
+    }
+
+    /// Returns the error for a connection that ended.
+    pub(super) fn lost(&self, operation: Operation) -> TransportError {
+        TransportError::Lost {
+            server: self.server.clone(),
+            operation,
+        }
+    }
+
+    fn timeout(&self, operation: Operation, limit: Duration) -> TransportError {
+        TransportError::Timeout {
+            server: self.server.clone(),
+            operation,
+            limit,
+        }
+    }
+
+    /// Returns host and port of the server.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Returns the last error of the SSH session.
+    pub(super) fn last_error(&self) -> Option<Error> {
+        Error::last_session_error(&self.session)
+    }
+
+    /// Limits the time for closing the connection to [`CLOSE_TIMEOUT`]. Call it before the SFTP session is dropped.
+    pub(super) fn limit_close(&self) {
+        self.session.set_timeout(milliseconds(CLOSE_TIMEOUT));
+        self.watchdog.set_deadline(CLOSE_TIMEOUT);
+    }
+}
+
+/// Opens a TCP connection to the first address of the host that accepts it.
+fn connect_tcp(server: &Server, limit: Duration) -> Result<TcpStream, TransportError> {
+    let started = Instant::now();
+    let timeout = || TransportError::Timeout {
+        server: server.address(),
+        operation: Operation::Connect,
+        limit,
+    };
+    let mut failure = None;
+    for address in resolve(server, limit)? {
+        let left = limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(timeout());
+        }
+        match TcpStream::connect_timeout(&address, left).and_then(with_socket_options) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = Some(error),
+        }
+    }
+    let error = failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
+    Err(match error.kind() {
+        io::ErrorKind::ConnectionRefused => TransportError::Refused {
+            server: server.address(),
+        },
+        io::ErrorKind::TimedOut => timeout(),
+        // The host accepted the connection and closed it again before the socket was set up.
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::BrokenPipe => TransportError::Lost {
+            server: server.address(),
+            operation: Operation::Connect,
+        },
+        _ => TransportError::Unreachable {
+            server: server.address(),
+            error,
+        },
+    })
+}
+
+/// Looks up the addresses of the host. It does so in a thread, because the system's resolver has no time limit.
+fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, TransportError> {
+    let failed = |error: io::Error| TransportError::Dns {
+        host: server.host.clone(),
+        reason: error.to_string(),
+    };
+    let host_and_port = (server.host.clone(), server.port);
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new()
+        .name("cprflow-resolver".to_owned())
+        .spawn(move || {
+            let addresses = host_and_port.to_socket_addrs().map(Iterator::collect);
+            // Sending fails if the limit has passed and the caller has stopped waiting.
+            let _ = sender.send(addresses);
+        })
+        .map_err(failed)?;
+    match receiver.recv_timeout(limit) {
+        Ok(addresses) => addresses.map_err(failed),
+        Err(_) => Err(TransportError::Timeout {
+            server: server.address(),
+            operation: Operation::Resolve,
+            limit,
+        }),
+    }
+}
+
+/// Sets the options of a socket. It sends small requests at once, and TCP keepalive detects a dead peer even while nothing
+/// is read.
+///
+/// SSH's own keepalive is not used: libssh2 does not check its timeouts while it has a keepalive to send.
+fn with_socket_options(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(&stream, true)?;
+    sockopt::set_tcp_keepidle(&stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepintvl(&stream, KEEPALIVE_INTERVAL)?;
+    Ok(stream)
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::Session(raw::LIBSSH2_ERROR_TIMEOUT | raw::LIBSSH2_ERROR_SOCKET_TIMEOUT)
+    )
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        ErrorCode::Session(
+            raw::LIBSSH2_ERROR_BANNER_RECV
+                | raw::LIBSSH2_ERROR_BANNER_SEND
+                | raw::LIBSSH2_ERROR_SOCKET_SEND
+                | raw::LIBSSH2_ERROR_SOCKET_RECV
+                | raw::LIBSSH2_ERROR_SOCKET_DISCONNECT
+                | raw::LIBSSH2_ERROR_BAD_SOCKET
+                | raw::LIBSSH2_ERROR_CHANNEL_CLOSED
+                | raw::LIBSSH2_ERROR_CHANNEL_EOF_SENT
+        ) | ErrorCode::SFTP(raw::LIBSSH2_FX_NO_CONNECTION | raw::LIBSSH2_FX_CONNECTION_LOST)
+    )
+}
+
+fn protocol_error(server: &str, operation: Operation, error: &Error) -> TransportError {
+    let text = error.message().chars().filter(|c| !c.is_control());
+    let reason: String = text.take(MAX_REASON_CHARS).collect();
+    TransportError::Protocol {
+        server: server.to_owned(),
+        operation,
+        reason: format!("{reason} ({:?})", error.code()),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    // Zero would mean no limit.
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+/// The accepted ciphers: authenticated ones, then counter mode for servers that have no other. By default, libssh2 would
+/// also accept CBC.
+const CIPHERS: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,\
+                       aes256-ctr,aes192-ctr,aes128-ctr";
+
+/// The time limit for closing a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The time between TCP keepalive probes on an idle connection.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The characters of a server's message that an error text repeats.
+const MAX_REASON_CHARS: usize = 200;

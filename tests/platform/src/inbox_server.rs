@@ -1,0 +1,128 @@
+//! The SFTP server of the inbox: OpenSSH or a server in this process.
+
+use std::path::{Path, PathBuf};
+
+use crate::in_process::{InProcessServer, USER};
+use crate::{Error, Sshd, SshdOptions};
+
+/// The kind of SFTP server that serves the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SftpBackend {
+    /// OpenSSH if it is installed, otherwise the server in this process.
+    #[default]
+    Any,
+    /// OpenSSH.
+    Sshd,
+    /// The server in this process.
+    InProcess,
+}
+
+/// The running SFTP server of the inbox.
+#[derive(Debug)]
+pub struct InboxServer(RunningServer);
+
+#[derive(Debug)]
+enum RunningServer {
+    Sshd(Sshd),
+    InProcess(Box<InProcessServer>),
+}
+
+impl InboxServer {
+    pub(crate) fn start(
+        server: SftpBackend,
+        root: &Path,
+        state: &Path,
+        port: u16,
+    ) -> Result<Self, Error> {
+        let has_sshd = Sshd::program().is_some();
+        if server == SftpBackend::InProcess || (server == SftpBackend::Any && !has_sshd) {
+            let server = InProcessServer::start(root, state, port)?;
+            return Ok(Self(RunningServer::InProcess(Box::new(server))));
+        }
+        let mut options = SshdOptions::new(root, state);
+        options.port = port;
+        Ok(Self(RunningServer::Sshd(Sshd::start(options)?)))
+    }
+
+    /// Returns the address on which the server listens.
+    pub const fn host(&self) -> &'static str {
+        "127.0.0.1"
+    }
+
+    /// Returns the port on which the server listens.
+    pub fn port(&self) -> u16 {
+        match &self.0 {
+            RunningServer::Sshd(sshd) => sshd.port(),
+            RunningServer::InProcess(server) => server.port(),
+        }
+    }
+
+    /// Returns the user for the login.
+    pub fn user(&self) -> &str {
+        match &self.0 {
+            RunningServer::Sshd(sshd) => sshd.user(),
+            RunningServer::InProcess(_) => USER,
+        }
+    }
+
+    /// Returns the inbox directory relative to the start of a session. It is not absolute, because OpenSSH shows the
+    /// whole file system.
+    pub const fn inbox(&self) -> &'static str {
+        "IN"
+    }
+
+    /// Returns the file with the private key of the client, which has no passphrase.
+    pub fn identity(&self) -> PathBuf {
+        match &self.0 {
+            RunningServer::Sshd(sshd) => sshd.identity(),
+            RunningServer::InProcess(server) => server.identity(),
+        }
+    }
+
+    /// Returns a `known_hosts` file with the host key.
+    pub fn known_hosts(&self) -> PathBuf {
+        match &self.0 {
+            RunningServer::Sshd(sshd) => sshd.known_hosts(),
+            RunningServer::InProcess(server) => server.known_hosts(),
+        }
+    }
+
+    /// Returns the fingerprint of the host key, `SHA256:…`.
+    pub fn fingerprint(&self) -> Result<String, Error> {
+        match &self.0 {
+            RunningServer::Sshd(sshd) => sshd.fingerprint(),
+            RunningServer::InProcess(server) => Ok(server.fingerprint()),
+        }
+    }
+
+    /// Adds names of files that do not exist to directory listings. Has no effect with OpenSSH.
+    pub fn list_also(&self, names: &[&str]) {
+        if let RunningServer::InProcess(server) = &self.0 {
+            server.list_also(names);
+        }
+    }
+
+    /// Stops the server and every session.
+    pub fn stop(&mut self) {
+        match &mut self.0 {
+            RunningServer::Sshd(sshd) => sshd.stop(),
+            RunningServer::InProcess(server) => server.stop(),
+        }
+    }
+
+    /// Returns the OpenSSH server, which has more functions; `None` for the server in this process.
+    pub const fn sshd(&mut self) -> Option<&mut Sshd> {
+        match &mut self.0 {
+            RunningServer::Sshd(sshd) => Some(sshd),
+            RunningServer::InProcess(_) => None,
+        }
+    }
+
+    /// Stops the server and every session, and starts it again on the same port.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        match &mut self.0 {
+            RunningServer::Sshd(sshd) => sshd.restart(),
+            RunningServer::InProcess(server) => server.restart(),
+        }
+    }
+}

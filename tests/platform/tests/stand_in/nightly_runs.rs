@@ -1,0 +1,357 @@
+//! The deliveries of nightly runs, compared with the generated population.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::client::{Client, TestPlatform, names, numbers, platform, platform_with, records};
+use cprflow_connector::generate::{self, Person, Settings};
+use cprflow_platform::{
+    Agreement, Delivery, FileNaming, FilterCombination, MetadataRoot, PreviousDate,
+};
+
+const AALBORG: &str = "0851";
+
+/// Returns the whole population after a night, by number.
+fn population_after(test: &TestPlatform, night: u32) -> BTreeMap<String, Person> {
+    let persons = generate::population(test.platform.population(), night).unwrap();
+    let named = |person: std::io::Result<Person>| {
+        let person = person.unwrap();
+        (person.number().to_owned(), person)
+    };
+    persons.map(named).collect()
+}
+
+/// Returns all records of the whole population after a night, by number.
+fn all_records(test: &TestPlatform, night: u32) -> BTreeMap<String, Vec<Vec<u8>>> {
+    let settings = Settings {
+        night,
+        ..test.platform.population().clone()
+    };
+    let mut bytes = Vec::new();
+    generate::status(&settings, &mut bytes).unwrap();
+    records(&bytes)
+}
+
+/// Returns the numbers of the persons who satisfy a condition.
+fn numbers_where(
+    population: &BTreeMap<String, Person>,
+    holds: impl Fn(&Person) -> bool,
+) -> BTreeSet<String> {
+    let persons = population.iter().filter(|(_, person)| holds(person));
+    persons.map(|(number, _)| number.clone()).collect()
+}
+
+fn lives_in(person: &Person, code: &str) -> bool {
+    person.municipality_code() == Some(code)
+}
+
+/// Performs a nightly run, and checks and returns its only delivery.
+fn run_and_check(test: &TestPlatform) -> Delivery {
+    let night = test.platform.run_night().unwrap();
+    let [delivered] = &night.deliveries[..] else {
+        panic!("{} deliveries", night.deliveries.len());
+    };
+    check(test, night.number, delivered);
+    delivered.clone()
+}
+
+/// Checks that every delivered person has all records, and that exactly the changed persons have events.
+fn check(test: &TestPlatform, night: u32, delivered: &Delivery) {
+    let all = all_records(test, night);
+    let got = records(&delivered.bytes);
+    let expected: BTreeSet<_> = delivered
+        .loaded
+        .union(&delivered.changed)
+        .cloned()
+        .collect();
+    assert_eq!(got.keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for (number, records) in &got {
+        assert_eq!(records, &all[number]);
+    }
+    assert_eq!(numbers(&delivered.bytes, "099"), delivered.changed);
+    let inbox = test.platform.inbox();
+    assert_eq!(
+        fs::read(inbox.join(&delivered.name)).unwrap(),
+        delivered.bytes
+    );
+    let metadata = fs::read_to_string(inbox.join(format!("{}.metadata", delivered.name))).unwrap();
+    let size = format!("<SizeInBytes>{}</SizeInBytes>", delivered.bytes.len());
+    assert!(metadata.contains(&size) && metadata.contains(&delivered.transfer_uuid));
+}
+
+/// Returns the production date and the previous production date of record 000.
+fn dates(extract: &[u8]) -> (String, String) {
+    let line = extract.split(|byte| *byte == b'\n').next().unwrap();
+    let text = String::from_utf8(line.to_vec()).unwrap();
+    let field = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
+    (field(19..27), field(27..35))
+}
+
+#[test]
+fn a_municipality_is_loaded_once_and_then_delivered_as_changes() {
+    let test = platform(3000);
+    let client = Client::new(&test.platform);
+    assert!(test.platform.run_night().unwrap().deliveries.is_empty());
+
+    client.add_municipality(AALBORG);
+    let first = run_and_check(&test);
+    let loaded = numbers_where(&population_after(&test, 2), |person| {
+        lives_in(person, AALBORG)
+    });
+    assert!(!loaded.is_empty());
+    assert_eq!(first.loaded, loaded);
+    assert!(first.changed.is_empty());
+    assert_eq!(dates(&first.bytes), ("20260304".to_owned(), String::new()));
+
+    let mut before = population_after(&test, 2);
+    let (mut came, mut left) = (0, 0);
+    for night in 3..=6 {
+        let now = population_after(&test, night);
+        let next = run_and_check(&test);
+        assert!(next.loaded.is_empty());
+        let lived = |number: &str| {
+            before
+                .get(number)
+                .is_some_and(|person| lives_in(person, AALBORG))
+        };
+        let expected = numbers_where(&now, |person| {
+            person.is_touched() && (lives_in(person, AALBORG) || lived(person.number()))
+        });
+        assert_eq!(next.changed, expected);
+        came += expected.iter().filter(|number| !lived(number)).count();
+        left += expected
+            .iter()
+            .filter(|number| !lives_in(&now[*number], AALBORG))
+            .count();
+        before = now;
+    }
+    // The generator moves at least one person in and one person out each night.
+    assert!(came > 0 && left > 0);
+}
+
+#[test]
+fn a_person_is_loaded_once_and_delivered_again_after_a_change() {
+    let test = platform(1000);
+    let client = Client::new(&test.platform);
+    // A person who changes in the fifth night and in no earlier one.
+    let touched = |night| numbers_where(&population_after(&test, night), Person::is_touched);
+    let earlier: BTreeSet<_> = (2..=4).flat_map(touched).collect();
+    let number = touched(5).difference(&earlier).next().unwrap().clone();
+
+    client.add_pnr(&number);
+    let first = run_and_check(&test);
+    assert_eq!(first.loaded, BTreeSet::from([number.clone()]));
+    for _quiet in 2..=4 {
+        let before = names(&test.platform.inbox());
+        assert!(test.platform.run_night().unwrap().deliveries.is_empty());
+        assert_eq!(names(&test.platform.inbox()), before);
+    }
+    let fifth = run_and_check(&test);
+    assert_eq!(fifth.changed, BTreeSet::from([number.clone()]));
+    let day = |night| {
+        let day = test
+            .platform
+            .population()
+            .production_date(night)
+            .to_string();
+        day.replace('-', "")
+    };
+    assert_eq!(dates(&fifth.bytes), (day(5), day(1)));
+
+    // Adding the filter again loads the person again; removing it delivers nothing.
+    client.remove_pnr(&number);
+    assert!(test.platform.run_night().unwrap().deliveries.is_empty());
+    client.add_pnr(&number);
+    assert_eq!(
+        run_and_check(&test).loaded,
+        BTreeSet::from([number.clone()])
+    );
+    client.remove_pnr(&number);
+    client.add_pnr(&number);
+    assert_eq!(run_and_check(&test).loaded, BTreeSet::from([number]));
+}
+
+#[test]
+fn a_covered_person_is_not_loaded_again() {
+    let test = platform(1000);
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    let resident = run_and_check(&test).loaded.first().unwrap().clone();
+    let elsewhere = numbers_where(&population_after(&test, 1), |person| {
+        lives_in(person, "0101")
+    });
+    let elsewhere = elsewhere.first().unwrap().clone();
+    client.add_pnr(&resident);
+    client.add_pnr(&elsewhere);
+    client.add_pnr("0101010101");
+    let second = run_and_check(&test);
+    assert_eq!(second.loaded, BTreeSet::from([elsewhere]));
+}
+
+#[test]
+fn an_interrupted_load_continues_in_the_next_run() {
+    let test = platform_with(3000, |options| options.cut_after = Some(40));
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    let first = run_and_check(&test);
+    assert!(first.has_backlog);
+    assert_eq!(first.loaded.len(), 40);
+    let mut loaded = first.loaded;
+    loop {
+        let next = run_and_check(&test);
+        assert!(next.loaded.is_disjoint(&loaded) && next.changed.is_disjoint(&next.loaded));
+        loaded.extend(next.loaded);
+        if !next.has_backlog {
+            break;
+        }
+    }
+    let now = population_after(&test, test.platform.completed_nights());
+    let residents = numbers_where(&now, |person| {
+        lives_in(person, AALBORG) && !person.is_touched()
+    });
+    let missing: Vec<_> = residents.difference(&loaded).collect();
+    // Persons who moved in meanwhile were delivered as changes.
+    let came = (2..=test.platform.completed_nights())
+        .flat_map(|night| numbers_where(&population_after(&test, night), Person::is_touched));
+    let came: BTreeSet<_> = came.collect();
+    assert!(missing.iter().all(|number| came.contains(*number)));
+}
+
+#[test]
+fn filter_groups_combine_as_a_union_or_an_intersection() {
+    let filters = |client: &Client| {
+        client.add_municipality(AALBORG);
+        client.result(
+            "AddAgeRangeSubscription",
+            "<s:AgeRange><s:StartAge>0</s:StartAge><s:EndAge>17</s:EndAge></s:AgeRange>",
+        );
+        client.result(
+            "AddChangeCodeSubscription",
+            "<s:ChangeCode>A01</s:ChangeCode>",
+        );
+    };
+    for groups in [FilterCombination::Union, FilterCombination::Intersection] {
+        let test = platform_with(3000, |options| options.filter_combination = groups);
+        let client = Client::new(&test.platform);
+        filters(&client);
+        let first = run_and_check(&test);
+        let now = population_after(&test, 1);
+        let day = test.platform.population().production_date(1);
+        let is_child = |person: &Person| {
+            let ((year, month, of_month), birth) = (day.parts(), person.birth_date().parts());
+            (birth.0 + 18, birth.1, birth.2) > (year, month, of_month)
+        };
+        let residents = numbers_where(&now, |person| lives_in(person, AALBORG));
+        let children = numbers_where(&now, is_child);
+        let with_code = numbers_where(&now, |person| person.event_codes().contains(&"A01"));
+        let touched = numbers_where(&now, Person::is_touched);
+        let (loaded, changed): (BTreeSet<_>, BTreeSet<_>) = match groups {
+            FilterCombination::Union => {
+                let wanted: BTreeSet<_> = children.union(&with_code).cloned().collect();
+                let wanted = wanted
+                    .intersection(&touched)
+                    .cloned()
+                    .collect::<BTreeSet<_>>();
+                (
+                    residents.clone(),
+                    wanted.difference(&residents).cloned().collect(),
+                )
+            }
+            FilterCombination::Intersection => (
+                residents.intersection(&children).cloned().collect(),
+                BTreeSet::new(),
+            ),
+        };
+        assert_eq!(first.loaded, loaded, "{groups:?}");
+        assert_eq!(first.changed, changed, "{groups:?}");
+        let second = test.platform.run_night().unwrap();
+        for delivered in &second.deliveries {
+            check(&test, 2, delivered);
+            if groups == FilterCombination::Intersection {
+                let now = population_after(&test, 2);
+                assert!(
+                    delivered
+                        .changed
+                        .iter()
+                        .all(|number| now[number].event_codes().contains(&"A01"))
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn no_filter_delivers_changes_only() {
+    let test = platform(500);
+    let client = Client::new(&test.platform);
+    client.result("AddNoFilterSubscription", "");
+    let first = run_and_check(&test);
+    assert!(first.loaded.is_empty());
+    assert_eq!(
+        first.changed,
+        numbers_where(&population_after(&test, 1), Person::is_touched)
+    );
+}
+
+#[test]
+fn without_initial_loads_only_changes_are_delivered() {
+    let test = platform_with(3000, |options| {
+        options.has_initial_load = false;
+        options.previous_date = PreviousDate::LastRun;
+    });
+    let client = Client::new(&test.platform);
+    test.platform.run_night().unwrap();
+    client.add_municipality(AALBORG);
+    let first = run_and_check(&test);
+    assert!(first.loaded.is_empty() && !first.changed.is_empty());
+    assert_eq!(
+        dates(&first.bytes),
+        ("20260304".to_owned(), "20260303".to_owned())
+    );
+}
+
+#[test]
+fn agreements_have_separate_files_and_previous_dates() {
+    for naming in [FileNaming::Dated, FileNaming::WithAgreement] {
+        let test = platform_with(1000, |options| {
+            options.agreements.push(Agreement::from_seed(1, 1));
+            options.naming = naming;
+            options.metadata_root = MetadataRoot::Trigger;
+            options.has_routing = true;
+        });
+        let mut client = Client::new(&test.platform);
+        client.add_municipality(AALBORG);
+        test.platform.run_night().unwrap();
+        client.agreement = test.platform.agreements()[1].clone();
+        client.add_municipality("0101");
+        let night = test.platform.run_night().unwrap();
+        let [first, second] = &night.deliveries[..] else {
+            panic!("{} deliveries", night.deliveries.len());
+        };
+        check(&test, 2, first);
+        check(&test, 2, second);
+        assert!(first.loaded.is_empty() && !second.loaded.is_empty());
+        assert_ne!(first.transfer_uuid, second.transfer_uuid);
+        assert_ne!(first.name, second.name);
+        assert_eq!(dates(&first.bytes).1, "20260303");
+        assert_eq!(dates(&second.bytes).1, "");
+        let text = fs::read_to_string(
+            test.platform
+                .inbox()
+                .join(format!("{}.metadata", first.name)),
+        )
+        .unwrap();
+        let document = roxmltree::Document::parse(&text).unwrap();
+        assert_eq!(document.root_element().tag_name().name(), "Trigger");
+        assert!(text.contains("<SFTPDynamicRoutingInfo>"));
+        let recipient = format!("<Recipients>{}</Recipients>", test.platform.sftp().user());
+        assert!(text.contains(&recipient));
+        match naming {
+            FileNaming::Dated => assert_eq!(
+                (first.name.as_str(), second.name.as_str()),
+                ("d260304.l431101", "d260304.l431102")
+            ),
+            FileNaming::WithAgreement => assert!(first.name.contains(&first.agreement.uuid)),
+        }
+    }
+}

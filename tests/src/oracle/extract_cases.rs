@@ -1,0 +1,396 @@
+//! Extracts that contain every case a policy must handle: protections of every kind, relatives with names and
+//! numbers, birthdays at age limits, irregular values. Every name, address and remark belongs to one person only.
+
+use std::collections::BTreeMap;
+
+use cprflow_connector::generate::{self, Settings};
+
+use super::columns::{class, relative};
+use crate::extract::{self, Damage, Dice};
+use crate::reference_reader::{FieldRule, Rules, TableRule, latin1};
+
+/// The extract of one night.
+#[derive(Debug, Clone)]
+pub struct CaseExtract {
+    /// The number of the night. The first is 0.
+    pub night: u32,
+    /// The bytes of the extract.
+    pub bytes: Vec<u8>,
+}
+
+/// Returns the status file of a population and the change files of `count` nights.
+///
+/// The night in the middle delivers the whole population again. The last night but two has damaged lines.
+pub fn extracts(rules: &Rules, persons: u64, seed: u64, count: u32) -> Vec<CaseExtract> {
+    let settings = Settings::new(persons, seed);
+    let writer = CaseWriter::new(rules, &settings);
+    let night = |night| {
+        let is_whole = night == 0 || night == count / 2;
+        let mut bytes = writer.extract(night, is_whole);
+        if night + 2 == count {
+            let mut lines = extract::lines(&bytes);
+            let kinds = [Damage::Overwrite, Damage::Tail, Damage::UnknownType];
+            extract::damage(&mut lines, &mut Dice::new(seed), 80, &kinds);
+            bytes = extract::join(&lines, b"\n");
+        }
+        CaseExtract { night, bytes }
+    };
+    (0..=count).map(night).collect()
+}
+
+/// Adds the cases to the extracts of a generated population.
+#[derive(Debug)]
+pub struct CaseWriter<'a> {
+    rules: &'a Rules,
+    settings: &'a Settings,
+    /// The production dates of the first 40 nights.
+    days: Vec<String>,
+}
+
+impl<'a> CaseWriter<'a> {
+    /// Creates a writer for this population.
+    pub fn new(rules: &'a Rules, settings: &'a Settings) -> Self {
+        let day = |night| settings.production_date(night).to_string();
+        Self {
+            rules,
+            settings,
+            days: (0..40).map(day).collect(),
+        }
+    }
+
+    /// Returns the extract of a night, as a status file if `is_whole`, otherwise as a change file.
+    pub fn extract(&self, night: u32, is_whole: bool) -> Vec<u8> {
+        let settings = Settings {
+            night,
+            ..self.settings.clone()
+        };
+        let bytes = match is_whole {
+            true => extract::status(&settings),
+            false => {
+                let mut bytes = Vec::new();
+                generate::changes(&settings, night, &mut bytes)
+                    .expect("writing to memory cannot fail");
+                bytes
+            }
+        };
+        let mut lines = Vec::new();
+        for line in extract::lines(&bytes) {
+            self.write_with_cases(&line, night, &mut lines);
+        }
+        extract::join(&lines, b"\n")
+    }
+
+    /// Writes a line with its cases added. The result can be no line, or several.
+    fn write_with_cases(&self, line: &[u8], night: u32, out: &mut Vec<Vec<u8>>) {
+        let record_type = latin1(&line[..3]);
+        let Some(mut record) = Record::of(self.rules, line) else {
+            out.push(line.to_vec());
+            return;
+        };
+        let number = record.get("pnr");
+        let mut dice = Dice::new(self.hash(&number, &record_type));
+        self.relatives(&mut record, &mut dice);
+        self.names(&mut record, &number);
+        match record_type.as_str() {
+            "001" => {
+                self.birth(&mut record, &mut dice);
+                if dice.below(5) == 0 {
+                    let mut protection = Record::blank(self.rules, "004");
+                    protection.set("pnr", &number);
+                    protection.set("protection_type", "0001");
+                    self.protection(&mut protection, &mut dice);
+                    out.push(protection.line());
+                }
+                // Some persons have records but no record 001.
+                if (self.hash(&number, "gone") + u64::from(night)).is_multiple_of(37) {
+                    return;
+                }
+            }
+            "004" => self.protection(&mut record, &mut dice),
+            "099" if record.get("event_code") == "A34" && dice.below(2) == 0 => {
+                record.set("event_code", "P56");
+                // The receipt for a deleted subscription carries the same event.
+                let mut receipt = Record::blank(self.rules, "997");
+                receipt.set("pnr", &number);
+                receipt.set("event_code", "P56");
+                out.push(receipt.line());
+            }
+            _ => {}
+        }
+        self.irregular_values(&mut record, &number, night, &mut dice);
+        out.push(record.line());
+    }
+
+    /// Adds names beside the numbers of relatives, and protection dates that are not dates.
+    fn relatives(&self, record: &mut Record, dice: &mut Dice) {
+        match record.rule.table.as_str() {
+            "civil_status" | "civil_status_history"
+                if number(&record.get("spouse_pnr")).is_some() =>
+            {
+                record.set("spouse_name", "?");
+                record.set("spouse_name_mark", "*");
+            }
+            "parents" => {
+                for parent in ["mother", "father"] {
+                    if number(&record.get(&format!("{parent}_pnr"))).is_some() {
+                        record.set(&format!("{parent}_name"), "?");
+                        record.set(&format!("{parent}_name_mark"), "=");
+                    }
+                }
+            }
+            "guardianship" | "guardianship_typed" => {
+                record.set("guardian_name", "?");
+                record.set("guardian_address_2", "?");
+                record.set("guardian_address_start_date", "2026-00-00");
+            }
+            "mother_address" | "father_address" | "child_address" => {
+                let since = record.get("protection_start_date");
+                record.set(
+                    "protection_start_date",
+                    match dice.below(12) {
+                        0..4 => "",
+                        4 => "0000-00-00",
+                        5 => "?",
+                        6 => "2031-01-01",
+                        _ => &since,
+                    },
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Replaces every name, address and remark by a token that identifies its person.
+    fn names(&self, record: &mut Record, owner: &str) {
+        let table = record.rule.table.clone();
+        for field in record.rule.fields.clone() {
+            let is_long =
+                matches!(field.kind.as_str(), "text" | "uuid") && field.length >= TOKEN_LENGTH;
+            let Some(kind) = class(&table, &field.column).and_then(TextKind::of) else {
+                continue;
+            };
+            if !is_long || record.get(&field.column).is_empty() {
+                continue;
+            }
+            let token = match relative(&table, &field.column) {
+                None => kind.token(owner),
+                Some(column) => match number(&record.get(column)) {
+                    Some(relative) => kind.token(&relative),
+                    None => kind.unnumbered_relative(owner),
+                },
+            };
+            record.set(&field.column, &token);
+        }
+    }
+
+    /// Sets birthdays at the limits of age conditions, and birth dates that are incomplete or missing.
+    fn birth(&self, record: &mut Record, dice: &mut Dice) {
+        let years_before = |day: &str, years: i32| {
+            let year: i32 = day[..4].parse().expect("a year");
+            format!("{}{}", year - years, &day[4..])
+        };
+        let day = &self.days[dice.below(12)];
+        let born = match dice.below(30) {
+            0..3 => years_before(day, 18),
+            3..5 => years_before(day, 66),
+            5 => "1980-00-00".to_owned(),
+            6 => String::new(),
+            7 => "?".to_owned(),
+            _ => return,
+        };
+        record.set("birth_date", &born);
+    }
+
+    /// Sets protections that start or end during these nights, and dates that are not dates.
+    fn protection(&self, record: &mut Record, dice: &mut Dice) {
+        let day = self.days[1 + dice.below(12)].clone();
+        let (start, deletion) = match dice.below(14) {
+            0 => ("", ""),
+            1 | 2 => (day.as_str(), ""),
+            3 | 4 => ("2001-01-01", day.as_str()),
+            5 => (day.as_str(), day.as_str()),
+            6 => ("2026-00-00", ""),
+            7 => ("2001-01-01", "2020-00-00"),
+            8 => ("", "0000-00-00"),
+            9 => ("2001-01-01", "0000000000"),
+            10 => ("?", "2020-01-0?"),
+            11 => ("2099-01-01", ""),
+            _ => return,
+        };
+        record.set("start_date", start);
+        record.set("deletion_date", deletion);
+    }
+
+    /// Adds values that do not fit their column, and tails that mention persons.
+    fn irregular_values(&self, record: &mut Record, owner: &str, night: u32, dice: &mut Dice) {
+        let draw = Dice::new(self.hash(owner, &record.rule.table) ^ u64::from(night)).below(1000);
+        if draw < 60 {
+            let odd: Vec<FieldRule> = record
+                .rule
+                .fields
+                .iter()
+                .filter(|field| matches!(field.kind.as_str(), "date" | "flag" | "timestamp"))
+                .cloned()
+                .collect();
+            if !odd.is_empty() {
+                let field = &odd[dice.below(odd.len())];
+                let text: String = TextKind::FreeText
+                    .token(owner)
+                    .chars()
+                    .take(field.length)
+                    .collect();
+                record.set(&field.column, &text);
+            }
+        } else if draw < 90 {
+            let tail = format!("{}{owner}", TextKind::Name.token(owner));
+            record.tail = tail;
+        } else if draw < 100 {
+            for field in record.rule.fields.clone().iter().skip(1) {
+                if field.kind == "pnr" && number(&record.get(&field.column)).is_none() {
+                    let other = if field.zeros { "" } else { "0000000000" };
+                    record.set(&field.column, other);
+                }
+            }
+        }
+    }
+
+    /// Hashes a person number and a purpose into a pseudo-random number.
+    fn hash(&self, number: &str, purpose: &str) -> u64 {
+        let bytes = number.bytes().chain(purpose.bytes());
+        let seed = 0xcbf2_9ce4_8422_2325 ^ self.settings.seed;
+        bytes.fold(seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        })
+    }
+}
+
+/// What kind of text a token replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TextKind {
+    /// A name.
+    Name,
+    /// An address.
+    Address,
+    /// A remark.
+    FreeText,
+}
+
+/// The length of a token in bytes.
+pub const TOKEN_LENGTH: usize = 12;
+
+impl TextKind {
+    fn of(class: &str) -> Option<Self> {
+        match class {
+            "name" => Some(Self::Name),
+            "address" => Some(Self::Address),
+            "free-text" => Some(Self::FreeText),
+            _ => None,
+        }
+    }
+
+    /// Returns the person's token for this kind of text. No two persons share a token, and no token is part of another.
+    pub fn token(self, number: &str) -> String {
+        format!("{}q{}", self.letter(), letters(number))
+    }
+
+    /// Returns the token of a relative of the person who has no number.
+    pub fn unnumbered_relative(self, number: &str) -> String {
+        format!("{}u{}", self.letter(), letters(number))
+    }
+
+    const fn letter(self) -> char {
+        match self {
+            Self::Name => 'N',
+            Self::Address => 'A',
+            Self::FreeText => 'F',
+        }
+    }
+}
+
+/// Writes the digits of a number as letters, so that the result is not a person number.
+fn letters(number: &str) -> String {
+    number
+        .bytes()
+        .map(|digit| char::from(digit - b'0' + b'a'))
+        .collect()
+}
+
+/// Returns the text if it is a person number.
+fn number(text: &str) -> Option<String> {
+    let is_number = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && text != "0000000000").then(|| text.to_owned())
+}
+
+/// A record whose fields can be changed.
+struct Record<'a> {
+    rule: &'a TableRule,
+    bytes: Vec<u8>,
+    tail: String,
+}
+
+impl<'a> Record<'a> {
+    /// Reads the record of a line. Returns `None` if its key is not a person number.
+    fn of(rules: &'a Rules, line: &[u8]) -> Option<Self> {
+        let mut record = Self::blank(rules, &latin1(&line[..3]));
+        if record.rule.fields[0].kind != "pnr" {
+            return None;
+        }
+        record.bytes[..line.len()].copy_from_slice(line);
+        Some(record)
+    }
+
+    fn blank(rules: &'a Rules, record_type: &str) -> Self {
+        let rule = &rules[record_type];
+        let ends = rule.fields.iter().map(|f| f.position + f.length - 1);
+        let mut bytes = vec![b' '; ends.max().unwrap_or(3)];
+        bytes[..3].copy_from_slice(record_type.as_bytes());
+        Self {
+            rule,
+            bytes,
+            tail: String::new(),
+        }
+    }
+
+    fn field(&mut self, column: &str) -> &mut [u8] {
+        let found = self.rule.fields.iter().find(|f| f.column == column);
+        let field = found.unwrap_or_else(|| panic!("no column {column}"));
+        &mut self.bytes[field.position - 1..field.position + field.length - 1]
+    }
+
+    fn get(&mut self, column: &str) -> String {
+        latin1(self.field(column)).trim_end().to_owned()
+    }
+
+    fn set(&mut self, column: &str, text: &str) {
+        let field = self.field(column);
+        field.fill(b' ');
+        field[..text.len()].copy_from_slice(text.as_bytes());
+    }
+
+    /// Returns the line without trailing spaces.
+    fn line(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(self.tail.as_bytes());
+        // A record of 366 bytes marks another CPR product, which cprflow rejects.
+        if self.bytes.len() == 366 && !self.tail.is_empty() {
+            self.bytes.push(b'!');
+        }
+        let end = self.bytes.iter().rposition(|byte| *byte != b' ');
+        self.bytes.truncate(end.map_or(0, |last| last + 1));
+        self.bytes
+    }
+}
+
+/// Returns the number of records of each person in these extracts.
+pub fn record_counts(extracts: &[CaseExtract]) -> BTreeMap<String, u32> {
+    let mut persons = BTreeMap::new();
+    for extract in extracts {
+        for line in extract::lines(&extract.bytes) {
+            let key = line.get(3..13).map(latin1).and_then(|key| number(&key));
+            if let Some(key) = key {
+                *persons.entry(key).or_default() += 1;
+            }
+        }
+    }
+    persons.remove("9999999999");
+    persons
+}

@@ -1,0 +1,127 @@
+//! Hostile catalogs. `docs/hostile.md` has a line for each of these tests.
+
+use cprflow::{ComponentError, LimitKind, Limits};
+use cprflow_tests::hostile_guest::{beside_healthy_scan, component, refused};
+
+/// The catalog that the other tests change is accepted unchanged.
+#[test]
+fn an_unchanged_catalog_is_accepted() {
+    let connector = cprflow_tests::hostile_guest::connector("");
+    assert_eq!(connector.catalog().tables().len(), 2);
+}
+
+#[test]
+fn hostile_columns_by_the_million() {
+    let limits = Limits::new().memory(1 << 30);
+    is_over(
+        &load("million-columns", limits),
+        LimitKind::AnswerBytes,
+        4 << 20,
+    );
+}
+
+#[test]
+fn hostile_columns_by_the_thousand() {
+    is_over(
+        &load("many-columns", Limits::new()),
+        LimitKind::Columns,
+        512,
+    );
+}
+
+#[test]
+fn hostile_tables_by_the_thousand() {
+    is_over(&load("many-tables", Limits::new()), LimitKind::Tables, 256);
+}
+
+#[test]
+fn hostile_table_name_of_a_megabyte() {
+    misbehaves("long-name", "has an invalid name");
+}
+
+#[test]
+fn hostile_tables_of_one_name() {
+    misbehaves("duplicate-tables", "or the name of another table");
+}
+
+#[test]
+fn hostile_table_that_is_a_path() {
+    misbehaves("path", "has an invalid name");
+}
+
+/// The two names are the same file on file systems that ignore case.
+#[test]
+fn hostile_tables_that_differ_in_capitals() {
+    misbehaves("upper-case", "has an invalid name");
+}
+
+#[test]
+fn hostile_table_named_by_a_person_number() {
+    misbehaves("name-number", "has an invalid name");
+}
+
+#[test]
+fn hostile_table_without_a_name() {
+    misbehaves("no-name", "has an invalid name");
+}
+
+#[test]
+fn hostile_table_without_columns() {
+    misbehaves("no-columns", "has no columns");
+}
+
+#[test]
+fn hostile_columns_of_one_name() {
+    misbehaves("duplicate-columns", "or with the name of another column");
+}
+
+#[test]
+fn hostile_column_that_is_a_path() {
+    misbehaves("column-path", "a column with an invalid name");
+}
+
+#[test]
+fn hostile_description_with_a_person_number() {
+    misbehaves(
+        "described-by-number",
+        "an invalid record type, title or description",
+    );
+}
+
+#[test]
+fn hostile_description_of_a_megabyte() {
+    misbehaves(
+        "described-at-length",
+        "an invalid record type, title or description",
+    );
+}
+
+#[test]
+fn hostile_record_type_that_is_a_person_number() {
+    misbehaves(
+        "record-type",
+        "an invalid record type, title or description",
+    );
+}
+
+#[test]
+fn hostile_field_that_moves_the_cursor() {
+    misbehaves("field-control", "an invalid field name, kind or class");
+}
+
+fn load(attack: &str, limits: Limits) -> ComponentError {
+    beside_healthy_scan(|| refused(&component(attack), limits))
+}
+
+fn misbehaves(attack: &str, how: &str) {
+    let error = load(attack, Limits::new());
+    assert!(matches!(error, ComponentError::Misbehaved(_)), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains(how), "{said}");
+    assert!(said.len() < 200 && !said.contains("0101"), "{said}");
+}
+
+fn is_over(error: &ComponentError, kind: LimitKind, most: u64) {
+    let is_over = matches!(error, ComponentError::Limit { limit, at_most } if *limit == kind && *at_most == most);
+    assert!(is_over, "{error:?}");
+}

@@ -1,0 +1,11 @@
+//! Tests with components that attack their host. `docs/hostile.md` has a line for each of these tests.
+
+mod batches;
+mod catalog;
+mod imports;
+mod load;
+mod memory;
+mod output;
+mod selection;
+mod spin;
+mod table;

@@ -1,0 +1,4 @@
+//! Tests that kill a run at every step.
+
+mod sync;
+mod tenants;

@@ -1,0 +1,16 @@
+//! Tests of scans: rows, files and messages that an extract is turned into.
+
+mod all_of_denmark;
+mod bad_input;
+mod command;
+mod conformance;
+mod cut_off;
+mod engines;
+mod handmade;
+mod messages;
+mod metadata;
+mod native;
+mod output;
+mod predicates;
+mod round_trip;
+mod sandbox;

@@ -1,0 +1,7 @@
+//! Tests of the subscription service: messages, commands, faults.
+
+mod command;
+mod faults;
+mod foreign_server;
+mod messages;
+mod removal;

@@ -1,0 +1,6 @@
+//! Tests of the daily job, from an inbox to a dataset, with faults of every kind.
+
+mod daily_job;
+mod faults;
+mod quickstart;
+mod views;

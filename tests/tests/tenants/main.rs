@@ -1,0 +1,10 @@
+//! Tests of tenants: what each may see, over one and over many deliveries.
+
+mod daily_job;
+mod oracle;
+mod policy;
+mod policy_view;
+mod random;
+mod refused;
+mod requests;
+mod stuck;

@@ -1,0 +1,423 @@
+//! Tests of the oracle itself: its lists of columns, its rules, and the cases in its extracts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic;
+
+use cprflow::policy::{DATA_CLASSES, LeaverRule, NumberRule, PersonFilter, Policy, ProtectionRule};
+use cprflow_tests::layout_data;
+use cprflow_tests::oracle::choose::{Facts, is_irregular, key, text, value};
+use cprflow_tests::oracle::columns::{CLASSED, RELATIVES, SUBJECTS, class, relative};
+use cprflow_tests::oracle::extract_cases::{TextKind, extracts};
+use cprflow_tests::oracle::predicate::Predicate;
+use cprflow_tests::oracle::{Expected, Extract, InjectedBug, TenantDelivery, TestPolicy, compare};
+use cprflow_tests::reference_reader::{Row, Value};
+use cprflow_tests::rows;
+
+#[test]
+fn the_oracle_has_the_classes_of_the_catalog() {
+    let mut classed = 0;
+    for table in rows::connector().catalog().tables() {
+        for column in &table.columns {
+            let field = column.field.as_ref();
+            let told = field.and_then(|field| field.sensitivity.as_deref());
+            assert_eq!(
+                class(&table.name, &column.name),
+                told,
+                "{}.{}",
+                table.name,
+                column.name
+            );
+            classed += usize::from(told.is_some());
+            assert!(told.is_none_or(|told| DATA_CLASSES.contains(&told)));
+        }
+    }
+    let listed: usize = CLASSED.iter().map(|(_, _, columns)| columns.len()).sum();
+    assert_eq!(
+        listed, classed,
+        "the oracle lists a column that no table has"
+    );
+}
+
+#[test]
+fn the_oracle_lists_existing_columns_and_tables() {
+    let rules = layout_data::rules();
+    let of = |table: &str| rules.values().find(|rule| rule.table == table).unwrap();
+    for (table, number, groups) in RELATIVES {
+        let field = |column: &str| of(table).fields.iter().find(|f| f.column == column);
+        assert_eq!(field(number).unwrap().kind, "pnr");
+        for column in groups.iter().copied().flatten() {
+            assert!(field(column).is_some(), "{table}.{column}");
+            assert!(matches!(class(table, column), Some("name" | "address")));
+        }
+    }
+    // A name or address beside the number of a relative belongs to that relative.
+    for rule in rules.values() {
+        for field in &rule.fields {
+            let of_another = ["spouse_name", "mother_name", "father_name", "guardian_"]
+                .iter()
+                .any(|start| field.column.starts_with(start));
+            if of_another && matches!(class(&rule.table, &field.column), Some("name" | "address")) {
+                assert!(relative(&rule.table, &field.column).is_some());
+            }
+        }
+    }
+    for (table, class) in SUBJECTS {
+        assert!(of(table).fields.len() > 1 && DATA_CLASSES.contains(class));
+    }
+}
+
+#[test]
+fn the_extracts_contain_every_case() {
+    let rules = layout_data::rules();
+    let nights = extracts(&rules, 250, 1, 14);
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut protected_before = BTreeSet::new();
+    let mut homes: BTreeMap<String, String> = BTreeMap::new();
+    for night in &nights {
+        let extract = Extract::of_lines(&rules, &night.bytes);
+        let facts = Facts::of(extract.rows(), None, None);
+        let mut note = |what, times| *seen.entry(what).or_default() += times;
+        for row in &extract.rows()["person"] {
+            let status = text(row, "status").unwrap_or_default();
+            for (code, what) in [
+                ("90", "dead"),
+                ("80", "emigrated"),
+                ("70", "disappeared"),
+                ("60", "number changed"),
+                ("50", "number deleted"),
+                ("30", "number annulled"),
+            ] {
+                note(what, usize::from(status == code));
+            }
+            note(
+                "no birth date",
+                usize::from(*value(row, "birth_date") == Value::Null),
+            );
+        }
+        for row in &extract.rows()["protection"] {
+            for column in ["start_date", "deletion_date"] {
+                note(
+                    "irregular protection",
+                    usize::from(is_irregular(row, column)),
+                );
+            }
+        }
+        for row in extract.rows().get("mother_address").into_iter().flatten() {
+            let odd = is_irregular(row, "protection_start_date");
+            note("irregular protection of a mother", usize::from(odd));
+        }
+        for row in extract.rows().get("event").into_iter().flatten() {
+            let code = text(row, "event_code").unwrap_or_default();
+            note("A34", usize::from(code == "A34"));
+            note("P56", usize::from(code == "P56"));
+        }
+        for row in &extract.rows()["address"] {
+            let (Some(number), Some(code)) = (key(row), text(row, "municipality_code")) else {
+                continue;
+            };
+            let before = homes.insert(number.to_owned(), code.to_owned());
+            let moved = before.is_some_and(|before| before != code);
+            note("moved", usize::from(moved));
+        }
+        let without = facts.seen.difference(&facts.delivered).count();
+        note("without 001", without);
+        let came = facts.protected.difference(&protected_before).count();
+        let delivered = |number: &&String| facts.delivered.contains(*number);
+        let went = protected_before
+            .difference(&facts.protected)
+            .filter(delivered);
+        note("newly protected", if night.night > 0 { came } else { 0 });
+        note("no longer protected", went.count());
+        protected_before.extend(facts.protected.clone());
+        protected_before
+            .retain(|number| facts.protected.contains(number) || !facts.delivered.contains(number));
+        for table in [
+            "guardianship",
+            "guardianship_typed",
+            "custody",
+            "church",
+            "former_pnr",
+        ] {
+            let rows = extract.rows().get(table).map_or(0, Vec::len);
+            note(table, rows);
+        }
+        for row in extract.rows().values().flatten() {
+            if let Value::Map(entries) = value(row, "irregular") {
+                note(
+                    "tail",
+                    usize::from(entries.iter().any(|(key, _)| key == "+")),
+                );
+            }
+        }
+        let raw = extract.rows().get("unknown_record").map_or(0, Vec::len);
+        note("unknown type", raw);
+    }
+    for (what, count) in &seen {
+        assert!(*count > 0, "no case: {what} ({seen:?})");
+    }
+    assert!(seen.len() > 20);
+}
+
+#[test]
+fn tokens_identify_their_person() {
+    let rules = layout_data::rules();
+    let night = &extracts(&rules, 120, 3, 1)[0];
+    let extract = Extract::of_lines(&rules, &night.bytes);
+    let mut of_others = 0;
+    for (table, column) in [
+        ("name", "surname"),
+        ("plaintext_address", "standard_address"),
+        ("address", "street_name"),
+    ] {
+        let told = match column {
+            "surname" => TextKind::Name,
+            _ => TextKind::Address,
+        };
+        for row in &extract.rows()[table] {
+            let token = told.token(key(row).unwrap());
+            assert!(text(row, column).is_none_or(|text| text == token));
+        }
+    }
+    for row in &extract.rows()["mother_address"] {
+        let mother = text(row, "mother_pnr").unwrap();
+        let token = TextKind::Name.token(mother);
+        of_others += usize::from(text(row, "addressing_name") == Some(&token));
+    }
+    assert!(of_others > 10);
+}
+
+/// Uses a few lines whose result can be checked by hand.
+#[test]
+fn the_oracle_applies_the_rules_to_a_few_lines() {
+    let rules = layout_data::rules();
+    let of = |lines: &[&str]| Extract::of_lines(&rules, (lines.join("\n") + "\n").as_bytes());
+    let (a, b, c) = ("0101965058", "0101965066", "0101965074");
+    let extract = of(&[
+        "00000000000001109012026030220260301",
+        &format!("001{a}          01000000000000 K1908-03-02"),
+        &format!("002{a}0851"),
+        &format!("008{a}Anna"),
+        &format!("004{a}00012026-03-032027-01-01"),
+        &format!("001{b}          90000000000000 M1908-03-03"),
+        &format!("008{b}Bo"),
+        &format!("004{b}00012001-01-012026-00-00"),
+        &format!("012{b}G{a}           Anna"),
+        &format!("008{c}Carl"),
+        &format!("099{a}202603021200A34"),
+        "999999999999900000010",
+    ]);
+    let roster: BTreeSet<String> = [b, c].map(str::to_owned).into();
+    let answer = extract.expected(&TestPolicy::default(), &roster).unwrap();
+    assert_eq!(answer.choice.chosen, [a, b].map(str::to_owned).into());
+    assert_eq!(answer.facts.protected, [b.to_owned()].into());
+    assert_eq!((answer.delivery.persons, answer.delivery.entered), (2, 1));
+    assert_eq!(answer.roster, [a, b, c].map(str::to_owned).into());
+    let names = &answer.delivery.tables["name"];
+    assert_eq!(text(&names[0], "given_name"), Some("Anna"));
+    assert_eq!((names.len(), text(&names[1], "given_name")), (2, None));
+    assert!(
+        !answer.delivery.tables.contains_key("event"),
+        "A34 discloses religion"
+    );
+    assert!(!answer.delivery.view.contains_key("church"));
+    let spouse = &answer.delivery.tables["civil_status"][0];
+    assert_eq!(text(spouse, "spouse_pnr"), Some(a));
+    assert_eq!(
+        text(spouse, "spouse_name"),
+        None,
+        "the row belongs to a protected person"
+    );
+
+    let policy = Policy {
+        persons: PersonFilter {
+            ages: Some((118, 118)),
+            ..PersonFilter::default()
+        },
+        protection: ProtectionRule::Drop,
+        leavers: LeaverRule::Last,
+        ..Policy::default()
+    };
+    let answer = extract
+        .expected(&TestPolicy::new(policy.clone()), &roster)
+        .unwrap();
+    assert_eq!(answer.choice.chosen, [a.to_owned()].into());
+    assert_eq!(answer.choice.left, [(b.to_owned(), "dead")].into());
+    assert_eq!(answer.roster, [a, c].map(str::to_owned).into());
+    assert_eq!(answer.delivery.tables["out_of_scope"].len(), 1);
+    assert_eq!(
+        answer.delivery.tables["person"].len(),
+        1,
+        "protected persons are dropped"
+    );
+
+    let without_day = of(&[&format!("001{a}          01000000000000 K1908-03-02")]);
+    assert!(
+        without_day
+            .expected(&TestPolicy::new(policy), &roster)
+            .is_none()
+    );
+}
+
+/// Each injected bug changes the result of some policy in some night, so the tests can find such a bug.
+#[test]
+fn every_injected_bug_changes_a_result() {
+    let rules = layout_data::rules();
+    let extracts: Vec<Extract> = extracts(&rules, 220, 5, 14)
+        .iter()
+        .map(|night| Extract::of_lines(&rules, &night.bytes))
+        .collect();
+    let mut policies = Vec::new();
+    for protection in [ProtectionRule::Mask, ProtectionRule::Drop] {
+        for classes in [
+            Policy::default().classes,
+            DATA_CLASSES.map(str::to_owned).into(),
+        ] {
+            let policy = Policy {
+                persons: PersonFilter {
+                    ages: Some((18, 66)),
+                    ..PersonFilter::default()
+                },
+                classes,
+                protection,
+                leavers: LeaverRule::Last,
+                ..Policy::default()
+            };
+            let surname = Predicate::IsNull("surname".to_owned(), true);
+            policies.push(TestPolicy::new(policy).rows("name", surname));
+            policies.push(TestPolicy::new(Policy {
+                persons: PersonFilter {
+                    municipality_codes: Some(vec!["0851".to_owned(), "0101".to_owned()]),
+                    ..PersonFilter::default()
+                },
+                ..policies[policies.len() - 1].policy.clone()
+            }));
+        }
+    }
+    // Half of the nights are after this day.
+    policies.push(TestPolicy::new(Policy {
+        day: Some("2026-03-06".to_owned()),
+        ..policies[0].policy.clone()
+    }));
+    // Events also select persons without a record 001.
+    policies.push(TestPolicy::new(Policy {
+        persons: PersonFilter {
+            event_codes: Some(["A01", "A13", "A21", "A33"].map(str::to_owned).into()),
+            ..PersonFilter::default()
+        },
+        ..policies[0].policy.clone()
+    }));
+    let answers = |wanted: &TestPolicy| {
+        let mut roster = BTreeSet::new();
+        let answer = |extract: &Extract| {
+            let answer = extract.expected(wanted, &roster).unwrap();
+            roster = answer.roster.clone();
+            answer.delivery
+        };
+        extracts.iter().map(answer).collect::<Vec<_>>()
+    };
+    let right: Vec<_> = policies.iter().map(answers).collect();
+    for bug in InjectedBug::ALL {
+        let shows = policies.iter().zip(&right).any(|(wanted, right)| {
+            let wanted = TestPolicy {
+                bug: Some(bug),
+                ..wanted.clone()
+            };
+            answers(&wanted) != *right
+        });
+        assert!(shows, "no test would notice {bug:?}");
+    }
+}
+
+/// The search finds a person who must not be mentioned, in every kind of column.
+#[test]
+fn the_search_finds_every_forbidden_mention() {
+    let rules = layout_data::rules();
+    let night = &extracts(&rules, 220, 5, 3)[0];
+    let extract = Extract::of_lines(&rules, &night.bytes);
+    let mut policy = Policy {
+        persons: PersonFilter {
+            municipality_codes: Some(vec!["0851".to_owned()]),
+            ..PersonFilter::default()
+        },
+        classes: DATA_CLASSES.map(str::to_owned).into(),
+        ..Policy::default()
+    };
+    let ask = |policy: &Policy| {
+        let wanted = TestPolicy::new(policy.clone());
+        let answer = extract.expected(&wanted, &BTreeSet::new()).unwrap();
+        (wanted, answer)
+    };
+    let finds = |(wanted, answer): &(TestPolicy, Expected), harm: &dyn Fn(&mut TenantDelivery)| {
+        let mut delivery = answer.delivery.clone();
+        compare::assert_only_persons_in_scope(&delivery.tables, wanted, answer);
+        harm(&mut delivery);
+        assert!(delivery != answer.delivery, "the change has no effect");
+        let is_found =
+            |check: &dyn Fn()| panic::catch_unwind(panic::AssertUnwindSafe(check)).is_err();
+        assert!(is_found(&|| compare::assert_same(
+            &delivery,
+            &answer.delivery,
+            "changed"
+        )));
+        assert!(is_found(&|| compare::assert_only_persons_in_scope(
+            &delivery.tables,
+            wanted,
+            answer
+        )));
+    };
+    let asked = ask(&policy);
+    let chosen = &asked.1.choice.chosen;
+    let delivered = &asked.1.facts.delivered;
+    let outside = delivered.difference(chosen).next().unwrap();
+    let protected = chosen
+        .intersection(&asked.1.facts.protected)
+        .next()
+        .unwrap();
+    let set = |delivery: &mut TenantDelivery, table: &str, column: &str, value: Value| {
+        let row = &mut delivery.tables.get_mut(table).unwrap()[0];
+        row.iter_mut().find(|(name, _)| name == column).unwrap().1 = value;
+    };
+    let text_of = |text: String| Value::Text(text);
+    let map_of = |key: &str, text: String| Value::Map(vec![(key.to_owned(), text)]);
+    let name = TextKind::Name.token(protected);
+    let foreign = TextKind::Address.token(outside);
+    finds(&asked, &|delivery| {
+        let of_outside = |row: &&Row| key(row) == Some(outside);
+        let row = extract.rows()["person"].iter().find(of_outside).unwrap();
+        delivery.tables.get_mut("person").unwrap().push(row.clone());
+    });
+    for (table, column, value) in [
+        ("person", "occupation", text_of(format!("ring {outside}."))),
+        ("person", "status", text_of(outside.clone())),
+        ("name", "surname", text_of(foreign.clone())),
+        ("parents", "mother_name", text_of(name.clone())),
+        (
+            "parents",
+            "mother_name",
+            text_of(TextKind::Name.unnumbered_relative(protected)),
+        ),
+        (
+            "person",
+            "irregular",
+            map_of("birth_date", format!("x{outside}y")),
+        ),
+        ("person", "irregular", map_of("+", name.clone())),
+        ("address", "irregular", map_of(&foreign, String::new())),
+        (
+            "plaintext_address",
+            "addressing_name",
+            text_of(name.clone()),
+        ),
+    ] {
+        finds(&asked, &|delivery| {
+            set(delivery, table, column, value.clone())
+        });
+    }
+    policy.numbers = NumberRule::Pseudonym;
+    let asked = ask(&policy);
+    for (table, column) in [("person", "pnr"), ("child", "child_pnr")] {
+        finds(&asked, &|delivery| {
+            set(delivery, table, column, text_of(protected.clone()))
+        });
+    }
+}
