@@ -27,6 +27,22 @@ pub enum Code {
     LookAlike,
     /// Records other than input errors (910) follow the end record.
     RecordsAfterEnd,
+    /// A start record (000) is not the first record: two extracts are in one file, so persons may be there twice. Get
+    /// the extracts apart, or order them again.
+    SecondStart,
+    /// A protection (004) is damaged. It is an error if its person number cannot be read: any person may be the
+    /// protected one, so tenants must not get the delivery. A tenant's policy then treats every person as protected. It
+    /// is a warning if the number can be read, or if only the type cannot: that person is treated as protected. Order
+    /// the extract again.
+    ProtectionUnreadable,
+    /// Persons have several 001. It is an error if these differ: a policy then treats the person as protected and does
+    /// not change the roster. It is a note if they are identical byte for byte. Needs the check of persons.
+    PersonTwice,
+    /// Values have control characters (0x00-0x1F, 0x7F) or characters of another code page (0x80-0x9F, which are no
+    /// letters in ISO-8859-1). The values are kept. It is an error if more than one in 1,000 texts has them, because
+    /// the file was then converted wrongly: fetch it again as CPR made it. Otherwise it is a warning. It is a note if
+    /// there are only several CR at line ends, which are removed.
+    ControlCharacters,
     /// Lines have no record type or no complete key.
     RejectedRecord,
     /// Records have a type that no layout describes.
@@ -39,6 +55,8 @@ pub enum Code {
     IrregularValue,
     /// Records are longer than their known layout.
     LongerRecord,
+    /// Padding (0x1A, NUL, 0xFF or spaces) follows the end record. It is no data; nothing needs to be done.
+    PaddingAfterEnd,
 }
 
 impl Code {
@@ -51,16 +69,21 @@ impl Code {
             Self::DamagedEncoding => "damaged-encoding",
             Self::LookAlike => "look-alike",
             Self::RecordsAfterEnd => "records-after-end",
+            Self::SecondStart => "second-start",
+            Self::ProtectionUnreadable => "protection-unreadable",
+            Self::PersonTwice => "person-twice",
+            Self::ControlCharacters => "control-characters",
             Self::RejectedRecord => "rejected-record",
             Self::UnknownType => "unknown-type",
             Self::PersonWithout001 => "person-without-001",
             Self::SequenceGap => "sequence-gap",
             Self::IrregularValue => "irregular-value",
             Self::LongerRecord => "longer-record",
+            Self::PaddingAfterEnd => "padding-after-end",
         }
     }
 
-    /// Returns the severity.
+    /// Returns the severity; the highest one for a code whose findings differ. [`Finding::level`] has that of a finding.
     pub const fn level(self) -> Level {
         match self {
             Self::MissingStart
@@ -68,12 +91,16 @@ impl Code {
             | Self::CountMismatch
             | Self::DamagedEncoding
             | Self::LookAlike
-            | Self::RecordsAfterEnd => Level::Error,
-            Self::RejectedRecord
+            | Self::RecordsAfterEnd
+            | Self::SecondStart
+            | Self::ProtectionUnreadable
+            | Self::ControlCharacters => Level::Error,
+            Self::PersonTwice
+            | Self::RejectedRecord
             | Self::UnknownType
             | Self::PersonWithout001
             | Self::SequenceGap => Level::Warning,
-            Self::IrregularValue | Self::LongerRecord => Level::Note,
+            Self::IrregularValue | Self::LongerRecord | Self::PaddingAfterEnd => Level::Note,
         }
     }
 }
@@ -96,12 +123,24 @@ pub struct Place {
 pub struct Finding {
     /// The kind of the finding.
     pub code: Code,
+    /// The severity.
+    pub level: Level,
     /// The number of occurrences.
     pub count: u64,
     /// The message for people, without values of a person's record.
     pub message: String,
     /// The places by record type and column; empty if they add nothing.
     pub places: Vec<Place>,
+}
+
+/// Creates a place.
+pub(crate) fn place(record_type: Option<&str>, column: Option<&str>, seen: Occurrences) -> Place {
+    Place {
+        record_type: record_type.map(str::to_owned),
+        column: column.map(str::to_owned),
+        count: seen.count,
+        first_line: seen.first_line,
+    }
 }
 
 /// How often something occurred, and at which record first.

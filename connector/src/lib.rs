@@ -8,6 +8,7 @@
 //! - [`layout`] describes the fields of every record type.
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
+//! - `person_records` finds persons with several 001.
 //! - `input` cuts the bytes of an extract into records, in every physical shape.
 //! - `columns` turns records into Arrow columns: [`schema`] has the tables, [`ipc`] encodes batches.
 //! - `stats` counts records and derives the findings.
@@ -55,6 +56,7 @@ mod input;
 pub mod layout;
 #[cfg(feature = "native")]
 mod native;
+mod person_records;
 pub mod policy;
 mod predicate;
 mod record;

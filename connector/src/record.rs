@@ -23,6 +23,8 @@ pub(crate) enum RejectReason {
     NoRecordType,
     /// The record type has a PNR as its key, and positions 4-13 are not ten digits.
     IncompleteKey,
+    /// The line has only padding, and follows the end record.
+    Padding,
 }
 
 impl RejectReason {
@@ -31,7 +33,142 @@ impl RejectReason {
         match self {
             Self::NoRecordType => "no-record-type",
             Self::IncompleteKey => "incomplete-key",
+            Self::Padding => "padding",
         }
+    }
+}
+
+/// What the type of a 004 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProtectionType {
+    /// A protection of name and address (0001).
+    NameAndAddress,
+    /// Another protection.
+    Other,
+    /// The type is not four digits, so it may be a protection of name and address.
+    Unreadable,
+}
+
+/// Reads the type of a protection (BESKYTTYPE at positions 14-17) from a 004 or 034.
+pub(crate) fn protection_type(record: &[u8]) -> ProtectionType {
+    match record.get(13..17) {
+        Some(b"0001") => ProtectionType::NameAndAddress,
+        Some(digits) if digits.iter().all(u8::is_ascii_digit) => ProtectionType::Other,
+        _ => ProtectionType::Unreadable,
+    }
+}
+
+/// What a damaged 004 still tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DamagedProtection {
+    /// Its person number can be read.
+    Of(u64),
+    /// It may be the protection of any person.
+    Unknown,
+}
+
+/// Returns whether [`damaged_protection`] may find something. It is quick, because it is asked about every record.
+#[inline]
+pub(crate) fn may_be_damaged(class: RecordClass, record: &[u8]) -> bool {
+    match class {
+        RecordClass::Rejected(_) => true,
+        RecordClass::Known(index) => {
+            let table = layout::tables().get(index);
+            index == PROTECTION || table.is_some_and(|table| record.len() > table.record_length())
+        }
+        RecordClass::Unknown(_) => false,
+    }
+}
+
+/// Returns what a line tells about a protection that is damaged or not in its place, or `None` if there is no sign of
+/// one.
+///
+/// Such a line begins with 004, perhaps after blanks or with one wrong character, but its key is not ten digits, or
+/// names no person. Or it is a longer record that goes on with a whole 004, because the line end between them was
+/// lost.
+#[cold]
+pub(crate) fn damaged_protection(class: RecordClass, record: &[u8]) -> Option<DamagedProtection> {
+    match class {
+        RecordClass::Rejected(_) => {
+            let is_junk = |byte: &&u8| !byte.is_ascii_alphanumeric();
+            let lead = record.iter().take_while(is_junk).count();
+            let after_lead = record.get(lead..).unwrap_or_default();
+            let line = [record, after_lead]
+                .into_iter()
+                .find(|line| seems_protection(line))?;
+            Some(readable_key(line.get(3..).unwrap_or_default()))
+        }
+        RecordClass::Known(index) => {
+            let key = record.get(3..13).unwrap_or_default();
+            if index == PROTECTION
+                && value::is_zeros(key)
+                && protection_type(record) != ProtectionType::Other
+            {
+                return Some(DamagedProtection::Unknown);
+            }
+            let table = layout::tables().get(index)?;
+            let tail = record.get(table.record_length()..)?;
+            if !tail.starts_with(b"004") {
+                return None;
+            }
+            let rest = tail.get(3..).unwrap_or_default();
+            match rest.get(..10).filter(|key| value::is_pnr(key)) {
+                Some(_) if protection_type(tail) == ProtectionType::Other => None,
+                Some(key) if !value::is_blank_pnr(key) => {
+                    Some(DamagedProtection::Of(pnr_number(key)))
+                }
+                _ => Some(DamagedProtection::Unknown),
+            }
+        }
+        RecordClass::Unknown(_) => None,
+    }
+}
+
+/// Returns whether a line begins with 004, or does so but for one character that is not a digit.
+fn seems_protection(line: &[u8]) -> bool {
+    let Some(first) = line.first_chunk::<3>() else {
+        return false;
+    };
+    let same = first.iter().zip(b"004").filter(|(one, other)| one == other);
+    match first.iter().all(u8::is_ascii_digit) {
+        true => first == b"004",
+        false => same.count() >= 2,
+    }
+}
+
+/// Reads the person number of a damaged 004 from the bytes after its type.
+///
+/// The number can be read if characters were inserted: its ten digits are there, and a type of four digits or blanks,
+/// and nothing but dates, follows them. If a digit was replaced, the rest does not fit, and the number is unknown.
+fn readable_key(rest: &[u8]) -> DamagedProtection {
+    let mut digits = Vec::with_capacity(10);
+    let mut used = 0;
+    for byte in rest {
+        if digits.len() == 10 {
+            break;
+        }
+        used += 1;
+        if byte.is_ascii_digit() {
+            digits.push(*byte);
+        } else if byte.is_ascii_alphabetic() {
+            return DamagedProtection::Unknown;
+        }
+    }
+    let after = rest.get(used..).unwrap_or_default();
+    let (kind, dates) = after.split_at_checked(4).unwrap_or((after, b""));
+    let is_kind = kind.len() == 4 && kind.iter().all(u8::is_ascii_digit) || value::is_spaces(kind);
+    let is_date = |date: &[u8]| {
+        value::is_spaces(date)
+            || date.len() == 10
+                && date.iter().enumerate().all(|(at, byte)| match at {
+                    4 | 7 => *byte == b'-',
+                    _ => byte.is_ascii_digit(),
+                })
+    };
+    let fits = is_kind && dates.len() <= 20 && dates.chunks(10).all(is_date);
+    match fits && digits.len() == 10 && !value::is_zeros(&digits) {
+        true => DamagedProtection::Of(pnr_number(&digits)),
+        false => DamagedProtection::Unknown,
     }
 }
 
@@ -59,13 +196,18 @@ impl RecordTypes {
         self.indexes.iter().all(Option::is_none)
     }
 
-    /// Returns whether the line begins with the digits of one of the types and is no longer than any record.
+    /// Returns whether the line begins with the digits of one of the types and is no longer than its layout.
     #[inline]
     pub(crate) fn has_type_of(&self, line: &[u8]) -> bool {
         let number = line
             .first_chunk()
             .and_then(|digits| layout::type_number(*digits));
-        line.len() <= layout::LONGEST_RECORD && number.and_then(|n| self.get(n)).is_some()
+        let index = number.and_then(|number| self.get(number));
+        // A longer line is not skipped, because another record may be joined to it. The line may include a CR.
+        index.is_some_and(|index| {
+            let table = layout::tables().get(index);
+            table.is_some_and(|table| line.len() <= table.record_length() + 1)
+        })
     }
 
     #[inline]
@@ -89,6 +231,12 @@ pub(crate) fn classify(record: &[u8]) -> RecordClass {
         }
         Some(index) => RecordClass::Known(index),
     }
+}
+
+/// Returns whether the bytes are only what systems fill the end of a file with: 0x1A, NUL, 0xFF, spaces or line ends.
+pub(crate) fn is_padding(bytes: &[u8]) -> bool {
+    let is_filling = |byte: &u8| matches!(byte, 0x1a | 0 | 0xff | b' ' | b'\r' | b'\n');
+    bytes.iter().all(is_filling)
 }
 
 /// Returns the ten digits of a person number as an integer.
@@ -115,6 +263,7 @@ fn is_keyed(index: usize) -> bool {
 /// Indexes in [`layout::tables`] of the record types that are treated separately.
 pub(crate) const START: usize = table_index("000");
 pub(crate) const PERSON: usize = table_index("001");
+pub(crate) const PROTECTION: usize = table_index("004");
 pub(crate) const INPUT_ERROR: usize = table_index("910");
 pub(crate) const RECEIPT: usize = table_index("997");
 pub(crate) const END: usize = table_index("999");
@@ -129,5 +278,86 @@ pub(crate) const fn table_index(record_type: &str) -> usize {
             return i;
         }
         i += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn damaged(line: &str) -> Option<DamagedProtection> {
+        damaged_protection(classify(line.as_bytes()), line.as_bytes())
+    }
+
+    #[test]
+    fn reads_the_number_of_a_damaged_protection() {
+        let of = Some(DamagedProtection::Of(101_010_010));
+        for readable in [
+            "004 01010100100001",
+            "004010101 00100001",
+            "004010101-00100001",
+            "004\t01010100100001",
+            "004010101 0010",
+            "004010101 0010    2026-01-01",
+            "004010101 001000012026-01-01",
+            "004010101 001000012026-01-012027-01-01",
+            "004010101 00100001          2027-01-01",
+            " 00401010100100001",
+            "\u{0}00401010100100001",
+            "0O401010100100001",
+            " 004 01010100100001",
+        ] {
+            assert_eq!(damaged(readable), of, "{readable:?}");
+        }
+        // A digit is lost or replaced, so the number is unknown.
+        for unknown in [
+            "004",
+            "0040101",
+            "004010101 010",
+            "004010101 0100001",
+            "004010101 01000012026-01-01",
+            "004010101 010    2026-01-01",
+            "004010101X0100001",
+            "004010101O0100001",
+            "004          0001",
+            "004 00000000000001",
+            "004010101 00100001 0101010029",
+        ] {
+            assert_eq!(
+                damaged(unknown),
+                Some(DamagedProtection::Unknown),
+                "{unknown:?}"
+            );
+        }
+        // Not a protection, or not damaged.
+        for other in [
+            "00401010100100001",
+            "0040101010010",
+            "001010101 0010",
+            "034010101 00100001",
+            "OO401010100100001",
+            "garbage",
+            "",
+            "0360101010010",
+        ] {
+            assert_eq!(damaged(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn finds_a_protection_joined_to_a_longer_record() {
+        let joined = |tail: &str| damaged(&format!("{:26}{tail}", "0070101010029"));
+        assert_eq!(
+            joined("00401010100100001"),
+            Some(DamagedProtection::Of(101_010_010))
+        );
+        assert_eq!(
+            joined("0040101010010"),
+            Some(DamagedProtection::Of(101_010_010))
+        );
+        assert_eq!(joined("004010101 010"), Some(DamagedProtection::Unknown));
+        assert_eq!(joined("00401010100100005"), None);
+        assert_eq!(joined("MORE"), None);
+        assert_eq!(joined(""), None);
     }
 }

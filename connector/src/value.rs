@@ -117,6 +117,30 @@ pub(crate) fn is_blank_pnr(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b' ' | b'0')) && (is_spaces(raw) || is_zeros(raw))
 }
 
+/// Returns whether the bytes have a control character: 0x00-0x1F, 0x7F or 0x80-0x9F.
+#[inline]
+pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let found = words
+        .iter()
+        .fold(0, |found, word| found | controls(u64::from_le_bytes(*word)));
+    found != 0 || rest.iter().any(|byte| is_control(*byte))
+}
+
+/// Returns whether a byte of ISO-8859-1 is a control character.
+pub(crate) const fn is_control(byte: u8) -> bool {
+    byte & 0x60 == 0 || byte == 0x7f
+}
+
+/// Returns a word in which the highest bit of every byte that is a control character is set.
+const fn controls(word: u64) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // Bits 5 and 6 are both clear in 0x00-0x1F and 0x80-0x9F. Only 0x7F carries into its clear highest bit.
+    let low_or_c1 = !(word << 1 | word << 2);
+    let delete = ((word & !HIGH) + (HIGH >> 7)) & !word;
+    (low_or_c1 | delete) & HIGH
+}
+
 /// Returns whether every byte is the digit zero.
 pub(crate) fn is_zeros(raw: &[u8]) -> bool {
     raw.iter().all(|byte| *byte == b'0')
@@ -280,6 +304,20 @@ mod tests {
             timestamp(b"196100001200", Blank::Zeros),
             Cell::Irregular(None)
         );
+    }
+
+    #[test]
+    fn finds_control_characters() {
+        for byte in 0..=255_u8 {
+            let expected = matches!(byte, 0..=0x1f | 0x7f..=0x9f);
+            assert_eq!(is_control(byte), expected, "{byte:#x}");
+            for place in 0..20 {
+                let mut text = [b'a'; 20];
+                text[place] = byte;
+                assert_eq!(has_control(&text), expected, "{byte:#x} at {place}");
+            }
+        }
+        assert!(!has_control(b"") && !has_control("\u{ff}".repeat(9).as_bytes()));
     }
 
     #[test]

@@ -179,6 +179,12 @@ impl<T: Default + Copy> Numbers<T> {
         irregular
     }
 
+    /// Returns the values, with a default for each null.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
+    }
+
     fn take(&mut self) -> (ScalarBuffer<T>, Option<NullBuffer>)
     where
         T: arrow::datatypes::ArrowNativeType,

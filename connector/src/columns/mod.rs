@@ -4,9 +4,11 @@ mod builder;
 pub mod ipc;
 mod mask;
 mod record_buffer;
+mod redacted;
 pub mod schema;
 mod table;
 
 pub(crate) use mask::{ColumnMask, RowMask};
 pub(crate) use record_buffer::RecordBuffer;
+pub(crate) use redacted::{can_hold_number, redacted};
 pub(crate) use table::{LeaverRow, ReadColumn, TableBuilder};

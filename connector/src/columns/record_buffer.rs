@@ -78,6 +78,18 @@ impl RecordBuffer {
         self.bytes.get(from..to).unwrap_or_default()
     }
 
+    /// Replaces the time of day in the fields of timestamps (`YYYYMMDDHHMM`) that begin at these offsets: by 00:00, or
+    /// by spaces if the date is not digits.
+    pub(crate) fn remove_times(&mut self, starts: impl Iterator<Item = usize>) {
+        for start in starts {
+            let field = self.bytes.get_mut(start..start + 12);
+            if let Some((date, time)) = field.and_then(|field| field.split_at_mut_checked(8)) {
+                let is_date = date.iter().all(u8::is_ascii_digit);
+                time.fill(if is_date { b'0' } else { b' ' });
+            }
+        }
+    }
+
     /// Returns all bytes from an offset on: at least a piece more than any field that begins there.
     #[inline]
     pub(crate) fn onward(&self, from: usize) -> &[u8] {
@@ -91,6 +103,15 @@ const HIGH_BITS: u128 = u128::from_le_bytes([0x80; PIECE]);
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn removes_times_of_day() {
+        let mut buffer = RecordBuffer::default();
+        buffer.load(b"202606141299|            |2026061x1200|20");
+        buffer.remove_times([0, 13, 26, 39].into_iter());
+        let text = b"202606140000|            |2026061x    |20          ";
+        assert_eq!(buffer.field(0, text.len()), text);
+    }
 
     proptest! {
         #[test]

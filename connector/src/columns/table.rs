@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use super::builder::{Builder, Flags, Irregular, Numbers, Text};
 use super::mask::{ColumnMask, RowMask};
 use super::record_buffer::RecordBuffer;
+use super::redacted::{can_hold_number, redacted};
 use super::schema::{ColumnId, TAIL, TableId};
 use crate::finding::Occurrences;
 use crate::layout::{Blank, Column, Kind, Table};
@@ -54,6 +55,8 @@ pub(crate) struct ReadColumn {
     pub(crate) mask: ColumnMask,
     /// Whether `irregular` may show the column's raw text.
     pub(crate) shows_irregular: bool,
+    /// Whether person numbers are removed from the column's text and raw text.
+    pub(crate) redacts: bool,
 }
 
 impl ReadColumn {
@@ -63,6 +66,7 @@ impl ReadColumn {
             id,
             mask: ColumnMask::default(),
             shows_irregular: true,
+            redacts: false,
         }
     }
 }
@@ -87,6 +91,10 @@ struct FieldBuilder {
     mask: ColumnMask,
     /// Whether `irregular` may show the field's raw text.
     shows_irregular: bool,
+    /// Whether person numbers are removed from the raw text in `irregular`.
+    redacts: bool,
+    /// Whether person numbers are removed from the text.
+    redacts_text: bool,
     values: Builder,
     irregular: Occurrences,
 }
@@ -151,7 +159,7 @@ impl TableBuilder {
         };
         let fields = table.columns.iter();
         self.fields = fields
-            .filter_map(|column| Some(FieldBuilder::new(column, read_as(column)?)))
+            .filter_map(|column| Some(FieldBuilder::new(table, column, read_as(column)?)))
             .collect();
     }
 
@@ -161,6 +169,12 @@ impl TableBuilder {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Returns the record numbers of the rows.
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Vec<i64> {
+        self.line.values().to_vec()
     }
 
     /// Returns the size of the records behind the rows, in bytes: a measure of the memory in use.
@@ -218,15 +232,23 @@ impl TableBuilder {
             self.build(table);
         }
         let ascii = self.buffer.load(record);
+        if mask.is_coarse {
+            self.buffer.remove_times(table.timestamps());
+        }
         for field in &mut self.fields {
             if mask.hides(field.mask) {
                 field.push_null();
+            } else if field.redacts_text && field.push_redacted(&self.buffer) {
+                // A text is never irregular.
             } else if field.push(&self.buffer, record.len(), ascii) {
                 field.irregular.add(line);
                 if let Some(irregular) = self.irregular.as_mut().filter(|_| field.shows_irregular) {
                     let column = field.column;
                     let raw = self.buffer.field(column.start(), column.end());
-                    irregular.add(column.name, raw);
+                    match field.redacts.then(|| redacted(raw)).flatten() {
+                        Some(redacted) => irregular.add(column.name, &redacted),
+                        None => irregular.add(column.name, raw),
+                    }
                 }
             }
         }
@@ -313,7 +335,7 @@ impl TableBuilder {
 }
 
 impl FieldBuilder {
-    fn new(column: &'static Column, read: &ReadColumn) -> Self {
+    fn new(table: &Table, column: &'static Column, read: &ReadColumn) -> Self {
         let values = match column.kind {
             Kind::Code | Kind::Mark | Kind::Text | Kind::Uuid | Kind::Pnr => {
                 Builder::Text(Text::default())
@@ -330,6 +352,8 @@ impl FieldBuilder {
             is_pnr: column.kind == Kind::Pnr,
             mask: read.mask,
             shows_irregular: read.shows_irregular,
+            redacts: read.redacts,
+            redacts_text: read.redacts && can_hold_number(table, column),
             values,
             irregular: Occurrences::default(),
         }
@@ -362,6 +386,17 @@ impl FieldBuilder {
             Builder::Counts(counts) => counts.push(value::count(raw, blank)),
             Builder::Flags(flags) => flags.push(value::flag(raw)),
             Builder::Irregular(_) => false,
+        }
+    }
+
+    /// Appends the text without its person numbers. Returns false and appends nothing if it has none.
+    fn push_redacted(&mut self, record: &RecordBuffer) -> bool {
+        match (&mut self.values, redacted(record.field(self.from, self.to))) {
+            (Builder::Text(text), Some(redacted)) => {
+                text.push(&redacted, redacted.is_ascii());
+                true
+            }
+            _ => false,
         }
     }
 

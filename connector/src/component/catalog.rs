@@ -3,12 +3,26 @@
 use super::Component;
 use super::bindings::exports::cprflow::connector::catalog;
 use crate::columns::schema::{ColumnId, TableId, all_tables};
+use crate::layout::{EVENT_CLASSES, EventClass, MARK_CLASSES};
 
 impl catalog::Guest for Component {
     fn tables() -> Vec<catalog::Table> {
         all_tables()
             .map(|table| catalog_table(&table, &table.columns()))
             .collect()
+    }
+
+    fn event_classes() -> Vec<catalog::EventClass> {
+        let events = EVENT_CLASSES.iter().chain(MARK_CLASSES);
+        let class = |event: &EventClass| catalog::EventClass {
+            code: event.code.to_owned(),
+            classes: event
+                .classes
+                .iter()
+                .map(|&class| class.to_owned())
+                .collect(),
+        };
+        events.map(class).collect()
     }
 }
 

@@ -29,6 +29,7 @@ impl From<wit::Policy> for Policy {
                 wit::LeaverRule::Notice => LeaverRule::Notice,
                 wit::LeaverRule::Last => LeaverRule::Last,
             },
+            may_reveal: policy.may_reveal,
         }
     }
 }

@@ -195,7 +195,7 @@ fn summary(summary: crate::Summary) -> source::Summary {
 fn finding(finding: crate::Finding) -> source::Finding {
     source::Finding {
         code: finding.code.name().to_owned(),
-        level: match finding.code.level() {
+        level: match finding.level {
             Level::Note => source::Level::Note,
             Level::Warning => source::Level::Warning,
             Level::Error => source::Level::Error,

@@ -7,6 +7,8 @@ use memchr::memchr;
 
 use crate::grammar;
 use crate::layout::{self, Table};
+use crate::record::is_padding;
+use crate::value::is_spaces;
 
 /// The largest length of a record, in bytes. A longer line does not belong to an extract.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
@@ -105,7 +107,11 @@ pub(crate) fn detect(input: &[u8], ended: bool) -> Option<Shape> {
         b'\n',
         input.get(..MAX_RECORD.min(input.len())).unwrap_or_default(),
     );
-    if line_end.is_some_and(|at| at <= next + 1) {
+    let ends = |at: usize| {
+        let returns = input.get(next..at).unwrap_or_default();
+        at <= next + 1 || returns.iter().all(|byte| *byte == b'\r')
+    };
+    if line_end.is_some_and(ends) {
         return Some(Shape::Lines);
     }
     let settled = ended || input.len() >= MAX_RECORD;
@@ -211,10 +217,11 @@ fn fit(input: &[u8], at: usize, lengths: Lengths, chain: usize, ended: bool) -> 
     while matches!(input.get(at), Some(b'\n' | b'\r')) {
         at += 1;
     }
-    if chain == 0 || (at == input.len() && ended) {
+    let rest = input.get(at..).unwrap_or_default();
+    let is_end = at == input.len() || is_padding(rest) && !is_spaces(rest);
+    if chain == 0 || ended && is_end {
         return Fit::Yes;
     }
-    let rest = input.get(at..).unwrap_or_default();
     // The type and key of the next record must be complete before they can be rejected.
     if rest.len() < 13 {
         let digits = rest.iter().take(3).all(u8::is_ascii_digit);

@@ -4,6 +4,8 @@ use memchr::memchr;
 
 use super::shape_detection::{self, Lengths, MAX_RECORD, Shape};
 use crate::error::{Error, Position};
+use crate::finding::Occurrences;
+use crate::record::is_padding;
 use crate::value::is_spaces;
 
 /// The byte order mark of UTF-8.
@@ -36,6 +38,8 @@ pub(crate) struct Splitter {
     ended: bool,
     has_byte_order_mark: bool,
     is_cut_off: bool,
+    /// Lines that end with more than one CR.
+    repeated_returns: Occurrences,
     shape: Shape,
     lengths: Lengths,
     /// The location of the current record.
@@ -86,6 +90,11 @@ impl Splitter {
         self.is_cut_off
     }
 
+    /// Returns how many lines end with more than one CR. All of these are removed.
+    pub(crate) fn repeated_returns(&self) -> Occurrences {
+        self.repeated_returns
+    }
+
     /// Returns the current record without its line end.
     #[inline]
     pub(crate) fn record(&self) -> &[u8] {
@@ -116,6 +125,7 @@ impl Splitter {
             && let Some(line) = rest.get(..length)
             && let (Some(first), Some(last)) = (line.first(), line.last())
             && !matches!(first, b' ' | b'\r')
+            && !line.ends_with(b"\r\r")
             && length <= MAX_RECORD
         {
             let from = self.block_at;
@@ -204,8 +214,9 @@ impl Splitter {
             return self.at_end_of_block();
         };
         let from = self.block_at;
-        let to =
-            from + length - usize::from(rest.get(..length).is_some_and(|l| l.ends_with(b"\r")));
+        let returns = returns_at_end(rest.get(..length).unwrap_or_default());
+        let to = from + length - returns;
+        self.count_returns(returns);
         self.block_at = from + length + 1;
         self.take(RecordSpan::Block(from, to), length, 1)
     }
@@ -233,7 +244,9 @@ impl Splitter {
         };
         self.head_at = end + 1;
         let line = self.head.get(from..end).unwrap_or_default();
-        let to = end - usize::from(line.ends_with(b"\r"));
+        let returns = returns_at_end(line);
+        let to = end - returns;
+        self.count_returns(returns);
         self.take(RecordSpan::Head(from, to), end - from, 1)
     }
 
@@ -250,7 +263,9 @@ impl Splitter {
                 let from = self.head_at;
                 self.head_at = self.head.len();
                 let rest = self.head.get(from..).unwrap_or_default();
-                let to = self.head.len() - usize::from(rest.ends_with(b"\r"));
+                let returns = returns_at_end(rest);
+                let to = self.head.len() - returns;
+                self.count_returns(returns);
                 self.take(RecordSpan::Head(from, to), length, 0)
             }
         }
@@ -287,7 +302,7 @@ impl Splitter {
             _ => Some(None),
         };
         let Some(length) = length else {
-            return Err(Error::LostTrack(self.upcoming()));
+            return self.next_padding();
         };
         if let Some(length) = length
             && available.len() >= length
@@ -358,6 +373,28 @@ impl Splitter {
         }
     }
 
+    /// Takes the rest of a file without line ends as one record if it is only padding.
+    #[cold]
+    fn next_padding(&mut self) -> Result<Option<Step>, Error> {
+        self.save_rest();
+        let rest = self.head.get(self.head_at..).unwrap_or_default();
+        if rest.len() > MAX_RECORD || !is_padding(rest) {
+            return Err(Error::LostTrack(self.upcoming()));
+        }
+        if !self.ended {
+            return Ok(Some(Step::NeedMore));
+        }
+        let (from, length) = (self.head_at, rest.len());
+        self.head_at = self.head.len();
+        self.take(RecordSpan::Head(from, self.head.len()), length, 0)
+    }
+
+    fn count_returns(&mut self, returns: usize) {
+        if returns > 1 {
+            self.repeated_returns.add(self.line + 1);
+        }
+    }
+
     /// Skips line ends between records in a file that should have none. Returns whether there were any.
     fn skip_line_ends(&mut self) -> bool {
         let is_line_end = |byte: Option<&u8>| matches!(byte, Some(b'\n' | b'\r'));
@@ -417,4 +454,9 @@ impl Splitter {
             offset: self.next_offset,
         }
     }
+}
+
+/// Returns how many CR a line ends with.
+fn returns_at_end(line: &[u8]) -> usize {
+    line.iter().rev().take_while(|byte| **byte == b'\r').count()
 }

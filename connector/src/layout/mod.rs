@@ -2,7 +2,13 @@
 //!
 //! The parser, the schemas, the documentation, the writer and the generator all use [`tables()`].
 
+mod events;
 mod tables;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use events::class_of;
+pub use events::{EVENT_CLASSES, EventClass, MARK_CLASSES};
 
 /// The kind of a field: how its bytes are read, and which Arrow type its column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,12 +73,16 @@ pub enum Blank {
 /// A class of personal data, for policies and documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sensitivity {
-    /// Addresses, street and municipality codes, address UUIDs, dates of moving.
+    /// Addresses, street and municipality codes, address UUIDs, dates of moving, countries moved to and from.
     Address,
     /// Civil status and its dates.
     CivilStatus,
     /// Credit warnings.
     Economic,
+    /// Children, parents, custody, shared residence, and the numbers of relatives.
+    Family,
+    /// The right to vote and choices about it.
+    Franchise,
     /// Text written by an official.
     FreeText,
     /// Identifiers that connect the numbers of one person.
@@ -89,10 +99,12 @@ pub enum Sensitivity {
 
 impl Sensitivity {
     /// All classes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Address,
         Self::CivilStatus,
         Self::Economic,
+        Self::Family,
+        Self::Franchise,
         Self::FreeText,
         Self::Identity,
         Self::Name,
@@ -107,6 +119,8 @@ impl Sensitivity {
             Self::Address => "address",
             Self::CivilStatus => "civil-status",
             Self::Economic => "economic",
+            Self::Family => "family",
+            Self::Franchise => "franchise",
             Self::FreeText => "free-text",
             Self::Identity => "identity",
             Self::Name => "name",
@@ -134,9 +148,22 @@ pub struct Column {
     pub blank: Blank,
     /// The class of personal data, if the column belongs to one.
     pub sensitivity: Option<Sensitivity>,
-    /// The column of the same table with the number of the relative whom this column is about; `None` if it is about
-    /// the record's own person.
+    /// The column of the same table with the number of the relative whom this column is about: this column itself if
+    /// it holds that number; `None` if the column is about the record's own person.
     pub relative: Option<&'static str>,
+    /// Whether the column shows where the record's own person is or was, apart from its class.
+    pub places: Places,
+}
+
+/// Whether a column shows where a person is or was. Such a column is masked for protected persons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// It shows nothing of the kind.
+    No,
+    /// It does.
+    Yes,
+    /// It does unless another column of the table has one of these codes.
+    Unless(&'static str, &'static [&'static str]),
 }
 
 impl Column {
@@ -157,6 +184,22 @@ impl Column {
 
     const fn of(mut self, relative: &'static str) -> Self {
         self.relative = Some(relative);
+        self
+    }
+
+    /// Marks the number of a relative.
+    const fn of_itself(self) -> Self {
+        let name = self.name;
+        self.of(name)
+    }
+
+    const fn places(mut self) -> Self {
+        self.places = Places::Yes;
+        self
+    }
+
+    const fn places_unless(mut self, column: &'static str, codes: &'static [&'static str]) -> Self {
+        self.places = Places::Unless(column, codes);
         self
     }
 
@@ -205,6 +248,8 @@ impl Table {
         match first {
             Sensitivity::CivilStatus
             | Sensitivity::Economic
+            | Sensitivity::Family
+            | Sensitivity::Franchise
             | Sensitivity::Protection
             | Sensitivity::Religion
             | Sensitivity::Social => Some(first),
@@ -218,12 +263,13 @@ impl Table {
         FORMER_STATUS.contains(&self.record_type)
     }
 
-    /// Returns the events of the table that reveal church membership.
-    pub fn religious_events(&self) -> &'static [&'static str] {
-        match self.record_type {
-            EVENT | RECEIPT => RELIGIOUS_EVENTS,
-            _ => &[],
-        }
+    /// Returns the offsets of the timestamps in the record, 0-based.
+    pub(crate) fn timestamps(&self) -> impl Iterator<Item = usize> {
+        let times = self
+            .columns
+            .iter()
+            .filter(|column| column.kind == Kind::Timestamp);
+        times.map(Column::start)
     }
 
     const fn ties_numbers(mut self) -> Self {
@@ -243,15 +289,12 @@ const NOTE: &str = "019";
 /// The record types of former civil statuses and separations.
 const FORMER_STATUS: &[&str] = &["029", "030"];
 
-/// The record type of events.
-const EVENT: &str = "099";
+/// The class of former civil statuses and separations. Their columns have [`Sensitivity::CivilStatus`].
+pub const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
+
+/// The columns of events (099), and of the receipt for an ended subscription (997), that tell what happened.
 pub(crate) const EVENT_CODE: &str = "event_code";
-
-/// The record type of the receipt for an ended subscription, which has an event code too.
-const RECEIPT: &str = "997";
-
-/// The events that change a person's membership of the Church of Denmark.
-const RELIGIOUS_EVENTS: &[&str] = &["A34", "P56"];
+pub(crate) const DERIVED_MARK: &str = "derived_mark";
 
 /// The length of the longest record of any layout, in bytes.
 pub const LONGEST_RECORD: usize = longest(tables::TABLES);
@@ -391,6 +434,7 @@ const fn column(
         blank: Blank::Spaces,
         sensitivity: None,
         relative: None,
+        places: Places::No,
     }
 }
 
@@ -411,85 +455,4 @@ macro_rules! kinds {
 kinds! {
     code => Code, mark => Mark, text => Text, uuid => Uuid, pnr => Pnr, date => Date,
     date8 => Date8, timestamp => Timestamp, flag => Flag, count => Count,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_known_record_types_only() {
-        for (place, table) in tables().iter().enumerate() {
-            let digits: [u8; 3] = table.record_type.as_bytes().try_into().unwrap();
-            assert_eq!(index_of(digits), Some(place), "{}", table.name);
-        }
-        assert_eq!(index_of(*b"036"), None);
-        assert_eq!(index_of(*b"00A"), None);
-        assert_eq!(tables().len(), 45);
-        assert_eq!(LONGEST_RECORD, 382);
-    }
-
-    #[test]
-    fn names_are_unique() {
-        for table in tables() {
-            assert_eq!(
-                tables().iter().filter(|t| t.name == table.name).count(),
-                1,
-                "{}",
-                table.name
-            );
-            for column in table.columns {
-                let same = table.columns.iter().filter(|c| c.name == column.name);
-                assert_eq!(same.count(), 1, "{}.{}", table.name, column.name);
-                assert!(!["line", "irregular", "protected"].contains(&column.name));
-            }
-        }
-    }
-
-    #[test]
-    fn relatives_are_number_columns_of_the_same_table() {
-        let mut relatives = Vec::new();
-        for table in tables() {
-            for column in table.columns {
-                let Some(relative) = column.relative else {
-                    continue;
-                };
-                let number = table.column(relative).unwrap();
-                assert_eq!(number.kind, Kind::Pnr, "{}.{}", table.name, column.name);
-                assert_ne!(number.name, table.columns[0].name);
-                relatives.push((table.record_type, relative));
-            }
-        }
-        relatives.dedup();
-        assert_eq!(
-            relatives,
-            [
-                ("012", "spouse_pnr"),
-                ("015", "mother_pnr"),
-                ("015", "father_pnr"),
-                ("017", "guardian_pnr"),
-                ("029", "spouse_pnr"),
-                ("031", "mother_pnr"),
-                ("032", "father_pnr"),
-                ("033", "child_pnr"),
-                ("052", "guardian_pnr"),
-            ]
-        );
-    }
-
-    #[test]
-    fn tables_have_these_subjects() {
-        let of = |class: Sensitivity| -> Vec<&str> {
-            let tables = tables().iter().filter(|t| t.subject() == Some(class));
-            tables.map(|table| table.record_type).collect()
-        };
-        assert_eq!(of(Sensitivity::Religion), ["011", "028"]);
-        assert_eq!(of(Sensitivity::CivilStatus), ["012", "013", "029", "030"]);
-        assert_eq!(of(Sensitivity::Protection), ["004", "034"]);
-        assert_eq!(of(Sensitivity::Economic), ["035", "050"]);
-        let social = ["007", "017", "018", "021", "025", "052"];
-        assert_eq!(of(Sensitivity::Social), social);
-        assert_eq!(of(Sensitivity::FreeText), ["019"]);
-        assert!(of(Sensitivity::Name).is_empty());
-    }
 }

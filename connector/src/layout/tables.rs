@@ -6,11 +6,13 @@
 //!
 //! A row has the field's official name, the column, the position (1-based), the length and the kind. `zeros()` marks
 //! fields that CPR fills with zeros instead of spaces if there is no value. `class(..)` gives the sensitivity. `of(..)`
-//! names the column with the number of the relative whom the field is about. A table's `ties_numbers()` marks tables
+//! names the column with the number of the relative whom the field is about, and `of_itself()` marks that number.
+//! `places()` marks fields that show where a person is, apart from addresses. A table's `ties_numbers()` marks tables
 //! that tie numbers to persons apart from the key.
 
 use super::Sensitivity::{
-    Address, CivilStatus, Economic, FreeText, Identity, Name, Protection, Religion, Social,
+    Address, CivilStatus, Economic, Family, Franchise, FreeText, Identity, Name, Protection,
+    Religion, Social,
 };
 use super::{Table, code, count, date, date8, flag, mark, pnr, table, text, timestamp, uuid};
 
@@ -97,7 +99,7 @@ pub(super) static TABLES: &[Table] = &[
     table("005", "emigration", &[200], "Aktuelle udrejseoplysninger",
         "Current emigration: country, date, foreign address", &[
         pnr("PNR", "pnr", 4, 10),
-        code("UDR_LANDEKOD", "emigration_country_code", 14, 4),
+        code("UDR_LANDEKOD", "emigration_country_code", 14, 4).class(Address),
         timestamp("UDRDTO", "emigrated", 18, 12).zeros(),
         flag("UDRDTO_UMRK", "emigrated_uncertain", 30, 1),
         text("UDLANDADR1", "foreign_address_1", 31, 34).class(Address),
@@ -139,7 +141,7 @@ pub(super) static TABLES: &[Table] = &[
     table("009", "birth_registration", &[37], "Fødselsregistreringsoplysninger",
         "Place of birth registration", &[
         pnr("PNR", "pnr", 4, 10),
-        code("START_MYNKOD-FØDESTED", "birth_authority_code", 14, 4),
+        code("START_MYNKOD-FØDESTED", "birth_authority_code", 14, 4).places(),
         text("MYNTXT-FØDESTED", "birth_authority_text", 18, 20).class(FreeText),
     ]),
     table("010", "citizenship", &[30], "Aktuelt statsborgerskab",
@@ -157,10 +159,10 @@ pub(super) static TABLES: &[Table] = &[
         flag("START_DT_UMRK-FOLKEKIRKE", "start_date_uncertain", 25, 1).class(Religion),
     ]),
     table("012", "civil_status", &[95], "Aktuel civilstand",
-        "Current civil status and spouse", &[
+        "Current civil status and spouse, who is a former or dead one unless the status is G or P", &[
         pnr("PNR", "pnr", 4, 10),
         code("CIVST", "civil_status", 14, 1).class(CivilStatus),
-        pnr("AEGTEPNR", "spouse_pnr", 15, 10),
+        pnr("AEGTEPNR", "spouse_pnr", 15, 10).class(Family).of_itself(),
         date("AEGTEFOED_DT", "spouse_birth_date", 25, 10).class(CivilStatus).of("spouse_pnr"),
         flag("AEGTEFOEDDT_UMRK", "spouse_birth_date_uncertain", 35, 1).class(CivilStatus).of("spouse_pnr"),
         text("AEGTENVN", "spouse_name", 36, 34).class(Name).of("spouse_pnr"),
@@ -179,35 +181,35 @@ pub(super) static TABLES: &[Table] = &[
     table("014", "child", &[23], "Børn",
         "One row per child", &[
         pnr("PNR", "pnr", 4, 10),
-        pnr("PNRBARN", "child_pnr", 14, 10),
+        pnr("PNRBARN", "child_pnr", 14, 10).class(Family).of_itself(),
     ]),
     table("015", "parents", &[147], "Mor og far",
         "First parent (MOR) and second parent (FAR, who may be a co-mother)", &[
         pnr("PNR", "pnr", 4, 10),
-        date("MOR_DT", "mother_since", 14, 10).of("mother_pnr"),
-        flag("MOR_DT_UMRK", "mother_since_uncertain", 24, 1).of("mother_pnr"),
-        pnr("PNRMOR", "mother_pnr", 25, 10).zeros(),
-        date("MOR_FOED_DT", "mother_birth_date", 35, 10).of("mother_pnr"),
-        flag("MOR_FOED_DT_UMRK", "mother_birth_date_uncertain", 45, 1).of("mother_pnr"),
+        date("MOR_DT", "mother_since", 14, 10).class(Family).of("mother_pnr"),
+        flag("MOR_DT_UMRK", "mother_since_uncertain", 24, 1).class(Family).of("mother_pnr"),
+        pnr("PNRMOR", "mother_pnr", 25, 10).zeros().class(Family).of_itself(),
+        date("MOR_FOED_DT", "mother_birth_date", 35, 10).class(Family).of("mother_pnr"),
+        flag("MOR_FOED_DT_UMRK", "mother_birth_date_uncertain", 45, 1).class(Family).of("mother_pnr"),
         text("MORNVN", "mother_name", 46, 34).class(Name).of("mother_pnr"),
         mark("MORNVN_MRK", "mother_name_mark", 80, 1).class(Name).of("mother_pnr"),
-        date("FAR_DT", "father_since", 81, 10).of("father_pnr"),
-        flag("FAR_DT_UMRK", "father_since_uncertain", 91, 1).of("father_pnr"),
-        pnr("PNRFAR", "father_pnr", 92, 10).zeros(),
-        date("FAR_FOED_DT", "father_birth_date", 102, 10).of("father_pnr"),
-        flag("FAR_FOED_DT_UMRK", "father_birth_date_uncertain", 112, 1).of("father_pnr"),
+        date("FAR_DT", "father_since", 81, 10).class(Family).of("father_pnr"),
+        flag("FAR_DT_UMRK", "father_since_uncertain", 91, 1).class(Family).of("father_pnr"),
+        pnr("PNRFAR", "father_pnr", 92, 10).zeros().class(Family).of_itself(),
+        date("FAR_FOED_DT", "father_birth_date", 102, 10).class(Family).of("father_pnr"),
+        flag("FAR_FOED_DT_UMRK", "father_birth_date_uncertain", 112, 1).class(Family).of("father_pnr"),
         text("FARNVN", "father_name", 113, 34).class(Name).of("father_pnr"),
         mark("FARNVN_MRK", "father_name_mark", 147, 1).class(Name).of("father_pnr"),
     ]),
     table("016", "custody", &[58], "Forældremyndighed",
         "Holders of parental authority", &[
         pnr("PNR", "pnr", 4, 10),
-        code("RELTYP-CTFORÆLDRE_MYN-1", "custody_type", 14, 4),
-        date("START_DT-FORÆLDREMYN", "start_date", 18, 10),
-        flag("START_DT_UMRK-FORÆLDREMYN", "start_date_uncertain", 28, 1),
-        date("SLET_DT-FORÆLDREMYN", "deletion_date", 29, 10),
-        pnr("RELPNR", "custodian_pnr", 39, 10),
-        date("START_DT-RELPNR_PNR", "custodian_pnr_start_date", 49, 10),
+        code("RELTYP-CTFORÆLDRE_MYN-1", "custody_type", 14, 4).class(Family),
+        date("START_DT-FORÆLDREMYN", "start_date", 18, 10).class(Family),
+        flag("START_DT_UMRK-FORÆLDREMYN", "start_date_uncertain", 28, 1).class(Family),
+        date("SLET_DT-FORÆLDREMYN", "deletion_date", 29, 10).class(Family),
+        pnr("RELPNR", "custodian_pnr", 39, 10).class(Family).of_itself(),
+        date("START_DT-RELPNR_PNR", "custodian_pnr_start_date", 49, 10).class(Family).of("custodian_pnr"),
     ]),
     table("017", "guardianship", &[272], "Umyndiggørelse og værge",
         "Legal incapacity and guardian (without type: see 052)", &[
@@ -216,7 +218,7 @@ pub(super) static TABLES: &[Table] = &[
         flag("START_DT_UMRK-UMYNDIG", "start_date_uncertain", 24, 1).class(Social),
         date("SLET_DT-UMYNDIG", "deletion_date", 25, 10).class(Social),
         code("UMYN_RELTYP", "guardian_relation_type", 35, 4).class(Social),
-        pnr("RELPNR", "guardian_pnr", 39, 10).class(Social),
+        pnr("RELPNR", "guardian_pnr", 39, 10).class(Social).of_itself(),
         date("START_DT-RELPNR_PNR", "guardian_pnr_start_date", 49, 10).class(Social).of("guardian_pnr"),
         text("RELADRSAT_RELPNR_TXT", "guardian_name", 59, 34).class(Name).of("guardian_pnr"),
         date("START_DT-RELPNR_TXT", "guardian_address_start_date", 93, 10).class(Address).of("guardian_pnr"),
@@ -230,7 +232,7 @@ pub(super) static TABLES: &[Table] = &[
         "Conditions registered by the municipality", &[
         pnr("PNR", "pnr", 4, 10),
         code("KOMFORHTYP", "condition_type", 14, 1).class(Social),
-        code("KOMFORHKOD", "condition_code", 15, 5).class(Social),
+        code("KOMFORHKOD", "condition_code", 15, 5).class(Social).places_unless("condition_type", &["1", "2", "3"]),
         date("START_DT-KOMMUNALE-FORHOLD", "start_date", 20, 10).class(Social),
         flag("START_DT_UMRK-KOMMUNALE-FORHOLD", "start_date_uncertain", 30, 1).class(Social),
         text("BEMAERK-KOMMUNALE-FORHOLD", "remark", 31, 30).class(FreeText),
@@ -246,10 +248,10 @@ pub(super) static TABLES: &[Table] = &[
     table("020", "franchise", &[47], "Valgoplysninger",
         "Franchise (right to vote) and voting choices", &[
         pnr("PNR", "pnr", 4, 10),
-        code("VALGKODE", "election_code", 14, 4),
-        date("VALGRET_DT", "franchise_date", 18, 10),
-        date("START_DT-VALGOPLYSNINGER", "start_date", 28, 10),
-        date("SLET_DT-VALGOPLYSNINGER", "deletion_date", 38, 10),
+        code("VALGKODE", "election_code", 14, 4).class(Franchise).places(),
+        date("VALGRET_DT", "franchise_date", 18, 10).class(Franchise),
+        date("START_DT-VALGOPLYSNINGER", "start_date", 28, 10).class(Franchise),
+        date("SLET_DT-VALGOPLYSNINGER", "deletion_date", 38, 10).class(Franchise),
     ]),
     table("021", "relocation_order", &[63], "Flyttepåbud",
         "Order to relocate", &[
@@ -286,10 +288,10 @@ pub(super) static TABLES: &[Table] = &[
         "Former emigrations and immigrations", &[
         pnr("PNR", "pnr", 4, 10),
         mark("ANNKOR", "correction_mark", 14, 1),
-        code("UDR_LANDEKOD", "emigration_country_code", 15, 4),
+        code("UDR_LANDEKOD", "emigration_country_code", 15, 4).class(Address),
         timestamp("UDRDTO", "emigrated", 19, 12).zeros(),
         flag("UDRDTO_UMRK", "emigrated_uncertain", 31, 1),
-        code("INDR_LANDEKOD", "immigration_country_code", 32, 4),
+        code("INDR_LANDEKOD", "immigration_country_code", 32, 4).class(Address),
         timestamp("INDRDTO", "immigrated", 36, 12).zeros(),
         flag("INDRDTO_UMRK", "immigrated_uncertain", 48, 1),
         text("UDLANDADR1", "foreign_address_1", 49, 34).class(Address),
@@ -346,7 +348,7 @@ pub(super) static TABLES: &[Table] = &[
         pnr("PNR", "pnr", 4, 10),
         mark("ANNKOR", "correction_mark", 14, 1).class(CivilStatus),
         code("CIVST", "civil_status", 15, 1).class(CivilStatus),
-        pnr("AEGTEPNR", "spouse_pnr", 16, 10),
+        pnr("AEGTEPNR", "spouse_pnr", 16, 10).class(Family).of_itself(),
         date("AEGTEFOED_DT", "spouse_birth_date", 26, 10).class(CivilStatus).of("spouse_pnr"),
         flag("AEGTEFOEDDT_UMRK", "spouse_birth_date_uncertain", 36, 1).class(CivilStatus).of("spouse_pnr"),
         text("AEGTENVN", "spouse_name", 37, 34).class(Name).of("spouse_pnr"),
@@ -370,7 +372,7 @@ pub(super) static TABLES: &[Table] = &[
     table("031", "mother_address", &[269], "Mor med klarskriftadresse",
         "Mother with plain-text address", &[
         pnr("PNR", "pnr", 4, 10),
-        pnr("PNRMOR", "mother_pnr", 14, 10),
+        pnr("PNRMOR", "mother_pnr", 14, 10).class(Family).of_itself(),
         text("ADRNVN", "addressing_name", 24, 34).class(Name).of("mother_pnr"),
         text("CONAVN", "co_name", 58, 34).class(Address).of("mother_pnr"),
         text("LOKALITET", "locality", 92, 34).class(Address).of("mother_pnr"),
@@ -390,7 +392,7 @@ pub(super) static TABLES: &[Table] = &[
     table("032", "father_address", &[269], "Far med klarskriftadresse",
         "Father with plain-text address", &[
         pnr("PNR", "pnr", 4, 10),
-        pnr("PNRFAR", "father_pnr", 14, 10),
+        pnr("PNRFAR", "father_pnr", 14, 10).class(Family).of_itself(),
         text("ADRNVN", "addressing_name", 24, 34).class(Name).of("father_pnr"),
         text("CONAVN", "co_name", 58, 34).class(Address).of("father_pnr"),
         text("LOKALITET", "locality", 92, 34).class(Address).of("father_pnr"),
@@ -410,7 +412,7 @@ pub(super) static TABLES: &[Table] = &[
     table("033", "child_address", &[269], "Barn med klarskriftadresse",
         "Child with plain-text address", &[
         pnr("PNR", "pnr", 4, 10),
-        pnr("PNRBARN", "child_pnr", 14, 10),
+        pnr("PNRBARN", "child_pnr", 14, 10).class(Family).of_itself(),
         text("ADRNVN", "addressing_name", 24, 34).class(Name).of("child_pnr"),
         text("CONAVN", "co_name", 58, 34).class(Address).of("child_pnr"),
         text("LOKALITET", "locality", 92, 34).class(Address).of("child_pnr"),
@@ -455,8 +457,8 @@ pub(super) static TABLES: &[Table] = &[
     table("051", "shared_residence", &[24], "Delt bopæl",
         "Child with shared residence", &[
         pnr("PNR", "pnr", 4, 10),
-        date("START_DT-DELTBOPAEL", "start_date", 14, 10),
-        flag("START_DT_UMRK-DELTBOPAEL", "start_date_uncertain", 24, 1),
+        date("START_DT-DELTBOPAEL", "start_date", 14, 10).class(Family),
+        flag("START_DT_UMRK-DELTBOPAEL", "start_date_uncertain", 24, 1).class(Family),
     ]),
     table("052", "guardianship_typed", &[287], "Umyndiggørelse og værge med værgemålstype",
         "As 017, with the type of guardianship", &[
@@ -465,7 +467,7 @@ pub(super) static TABLES: &[Table] = &[
         flag("START_DT_UMRK-UMYNDIG", "start_date_uncertain", 24, 1).class(Social),
         date("SLET_DT-UMYNDIG", "deletion_date", 25, 10).class(Social),
         code("UMYN_RELTYP", "guardian_relation_type", 35, 4).class(Social),
-        pnr("RELPNR", "guardian_pnr", 39, 10).class(Social),
+        pnr("RELPNR", "guardian_pnr", 39, 10).class(Social).of_itself(),
         date("START_DT-RELPNR_PNR", "guardian_pnr_start_date", 49, 10).class(Social).of("guardian_pnr"),
         text("RELADRSAT_RELPNR_TXT", "guardian_name", 59, 34).class(Name).of("guardian_pnr"),
         date("START_DT-RELPNR_TXT", "guardian_address_start_date", 93, 10).class(Address).of("guardian_pnr"),

@@ -3,7 +3,7 @@
 use super::{NumberRule, ProtectionRule, Rules};
 use crate::columns::schema::{ColumnId, TableId};
 use crate::columns::{ColumnMask, ReadColumn};
-use crate::layout::{Column, Kind, Sensitivity, Table};
+use crate::layout::{Column, Kind, Places, Sensitivity, Table};
 
 impl Rules {
     /// Describes what the policy hides of a column of that table.
@@ -13,6 +13,7 @@ impl Rules {
                 id: column,
                 mask: self.column_mask(table, field),
                 shows_irregular: self.shows_irregular(field),
+                redacts: self.numbers != NumberRule::Keep,
             },
             _ => ReadColumn::unmasked(column),
         }
@@ -20,14 +21,22 @@ impl Rules {
 
     /// Returns the conditions under which a column of that table is masked.
     pub(crate) fn column_mask(&self, table: &Table, column: &Column) -> ColumnMask {
+        let rows = Self::column_bits(table, column);
         if self.protection == ProtectionRule::Include {
-            return ColumnMask::default();
+            return ColumnMask {
+                rows,
+                ..ColumnMask::default()
+            };
         }
         let is_name_or_address = matches!(
             column.sensitivity,
             Some(Sensitivity::Name | Sensitivity::Address)
         );
-        let is_masked = is_name_or_address || column.sensitivity == Some(Sensitivity::FreeText);
+        let is_masked = is_name_or_address
+            || column.sensitivity == Some(Sensitivity::FreeText)
+            || column.places == Places::Yes;
+        // A policy that drops protected persons hides their numbers and everything else about them as relatives.
+        let of_relative = is_name_or_address || self.protection == ProtectionRule::Drop;
         let relative_index = || {
             let mut relatives = relatives(table);
             column
@@ -36,10 +45,11 @@ impl Rules {
         };
         ColumnMask {
             own: is_masked && self.protection == ProtectionRule::Mask,
-            relative: match relative_index().filter(|_| is_name_or_address) {
+            relative: match relative_index().filter(|_| of_relative) {
                 Some(index) => 1 << index,
                 None => 0,
             },
+            rows,
         }
     }
 

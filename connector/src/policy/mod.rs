@@ -5,6 +5,7 @@
 
 mod masking;
 mod persons;
+mod row_rules;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -15,14 +16,13 @@ use std::fmt;
 pub(crate) use masking::relatives;
 pub use persons::{AgeRange, PersonFilter};
 pub(crate) use persons::{ConditionKind, PersonMatcher};
+pub(crate) use row_rules::row_bits;
 pub(crate) use rules::Rules;
 pub use view::{View, ViewTable};
 
 use crate::error::Error;
+pub use crate::layout::CIVIL_STATUS_HISTORY;
 use crate::layout::Sensitivity;
-
-/// The class of former civil statuses and separations.
-pub const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
 
 /// The names in [`Policy::classes`] that show a table which ties person numbers to each other or to other identifiers.
 /// Each is paired with the name of its table.
@@ -63,7 +63,9 @@ pub enum LeaverRule {
     /// A row in `out_of_scope`.
     #[default]
     Notice,
-    /// A row in `out_of_scope`, and all the person's rows once more.
+    /// A row in `out_of_scope`, and all the person's rows once more if they still describe what was in scope: the person
+    /// is dead or has disappeared, or the number has ended, and no address (002) is in another municipality than the
+    /// filter's. The rows of persons who have moved, emigrated or otherwise left describe a state outside the scope.
     Last,
 }
 
@@ -93,6 +95,9 @@ pub struct Policy {
     pub numbers: NumberRule,
     /// What is reported about leavers.
     pub leavers: LeaverRule,
+    /// Whether persons and rows may be selected by what the classes hide. Without it such a policy is refused, because
+    /// being selected reveals it.
+    pub may_reveal: bool,
 }
 
 impl Policy {
@@ -127,6 +132,7 @@ impl fmt::Debug for Policy {
             .field("protection", &self.protection)
             .field("numbers", &self.numbers)
             .field("leavers", &self.leavers)
+            .field("may_reveal", &self.may_reveal)
             .finish()
     }
 }

@@ -23,8 +23,8 @@ pub struct AgeRange {
 /// a 001.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct PersonFilter {
-    /// Persons who live in one of these municipalities (002), four digits each. Persons who are dead or gone may have a
-    /// last known address, which counts only if `status_codes` is given.
+    /// Persons who live in one of these municipalities (002), four digits each. Without `status_codes` only residents
+    /// count: statuses 01, 03, 05 and 07. Others may have a last known address.
     pub municipality_codes: Option<Vec<String>>,
     /// Persons with one of these statuses (001).
     pub status_codes: Option<Vec<String>>,
@@ -74,6 +74,8 @@ pub(crate) enum ConditionKind {
 /// A filter, with the persons who meet each of its conditions.
 pub(crate) struct PersonMatcher {
     conditions: Vec<PersonCondition>,
+    /// The persons with an address (002) in another municipality, if the filter names municipalities.
+    elsewhere: Option<RoaringTreemap>,
 }
 
 struct PersonCondition {
@@ -99,15 +101,20 @@ enum Requirement {
 impl PersonMatcher {
     pub(crate) fn new(filter: PersonFilter) -> Result<Self, Error> {
         let mut wanted = Vec::new();
+        let elsewhere = filter
+            .municipality_codes
+            .is_some()
+            .then(RoaringTreemap::new);
         if let Some(codes) = filter.municipality_codes {
+            // A person who is no resident has not moved, so this condition comes first.
+            if filter.status_codes.is_none() {
+                let (_, status) = column("person", "status")?;
+                wanted.push((ConditionKind::Status, Requirement::Residence(status)));
+            }
             wanted.push((
                 ConditionKind::Municipality,
                 codes_of("address", "municipality_code", codes)?,
             ));
-            if filter.status_codes.is_none() {
-                let (_, status) = column("person", "status")?;
-                wanted.push((ConditionKind::Municipality, Requirement::Residence(status)));
-            }
         }
         if let Some(ages) = filter.ages {
             if ages.youngest > ages.oldest {
@@ -141,6 +148,7 @@ impl PersonMatcher {
         };
         Ok(Self {
             conditions: wanted.into_iter().map(condition).collect(),
+            elsewhere,
         })
     }
 
@@ -172,8 +180,18 @@ impl PersonMatcher {
         for condition in &mut self.conditions {
             if condition.wanted.is_met_by(index, person, record, day) {
                 condition.meeting.insert(person);
+            } else if condition.kind == ConditionKind::Municipality
+                && let Some(elsewhere) = &mut self.elsewhere
+                && condition.wanted.names_another_code(index, record)
+            {
+                elsewhere.insert(person);
             }
         }
+    }
+
+    /// Returns the persons with an address (002) in another municipality, if the filter names municipalities.
+    pub(crate) fn elsewhere(&self) -> Option<&RoaringTreemap> {
+        self.elsewhere.as_ref()
     }
 
     /// Returns the conditions with the persons who meet each, in the order in which a leaver's reason is chosen.
@@ -197,6 +215,9 @@ impl PersonMatcher {
         for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
             own.meeting |= &other.meeting;
         }
+        if let (Some(own), Some(other)) = (&mut self.elsewhere, &other.elsewhere) {
+            *own |= other;
+        }
     }
 
     /// Returns the persons who meet every condition, and frees the memory of the conditions.
@@ -214,6 +235,20 @@ impl PersonMatcher {
 }
 
 impl Requirement {
+    /// Returns whether the record has a code in the required column, but not one of the required ones.
+    fn names_another_code(&self, index: usize, record: &[u8]) -> bool {
+        let Self::Codes(table, column, codes) = self else {
+            return false;
+        };
+        let code = record.get(column.start()..column.end());
+        *table == index
+            && code.is_some_and(|code| {
+                !value::is_spaces(code)
+                    && !value::is_zeros(code)
+                    && codes.iter().all(|one| one != code)
+            })
+    }
+
     fn is_met_by(&self, index: usize, person: u64, record: &[u8], day: Option<i32>) -> bool {
         match self {
             Self::Anything => index == PERSON,
@@ -240,9 +275,9 @@ impl Requirement {
     }
 }
 
-/// Returns whether the status belongs to a valid number of a person who is neither dead nor gone.
+/// Returns whether the status is that of a resident of Denmark (01, 03) or Greenland (05, 07).
 fn is_of_resident(status: &[u8]) -> bool {
-    status.iter().all(u8::is_ascii_digit) && status < b"30".as_slice()
+    matches!(status, b"01" | b"03" | b"05" | b"07")
 }
 
 /// Returns the age in whole years on a day, or `None` if the birth date is not a date.
@@ -307,10 +342,12 @@ mod tests {
 
     #[test]
     fn recognises_statuses_of_residents() {
-        for status in ["01", "03", "05", "07", "20"] {
+        for status in ["01", "03", "05", "07"] {
             assert!(is_of_resident(status.as_bytes()), "{status}");
         }
-        for status in ["30", "50", "60", "70", "80", "90", "99", "  ", "1 ", " 1"] {
+        for status in [
+            "20", "02", "00", "30", "50", "60", "70", "80", "90", "99", "  ", "1 ", " 1",
+        ] {
             assert!(!is_of_resident(status.as_bytes()), "{status}");
         }
     }

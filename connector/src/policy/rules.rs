@@ -1,10 +1,11 @@
 //! A policy checked against the layouts, ready to be applied to records.
 
+use super::row_rules::ShownClasses;
 use super::{LeaverRule, NumberRule, Policy, ProtectionRule, View};
-use crate::columns::schema::TableId;
+use crate::columns::schema::{ColumnId, TableId};
 use crate::error::Error;
 use crate::grammar;
-use crate::layout::{self, Sensitivity};
+use crate::layout::{self, EVENT_CLASSES, Sensitivity, Table, class_of};
 use crate::predicate::{Comparable, Predicate};
 
 /// The checked form of a policy.
@@ -18,7 +19,9 @@ pub(crate) struct Rules {
     pub(crate) leavers: LeaverRule,
     /// The row predicates, by index in [`layout::tables`].
     rows: Vec<Option<Predicate>>,
-    shows_religion: bool,
+    /// Whether persons and rows may be selected by what the classes hide.
+    pub(crate) may_reveal: bool,
+    pub(super) shown: ShownClasses,
 }
 
 impl Rules {
@@ -32,9 +35,11 @@ impl Rules {
             })?),
             None => None,
         };
-        let shows_religion = policy.allows_religion();
-        check_events(policy, shows_religion)?;
+        let shown = ShownClasses::new(|class| policy.allows(class));
         let view = View::new(policy)?;
+        if !policy.may_reveal {
+            check_persons(policy, &shown)?;
+        }
         let mut rows: Vec<Option<Predicate>> = layout::tables().iter().map(|_| None).collect();
         for (name, text) in &policy.rows {
             let indexes = layout::tables().iter().zip(&mut rows);
@@ -42,12 +47,25 @@ impl Rules {
                 continue;
             };
             let columns = TableId::Layout(table).columns();
-            let columns = Comparable::all(&columns);
-            *index = Some(Predicate::new(text, &columns).map_err(|error| {
+            let columns = match policy.may_reveal || policy.numbers != NumberRule::Pseudonym {
+                true => Comparable::all(&columns),
+                false => Comparable::pseudonymous(&columns),
+            };
+            let predicate = Predicate::new(text, &columns).map_err(|error| {
                 Error::InvalidRequest(format!(
                     "the condition on rows of the table {name:?} cannot be read: {error}"
                 ))
-            })?);
+            })?;
+            if predicate.columns().contains(&ColumnId::Line) {
+                return Err(Error::InvalidRequest(format!(
+                    "the condition on rows of the table {name:?} names the column \"line\", which a policy with such a \
+                     condition hides: select rows by another column"
+                )));
+            }
+            if !policy.may_reveal {
+                check_rows(policy, &shown, table, &predicate)?;
+            }
+            *index = Some(predicate);
         }
         Ok(Self {
             view,
@@ -56,7 +74,8 @@ impl Rules {
             numbers: policy.numbers,
             leavers: policy.leavers,
             rows,
-            shows_religion,
+            may_reveal: policy.may_reveal,
+            shown,
         })
     }
 
@@ -64,34 +83,67 @@ impl Rules {
     pub(crate) fn rows(&self, index: usize) -> Option<&Predicate> {
         self.rows.get(index)?.as_ref()
     }
-
-    /// Returns whether the record is an event that reveals church membership while religion is hidden.
-    #[inline]
-    pub(crate) fn hides_event(&self, table: &layout::Table, record: &[u8]) -> bool {
-        if self.shows_religion {
-            return false;
-        }
-        let events = table.religious_events();
-        let code = || {
-            let column = table.column(layout::EVENT_CODE)?;
-            record.get(column.start()..column.end())
-        };
-        !events.is_empty() && code().is_some_and(|code| events.iter().any(|e| e.as_bytes() == code))
-    }
 }
 
-/// Refuses a filter by church events while religion is hidden: being selected would reveal the membership.
-fn check_events(policy: &Policy, shows_religion: bool) -> Result<(), Error> {
-    let events = layout::tables().iter().flat_map(|t| t.religious_events());
-    let wanted = policy.persons.event_codes.iter().flatten();
-    for event in events {
-        if !shows_religion && wanted.clone().any(|code| code == event) {
-            return Err(Error::InvalidRequest(format!(
-                "the policy selects persons by the event {event}, which reveals church membership, but hides its \
-                 class {:?}: allow the class or leave the event out",
-                Sensitivity::Religion.name()
+/// Refuses a filter on persons by what the policy hides: being selected would reveal it.
+fn check_persons(policy: &Policy, shown: &ShownClasses) -> Result<(), Error> {
+    let address = Sensitivity::Address.name();
+    if policy.persons.municipality_codes.is_some() && !policy.allows(address) {
+        return Err(reveals(&format!(
+            "persons by municipality_codes but hides the class {address:?}"
+        )));
+    }
+    check_events(
+        shown,
+        policy.persons.event_codes.iter().flatten(),
+        "persons",
+    )
+}
+
+/// Refuses a condition on rows by what the policy hides.
+fn check_rows(
+    policy: &Policy,
+    shown: &ShownClasses,
+    table: &'static Table,
+    predicate: &Predicate,
+) -> Result<(), Error> {
+    for column in predicate.columns() {
+        if let ColumnId::Field(field) = column
+            && let Some(why) = policy.why_hidden(table, field)
+        {
+            return Err(reveals(&format!(
+                "rows of the table {:?} by the column {:?} but hides it: {why}",
+                table.name, field.name
             )));
         }
     }
-    Ok(())
+    let events = predicate.texts_of(layout::EVENT_CODE);
+    check_events(shown, events.iter(), "rows")
+}
+
+fn check_events(
+    shown: &ShownClasses,
+    mut codes: impl Iterator<Item = impl AsRef<str>>,
+    what: &str,
+) -> Result<(), Error> {
+    let hidden = codes.find(|code| !shown.shows_event(code.as_ref().as_bytes()));
+    let Some(code) = hidden else {
+        return Ok(());
+    };
+    let code = code.as_ref();
+    let classes = match class_of(EVENT_CLASSES, code.as_bytes()) {
+        Some(event) => format!("of the classes {}", event.classes.join(", ")),
+        None => "of unknown meaning".to_owned(),
+    };
+    Err(reveals(&format!(
+        "{what} by the event {code}, which is {classes}, but hides such events"
+    )))
+}
+
+/// Creates the error for a policy that selects by what it hides.
+fn reveals(what: &str) -> Error {
+    Error::InvalidRequest(format!(
+        "the policy selects {what}. Being selected reveals it: allow the class, select by something else, or set \
+         may_reveal"
+    ))
 }

@@ -1,9 +1,9 @@
 //! Determines the tables and columns that a policy lets through.
 
-use super::{CIVIL_STATUS_HISTORY, NUMBER_TABLES, NumberRule, Policy, ProtectionRule, class_names};
+use super::{NUMBER_TABLES, NumberRule, Policy, ProtectionRule, class_names};
 use crate::columns::schema::{self, ColumnId, TableId, all_tables};
 use crate::error::Error;
-use crate::layout::{self, Column, Kind, Sensitivity, Table};
+use crate::layout::{self, CIVIL_STATUS_HISTORY, Column, Kind, Sensitivity, Table};
 
 /// The tables and columns that a policy lets through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,13 +94,8 @@ impl Policy {
             && self.numbers == NumberRule::Keep
     }
 
-    fn allows(&self, class: &str) -> bool {
+    pub(super) fn allows(&self, class: &str) -> bool {
         self.classes.iter().any(|allowed| allowed == class)
-    }
-
-    /// Returns whether records of church membership are visible, and with them the events that reveal it.
-    pub(super) fn allows_religion(&self) -> bool {
-        self.allows(Sensitivity::Religion.name())
     }
 
     /// Returns whether the list of tables has this table, or there is no list. `out_of_scope` is always visible.
@@ -183,6 +178,14 @@ impl Policy {
         (!self.allows(class)).then_some(Hidden::Class(class))
     }
 
+    /// Returns why the policy hides the column, as a clause, if it does.
+    pub(super) fn why_hidden(&self, table: &Table, column: &Column) -> Option<String> {
+        Some(match self.hides_column(table, column)? {
+            Hidden::Class(class) => format!("its class is {class:?}"),
+            Hidden::Because(why) | Hidden::Unnamed { why, .. } => why.to_owned(),
+        })
+    }
+
     /// Returns the table with its visible columns.
     fn view_table(&self, id: TableId) -> Result<ViewTable, Error> {
         let TableId::Layout(table) = id else {
@@ -207,11 +210,8 @@ impl Policy {
             .filter(|column| self.hides_column(table, column).is_none() && is_listed(column.name));
         let mut columns: Vec<ColumnId> = fields.map(ColumnId::Field).collect();
         columns.extend(has_protected.then_some(ColumnId::Protected));
-        columns.extend(
-            [ColumnId::Irregular, ColumnId::Line]
-                .into_iter()
-                .filter(|own| is_listed(own.name())),
-        );
+        columns.extend(is_listed(schema::IRREGULAR).then_some(ColumnId::Irregular));
+        columns.extend(self.is_open().then_some(ColumnId::Line));
         if columns.is_empty() {
             return Err(invalid(format!(
                 "the policy lists no column of the table {:?}",
@@ -250,10 +250,16 @@ impl Policy {
     }
 
     fn check_column(&self, table: &Table, name: &str, has_protected: bool) -> Result<(), Error> {
-        if [schema::IRREGULAR, schema::LINE].contains(&name)
-            || (name == schema::PROTECTED && has_protected)
-        {
+        if name == schema::IRREGULAR || (name == schema::PROTECTED && has_protected) {
             return Ok(());
+        }
+        if name == schema::LINE {
+            // A policy with a list of columns always hides something.
+            return Err(invalid(format!(
+                "the policy names the column \"line\" of the table {:?} but hides it: gaps between record numbers show \
+                 hidden rows, and equal numbers join tables. Only a policy that hides nothing has this column",
+                table.name
+            )));
         }
         let column = table.column(name).ok_or_else(|| {
             invalid(format!(

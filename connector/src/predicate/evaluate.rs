@@ -80,6 +80,34 @@ pub(super) enum ValueTest<T> {
 }
 
 impl Condition {
+    /// Adds the columns that the condition names.
+    pub(super) fn add_columns(&self, columns: &mut Vec<ColumnId>) {
+        match self {
+            Self::Or(all) | Self::And(all) => all.iter().for_each(|one| one.add_columns(columns)),
+            Self::Not(one) => one.add_columns(columns),
+            Self::IsNull(column)
+            | Self::Text(column, _)
+            | Self::Number(column, _)
+            | Self::Flag(column, _) => columns.push(*column),
+        }
+    }
+
+    /// Adds the texts with which the condition compares the column of that name.
+    pub(super) fn add_texts<'a>(&'a self, name: &str, texts: &mut Vec<&'a str>) {
+        match self {
+            Self::Or(all) | Self::And(all) => {
+                all.iter().for_each(|one| one.add_texts(name, texts));
+            }
+            Self::Not(one) => one.add_texts(name, texts),
+            Self::Text(column, test) if column.name() == name => match test {
+                ValueTest::Compare(_, text) => texts.push(text),
+                ValueTest::In(list) => texts.extend(list.iter().map(String::as_str)),
+                ValueTest::Between(low, high) => texts.extend([low.as_str(), high.as_str()]),
+            },
+            Self::IsNull(_) | Self::Text(..) | Self::Number(..) | Self::Flag(..) => {}
+        }
+    }
+
     /// Evaluates the condition; `None` means neither true nor false.
     pub(super) fn evaluate(&self, row: &impl Row) -> Option<bool> {
         match self {

@@ -10,6 +10,8 @@ mod parse;
 
 use std::fmt;
 
+use crate::columns::schema::ColumnId;
+
 pub(crate) use bind::Comparable;
 pub(crate) use evaluate::{Row, RowCell};
 
@@ -24,6 +26,20 @@ impl Predicate {
     pub(crate) fn new(text: &str, columns: &[Comparable]) -> Result<Self, PredicateError> {
         let expression = parse::expression(text).map_err(|error| error.locate(text, columns))?;
         bind::condition(&expression, text, columns).map(Self)
+    }
+
+    /// Returns the columns that the predicate names, perhaps several times.
+    pub(crate) fn columns(&self) -> Vec<ColumnId> {
+        let mut columns = Vec::new();
+        self.0.add_columns(&mut columns);
+        columns
+    }
+
+    /// Returns the texts with which the predicate compares the column of that name.
+    pub(crate) fn texts_of(&self, column: &str) -> Vec<&str> {
+        let mut texts = Vec::new();
+        self.0.add_texts(column, &mut texts);
+        texts
     }
 
     /// Returns whether the row meets the condition. A result that is neither true nor false counts as not met.

@@ -3,6 +3,8 @@
 mod options;
 mod plan;
 mod row_filter;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -12,7 +14,7 @@ use crate::error::Error;
 use crate::grammar;
 use crate::input::{Splitter, Step};
 use crate::layout;
-use crate::record::{RecordClass, RecordTypes};
+use crate::record::{PROTECTION, RecordClass, RecordTypes};
 use crate::selection::Selection;
 use crate::stats::ScanStats;
 use crate::value::iso_date;
@@ -91,7 +93,8 @@ impl Scan {
             row_filter,
             leavers,
         } = Plan::new(options.tables.as_deref(), chosen)?;
-        let is_unwanted = |index| matches!(builders.get(index), Some(None));
+        // Every protection is checked for damage.
+        let is_unwanted = |index| index != PROTECTION && matches!(builders.get(index), Some(None));
         Ok(Self {
             splitter: Splitter::default(),
             stats: ScanStats::new(options.check_persons, expected_previous),
@@ -201,6 +204,7 @@ impl Scan {
             findings: self.stats.findings(
                 self.splitter.has_byte_order_mark(),
                 self.splitter.is_cut_off(),
+                self.splitter.repeated_returns(),
                 irregular.collect(),
             ),
         }
@@ -261,6 +265,8 @@ impl Scan {
         let builder = builder.ok_or(Error::Internal)?;
         Ok(TableBatch {
             table: builder.id(),
+            #[cfg(test)]
+            lines: builder.lines(),
             batch: builder.take().map_err(|_| Error::Internal)?,
         })
     }
@@ -272,6 +278,8 @@ impl Scan {
         let batch = leavers.next(self.batch_rows)?;
         Ok(batch.map(|batch| TableBatch {
             table: TableId::OutOfScope,
+            #[cfg(test)]
+            lines: vec![0; batch.num_rows()],
             batch,
         }))
     }

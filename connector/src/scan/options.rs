@@ -44,6 +44,9 @@ pub struct TableBatch {
     pub table: TableId,
     /// The rows.
     pub batch: RecordBatch,
+    /// The record numbers of the rows. Tests need them for policies that leave out the column `line`.
+    #[cfg(test)]
+    pub(crate) lines: Vec<i64>,
 }
 
 /// The start record (000).

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 use crate::columns::schema::{ColumnId, TableId};
-use crate::columns::{LeaverRow, RecordBuffer, RowMask};
+use crate::columns::{LeaverRow, RecordBuffer, RowMask, can_hold_number, redacted};
 use crate::layout::{self, Column, Sensitivity, Table};
-use crate::policy::{ProtectionRule, Rules, relatives};
+use crate::policy::{NumberRule, ProtectionRule, Rules, relatives, row_bits};
 use crate::predicate::{Predicate, Row, RowCell};
 use crate::record::{RecordClass, pnr_number};
 use crate::selection::{PolicyScope, SelectedPersons};
@@ -136,24 +136,42 @@ impl RowFilter {
             let row = MaskedRecord::unmasked(&self.buffer, line);
             return predicate.is_met(&row).then(RowMask::default);
         };
-        if scope.rules.hides_event(table, record) {
+        let rules = &*scope.rules;
+        if rules.hides_row(table, record) {
             return None;
         }
         self.buffer.load(record);
-        let rules = &*scope.rules;
+        let mask = row_mask(table, rules, access.is_protected, &self.buffer, false);
         let mask = RowMask {
-            is_protected: access.is_protected,
-            own: access.is_protected && rules.protection == ProtectionRule::Mask,
             relatives: masked_relatives(filter, &self.buffer, scope),
+            ..mask
         };
-        // The predicates see the masked row, because the presence of a row must not reveal a masked value.
-        let row = MaskedRecord {
-            buffer: &self.buffer,
-            line,
-            view: Some((table, rules, mask)),
+        // The predicates see the masked row, because the presence of a row must not reveal a masked value. A policy
+        // that may reveal hidden classes selects its rows before these are removed.
+        let selecting = match rules.may_reveal {
+            true => RowMask {
+                relatives: mask.relatives,
+                ..row_mask(table, rules, access.is_protected, &self.buffer, true)
+            },
+            false => mask,
         };
-        let is_shown = passes(rules.rows(index), &row) && passes(filter.predicate.as_ref(), &row);
-        is_shown.then_some(mask)
+        for (predicate, mask) in [
+            (rules.rows(index), selecting),
+            (filter.predicate.as_ref(), mask),
+        ] {
+            if mask.is_coarse {
+                self.buffer.remove_times(table.timestamps());
+            }
+            let row = MaskedRecord {
+                buffer: &self.buffer,
+                line,
+                view: Some((table, rules, mask)),
+            };
+            if !passes(predicate, &row) {
+                return None;
+            }
+        }
+        Some(mask)
     }
 
     fn access(&mut self, person: u64) -> PersonAccess {
@@ -183,6 +201,26 @@ impl RowFilter {
 
 fn passes(predicate: Option<&Predicate>, row: &impl Row) -> bool {
     predicate.is_none_or(|predicate| predicate.is_met(row))
+}
+
+/// Returns what is masked in a row, apart from its relatives. `reveals` leaves out what only hidden classes mask.
+fn row_mask(
+    table: &'static Table,
+    rules: &Rules,
+    is_protected: bool,
+    record: &RecordBuffer,
+    reveals: bool,
+) -> RowMask {
+    let own = is_protected && rules.protection == ProtectionRule::Mask;
+    let field = |column: &Column| record.field(column.start(), column.end());
+    let rows = rules.row_bits(table, own, reveals, field);
+    RowMask {
+        is_protected,
+        own,
+        relatives: 0,
+        rows,
+        is_coarse: rows & row_bits::EVENT != 0,
+    }
 }
 
 /// Returns the relatives of a row who are protected, or who cannot be proven not to be.
@@ -231,7 +269,15 @@ impl Row for MaskedRecord<'_> {
                     mask.hides(rules.column_mask(table, field))
                 });
                 let raw = self.buffer.field(field.start(), field.end());
-                match is_hidden {
+                // A text with a person number is not comparable where numbers are not kept.
+                let is_redacted = || {
+                    self.view.is_some_and(|(table, rules, _)| {
+                        rules.numbers != NumberRule::Keep
+                            && can_hold_number(table, field)
+                            && redacted(raw).is_some()
+                    })
+                };
+                match is_hidden || is_redacted() {
                     true => RowCell::Null,
                     false => RowCell::of_field(field, raw),
                 }

@@ -4,9 +4,9 @@
 //! first pass, and the scan uses its result. A pass under a policy also finds who is protected, and who was in scope
 //! before and no longer is.
 
+mod number_links;
 mod out_of_scope;
 mod protection;
-mod renumbered;
 mod roster;
 #[cfg(test)]
 mod tests;
@@ -22,11 +22,15 @@ use crate::error::Error;
 use crate::grammar;
 use crate::input::{Splitter, Step};
 use crate::layout;
+use crate::person_records::PersonRecords;
 use crate::policy::{LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules};
-use crate::record::{PERSON, RecordClass, RecordTypes, START, classify, pnr_number};
+use crate::record::{
+    DamagedProtection, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify,
+    damaged_protection, may_be_damaged, pnr_number,
+};
+use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
 use protection::Protections;
-use renumbered::Renumbered;
 
 /// The persons whom a filter or a policy selects from an extract.
 pub struct Selection {
@@ -53,13 +57,19 @@ struct PolicyPass {
 /// The facts about persons from the extract and the roster, independent of the policy.
 #[derive(Clone, Default)]
 struct ExtractFacts {
-    /// The production date, if it is known. Protections are evaluated on this day, because the extract describes no
-    /// other day.
+    /// The production date, if it is known.
     produced: Option<i32>,
-    /// The persons with a 001.
-    delivered: RoaringTreemap,
+    /// The 001 records.
+    records: PersonRecords,
+    /// The persons whose subscription has ended (997).
+    unsubscribed: RoaringTreemap,
     protections: Protections,
-    renumbered: Renumbered,
+    links: NumberLinks,
+    /// The persons of a damaged 004. They are protected, and the roster does not change for them, because the extract
+    /// does not say for certain what holds for them.
+    damaged: RoaringTreemap,
+    /// Whether a damaged 004 may be about any person. Then this holds for all persons.
+    has_unknown_protection: bool,
     roster: RoaringTreemap,
     /// The persons whom a later extract has delivered. This extract's data about them is outdated.
     delivered_later: RoaringTreemap,
@@ -88,8 +98,10 @@ pub(crate) struct SelectedPersons {
 pub(crate) struct PolicyScope {
     pub(crate) rules: Arc<Rules>,
     facts: Arc<ExtractFacts>,
-    /// Numbers that were replaced by another number whose person is protected.
-    protected_by_another: RoaringTreemap,
+    /// The protected persons, including the other numbers of the same persons.
+    protected: RoaringTreemap,
+    /// The persons for whom the roster stays as it was.
+    unchanged: RoaringTreemap,
     pub(crate) leavers: Leavers,
 }
 
@@ -106,11 +118,13 @@ impl fmt::Debug for Selection {
 impl PolicyScope {
     /// Returns whether a person has protection of name and address, or must be treated as protected.
     ///
-    /// A person whose 001 is not in the extract may have a protection that is not in it either. A replaced number is
-    /// protected by the number that is valid now.
+    /// A person whose 001 is not in the extract may have a protection that is not in it either. All numbers of a person
+    /// are protected if one of them is. If a protection may be about any person, all persons are protected.
     #[inline]
     pub(crate) fn is_protected(&self, person: u64) -> bool {
-        self.facts.is_protected(person) || self.protected_by_another.contains(person)
+        self.protected.contains(person)
+            || self.facts.is_missing(person)
+            || self.facts.has_unknown_protection
     }
 
     /// Returns the production date as a day number, if it is known.
@@ -120,11 +134,10 @@ impl PolicyScope {
 }
 
 impl ExtractFacts {
+    /// Returns whether the extract has no valid data of a person.
     #[inline]
-    fn is_protected(&self, person: u64) -> bool {
-        self.protections.of_persons().contains(person)
-            || !self.delivered.contains(person)
-            || self.delivered_later.contains(person)
+    fn is_missing(&self, person: u64) -> bool {
+        !self.records.persons().contains(person) || self.delivered_later.contains(person)
     }
 }
 
@@ -180,7 +193,12 @@ impl Selection {
     fn new(filter: PersonMatcher, policy_pass: Option<PolicyPass>) -> Self {
         let is_by_policy = policy_pass.is_some();
         let speaks = |index: usize| {
-            filter.reads(index) || is_by_policy && (index == PERSON || protection::TABLE == index)
+            filter.reads(index)
+                || is_by_policy
+                    && (index == PERSON
+                        || index == RECEIPT
+                        || index == number_links::TABLE
+                        || protection::reads(index))
         };
         Self {
             irrelevant: RecordTypes::keyed(|index| !speaks(index)),
@@ -269,14 +287,18 @@ impl Selection {
         let chosen = self.chosen()?;
         let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
         let stay = &scope.facts.roster - scope.leavers.all();
-        roster::write(&(stay | &*chosen.persons))
+        if scope.facts.has_unknown_protection {
+            return roster::write(&stay);
+        }
+        let entered = &*chosen.persons - &scope.unchanged;
+        roster::write(&(stay | entered))
     }
 
     /// Returns all persons with a 001 in this extract, as bytes for [`set_delivered_later`](Self::set_delivered_later)
     /// of an older extract that is read later.
     pub fn delivered_persons(&self) -> Result<Vec<u8>, Error> {
         let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
-        roster::write(&scope.facts.delivered)
+        roster::write(scope.facts.records.persons())
     }
 
     /// Returns the selected persons. Fails before [`finish`](Self::finish).
@@ -296,7 +318,11 @@ impl Selection {
             }
             let is_first = !std::mem::replace(&mut self.has_begun, true);
             let record = self.splitter.record();
-            let RecordClass::Known(index) = classify(record) else {
+            let class = classify(record);
+            if let Some(policy_pass) = &mut self.policy_pass {
+                policy_pass.add_damage(class, record);
+            }
+            let RecordClass::Known(index) = class else {
                 continue;
             };
             if let Some(policy_pass) = &mut self.policy_pass
@@ -348,11 +374,33 @@ impl PolicyPass {
     fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
         let facts = Arc::make_mut(&mut self.facts);
         if index == PERSON {
-            facts.delivered.insert(person);
-            facts.renumbered.add_record(person, record);
+            facts.records.add(person, record, 0);
+            facts.links.add_person(person, record);
             self.statuses.add_record(person, record);
-        } else if index == protection::TABLE {
-            facts.protections.add_record(person, record, facts.produced);
+        } else if index == RECEIPT {
+            facts.unsubscribed.insert(person);
+        } else if index == number_links::TABLE {
+            facts.links.add_former(person, record);
+        } else if protection::reads(index) {
+            facts.protections.add_record(index, person, record);
+        }
+    }
+
+    /// Adds what a damaged 004 still tells.
+    fn add_damage(&mut self, class: RecordClass, record: &[u8]) {
+        if !may_be_damaged(class, record) {
+            return;
+        }
+        match damaged_protection(class, record) {
+            Some(DamagedProtection::Of(person)) => {
+                let facts = Arc::make_mut(&mut self.facts);
+                facts.protections.add_person(person);
+                facts.damaged.insert(person);
+            }
+            Some(DamagedProtection::Unknown) => {
+                Arc::make_mut(&mut self.facts).has_unknown_protection = true;
+            }
+            None => {}
         }
     }
 
@@ -361,15 +409,18 @@ impl PolicyPass {
         if self.facts.produced != other.facts.produced {
             return Err(Error::InvalidRequest(
                 "selections under a policy can be merged only if the extracts were produced on the same day, \
-                 because protections are evaluated on it"
+                 because ages are calculated on it and leavers are reported with it"
                     .to_owned(),
             ));
         }
         self.statuses.merge(&other.statuses);
         let facts = Arc::make_mut(&mut self.facts);
-        facts.delivered |= &other.facts.delivered;
+        facts.records.merge(&other.facts.records);
+        facts.unsubscribed |= &other.facts.unsubscribed;
         facts.protections.merge(&other.facts.protections);
-        facts.renumbered.merge(&other.facts.renumbered);
+        facts.links.merge(&other.facts.links);
+        facts.damaged |= &other.facts.damaged;
+        facts.has_unknown_protection |= other.facts.has_unknown_protection;
         facts.roster |= &other.facts.roster;
         facts.delivered_later |= &other.facts.delivered_later;
         Ok(())
@@ -378,39 +429,55 @@ impl PolicyPass {
     /// Selects the persons and finds the leavers from everything that was read.
     fn evaluate(&self, filter: &PersonMatcher) -> (SelectedPersons, Selected) {
         let facts = &*self.facts;
-        let protected = facts.protections.of_persons();
-        let by_another = facts
-            .renumbered
-            .where_current(|valid| facts.is_protected(valid));
+        let known = facts.protections.of_persons();
+        let protected = facts
+            .links
+            .protected(known, |number| facts.is_missing(number));
+        let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
+        // It is not certain what holds for persons with two different 001, so they are treated as protected.
+        let protected = protected | &twice;
+        let unchanged = twice | &facts.damaged;
+        let delivered = facts.records.persons();
         let mut persons = filter.meeting();
         persons -= &facts.delivered_later;
+        persons -= &facts.unsubscribed;
         let mut excluded = RoaringTreemap::new();
         let is_dropped = self.rules.protection == ProtectionRule::Drop;
         if is_dropped {
-            persons &= &facts.delivered;
-            excluded = &persons & protected;
-            excluded |= &persons & &by_another;
+            persons &= delivered;
+            excluded = match facts.has_unknown_protection {
+                true => persons.clone(),
+                false => &persons & &protected,
+            };
             persons -= &excluded;
         }
-        let mut left = &facts.roster & &facts.delivered;
-        left -= &persons;
-        left -= &facts.delivered_later;
+        let mut left = RoaringTreemap::new();
+        let mut entered = 0;
+        if !facts.has_unknown_protection {
+            left = &facts.roster & &(delivered | &facts.unsubscribed);
+            left -= &persons;
+            left -= &facts.delivered_later;
+            left -= &unchanged;
+            entered = (&persons - &unchanged).difference_len(&facts.roster);
+        }
         let leavers = Leavers::new(
             left,
             &self.statuses,
+            &facts.unsubscribed,
             &excluded,
-            is_dropped.then_some([protected, &by_another]),
+            is_dropped.then_some(&protected),
             filter,
         );
         let selected = Selected {
             persons: persons.len(),
-            entered: persons.difference_len(&facts.roster),
+            entered,
             left: leavers.all().len(),
         };
         let scope = PolicyScope {
             rules: self.rules.clone(),
             facts: self.facts.clone(),
-            protected_by_another: by_another,
+            protected,
+            unchanged,
             leavers,
         };
         let chosen = SelectedPersons {
@@ -423,10 +490,11 @@ impl PolicyPass {
 
 impl PolicyScope {
     /// Returns whether the rows of this person are returned although the person has left. That is so if the policy
-    /// repeats leavers' rows and does not exclude the person for protection.
+    /// repeats leavers' rows, the rows still describe what was in scope, and the policy does not exclude the person for
+    /// protection.
     pub(crate) fn is_repeated(&self, person: u64) -> bool {
         self.rules.leavers == LeaverRule::Last
-            && self.leavers.all().contains(person)
+            && self.leavers.ended_in_scope(person)
             && !(self.rules.protection == ProtectionRule::Drop && self.is_protected(person))
     }
 }

@@ -12,6 +12,8 @@ use crate::record::PERSON;
 pub(crate) struct Leavers {
     all: RoaringTreemap,
     by_reason: Vec<(&'static str, RoaringTreemap)>,
+    /// The leavers whose rows in this extract still describe what was in scope.
+    ended_in_scope: RoaringTreemap,
 }
 
 /// The statuses (001) that end a person's membership of the scope, and the reason for each. The first that applies is
@@ -25,6 +27,18 @@ const STATUSES: [(&[u8], &str); 6] = [
     (b"30", "number-annulled"),
 ];
 
+/// The statuses of [`STATUSES`] that end a membership without new data outside the scope. An emigrant has a new address.
+const ENDS_IN_SCOPE: [&str; 5] = [
+    "dead",
+    "disappeared",
+    "number-changed",
+    "number-deleted",
+    "number-annulled",
+];
+
+/// The reason for a person whose subscription has ended (997).
+const UNSUBSCRIBED: &str = "unsubscribed";
+
 /// The reason for a person who left because of a new protection.
 const PROTECTED: &str = "protected";
 
@@ -32,12 +46,14 @@ impl Leavers {
     /// Gives each person in `all` the first reason that applies.
     ///
     /// The reasons are, in order: a status that ends the membership (not for persons in `excluded`, whom only their
-    /// protection keeps out); the protection; the first condition that the person does not meet.
+    /// protection keeps out); the end of the subscription; the protection; the first condition that the person does not
+    /// meet.
     pub(super) fn new(
         all: RoaringTreemap,
         statuses: &PersonStatuses,
+        unsubscribed: &RoaringTreemap,
         excluded: &RoaringTreemap,
-        protected: Option<[&RoaringTreemap; 2]>,
+        protected: Option<&RoaringTreemap>,
         filter: &PersonMatcher,
     ) -> Self {
         let mut left = all.clone();
@@ -56,7 +72,8 @@ impl Leavers {
                 given
             });
         }
-        for protected in protected.into_iter().flatten() {
+        give(UNSUBSCRIBED, &|left| left & unsubscribed);
+        if let Some(protected) = protected {
             give(PROTECTED, &|left| left & protected);
         }
         for (kind, meeting) in filter.conditions() {
@@ -69,7 +86,24 @@ impl Leavers {
             };
             give(reason, &|left| left - meeting);
         }
-        Self { all, by_reason }
+        let ends_in_scope = |(reason, _): &&(&str, RoaringTreemap)| ENDS_IN_SCOPE.contains(reason);
+        let ended = by_reason.iter().filter(ends_in_scope);
+        let mut ended_in_scope =
+            ended.fold(RoaringTreemap::new(), |all, (_, persons)| all | persons);
+        if let Some(elsewhere) = filter.elsewhere() {
+            ended_in_scope -= elsewhere;
+        }
+        Self {
+            all,
+            by_reason,
+            ended_in_scope,
+        }
+    }
+
+    /// Returns whether a person has left by a status that ends the membership, and the extract has no address of the
+    /// person outside the scope. Only then do the person's rows describe the last state that was in scope.
+    pub(crate) fn ended_in_scope(&self, person: u64) -> bool {
+        self.ended_in_scope.contains(person)
     }
 
     /// Returns all persons who have left.

@@ -2,31 +2,80 @@
 
 use roaring::RoaringTreemap;
 
-use crate::layout::{self, Blank, Column};
-use crate::record::table_index;
-use crate::value::{self, Cell};
+use crate::layout::{self, Column, Sensitivity, Table};
+use crate::record::{ProtectionType, pnr_number, protection_type, table_index};
+use crate::value;
 
 /// The index of 004 in [`layout::tables`].
 pub(super) const TABLE: usize = table_index("004");
 
-/// The type of a protection of name and address.
-const NAME_AND_ADDRESS: &[u8] = b"0001";
+/// Whether a table has columns that are filled if a relative is protected, by index in [`layout::tables`].
+static HAS_MARKS: [bool; layout::tables().len()] = {
+    let mut has_marks = [false; layout::tables().len()];
+    let mut i = 0;
+    while i < has_marks.len() {
+        let columns = layout::tables()[i].columns;
+        let mut k = 0;
+        while k < columns.len() {
+            has_marks[i] |= is_mark(&columns[k]);
+            k += 1;
+        }
+        i += 1;
+    }
+    has_marks
+};
 
-const TYPE: &Column = column(TABLE, "protection_type");
-const START: &Column = column(TABLE, "start_date");
-const DELETION: &Column = column(TABLE, "deletion_date");
-
-/// The persons whose protection of name and address is in force.
+/// The persons who have a protection of name and address.
+///
+/// Every protection in the extract counts, whatever its dates: CPR sends an event when it deletes one, and a planned
+/// protection may begin before the next delivery.
 #[derive(Clone, Default)]
 pub(super) struct Protections {
     protected: RoaringTreemap,
 }
 
+/// Returns whether a record of the table at that index can tell that a person is protected.
+pub(super) fn reads(index: usize) -> bool {
+    index == TABLE || HAS_MARKS.get(index).copied().unwrap_or_default()
+}
+
 impl Protections {
-    /// Reads a 004. Without a day the protection is in force whatever its dates.
-    pub(super) fn add_record(&mut self, person: u64, record: &[u8], day: Option<i32>) {
-        if field(record, TYPE) == NAME_AND_ADDRESS && is_in_force(record, day) {
-            self.protected.insert(person);
+    /// Reads a record of a table that [`reads`] accepts. A type that is not four digits counts as a protection of name
+    /// and address.
+    pub(super) fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
+        if index == TABLE {
+            if protection_type(record) != ProtectionType::Other {
+                self.protected.insert(person);
+            }
+        } else if let Some(table) = layout::tables().get(index) {
+            self.add_marks(table, record);
+        }
+    }
+
+    /// Adds a person of whom the extract says in another way that a protection exists.
+    pub(super) fn add_person(&mut self, person: u64) {
+        self.protected.insert(person);
+    }
+
+    /// Adds the relative whom a filled start date of a protection (031-033) is about.
+    fn add_marks(&mut self, table: &Table, record: &[u8]) {
+        let field = |column: &Column| {
+            record
+                .get(column.start()..)
+                .map(|rest| rest.get(..column.length).unwrap_or(rest))
+        };
+        for mark in table.columns.iter().filter(|column| is_mark(column)) {
+            let number = mark
+                .relative
+                .and_then(|name| table.column(name))
+                .and_then(field);
+            if let Some(number) = number
+                && value::is_pnr(number)
+                && !value::is_blank_pnr(number)
+                && field(mark).is_some_and(|mark| !value::is_spaces(mark))
+            {
+                self.protected.insert(pnr_number(number));
+            }
         }
     }
 
@@ -40,27 +89,9 @@ impl Protections {
     }
 }
 
-/// Returns whether the protection is in force. Only a valid start date after the day, or a valid end date on or before
-/// it, lifts a protection.
-fn is_in_force(record: &[u8], day: Option<i32>) -> bool {
-    let Some(day) = day else {
-        return true;
-    };
-    let is_to_come = date(record, START).is_some_and(|start| start > day);
-    let is_over = date(record, DELETION).is_some_and(|end| end <= day);
-    !is_to_come && !is_over
-}
-
-/// Returns the date in a field, if it is one.
-fn date(record: &[u8], column: &Column) -> Option<i32> {
-    match value::date(field(record, column), Blank::Spaces) {
-        Cell::Value(days) => Some(days),
-        Cell::Null | Cell::Irregular(_) => None,
-    }
-}
-
-fn field<'a>(record: &'a [u8], column: &Column) -> &'a [u8] {
-    record.get(column.start()..column.end()).unwrap_or_default()
+/// Returns whether a column is filled if the relative whom it is about has a protection.
+const fn is_mark(column: &Column) -> bool {
+    column.relative.is_some() && matches!(column.sensitivity, Some(Sensitivity::Protection))
 }
 
 /// Returns a column of the table at that index. Evaluated at compile time, so the column must exist.
@@ -92,52 +123,88 @@ const fn same(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grammar;
 
-    fn is_protected(fields: &str, day: Option<&str>) -> bool {
-        let day = day.map(|day| grammar::date(day.as_bytes()).unwrap());
+    fn is_protected(fields: &str) -> bool {
         let mut protections = Protections::default();
-        protections.add_record(1, format!("0040101010101{fields}").as_bytes(), day);
+        protections.add_record(TABLE, 1, format!("0040101010101{fields}").as_bytes());
         !protections.of_persons().is_empty()
     }
 
     #[test]
-    fn an_invalid_date_never_lifts_a_protection() {
-        let on = |fields: &str| is_protected(fields, Some("2026-06-15"));
-        for in_force in [
-            "0001",
-            "00012026-06-15",
-            "00012026-06-152026-06-16",
-            "0001          2026-06-16",
-            "00012026-00-00",
-            "00012027-00-002026-00-00",
-            "00012999-13-01",
-            "0001 2026-07-01",
-            "00012026-01-010000000000",
-            "00012026-01-012026-06-1",
-            "00012026-01-01garbage!!!",
-        ] {
-            assert!(on(in_force), "{in_force}");
-        }
-        for lifted in [
-            "00012026-06-16",
-            "00012026-01-012026-06-15",
-            "0001          2026-06-15",
-            "00012026-00-002020-01-01",
-            "0002",
-            "00032026-01-01",
-            "    ",
+    fn protects_whatever_the_dates_are() {
+        for dates in [
             "",
+            "2026-06-15",
+            "2999-01-01",
+            "2999-01-012999-12-31",
+            "2020-01-012021-01-01",
+            "          2020-01-01",
+            "2026-00-00",
+            "garbage!!!",
         ] {
-            assert!(!on(lifted), "{lifted}");
+            assert!(is_protected(&format!("0001{dates}")), "{dates}");
         }
     }
 
     #[test]
-    fn without_a_day_every_protection_is_in_force() {
-        for fields in ["00012999-01-01", "00012000-01-012001-01-01"] {
-            assert!(is_protected(fields, None), "{fields}");
+    fn an_unreadable_type_protects() {
+        for unreadable in [
+            "",
+            "    ",
+            "1",
+            " 1",
+            "\t",
+            "1   ",
+            "000",
+            "001 ",
+            "0001\u{0}".get(1..).unwrap(),
+            "00O1",
+        ] {
+            assert!(is_protected(unreadable), "{unreadable:?}");
+            assert!(
+                is_protected(&format!("{unreadable:4}2020-01-01")),
+                "{unreadable:?}"
+            );
         }
-        assert!(!is_protected("00022999-01-01", None));
+        for other in [
+            "0002",
+            "0003",
+            "0004",
+            "0005",
+            "0000",
+            "9999",
+            "00022020-01-01",
+        ] {
+            assert!(!is_protected(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_protection_start_date_of_a_relative_protects_the_relative() {
+        for (record_type, name) in [
+            ("031", "mother_pnr"),
+            ("032", "father_pnr"),
+            ("033", "child_pnr"),
+        ] {
+            let index = table_index(record_type);
+            assert!(reads(index), "{name}");
+            let protected = |relative: &str, mark: &str| {
+                let mut protections = Protections::default();
+                let record = format!("{record_type}0101010010{relative:10}{:236}{mark}", "");
+                protections.add_record(index, 101_010_010, record.as_bytes());
+                protections.of_persons().iter().collect::<Vec<_>>()
+            };
+            assert_eq!(protected("0101010029", "2020-01-01"), [101_010_029]);
+            assert_eq!(protected("0101010029", "2999-00-00"), [101_010_029]);
+            assert_eq!(protected("0101010029", "x"), [101_010_029]);
+            for (relative, mark) in [
+                ("0101010029", ""),
+                ("0000000000", "2020-01-01"),
+                ("", "2020-01-01"),
+            ] {
+                assert!(protected(relative, mark).is_empty(), "{name}");
+            }
+        }
+        assert!(!reads(table_index("034")) && !reads(table_index("015")));
     }
 }

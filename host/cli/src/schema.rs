@@ -1,17 +1,22 @@
 //! `cprflow schema`: lists the columns of a table.
 
+use std::io::Write;
+
 use clap::Args;
-use cprflow::{Column, Connector, CprField, Table, type_name};
+use cprflow::{Column, Connector, CprField, EventClass, Table, type_name};
 
 use crate::failure::{Failure, Outcome};
 use crate::options::ListFormat;
 use crate::output::{print_columns, print_json};
 use crate::usage::UsageError;
 
+/// The table whose codes have classes of their own.
+const EVENT: &str = "event";
+
 /// List the columns of a table
 ///
 /// Prints for each column its type, CPR's name of the field, the position and length in the record, and the class of
-/// personal data.
+/// personal data. For the table `event` also the classes that each event code and derived mark reveals.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,10 +39,28 @@ impl Schema {
         })?;
         match self.format {
             ListFormat::Json => print_json(table)?,
-            ListFormat::Table => print_table(table)?,
+            ListFormat::Table => {
+                print_table(table)?;
+                if table.name == EVENT {
+                    print_event_classes(connector.catalog().event_classes())?;
+                }
+            }
         }
         Ok(Outcome::Success)
     }
+}
+
+/// Prints the classes of personal data that each event code and derived mark reveals.
+fn print_event_classes(event_classes: &[EventClass]) -> std::io::Result<()> {
+    writeln!(std::io::stdout())?;
+    let rows: Vec<[String; 2]> = event_classes
+        .iter()
+        .map(|event| [event.code.clone(), event.classes.join(", ")])
+        .collect();
+    print_columns(
+        ["EVENT CODE OR MARK", "SENSITIVITY"],
+        rows.iter().map(|row| row.each_ref().map(String::as_str)),
+    )
 }
 
 fn print_table(table: &Table) -> std::io::Result<()> {

@@ -15,6 +15,17 @@ use crate::wit::catalog as wit;
 #[serde(transparent)]
 pub struct Catalog {
     tables: Vec<Table>,
+    #[serde(skip)]
+    event_classes: Vec<EventClass>,
+}
+
+/// The classes of personal data that an event code or a derived mark of the table `event` (099) reveals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventClass {
+    /// The event code, for example `A34`, or the derived mark, for example `MO`.
+    pub code: String,
+    /// The classes; empty if the code reveals nothing that has a class.
+    pub classes: Vec<String>,
 }
 
 /// A table: one for each record type, and `unknown_record` and `rejected_record`.
@@ -63,11 +74,26 @@ pub struct CprField {
 }
 
 impl Catalog {
-    /// Checks a component's tables.
-    pub(crate) fn new(tables: Vec<wit::Table>) -> Result<Self, Error> {
+    /// Checks a component's tables and the classes of its event codes.
+    pub(crate) fn new(
+        tables: Vec<wit::Table>,
+        event_classes: Vec<wit::EventClass>,
+    ) -> Result<Self, Error> {
         let tables: Vec<Table> = tables.into_iter().map(Table::from).collect();
         check(&tables)?;
-        Ok(Self { tables })
+        let event_classes: Vec<_> = event_classes.into_iter().map(EventClass::from).collect();
+        check_event_classes(&event_classes)?;
+        Ok(Self {
+            tables,
+            event_classes,
+        })
+    }
+
+    /// Returns the classes of every event code and derived mark whose meaning is known.
+    ///
+    /// A code that is not listed reveals every class.
+    pub fn event_classes(&self) -> &[EventClass] {
+        &self.event_classes
     }
 
     /// Returns all tables, in the order of a scan.
@@ -136,6 +162,27 @@ const MAX_NAME: usize = 64;
 
 /// The largest length of a title or a description, in bytes.
 const MAX_TEXT: usize = 4 * 1024;
+
+/// The largest number of event codes and derived marks. CPR has about 150.
+const MAX_EVENT_CLASSES: usize = 1_000;
+
+fn check_event_classes(event_classes: &[EventClass]) -> Result<(), ComponentError> {
+    let is_code = |code: &str| {
+        (2..=3).contains(&code.chars().count()) && code.chars().all(char::is_alphanumeric)
+    };
+    let is_class = |class: &String| {
+        class.len() <= 40 && class.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+    };
+    let is_sound = |event: &EventClass| {
+        is_code(&event.code) && is_text(&event.code) && event.classes.iter().all(is_class)
+    };
+    match event_classes.len() <= MAX_EVENT_CLASSES && event_classes.iter().all(is_sound) {
+        true => Ok(()),
+        false => Err(ComponentError::misbehaved(
+            "its catalog has an invalid event code or class",
+        )),
+    }
+}
 
 /// Checks names, texts and limits.
 ///

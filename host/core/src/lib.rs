@@ -34,7 +34,7 @@ pub mod soap_messages;
 mod summary;
 mod wit;
 
-pub use catalog::{Catalog, Column, CprField, Table, type_name};
+pub use catalog::{Catalog, Column, CprField, EventClass, Table, type_name};
 pub use component::{Connector, Loader, compile_component};
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, LimitKind, MetadataError, MetadataErrorKind,

@@ -3,7 +3,7 @@
 use crate::Component;
 use crate::attack;
 use crate::bindings::exports::cprflow::connector::catalog::{
-    Column, DataType, Field, Guest, Table,
+    Column, DataType, EventClass, Field, Guest, Table,
 };
 use crate::spin::spin;
 
@@ -103,6 +103,10 @@ impl Guest for Component {
             tables.push(table);
         }
         tables
+    }
+
+    fn event_classes() -> Vec<EventClass> {
+        Vec::new()
     }
 }
 

@@ -1,11 +1,12 @@
-//! Which persons a policy selects, which persons are protected, and who leaves the scope.
+//! Which persons a policy selects, and who leaves the scope.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
-use cprflow::policy::{PersonFilter, Policy, ProtectionRule};
+use cprflow::policy::{LeaverRule, PersonFilter, Policy, ProtectionRule};
 
 use super::InjectedBug;
+use super::protect::{self, Protected};
 use crate::reference_reader::{Row, Tables, Value};
 
 /// The facts that an extract states about its persons, by person number.
@@ -13,19 +14,25 @@ use crate::reference_reader::{Row, Tables, Value};
 pub struct Facts {
     /// The date on which ages are evaluated, in days since 1970-01-01.
     pub day: Option<i64>,
-    /// The production date of the extract, on which protections are evaluated.
+    /// The production date of the extract.
     pub produced: Option<i64>,
     /// Persons with any record.
     pub seen: BTreeSet<String>,
     /// Persons with a record 001.
     pub delivered: BTreeSet<String>,
-    /// Persons with a protection of name and address that is in force on the production date.
+    /// Persons with two records 001 that differ.
+    pub doubled: BTreeSet<String>,
+    /// Persons with a receipt (997): their subscription has ended.
+    pub unsubscribed: BTreeSet<String>,
+    /// Persons with a protection of name and address, and persons who must be treated like them.
     pub protected: BTreeSet<String>,
+    /// Persons whose protection is damaged.
+    pub damaged: BTreeSet<String>,
+    /// Whether a damaged protection may belong to any person.
+    pub has_unknown_protection: bool,
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
-    /// Person numbers that were deleted or changed, each with the person's current number.
-    valid: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
     bug: Option<InjectedBug>,
 }
@@ -37,6 +44,12 @@ pub struct Choice {
     pub chosen: BTreeSet<String>,
     /// Persons of the roster who are delivered and not selected, with the reason.
     pub left: BTreeMap<String, &'static str>,
+    /// Those who left and whose rows are repeated.
+    pub repeated: BTreeSet<String>,
+    /// Selected persons who were not in the roster.
+    pub entered: BTreeSet<String>,
+    /// The persons in scope after the extract.
+    pub roster: BTreeSet<String>,
 }
 
 impl Facts {
@@ -58,6 +71,18 @@ impl Facts {
                 }
             }
         }
+        facts.doubled = doubled(rows);
+        let Protected {
+            persons,
+            damaged,
+            has_unknown,
+        } = protect::protected(rows, &facts.delivered, bug);
+        facts.protected = persons;
+        if bug != Some(InjectedBug::DoubledPersonShown) {
+            facts.protected.extend(facts.doubled.iter().cloned());
+        }
+        facts.damaged = damaged;
+        facts.has_unknown_protection = has_unknown;
         facts
     }
 
@@ -71,14 +96,6 @@ impl Facts {
                 if let Value::Days(born) = value(row, "birth_date") {
                     self.births.entry(number.clone()).or_default().insert(*born);
                 }
-                let is_number = |text: &String| {
-                    text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit())
-                };
-                if matches!(code("status").as_deref(), Some("50" | "60")) {
-                    let valid = code("current_pnr").filter(is_number);
-                    self.valid
-                        .extend(valid.map(|valid| (number.clone(), valid)));
-                }
                 self.statuses
                     .extend(code("status").map(|status| (number, status)));
             }
@@ -90,52 +107,32 @@ impl Facts {
                 let event = code("event_code");
                 self.events.extend(event.map(|event| (number, event)));
             }
-            "protection" if self.is_in_force(row) => {
-                self.protected.insert(number);
+            "subscription_receipt" if self.bug != Some(InjectedBug::UnsubscribedStays) => {
+                self.unsubscribed.insert(number);
             }
             _ => {}
         }
     }
 
-    /// Only a valid date can end or postpone a protection, and only if there is a production date to compare with.
-    fn is_in_force(&self, row: &Row) -> bool {
-        let day = match self.bug {
-            Some(InjectedBug::ProtectionJudgedOnPolicyDay) => self.day,
-            _ => self.produced,
-        };
-        let is_of = |column, holds: &dyn Fn(i64, i64) -> bool| match (value(row, column), day) {
-            (Value::Days(date), Some(day)) => holds(*date, day),
-            _ => false,
-        };
-        let starts_later = is_of("start_date", &|start, day| start > day)
-            && self.bug != Some(InjectedBug::ProtectionStartsEarly);
-        let is_over = match self.bug {
-            Some(InjectedBug::ProtectionNeverEnds) => false,
-            Some(InjectedBug::IrregularDateEndsProtection)
-                if is_irregular(row, "deletion_date") =>
-            {
-                true
-            }
-            Some(InjectedBug::ProtectionIncludesDeletionDay) => {
-                is_of("deletion_date", &|deletion, day| deletion < day)
-            }
-            _ => is_of("deletion_date", &|deletion, day| deletion <= day),
-        };
-        text(row, "protection_type") == Some("0001") && !starts_later && !is_over
-    }
-
     /// Returns whether the person's name and address must be hidden. Persons without a record 001 count as protected.
     pub fn is_protected(&self, number: &str) -> bool {
-        let is_so = |number: &str| {
-            let is_unknown = !self.delivered.contains(number);
-            self.protected.contains(number)
-                || is_unknown && self.bug != Some(InjectedBug::UnknownPersonUnprotected)
-        };
-        let others = (number.to_owned(), String::new())..=(number.to_owned(), ":".to_owned());
-        let mut valid = self.valid.range(others);
-        is_so(number)
-            || valid.any(|(_, valid)| is_so(valid))
-                && self.bug != Some(InjectedBug::FormerNumberUnprotected)
+        let is_unknown = !self.delivered.contains(number);
+        self.has_unknown_protection
+            || self.protected.contains(number)
+            || is_unknown && self.bug != Some(InjectedBug::UnknownPersonUnprotected)
+    }
+
+    /// Returns whether it is not certain what holds for the person, so that the roster does not change.
+    fn is_uncertain(&self, number: &str) -> bool {
+        self.has_unknown_protection
+            || self.damaged.contains(number) && self.bug != Some(InjectedBug::DamageChangesRoster)
+            || self.doubled.contains(number)
+                && self.bug != Some(InjectedBug::DoubledPersonChangesRoster)
+    }
+
+    fn has_status(&self, number: &str, status: &str) -> bool {
+        self.statuses
+            .contains(&(number.to_owned(), status.to_owned()))
     }
 
     fn is_of_age(&self, number: &str, (youngest, oldest): (u16, u16), day: i64) -> bool {
@@ -149,6 +146,32 @@ impl Facts {
         });
         ages.any(|age| (i32::from(youngest)..=i32::from(oldest)).contains(&age))
     }
+
+    /// Returns whether the person has an address in a municipality that is none of these.
+    fn lives_elsewhere(&self, number: &str, codes: &[String]) -> bool {
+        let homes = self.homes.iter().filter(|(person, _)| person == number);
+        homes
+            .into_iter()
+            .any(|(_, home)| home != "0000" && !codes.contains(home))
+    }
+}
+
+/// Returns the persons with two records 001 that differ.
+fn doubled(rows: &Tables) -> BTreeSet<String> {
+    let mut first: BTreeMap<&str, Row> = BTreeMap::new();
+    let mut doubled = BTreeSet::new();
+    for row in rows.get("person").into_iter().flatten() {
+        let Some(number) = key(row) else {
+            continue;
+        };
+        let mut row = row.clone();
+        row.retain(|(column, _)| column != "line");
+        let before = first.entry(number).or_insert_with(|| row.clone());
+        if *before != row {
+            doubled.insert(number.to_owned());
+        }
+    }
+    doubled
 }
 
 /// Returns the persons that the policy selects. Returns `None` if the policy has an age condition and there is no date.
@@ -157,7 +180,9 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     if filter.ages.is_some() && facts.day.is_none() {
         return None;
     }
-    let meeting = |number: &&String| failing(facts, filter, number).is_none();
+    let meeting = |number: &&String| {
+        failing(facts, filter, number).is_none() && !facts.unsubscribed.contains(*number)
+    };
     let everybody = facts.seen.iter().filter(meeting).cloned();
     let mut chosen: BTreeSet<String> = everybody.collect();
     if policy.protection == ProtectionRule::Drop {
@@ -165,16 +190,47 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     }
     let is_there = |number: &String| match facts.bug {
         Some(InjectedBug::UndeliveredPersonLeaves) => true,
-        _ => facts.delivered.contains(number),
+        _ => facts.delivered.contains(number) || facts.unsubscribed.contains(number),
     };
-    let gone = roster
+    let gone = roster.iter().filter(|number| {
+        is_there(number) && !chosen.contains(*number) && !facts.is_uncertain(number)
+    });
+    let left: BTreeMap<String, &str> = gone
+        .map(|number| (number.clone(), reason(facts, policy, number)))
+        .collect();
+    let repeated = left
         .iter()
-        .filter(|number| is_there(number) && !chosen.contains(*number));
-    let left = gone.map(|number| (number.clone(), reason(facts, policy, number)));
+        .filter(|(number, reason)| is_repeated(facts, policy, number, reason))
+        .map(|(number, _)| number.clone())
+        .collect();
+    let certain = chosen.iter().filter(|number| !facts.is_uncertain(number));
+    let entered = certain.filter(|number| !roster.contains(*number)).cloned();
+    let entered: BTreeSet<String> = entered.collect();
+    let stayed = roster.iter().filter(|number| !left.contains_key(*number));
     Some(Choice {
-        left: left.collect(),
+        roster: stayed.chain(&entered).cloned().collect(),
+        repeated,
+        left,
+        entered,
         chosen,
     })
+}
+
+/// Returns whether the rows of a leaver are returned once more. They are if they still describe what was in scope.
+fn is_repeated(facts: &Facts, policy: &Policy, number: &str, reason: &str) -> bool {
+    let ended = [
+        "dead",
+        "disappeared",
+        "number-changed",
+        "number-deleted",
+        "number-annulled",
+    ];
+    let codes = policy.persons.municipality_codes.as_deref();
+    let elsewhere = codes.is_some_and(|codes| facts.lives_elsewhere(number, codes));
+    let is_dropped = policy.protection == ProtectionRule::Drop && facts.is_protected(number);
+    let is_in_scope =
+        ended.contains(&reason) && !elsewhere || facts.bug == Some(InjectedBug::NewAddressRepeated);
+    policy.leavers == LeaverRule::Last && is_in_scope && !is_dropped
 }
 
 /// Returns the first condition that the person does not meet, as the reason of a leaver.
@@ -193,12 +249,23 @@ fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Option<&'stati
         && filter.ages.is_none()
         && filter.numbers.is_none();
     // Persons who are dead or have left may have a last known address, but are residents of no municipality.
-    let lives = || {
-        let of_residents: Vec<_> = (0..30).map(|status| format!("{status:02}")).collect();
-        is_any(&facts.statuses, &of_residents)
-            || facts.bug == Some(InjectedBug::LastAddressIsResidence)
+    let is_resident = || match facts.bug {
+        Some(InjectedBug::LastAddressIsResidence) => true,
+        Some(InjectedBug::OtherStatusIsResidence) => {
+            (0..30).any(|status| facts.has_status(number, &format!("{status:02}")))
+        }
+        _ => ["01", "03", "05", "07"]
+            .iter()
+            .any(|status| facts.has_status(number, status)),
     };
-    if homes.is_some_and(|codes| !is_any(&facts.homes, codes) || statuses.is_none() && !lives()) {
+    let is_at_home = homes.is_none_or(|codes| is_any(&facts.homes, codes));
+    if homes.is_some() && statuses.is_none() && !is_resident() {
+        return match facts.bug {
+            Some(InjectedBug::StatusToldAsMoved) => Some("moved"),
+            _ => Some("status"),
+        };
+    }
+    if !is_at_home {
         return Some("moved");
     }
     if let (Some(ages), Some(day)) = (filter.ages, facts.day)
@@ -230,22 +297,23 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> &'static str {
         ("30", "number-annulled"),
     ];
     let failing = failing(facts, &policy.persons, number);
-    let has = |status: &str| {
-        facts
-            .statuses
-            .contains(&(number.to_owned(), status.to_owned()))
-    };
-    let by_status = BY_STATUS
-        .iter()
-        .find(|(status, _)| has(status) && facts.bug != Some(InjectedBug::StatusIgnoredAsReason));
-    match (failing, by_status) {
-        (Some(_), Some((_, reason))) => reason,
-        _ if policy.protection == ProtectionRule::Drop && facts.is_protected(number) => "protected",
-        (Some(condition), None) => condition,
-        (None, _) => {
-            panic!("a person who meets every condition and is not protected does not leave")
-        }
+    let is_unsubscribed = facts.unsubscribed.contains(number);
+    let by_status = BY_STATUS.iter().find(|(status, _)| {
+        facts.has_status(number, status) && facts.bug != Some(InjectedBug::StatusIgnoredAsReason)
+    });
+    // The status is no reason for a person whom only the protection keeps out.
+    if let Some((_, reason)) = by_status
+        && (failing.is_some() || is_unsubscribed)
+    {
+        return reason;
     }
+    if is_unsubscribed {
+        return "unsubscribed";
+    }
+    if policy.protection == ProtectionRule::Drop && facts.is_protected(number) {
+        return "protected";
+    }
+    failing.expect("a person who meets every condition and is not protected does not leave")
 }
 
 /// Returns the number of the person to whom the row belongs, if it belongs to a person.

@@ -16,6 +16,7 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("plaintext_address", "name", &["addressing_name"]),
     ("plaintext_address", "address", PLAINTEXT),
     ("protection", "protection", &["protection_type", "start_date", "deletion_date"]),
+    ("emigration", "address", &["emigration_country_code"]),
     ("emigration", "address", FOREIGN),
     ("contact_address", "address", &[
         "contact_address_1", "contact_address_2", "contact_address_3", "contact_address_4", "contact_address_5",
@@ -32,9 +33,19 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
         "civil_status", "spouse_birth_date", "spouse_birth_date_uncertain", "civil_status_start",
         "civil_status_start_uncertain", "separation_reference",
     ]),
+    ("civil_status", "family", &["spouse_pnr"]),
     ("civil_status", "name", &["spouse_name", "spouse_name_mark"]),
     ("separation", "civil-status", &["civil_status_reference", "start_date", "start_date_uncertain"]),
+    ("child", "family", &["child_pnr"]),
+    ("parents", "family", &[
+        "mother_since", "mother_since_uncertain", "mother_pnr", "mother_birth_date", "mother_birth_date_uncertain",
+        "father_since", "father_since_uncertain", "father_pnr", "father_birth_date", "father_birth_date_uncertain",
+    ]),
     ("parents", "name", &["mother_name", "mother_name_mark", "father_name", "father_name_mark"]),
+    ("custody", "family", &[
+        "custody_type", "start_date", "start_date_uncertain", "deletion_date", "custodian_pnr",
+        "custodian_pnr_start_date",
+    ]),
     ("guardianship", "social", &[
         "start_date", "start_date_uncertain", "deletion_date", "guardian_relation_type", "guardian_pnr",
         "guardian_pnr_start_date",
@@ -44,6 +55,7 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("municipal_condition", "social", &["condition_type", "condition_code", "start_date", "start_date_uncertain"]),
     ("municipal_condition", "free-text", &["remark"]),
     ("note", "free-text", &["note_text"]),
+    ("franchise", "franchise", &["election_code", "franchise_date", "start_date", "deletion_date"]),
     ("relocation_order", "social", &["start_date"]),
     ("relocation_order", "free-text", &["remark"]),
     ("former_pnr", "identity", &["former_pnr"]),
@@ -51,6 +63,7 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
         "correction_mark", "municipality_code", "street_code", "house_number", "floor", "door", "building_number",
         "co_name", "moved_in", "moved_in_uncertain", "moved_out", "moved_out_uncertain",
     ]),
+    ("emigration_history", "address", &["emigration_country_code", "immigration_country_code"]),
     ("emigration_history", "address", FOREIGN),
     ("disappearance_history", "social", &[
         "correction_mark", "disappeared", "disappeared_uncertain", "found", "found_uncertain",
@@ -66,17 +79,21 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
         "correction_mark", "civil_status", "spouse_birth_date", "spouse_birth_date_uncertain", "civil_status_start",
         "civil_status_start_uncertain", "civil_status_end", "civil_status_end_uncertain", "separation_reference",
     ]),
+    ("civil_status_history", "family", &["spouse_pnr"]),
     ("civil_status_history", "name", &["spouse_name", "spouse_name_mark"]),
     ("separation_history", "civil-status", &[
         "correction_mark", "civil_status_reference", "start_date", "start_date_uncertain", "end_date",
         "end_date_uncertain",
     ]),
+    ("mother_address", "family", &["mother_pnr"]),
     ("mother_address", "name", &["addressing_name"]),
     ("mother_address", "address", PLAINTEXT),
     ("mother_address", "protection", &["protection_start_date"]),
+    ("father_address", "family", &["father_pnr"]),
     ("father_address", "name", &["addressing_name"]),
     ("father_address", "address", PLAINTEXT),
     ("father_address", "protection", &["protection_start_date"]),
+    ("child_address", "family", &["child_pnr"]),
     ("child_address", "name", &["addressing_name"]),
     ("child_address", "address", PLAINTEXT),
     ("child_address", "protection", &["protection_start_date"]),
@@ -84,6 +101,7 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("credit_warning_history", "economic", &["protection_type", "credit_warning_start", "credit_warning_end"]),
     ("person_id", "identity", &["person_id"]),
     ("credit_warning", "economic", &["protection_type", "credit_warning_start"]),
+    ("shared_residence", "family", &["start_date", "start_date_uncertain"]),
     ("guardianship_typed", "social", &[
         "start_date", "start_date_uncertain", "deletion_date", "guardian_relation_type", "guardian_pnr",
         "guardian_pnr_start_date", "guardianship_type",
@@ -115,19 +133,50 @@ const GUARDIAN: &[&str] = &[
     "guardian_address_4", "guardian_address_5",
 ];
 
-/// Columns with a relative's number, and the columns of the same table with that relative's name or address.
+/// Columns with a relative's number, and the other columns of the same table that are about that relative.
 #[rustfmt::skip]
 pub const RELATIVES: &[(&str, &str, &[&[&str]])] = &[
-    ("civil_status", "spouse_pnr", &[&["spouse_name", "spouse_name_mark"]]),
-    ("civil_status_history", "spouse_pnr", &[&["spouse_name", "spouse_name_mark"]]),
-    ("parents", "mother_pnr", &[&["mother_name", "mother_name_mark"]]),
-    ("parents", "father_pnr", &[&["father_name", "father_name_mark"]]),
-    ("guardianship", "guardian_pnr", &[&["guardian_name"], GUARDIAN]),
-    ("guardianship_typed", "guardian_pnr", &[&["guardian_name"], GUARDIAN]),
-    ("mother_address", "mother_pnr", &[&["addressing_name"], PLAINTEXT]),
-    ("father_address", "father_pnr", &[&["addressing_name"], PLAINTEXT]),
-    ("child_address", "child_pnr", &[&["addressing_name"], PLAINTEXT]),
+    ("civil_status", "spouse_pnr", &[SPOUSE]),
+    ("civil_status_history", "spouse_pnr", &[SPOUSE]),
+    ("child", "child_pnr", &[]),
+    ("parents", "mother_pnr", &[&[
+        "mother_since", "mother_since_uncertain", "mother_birth_date", "mother_birth_date_uncertain", "mother_name",
+        "mother_name_mark",
+    ]]),
+    ("parents", "father_pnr", &[&[
+        "father_since", "father_since_uncertain", "father_birth_date", "father_birth_date_uncertain", "father_name",
+        "father_name_mark",
+    ]]),
+    ("custody", "custodian_pnr", &[&["custodian_pnr_start_date"]]),
+    ("guardianship", "guardian_pnr", &[&["guardian_pnr_start_date", "guardian_name"], GUARDIAN]),
+    ("guardianship_typed", "guardian_pnr", &[&["guardian_pnr_start_date", "guardian_name"], GUARDIAN]),
+    ("mother_address", "mother_pnr", &[&["addressing_name", "protection_start_date"], PLAINTEXT]),
+    ("father_address", "father_pnr", &[&["addressing_name", "protection_start_date"], PLAINTEXT]),
+    ("child_address", "child_pnr", &[&["addressing_name", "protection_start_date"], PLAINTEXT]),
 ];
+
+const SPOUSE: &[&str] = &[
+    "spouse_birth_date",
+    "spouse_birth_date_uncertain",
+    "spouse_name",
+    "spouse_name_mark",
+];
+
+/// Columns that show where the record's own person is or was, although they are no address. The condition code of 018
+/// does so for some types only, see [`CONDITIONS_WITHOUT_PLACE`].
+pub const PLACES: &[(&str, &str)] = &[
+    ("birth_registration", "birth_authority_code"),
+    ("franchise", "election_code"),
+];
+
+/// The types of municipal conditions (018) whose code does not show where a person is.
+pub const CONDITIONS_WITHOUT_PLACE: [&str; 3] = ["1", "2", "3"];
+
+/// The civil statuses (012) of persons whose spouse is the present one: married, or in a registered partnership.
+pub const WITH_PRESENT_SPOUSE: [&str; 2] = ["G", "P"];
+
+/// Tables that tie person numbers to other numbers. Texts in them are not changed.
+pub const NUMBER_TABLES: [&str; 3] = ["former_pnr", "person_id", "input_error"];
 
 /// Tables in which the mere presence of a row discloses something, with the class of what it discloses.
 #[rustfmt::skip]
@@ -137,6 +186,14 @@ pub const SUBJECTS: &[(&str, &str)] = &[
     ("church", "religion"),
     ("civil_status", "civil-status"),
     ("separation", "civil-status"),
+    ("child", "family"),
+    ("parents", "family"),
+    ("custody", "family"),
+    ("mother_address", "family"),
+    ("father_address", "family"),
+    ("child_address", "family"),
+    ("shared_residence", "family"),
+    ("franchise", "franchise"),
     ("guardianship", "social"),
     ("municipal_condition", "social"),
     ("note", "free-text"),
@@ -152,7 +209,7 @@ pub const SUBJECTS: &[(&str, &str)] = &[
 ];
 
 /// The class of former civil statuses.
-const FORMER_CIVIL_STATUS: &str = "civil-status-history";
+pub const FORMER_CIVIL_STATUS: &str = "civil-status-history";
 
 /// Returns the class of a column in the catalog.
 pub fn class(table: &str, column: &str) -> Option<&'static str> {
@@ -170,11 +227,13 @@ pub fn needed_class(table: &str, column: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns the column with the number of the relative whose name or address a column holds.
+/// Returns the column with the number of the relative whom a column is about: the column itself if it holds that number.
 pub fn relative(table: &str, column: &str) -> Option<&'static str> {
-    let tells = |groups: &[&[&str]]| groups.iter().any(|columns| columns.contains(&column));
+    let tells = |number: &str, groups: &[&[&str]]| {
+        number == column || groups.iter().any(|columns| columns.contains(&column))
+    };
     let found = RELATIVES
         .iter()
-        .find(|(of, _, groups)| *of == table && tells(groups));
+        .find(|(of, number, groups)| *of == table && tells(number, groups));
     found.map(|(_, number, _)| *number)
 }

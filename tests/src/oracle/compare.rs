@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use cprflow::policy::{LeaverRule, NumberRule, ProtectionRule};
+use cprflow::policy::{NumberRule, ProtectionRule};
 
-use super::choose::key;
+use super::choose::{key, text};
 use super::columns::{class, needed_class, relative};
+use super::events::{self, EVENTS, MARKS};
 use super::extract_cases::TextKind;
 use super::search::{Mention, hits};
 use super::show::number_of;
@@ -75,10 +76,7 @@ pub fn assert_only_persons_in_scope(tables: &Tables, wanted: &TestPolicy, answer
     let (chosen, left) = (&answer.choice.chosen, &answer.choice.left);
     let in_scope = |table: &str, number: &String| match table {
         "out_of_scope" => left.contains_key(number),
-        _ => {
-            let comes_once_more = policy.leavers == LeaverRule::Last && left.contains_key(number);
-            chosen.contains(number) || comes_once_more
-        }
+        _ => chosen.contains(number) || answer.choice.repeated.contains(number),
     };
     let persons = chosen.iter().chain(left.keys());
     let owners: BTreeMap<String, &String> = persons
@@ -90,6 +88,15 @@ pub fn assert_only_persons_in_scope(tables: &Tables, wanted: &TestPolicy, answer
             assert!(
                 owner.is_some_and(|owner| in_scope(table, owner)),
                 "a row in {table} belongs to a person outside the scope"
+            );
+        }
+        for row in rows {
+            let code = text(row, "event_code");
+            let mark = text(row, "derived_mark");
+            assert!(
+                events::is_shown(&EVENTS, code, &policy.classes)
+                    && events::is_shown(&MARKS, mark, &policy.classes),
+                "{table} shows an event of a hidden class"
             );
         }
     }
@@ -124,6 +131,12 @@ pub fn assert_only_persons_in_scope(tables: &Tables, wanted: &TestPolicy, answer
                 assert!(
                     is_own(number) || may_name,
                     "{place} shows another person's number"
+                );
+                assert!(
+                    policy.protection != ProtectionRule::Drop
+                        || relative(hit.table, column).is_none()
+                        || !answer.facts.is_protected(number),
+                    "{place} shows the number of a protected relative"
                 );
                 continue;
             }

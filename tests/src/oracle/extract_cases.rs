@@ -1,11 +1,13 @@
-//! Extracts that contain every case a policy must handle: protections of every kind, relatives with names and
-//! numbers, birthdays at age limits, irregular values. Every name, address and remark belongs to one person only.
+//! Extracts that contain every case a policy must handle: protections of every kind, chains of number changes, damaged
+//! lines, events of every class, relatives with names and numbers, birthdays at age limits, irregular values. Every name,
+//! address and remark belongs to one person only.
 
 use std::collections::BTreeMap;
 
 use cprflow_connector::generate::{self, Settings};
 
 use super::columns::{class, relative};
+use super::events::{EVENTS, MARKS};
 use crate::extract::{self, Damage, Dice};
 use crate::reference_reader::{FieldRule, Rules, TableRule, latin1};
 
@@ -20,13 +22,19 @@ pub struct CaseExtract {
 
 /// Returns the status file of a population and the change files of `count` nights.
 ///
-/// The night in the middle delivers the whole population again. The last night but two has damaged lines.
+/// The night in the middle delivers the whole population again. Night 4 has a protection whose person number cannot be
+/// read. The last night but two has damaged lines.
 pub fn extracts(rules: &Rules, persons: u64, seed: u64, count: u32) -> Vec<CaseExtract> {
     let settings = Settings::new(persons, seed);
     let writer = CaseWriter::new(rules, &settings);
     let night = |night| {
         let is_whole = night == 0 || night == count / 2;
         let mut bytes = writer.extract(night, is_whole);
+        if night == UNREADABLE_NIGHT {
+            let mut lines = extract::lines(&bytes);
+            lines.insert(1, b"004010196 50001".to_vec());
+            bytes = extract::join(&lines, b"\n");
+        }
         if night + 2 == count {
             let mut lines = extract::lines(&bytes);
             let kinds = [Damage::Overwrite, Damage::Tail, Damage::UnknownType];
@@ -37,6 +45,9 @@ pub fn extracts(rules: &Rules, persons: u64, seed: u64, count: u32) -> Vec<CaseE
     };
     (0..=count).map(night).collect()
 }
+
+/// The night with a protection whose person number cannot be read.
+pub const UNREADABLE_NIGHT: u32 = 4;
 
 /// Adds the cases to the extracts of a generated population.
 #[derive(Debug)]
@@ -101,19 +112,48 @@ impl<'a> CaseWriter<'a> {
                     self.protection(&mut protection, &mut dice);
                     out.push(protection.line());
                 }
+                self.receipts(&number, night, out);
+                self.damaged_protections(&number, night, out);
+                self.number_changes(&number, out);
+                // Some persons are not residents, or have no status at all.
+                match (self.hash(&number, "status") + u64::from(night)) % 40 {
+                    0 => record.set("status", "20"),
+                    1 => record.set("status", ""),
+                    _ => {}
+                }
+                // Some persons have two records 001, which differ or not.
+                match (self.hash(&number, "twice") + u64::from(night)) % 60 {
+                    0 => out.push(record.clone().line()),
+                    1 | 2 => {
+                        let mut other = record.clone();
+                        other.set("sex", "?");
+                        out.push(other.line());
+                    }
+                    _ => {}
+                }
                 // Some persons have records but no record 001.
                 if (self.hash(&number, "gone") + u64::from(night)).is_multiple_of(37) {
                     return;
                 }
             }
             "004" => self.protection(&mut record, &mut dice),
+            "034" => kind_of_protection(&mut record, &mut dice),
+            "012" if number_of(&record.get("spouse_pnr")).is_some() && dice.below(3) == 0 => {
+                record.set(
+                    "civil_status",
+                    ["F", "E", "D", "O", "L", "?"][dice.below(6)],
+                );
+            }
+            "018" => {
+                record.set(
+                    "condition_type",
+                    ["1", "2", "3", "4", "5", ""][dice.below(6)],
+                );
+                record.set("condition_code", &format!("{:05}", dice.below(100_000)));
+            }
+            "099" if dice.below(3) == 0 => event(&mut record, &mut dice),
             "099" if record.get("event_code") == "A34" && dice.below(2) == 0 => {
                 record.set("event_code", "P56");
-                // The receipt for a deleted subscription carries the same event.
-                let mut receipt = Record::blank(self.rules, "997");
-                receipt.set("pnr", &number);
-                receipt.set("event_code", "P56");
-                out.push(receipt.line());
             }
             _ => {}
         }
@@ -125,14 +165,14 @@ impl<'a> CaseWriter<'a> {
     fn relatives(&self, record: &mut Record, dice: &mut Dice) {
         match record.rule.table.as_str() {
             "civil_status" | "civil_status_history"
-                if number(&record.get("spouse_pnr")).is_some() =>
+                if number_of(&record.get("spouse_pnr")).is_some() =>
             {
                 record.set("spouse_name", "?");
                 record.set("spouse_name_mark", "*");
             }
             "parents" => {
                 for parent in ["mother", "father"] {
-                    if number(&record.get(&format!("{parent}_pnr"))).is_some() {
+                    if number_of(&record.get(&format!("{parent}_pnr"))).is_some() {
                         record.set(&format!("{parent}_name"), "?");
                         record.set(&format!("{parent}_name_mark"), "=");
                     }
@@ -147,8 +187,8 @@ impl<'a> CaseWriter<'a> {
                 let since = record.get("protection_start_date");
                 record.set(
                     "protection_start_date",
-                    match dice.below(12) {
-                        0..4 => "",
+                    match dice.below(30) {
+                        0..4 | 12..30 => "",
                         4 => "0000-00-00",
                         5 => "?",
                         6 => "2031-01-01",
@@ -174,7 +214,7 @@ impl<'a> CaseWriter<'a> {
             }
             let token = match relative(&table, &field.column) {
                 None => kind.token(owner),
-                Some(column) => match number(&record.get(column)) {
+                Some(column) => match number_of(&record.get(column)) {
                     Some(relative) => kind.token(&relative),
                     None => kind.unnumbered_relative(owner),
                 },
@@ -201,8 +241,95 @@ impl<'a> CaseWriter<'a> {
         record.set("birth_date", &born);
     }
 
+    /// Ends some subscriptions.
+    fn receipts(&self, number: &str, night: u32, out: &mut Vec<Vec<u8>>) {
+        if night > 0 && (self.hash(number, "receipt") + u64::from(night)).is_multiple_of(45) {
+            let mut receipt = Record::blank(self.rules, "997");
+            receipt.set("pnr", number);
+            receipt.set("registered", "202603021530");
+            receipt.set(
+                "event_code",
+                ["A45", "A21", "P55"][self.choice(number, "code", 3)],
+            );
+            out.push(receipt.line());
+        }
+    }
+
+    /// Writes protections that are no valid records, but whose person number can be read.
+    fn damaged_protections(&self, number: &str, night: u32, out: &mut Vec<Vec<u8>>) {
+        if (self.hash(number, "damaged") + u64::from(night)).is_multiple_of(50) {
+            let (birth, serial) = number.split_at(6);
+            let line = match self.choice(number, "damage", 4) {
+                0 => format!("004{birth} {serial}0001"),
+                1 => format!("  004{number}0001"),
+                2 => format!("0O4{birth}-{serial}00012026-01-01"),
+                // The line end after another record is lost.
+                _ => format!("{:26}004{number}0001", format!("007{number}")),
+            };
+            out.push(line.into_bytes());
+        }
+    }
+
+    /// Writes former numbers of some persons, over one or two changes, with all kinds of links between them.
+    fn number_changes(&self, number: &str, out: &mut Vec<Vec<u8>>) {
+        let case = self.choice(number, "changes", 30);
+        // Person numbers begin with a day of the month, so these are of nobody else.
+        let (first, second) = (format!("9{}", &number[1..]), format!("8{}", &number[1..]));
+        let mut replaced = |former: &str, status: &str, valid: &str| {
+            let mut person = Record::blank(self.rules, "001");
+            person.set("pnr", former);
+            person.set("current_pnr", valid);
+            person.set("status", status);
+            person.set("birth_date", "1970-05-17");
+            let mut name = Record::blank(self.rules, "008");
+            name.set("pnr", former);
+            name.set("surname", &TextKind::Name.token(former));
+            out.push(person.line());
+            out.push(name.line());
+        };
+        match case {
+            0..4 => {
+                replaced(&first, "60", &second);
+                replaced(&second, "50", number);
+            }
+            4 => replaced(&first, "60", &second),
+            5 | 6 | 9 => replaced(&first, "60", ""),
+            7 => {
+                replaced(&first, "60", &second);
+                replaced(&second, "60", &first);
+            }
+            10 => replaced(&first, "60", number),
+            _ => {}
+        }
+        // Protections under a former number, and under the valid one.
+        let protected = match case {
+            0 => Some(first.as_str()),
+            1 => Some(number),
+            2 => Some(second.as_str()),
+            9 => Some(first.as_str()),
+            _ => None,
+        };
+        if let Some(protected) = protected {
+            out.push(format!("004{protected}0001").into_bytes());
+        }
+        let former = match case {
+            5 | 8 | 9 => Some(&first),
+            7 => Some(&second),
+            _ => None,
+        };
+        if let Some(former) = former {
+            out.push(format!("022{number}{former}").into_bytes());
+        }
+    }
+
+    /// Returns a choice below `count` that is always the same for the person.
+    fn choice(&self, number: &str, purpose: &str, count: u64) -> usize {
+        usize::try_from((self.hash(number, purpose) >> 7) % count).expect("a small number")
+    }
+
     /// Sets protections that start or end during these nights, and dates that are not dates.
     fn protection(&self, record: &mut Record, dice: &mut Dice) {
+        kind_of_protection(record, dice);
         let day = self.days[1 + dice.below(12)].clone();
         let (start, deletion) = match dice.below(14) {
             0 => ("", ""),
@@ -244,9 +371,27 @@ impl<'a> CaseWriter<'a> {
         } else if draw < 90 {
             let tail = format!("{}{owner}", TextKind::Name.token(owner));
             record.tail = tail;
-        } else if draw < 100 {
+        } else if draw < 130 {
+            // Person numbers in fields that are not made for them.
+            let room: Vec<FieldRule> = record
+                .rule
+                .fields
+                .iter()
+                .filter(|field| match field.kind.as_str() {
+                    "date" | "timestamp" => draw < 110,
+                    "text" | "code" => draw >= 110 && field.length >= owner.len() + 3,
+                    _ => false,
+                })
+                .cloned()
+                .collect();
+            if !room.is_empty() {
+                let field = &room[dice.below(room.len())];
+                let lead = if draw < 110 { "" } else { "nr " };
+                record.set(&field.column, &format!("{lead}{owner}"));
+            }
+        } else if draw < 140 {
             for field in record.rule.fields.clone().iter().skip(1) {
-                if field.kind == "pnr" && number(&record.get(&field.column)).is_none() {
+                if field.kind == "pnr" && number_of(&record.get(&field.column)).is_none() {
                     let other = if field.zeros { "" } else { "0000000000" };
                     record.set(&field.column, other);
                 }
@@ -315,13 +460,45 @@ fn letters(number: &str) -> String {
         .collect()
 }
 
+/// Sets any event code and derived mark, also of unknown meaning.
+fn event(record: &mut Record, dice: &mut Dice) {
+    let codes: Vec<&str> = EVENTS.keys().map(String::as_str).collect();
+    let marks: Vec<&str> = MARKS.keys().map(String::as_str).collect();
+    let code = match dice.below(20) {
+        0 => "A99",
+        1 => "",
+        2 => ["P10", "A42"][dice.below(2)],
+        _ => codes[dice.below(codes.len())],
+    };
+    record.set("event_code", code);
+    let mark = match dice.below(12) {
+        0 => "ZZ",
+        1..6 => marks[dice.below(marks.len())],
+        _ => "",
+    };
+    record.set("derived_mark", mark);
+}
+
+/// Sets other types of protection for some records, also types that cannot be read.
+fn kind_of_protection(record: &mut Record, dice: &mut Dice) {
+    match dice.below(8) {
+        0 | 1 => record.set("protection_type", "0005"),
+        2 => record.set(
+            "protection_type",
+            ["", "1", " 1", "001", "OOO1"][dice.below(5)],
+        ),
+        _ => {}
+    }
+}
+
 /// Returns the text if it is a person number.
-fn number(text: &str) -> Option<String> {
+fn number_of(text: &str) -> Option<String> {
     let is_number = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && text != "0000000000").then(|| text.to_owned())
 }
 
 /// A record whose fields can be changed.
+#[derive(Clone)]
 struct Record<'a> {
     rule: &'a TableRule,
     bytes: Vec<u8>,
@@ -364,7 +541,9 @@ impl<'a> Record<'a> {
     fn set(&mut self, column: &str, text: &str) {
         let field = self.field(column);
         field.fill(b' ');
-        field[..text.len()].copy_from_slice(text.as_bytes());
+        for (byte, character) in field.iter_mut().zip(text.chars()) {
+            *byte = u8::try_from(character).expect("a character of ISO-8859-1");
+        }
     }
 
     /// Returns the line without trailing spaces.
@@ -385,7 +564,7 @@ pub fn record_counts(extracts: &[CaseExtract]) -> BTreeMap<String, u32> {
     let mut persons = BTreeMap::new();
     for extract in extracts {
         for line in extract::lines(&extract.bytes) {
-            let key = line.get(3..13).map(latin1).and_then(|key| number(&key));
+            let key = line.get(3..13).map(latin1).and_then(|key| number_of(&key));
             if let Some(key) = key {
                 *persons.entry(key).or_default() += 1;
             }

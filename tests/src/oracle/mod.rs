@@ -1,15 +1,19 @@
 //! Computes what a tenant must get of an extract, by a slow and obvious method.
 //!
 //! The oracle takes the rows of [`reference_reader`], holds everything in plain sets, and shares no code with the
-//! product except the types of a policy. Its list of what each column discloses is its own.
+//! product except the types of a policy. Its lists of what each column and each event discloses are its own.
 //!
 //! - [`choose`]: which persons a policy selects, who leaves the scope, and why
 //! - [`columns`]: what each column discloses, and about whom
 //! - [`compare`]: compares the product's result with the expected one
+//! - [`events`]: what each event code discloses
 //! - [`extract_cases`]: extracts that cover every case, with names that belong to one person only
 //! - [`native`]: asks the connector, linked as a library
 //! - [`predicate`]: conditions on rows
 //! - [`product`]: asks the product, through the sandbox
+//! - [`protect`]: which persons are protected
+//! - [`redact`]: removes person numbers from texts
+//! - [`refusal`]: which policies are refused because they select by what they hide
 //! - [`search`]: finds every mention of a person in a result
 //! - [`show`]: which rows are shown, and which values are masked
 //! - [`view`]: which tables and columns are shown
@@ -17,10 +21,14 @@
 pub mod choose;
 pub mod columns;
 pub mod compare;
+pub mod events;
 pub mod extract_cases;
 pub mod native;
 pub mod predicate;
 pub mod product;
+pub mod protect;
+pub mod redact;
+pub mod refusal;
 pub mod search;
 pub mod show;
 pub mod view;
@@ -50,80 +58,170 @@ pub struct TestPolicy {
 /// A rule that the oracle applies wrongly on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InjectedBug {
-    /// Protections are evaluated on the policy's day for ages, not on the production date.
-    ProtectionJudgedOnPolicyDay,
-    /// Protections are in force before their start date.
-    ProtectionStartsEarly,
-    /// Protections never end.
-    ProtectionNeverEnds,
+    /// A protection is in force only from its start date on.
+    ProtectionWaitsForStart,
+    /// A deletion date ends the protection.
+    DeletionDateEndsProtection,
     /// A deletion date that is not a valid date ends the protection.
     IrregularDateEndsProtection,
-    /// A protection is still in force on its deletion date.
-    ProtectionIncludesDeletionDay,
+    /// A protection whose type cannot be read does not count.
+    UnreadableTypeUnprotected,
+    /// A rejected line never protects.
+    DamagedProtectionIgnored,
+    /// A damaged protection without a readable number protects nobody.
+    UnknownProtectionIgnored,
+    /// The roster changes for a person with a damaged protection.
+    DamageChangesRoster,
     /// A person without a record 001 counts as unprotected.
     UnknownPersonUnprotected,
-    /// The protection of a person does not cover the person's former number.
-    FormerNumberUnprotected,
+    /// The protection of a person does not cover the person's other numbers.
+    NumberChangesIgnored,
+    /// A protection covers the numbers that are valid instead, not the replaced ones.
+    ProtectionSpreadsOneWay,
+    /// A protection covers one change of the number only.
+    ChainEndsAfterOneChange,
+    /// Former numbers (022) do not belong to the person.
+    FormerNumbersIgnored,
+    /// A replaced number counts as unprotected if the valid number is missing.
+    MissingValidNumberUnprotected,
+    /// A former number that is missing from the extract masks the valid one.
+    MissingFormerNumberProtects,
+    /// A person with two different records 001 is shown.
+    DoubledPersonShown,
+    /// The roster changes for a person with two different records 001.
+    DoubledPersonChangesRoster,
     /// Ages are differences of calendar years.
     AgeByCalendarYear,
     /// A person without a birth date meets every condition on age.
     UnknownAgePasses,
     /// Persons who are dead or have left the country still live at their last known address.
     LastAddressIsResidence,
+    /// Persons without an address in Denmark or Greenland (status 20) are residents.
+    OtherStatusIsResidence,
+    /// Persons who are no residents any more have "moved".
+    StatusToldAsMoved,
+    /// The last rows of a leaver are returned although they describe a state outside the scope.
+    NewAddressRepeated,
     /// Persons of the roster who are not in the extract leave the scope.
     UndeliveredPersonLeaves,
+    /// A person whose subscription has ended stays in scope.
+    UnsubscribedStays,
     /// The reason of a leaver ignores the status: the dead have "moved".
     StatusIgnoredAsReason,
+    /// The column `line` is shown although something is hidden.
+    LineShown,
     /// Tables whose subject is hidden are still shown, with their remaining columns.
     HiddenSubjectShown,
+    /// Relatives and franchise have no class.
+    FamilyShown,
     /// The class of current civil statuses also opens former ones.
     FormerCivilStatusShown,
-    /// Events that disclose religion are shown.
-    ChurchEventShown,
+    /// The current civil status names the former spouse.
+    FormerSpouseShown,
+    /// Credit warnings among protections are shown.
+    CreditWarningShown,
+    /// Protections of an unreadable type are shown, although they can be credit warnings.
+    UnreadableTypeShown,
+    /// Only events that disclose religion are hidden.
+    OtherEventsShown,
+    /// The row of a hidden event is left out.
+    HiddenEventLeftOut,
+    /// Derived marks are always shown.
+    MarkShown,
+    /// The time of day of a hidden event is shown.
+    EventTimeShown,
+    /// Events of unknown meaning are shown.
+    UnknownEventShown,
+    /// Events that all persons of a place have are shown for protected persons.
+    PlaceEventShown,
+    /// Columns that show where a protected person is or was are not masked.
+    PlaceShown,
+    /// The codes of municipal conditions are not masked.
+    ConditionShown,
     /// The name of a protected relative is shown.
     ProtectedRelativeShown,
     /// The name of a relative without a record 001 is shown.
     UnknownRelativeShown,
+    /// Where protected persons are dropped, only the name and address of a relative are hidden.
+    RelativeNumberShown,
     /// The relative's date of protection is ignored.
     RelativeProtectionDateIgnored,
     /// Free text about protected persons is shown.
     FreeTextShown,
     /// `irregular` shows values whose column is masked.
     IrregularUnmasked,
+    /// Person numbers stay in `irregular` where numbers are not kept.
+    NumberInIrregularShown,
+    /// Person numbers stay in texts where numbers are not kept.
+    NumberInTextShown,
     /// The tail is shown although something is masked or hidden.
     TailUnmasked,
     /// Conditions on rows see the values that are masked in the result.
     RowFilterSeesMaskedValues,
+    /// Conditions on rows see values of hidden classes as null although the policy may reveal them.
+    RowFilterMissesRevealedValues,
     /// The last rows of a leaver are not masked.
     LeaverUnmasked,
+    /// Persons and rows are selected by what the policy hides.
+    HiddenSelects,
 }
 
 impl InjectedBug {
     /// All injected bugs.
-    pub const ALL: [Self; 23] = [
-        Self::ProtectionJudgedOnPolicyDay,
-        Self::ProtectionStartsEarly,
-        Self::ProtectionNeverEnds,
+    pub const ALL: [Self; 53] = [
+        Self::ProtectionWaitsForStart,
+        Self::DeletionDateEndsProtection,
         Self::IrregularDateEndsProtection,
-        Self::ProtectionIncludesDeletionDay,
+        Self::UnreadableTypeUnprotected,
+        Self::DamagedProtectionIgnored,
+        Self::UnknownProtectionIgnored,
+        Self::DamageChangesRoster,
         Self::UnknownPersonUnprotected,
-        Self::FormerNumberUnprotected,
+        Self::NumberChangesIgnored,
+        Self::ProtectionSpreadsOneWay,
+        Self::ChainEndsAfterOneChange,
+        Self::FormerNumbersIgnored,
+        Self::MissingValidNumberUnprotected,
+        Self::MissingFormerNumberProtects,
+        Self::DoubledPersonShown,
+        Self::DoubledPersonChangesRoster,
         Self::AgeByCalendarYear,
         Self::UnknownAgePasses,
         Self::LastAddressIsResidence,
+        Self::OtherStatusIsResidence,
+        Self::StatusToldAsMoved,
+        Self::NewAddressRepeated,
         Self::UndeliveredPersonLeaves,
+        Self::UnsubscribedStays,
         Self::StatusIgnoredAsReason,
+        Self::LineShown,
         Self::HiddenSubjectShown,
+        Self::FamilyShown,
         Self::FormerCivilStatusShown,
-        Self::ChurchEventShown,
+        Self::FormerSpouseShown,
+        Self::CreditWarningShown,
+        Self::UnreadableTypeShown,
+        Self::OtherEventsShown,
+        Self::HiddenEventLeftOut,
+        Self::MarkShown,
+        Self::EventTimeShown,
+        Self::UnknownEventShown,
+        Self::PlaceEventShown,
+        Self::PlaceShown,
+        Self::ConditionShown,
         Self::ProtectedRelativeShown,
         Self::UnknownRelativeShown,
+        Self::RelativeNumberShown,
         Self::RelativeProtectionDateIgnored,
         Self::FreeTextShown,
         Self::IrregularUnmasked,
+        Self::NumberInIrregularShown,
+        Self::NumberInTextShown,
         Self::TailUnmasked,
         Self::RowFilterSeesMaskedValues,
+        Self::RowFilterMissesRevealedValues,
         Self::LeaverUnmasked,
+        Self::HiddenSelects,
     ];
 }
 
@@ -214,19 +312,15 @@ impl Extract {
         let choice = choose::choose(&facts, &wanted.policy, roster)?;
         let view = view::view(&self.rules, &wanted.policy, wanted.bug);
         let tables = show::show(&self.rules, &self.rows, wanted, &facts, &choice, &view);
-        let came = &choice.chosen;
-        let stayed = roster
-            .iter()
-            .filter(|number| !choice.left.contains_key(*number));
         Some(Expected {
             delivery: TenantDelivery {
                 view,
                 tables,
-                persons: came.len() as u64,
-                entered: came.difference(roster).count() as u64,
+                persons: choice.chosen.len() as u64,
+                entered: choice.entered.len() as u64,
                 left: choice.left.len() as u64,
             },
-            roster: stayed.chain(came).cloned().collect(),
+            roster: choice.roster.clone(),
             choice,
             facts,
         })

@@ -123,5 +123,6 @@ fn policy(policy: &Policy) -> cprflow_connector::Policy {
             LeaverRule::Notice => native::LeaverRule::Notice,
             LeaverRule::Last => native::LeaverRule::Last,
         },
+        may_reveal: policy.may_reveal,
     }
 }

@@ -26,7 +26,36 @@ pub enum Predicate {
     Not(Box<Predicate>),
 }
 
+/// A column that a condition uses, with the values that it is compared with.
+#[derive(Debug, Clone)]
+pub struct Operand {
+    /// The column.
+    pub column: String,
+    /// The values. There are none if the condition only asks whether the column is null.
+    pub values: Vec<Value>,
+}
+
 impl Predicate {
+    /// Returns every column that the condition uses, once for each use.
+    pub fn operands(&self) -> Vec<Operand> {
+        let of = |column: &String, values: Vec<Value>| {
+            vec![Operand {
+                column: column.clone(),
+                values,
+            }]
+        };
+        match self {
+            Self::Compare(column, _, value) => of(column, vec![value.clone()]),
+            Self::In(column, _, values) => of(column, values.clone()),
+            Self::Between(column, least, most) => of(column, vec![least.clone(), most.clone()]),
+            Self::IsNull(column, _) => of(column, Vec::new()),
+            Self::And(one, other) | Self::Or(one, other) => {
+                [one.operands(), other.operands()].concat()
+            }
+            Self::Not(inner) => inner.operands(),
+        }
+    }
+
     /// Returns whether the condition is true for the row. "Unknown" counts as not true.
     pub fn holds(&self, row: &Row) -> bool {
         self.evaluate(row) == Some(true)

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use cprflow::policy::{LeaverRule, NumberRule, ProtectionRule};
+use cprflow::policy::{NumberRule, ProtectionRule};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::choose::{Choice, Facts, is_irregular, key, text, value};
-use super::columns::{class, relative};
+use super::choose::{Choice, Facts, key, text, value};
+use super::columns::{
+    CONDITIONS_WITHOUT_PLACE, FORMER_CIVIL_STATUS, NUMBER_TABLES, PLACES, WITH_PRESENT_SPOUSE,
+    class, relative,
+};
+use super::events::{self, EVENTS, MARKS};
+use super::protect::is_readable;
+use super::redact::redacted;
 use super::view::{View, hides_nothing};
 use super::{InjectedBug, TestPolicy};
 use crate::reference_reader::{Row, Rules, TableRule, Tables, Value};
@@ -69,18 +75,21 @@ impl TableRules<'_> {
         if is_keyed && !self.is_chosen(number?) {
             return None;
         }
-        let is_church = matches!(text(row, "event_code"), Some("A34" | "P56"));
-        let shows_church =
-            policy.classes.contains("religion") || self.has_bug(InjectedBug::ChurchEventShown);
-        if matches!(table, "event" | "subscription_receipt") && is_church && !shows_church {
+        if self.is_hidden_row(row) {
             return None;
         }
         let is_protected = number.is_some_and(|number| self.facts.is_protected(number));
-        let is_masked = |column: &str| self.is_masked(row, column, is_protected);
         if let Some(predicate) = self.wanted.rows.get(table) {
-            let mut judged = row.clone();
+            let reveals =
+                policy.may_reveal && !self.has_bug(InjectedBug::RowFilterMissesRevealedValues);
+            let mut judged = self.without_time(row, is_protected, reveals);
             for (column, value) in &mut judged {
-                if is_masked(column) && !self.has_bug(InjectedBug::RowFilterSeesMaskedValues) {
+                let is_masked = self.is_masked(row, column, is_protected, reveals);
+                let has_number =
+                    matches!(&*value, Value::Text(text) if self.hides_number(column, text));
+                if (is_masked || has_number)
+                    && !self.has_bug(InjectedBug::RowFilterSeesMaskedValues)
+                {
                     *value = Value::Null;
                 }
             }
@@ -88,13 +97,14 @@ impl TableRules<'_> {
                 return None;
             }
         }
+        let coarse = self.without_time(row, is_protected, false);
         let mut shown = Row::new();
         for column in self.columns {
             let seen = match column.as_str() {
                 "protected" => Value::Flag(is_protected),
-                "irregular" => self.irregular(row, is_protected),
-                column if is_masked(column) => Value::Null,
-                column => self.pseudonym(column, value(row, column)),
+                "irregular" => self.irregular(&coarse, row, is_protected),
+                column if self.is_masked(row, column, is_protected, false) => Value::Null,
+                column => self.pseudonym(column, value(&coarse, column)),
             };
             shown.push((column.clone(), seen));
         }
@@ -102,22 +112,121 @@ impl TableRules<'_> {
     }
 
     fn is_chosen(&self, number: &str) -> bool {
-        let policy = &self.wanted.policy;
-        let comes_once_more =
-            policy.leavers == LeaverRule::Last && self.choice.left.contains_key(number);
-        let is_dropped =
-            policy.protection == ProtectionRule::Drop && self.facts.is_protected(number);
-        (self.choice.chosen.contains(number) || comes_once_more) && !is_dropped
+        self.choice.chosen.contains(number) || self.choice.repeated.contains(number)
+    }
+
+    fn allows(&self, class: &str) -> bool {
+        self.wanted.policy.classes.contains(class)
+    }
+
+    /// Returns whether the row is left out because its type tells a class that is hidden.
+    fn is_hidden_row(&self, row: &Row) -> bool {
+        let table = self.rule.table.as_str();
+        if self.is_event() && self.has_bug(InjectedBug::HiddenEventLeftOut) {
+            return !self.shows_event(row);
+        }
+        if !matches!(table, "protection" | "protection_history") || self.allows("economic") {
+            return false;
+        }
+        let code = text(row, "protection_type");
+        code == Some("0005") && !self.has_bug(InjectedBug::CreditWarningShown)
+            || !is_readable(code) && !self.has_bug(InjectedBug::UnreadableTypeShown)
+    }
+
+    fn is_event(&self) -> bool {
+        matches!(self.rule.table.as_str(), "event" | "subscription_receipt")
+    }
+
+    /// Returns whether the classes show what kind of event the row is.
+    fn shows_event(&self, row: &Row) -> bool {
+        let classes = &self.wanted.policy.classes;
+        let code = text(row, "event_code");
+        let is_known = code.is_none_or(|code| {
+            let known = EVENTS.get(code);
+            known.is_some_and(|known| known.classes.is_some())
+        });
+        let shows_code = match self.wanted.bug {
+            Some(InjectedBug::OtherEventsShown) if !matches!(code, Some("A34" | "P56")) => true,
+            Some(InjectedBug::UnknownEventShown) if !is_known => true,
+            _ => events::is_shown(&EVENTS, code, classes),
+        };
+        let mark = text(row, "derived_mark");
+        shows_code
+            && (events::is_shown(&MARKS, mark, classes) || self.has_bug(InjectedBug::MarkShown))
+    }
+
+    /// Returns whether an event of the row must not be told, by the classes or because it places a protected person.
+    fn hides_event(&self, row: &Row, is_protected: bool, reveals: bool) -> bool {
+        if !self.is_event() {
+            return false;
+        }
+        let code = text(row, "event_code");
+        let of_place = code
+            .and_then(|code| EVENTS.get(code))
+            .is_some_and(|event| event.is_of_place);
+        let is_masked = is_protected && self.wanted.policy.protection == ProtectionRule::Mask;
+        !reveals && !self.shows_event(row)
+            || of_place && is_masked && !self.has_bug(InjectedBug::PlaceEventShown)
+    }
+
+    /// Returns the row without the time of day of an event that must not be told.
+    fn without_time(&self, row: &Row, is_protected: bool, reveals: bool) -> Row {
+        const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+        const WHEN: &str = "registered";
+        let mut row = row.clone();
+        if !self.hides_event(&row, is_protected, reveals)
+            || self.has_bug(InjectedBug::EventTimeShown)
+        {
+            return row;
+        }
+        let mut has_day = false;
+        for (column, value) in &mut row {
+            match value {
+                Value::Micros(micros) if column == WHEN => {
+                    *micros = micros.div_euclid(DAY) * DAY;
+                    has_day = true;
+                }
+                _ => {}
+            }
+        }
+        let entries = row.iter_mut().find_map(|(column, value)| match value {
+            Value::Map(entries) if column == "irregular" => Some(entries),
+            _ => None,
+        });
+        if let Some(entries) = entries {
+            for (column, raw) in entries.iter_mut().filter(|(column, _)| column == WHEN) {
+                let date: String = format!("{raw:12}").chars().take(8).collect();
+                let is_date = date.chars().all(|c| c.is_ascii_digit());
+                *raw = match is_date {
+                    true => format!("{date}0000"),
+                    false => date.trim_end_matches(' ').to_owned(),
+                };
+                // The rest is a date without a time, or blank.
+                if has_day || raw.is_empty() {
+                    column.clear();
+                }
+            }
+            entries.retain(|(column, _)| !column.is_empty());
+        }
+        row
     }
 
     fn has_bug(&self, bug: InjectedBug) -> bool {
         self.wanted.bug == Some(bug)
     }
 
-    /// Returns whether the value of the column is masked in this row.
-    fn is_masked(&self, row: &Row, column: &str, is_protected: bool) -> bool {
+    /// Returns whether the value of the column is masked in this row. With `reveals`, only what protections hide counts.
+    fn is_masked(&self, row: &Row, column: &str, is_protected: bool, reveals: bool) -> bool {
         let table = self.rule.table.as_str();
         let protection = self.wanted.policy.protection;
+        if matches!(column, "event_code" | "derived_mark")
+            && self.hides_event(row, is_protected, reveals)
+        {
+            return true;
+        }
+        if !reveals && self.is_of_former_spouse(row, column) {
+            return true;
+        }
         let leaves = key(row).is_some_and(|number| self.choice.left.contains_key(number));
         if protection == ProtectionRule::Include
             || leaves && self.has_bug(InjectedBug::LeaverUnmasked)
@@ -127,20 +236,43 @@ impl TableRules<'_> {
         let is_shown =
             |class| class == Some("free-text") && self.has_bug(InjectedBug::FreeTextShown);
         let class = class(table, column);
-        let is_kept_back = matches!(class, Some("name" | "address" | "free-text"));
-        let of_person = is_protected && is_kept_back && !is_shown(class);
-        let of_relative =
-            relative(table, column).is_some_and(|number| self.is_hidden_relative(row, number));
+        let is_kept_back = matches!(class, Some("name" | "address" | "free-text"))
+            && !is_shown(class)
+            || self.is_place(row, column);
+        let of_person = is_protected && is_kept_back;
+        // Where protected persons are dropped, nothing is told of a protected relative.
+        let is_told = matches!(class, Some("name" | "address"))
+            || protection == ProtectionRule::Drop
+                && !self.has_bug(InjectedBug::RelativeNumberShown);
+        let of_relative = relative(table, column)
+            .is_some_and(|number| is_told && self.is_hidden_relative(row, number));
         of_person && protection == ProtectionRule::Mask || of_relative
+    }
+
+    /// Returns whether the column is about a spouse who is a former or dead one, without the class for it.
+    fn is_of_former_spouse(&self, row: &Row, column: &str) -> bool {
+        let table = self.rule.table.as_str();
+        let is_present =
+            text(row, "civil_status").is_some_and(|status| WITH_PRESENT_SPOUSE.contains(&status));
+        table == "civil_status"
+            && relative(table, column).is_some()
+            && !is_present
+            && !self.allows(FORMER_CIVIL_STATUS)
+            && !self.has_bug(InjectedBug::FormerSpouseShown)
+    }
+
+    /// Returns whether the column shows where the person of the row is or was, although it is no address.
+    fn is_place(&self, row: &Row, column: &str) -> bool {
+        let table = self.rule.table.as_str();
+        let kind = text(row, "condition_type");
+        let is_condition = (table, column) == ("municipal_condition", "condition_code")
+            && !kind.is_some_and(|kind| CONDITIONS_WITHOUT_PLACE.contains(&kind));
+        PLACES.contains(&(table, column)) && !self.has_bug(InjectedBug::PlaceShown)
+            || is_condition && !self.has_bug(InjectedBug::ConditionShown)
     }
 
     /// Returns whether the relative whose number is in this column must be hidden.
     fn is_hidden_relative(&self, row: &Row, number: &str) -> bool {
-        const SINCE: &str = "protection_start_date";
-        let has_date = *value(row, SINCE) != Value::Null || is_irregular(row, SINCE);
-        if has_date && !self.has_bug(InjectedBug::RelativeProtectionDateIgnored) {
-            return true;
-        }
         let Some(number) = text(row, number) else {
             return !self.has_bug(InjectedBug::UnknownRelativeShown);
         };
@@ -155,8 +287,10 @@ impl TableRules<'_> {
     }
 
     /// Returns the irregular values, limited to columns that the tenant sees.
-    fn irregular(&self, row: &Row, is_protected: bool) -> Value {
-        let Value::Map(entries) = value(row, "irregular") else {
+    ///
+    /// `coarse` is the row without times that must not be told.
+    fn irregular(&self, coarse: &Row, row: &Row, is_protected: bool) -> Value {
+        let Value::Map(entries) = value(coarse, "irregular") else {
             return Value::Null;
         };
         let policy = &self.wanted.policy;
@@ -165,7 +299,7 @@ impl TableRules<'_> {
             Some(field) => {
                 let is_plain = field.kind != "pnr" || policy.numbers == NumberRule::Keep;
                 let is_there = self.columns.contains(&field.column);
-                let is_masked = self.is_masked(row, column, is_protected);
+                let is_masked = self.is_masked(row, column, is_protected, false);
                 is_there && is_plain && (!is_masked || self.has_bug(InjectedBug::IrregularUnmasked))
             }
             // The tail can contain any kind of data.
@@ -174,12 +308,32 @@ impl TableRules<'_> {
         let seen: Vec<_> = entries
             .iter()
             .filter(|(column, _)| is_seen(column))
-            .cloned()
+            .map(|(column, raw)| {
+                let hides = policy.numbers != NumberRule::Keep
+                    && !self.has_bug(InjectedBug::NumberInIrregularShown);
+                let clean = redacted(raw).filter(|_| hides);
+                (column.clone(), clean.unwrap_or_else(|| raw.clone()))
+            })
             .collect();
         match seen.is_empty() {
             true => Value::Null,
             false => Value::Map(seen),
         }
+    }
+
+    /// Returns whether the text of a column has a person number, which the policy does not keep.
+    fn hides_number(&self, column: &str, text: &str) -> bool {
+        let table = self.rule.table.as_str();
+        let mut fields = self.rule.fields.iter();
+        let can_hold = fields.any(|field| {
+            let is_text = matches!(field.kind.as_str(), "text" | "code");
+            field.column == column && is_text && field.length >= 10
+        });
+        can_hold
+            && !NUMBER_TABLES.contains(&table)
+            && self.wanted.policy.numbers != NumberRule::Keep
+            && !self.has_bug(InjectedBug::NumberInTextShown)
+            && redacted(text).is_some()
     }
 
     fn pseudonym(&self, column: &str, value: &Value) -> Value {
@@ -189,6 +343,9 @@ impl TableRules<'_> {
             .iter()
             .any(|field| field.column == column && field.kind == "pnr");
         match value {
+            Value::Text(text) if self.hides_number(column, text) => {
+                Value::Text(redacted(text).unwrap_or_default())
+            }
             Value::Text(number) if is_number => Value::Text(number_of(self.wanted, number)),
             value => value.clone(),
         }

@@ -19,7 +19,7 @@ pub fn view(rules: &Rules, policy: &Policy, bug: Option<InjectedBug>) -> View {
             view.insert(rule.table.clone(), columns);
         }
     }
-    if hides_nothing(policy) && is_everybody(&policy.persons) {
+    if is_open(policy) {
         for (table, label) in [
             ("unknown_record", "record_type"),
             ("rejected_record", "reason"),
@@ -50,6 +50,9 @@ fn columns(rule: &TableRule, policy: &Policy, bug: Option<InjectedBug>) -> Optio
     let subject = SUBJECTS.iter().find(|(of, _)| *of == table);
     let shows = match bug {
         Some(InjectedBug::HiddenSubjectShown) => true,
+        Some(InjectedBug::FamilyShown) => {
+            subject.is_some_and(|(_, class)| is_of_relatives_or_franchise(class))
+        }
         Some(InjectedBug::FormerCivilStatusShown) => table.ends_with("_history"),
         _ => false,
     };
@@ -86,11 +89,13 @@ fn columns(rule: &TableRule, policy: &Policy, bug: Option<InjectedBug>) -> Optio
         columns.push("protected".to_owned());
     }
     let listed = policy.columns.get(table);
-    let own = ["irregular", "line"].map(str::to_owned);
-    columns.extend(
-        own.into_iter()
-            .filter(|own| listed.is_none_or(|listed| listed.contains(own))),
-    );
+    let irregular = "irregular".to_owned();
+    if listed.is_none_or(|listed| listed.contains(&irregular)) {
+        columns.push(irregular);
+    }
+    if is_open(policy) || bug == Some(InjectedBug::LineShown) {
+        columns.push("line".to_owned());
+    }
     Some(columns)
 }
 
@@ -107,7 +112,20 @@ fn is_shown(table: &str, field: &FieldRule, policy: &Policy, bug: Option<Injecte
         Some(InjectedBug::FormerCivilStatusShown) => class(table, &field.column),
         _ => needed_class(table, &field.column),
     };
-    needed.is_none_or(|class| policy.classes.contains(class))
+    needed.is_none_or(|class| {
+        policy.classes.contains(class)
+            || bug == Some(InjectedBug::FamilyShown) && is_of_relatives_or_franchise(class)
+    })
+}
+
+fn is_of_relatives_or_franchise(class: &str) -> bool {
+    matches!(class, "family" | "franchise")
+}
+
+/// Returns whether the policy shows everything of every person, unchanged. Only then can the number of a record, or a
+/// gap between two, tell nothing about what is hidden.
+fn is_open(policy: &Policy) -> bool {
+    hides_nothing(policy) && is_everybody(&policy.persons)
 }
 
 /// Returns whether the policy shows everything about its persons, unchanged.

@@ -191,7 +191,7 @@ fn native(bytes: &[u8], sizes: &[usize]) -> Outcome {
             .map(|(table, count)| (table.name().to_owned(), *count))
             .collect(),
         findings: findings(&summary.findings, |finding| {
-            let level = match finding.code.level() {
+            let level = match finding.level {
                 Level::Error => "Error",
                 Level::Warning => "Warning",
                 Level::Note => "Note",

@@ -89,11 +89,23 @@ fn each_failure_has_its_own_message() {
             1,
             &["HTTP 200", "Check the service agreement"],
         ),
-        (ServiceFault::Redirect, 1, &["status 307", "not followed"]),
-        (ServiceFault::Rubbish, 1, &["cannot be read", "is not text"]),
+        (
+            ServiceFault::Redirect,
+            1,
+            &["HTTP 307", "does not follow it"],
+        ),
+        (
+            ServiceFault::Rubbish,
+            1,
+            &["cannot be read", "is not in UTF-8"],
+        ),
         (ServiceFault::DoubleRoot, 1, &["cannot be read"]),
         (ServiceFault::EntityBomb, 1, &["cannot be read", "DOCTYPE"]),
-        (ServiceFault::WrongOperation, 1, &["belongs to another operation"]),
+        (
+            ServiceFault::WrongOperation,
+            1,
+            &["belongs to another operation"],
+        ),
         (
             ServiceFault::HugeBody { bytes: 100 << 20 },
             1,
@@ -171,7 +183,7 @@ fn certificates_of_every_kind() {
     test.configure_service(&archive, "");
     let said = test.refused(&["list"]);
     assert!(
-        said.contains("the environment has no P12_PASSWORD"),
+        said.contains("the environment variable P12_PASSWORD is not set"),
         "{said}"
     );
     let output = command()

@@ -97,7 +97,9 @@ fn filters_added_meanwhile_are_not_removed() {
         });
         assert_eq!(ended.code, 2, "{arguments:?}: {}", ended.stderr);
         assert!(
-            ended.stderr.contains("the subscription has changed since it was shown"),
+            ended
+                .stderr
+                .contains("the subscription has changed since it was shown"),
             "{}",
             ended.stderr
         );
@@ -298,7 +300,10 @@ fn an_interrupted_list_continues() {
     let add = &["add", "pnr", &list, "--yes"];
     assert!(test.kill_at("before-call-3", add));
     let said = test.ok(add);
-    assert!(said.contains("+ 2 numbers    orders an initial load"), "{said}");
+    assert!(
+        said.contains("+ 2 numbers    orders an initial load"),
+        "{said}"
+    );
     assert!(said.contains("2 unchanged"), "{said}");
     assert!(said.contains("2 added, 2 already present"), "{said}");
     // The audit log has two lines for each added filter, and one for the filter that was not added.
@@ -360,7 +365,10 @@ fn a_killed_reorder_of_both_kinds_orders_one_full_load() {
         assert!(test.kill_at(point, &["reorder", "--yes"]), "{point}");
         // The remaining calls of the reorder are reported.
         let said = test.ok(&["reorder", "--dry-run"]);
-        assert!(said.contains("the previous reorder was not finished"), "{said}");
+        assert!(
+            said.contains("the previous reorder was not finished"),
+            "{said}"
+        );
         assert!(
             said.contains("delivers all data of the persons that these filters cover"),
             "{said}"

@@ -458,7 +458,9 @@ fn reports_overdue_deliveries_and_initial_loads() {
         .unwrap();
     let standing = test.run("status", &[]);
     assert!(
-        standing.text().contains("Check whether `cprflow sync` is still running"),
+        standing
+            .text()
+            .contains("Check whether `cprflow sync` is still running"),
         "{}",
         standing.text()
     );

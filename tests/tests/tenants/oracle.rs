@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic;
 
 use cprflow::policy::{DATA_CLASSES, LeaverRule, NumberRule, PersonFilter, Policy, ProtectionRule};
+use cprflow_connector::layout::{EVENT_CLASSES, MARK_CLASSES};
 use cprflow_tests::layout_data;
 use cprflow_tests::oracle::choose::{Facts, is_irregular, key, text, value};
 use cprflow_tests::oracle::columns::{CLASSED, RELATIVES, SUBJECTS, class, relative};
-use cprflow_tests::oracle::extract_cases::{TextKind, extracts};
+use cprflow_tests::oracle::events::{EVENTS, MARKS};
+use cprflow_tests::oracle::extract_cases::{TextKind, UNREADABLE_NIGHT, extracts};
 use cprflow_tests::oracle::predicate::Predicate;
-use cprflow_tests::oracle::{Expected, Extract, InjectedBug, TenantDelivery, TestPolicy, compare};
+use cprflow_tests::oracle::{
+    Expected, Extract, InjectedBug, TenantDelivery, TestPolicy, compare, refusal,
+};
 use cprflow_tests::reference_reader::{Row, Value};
 use cprflow_tests::rows;
 
@@ -47,7 +51,7 @@ fn the_oracle_lists_existing_columns_and_tables() {
         assert_eq!(field(number).unwrap().kind, "pnr");
         for column in groups.iter().copied().flatten() {
             assert!(field(column).is_some(), "{table}.{column}");
-            assert!(matches!(class(table, column), Some("name" | "address")));
+            assert!(class(table, column).is_some(), "{table}.{column}");
         }
     }
     // A name or address beside the number of a relative belongs to that relative.
@@ -64,6 +68,25 @@ fn the_oracle_lists_existing_columns_and_tables() {
     for (table, class) in SUBJECTS {
         assert!(of(table).fields.len() > 1 && DATA_CLASSES.contains(class));
     }
+}
+
+#[test]
+fn the_oracle_has_the_event_classes_of_the_connector() {
+    for (own, product) in [(&*EVENTS, EVENT_CLASSES), (&*MARKS, MARK_CLASSES)] {
+        for (code, disclosed) in own {
+            let told = product.iter().find(|event| event.code == code);
+            let classes = told.map(|event| event.classes.iter().map(|c| (*c).to_owned()).collect());
+            assert_eq!(classes, disclosed.classes, "{code}");
+            assert_eq!(
+                told.is_some_and(|event| event.places),
+                disclosed.is_of_place,
+                "{code}"
+            );
+        }
+        let mut codes = product.iter().map(|event| event.code);
+        assert!(codes.all(|code| own.contains_key(code)));
+    }
+    assert_eq!((EVENTS.len(), MARKS.len()), (56, 26));
 }
 
 #[test]
@@ -86,6 +109,8 @@ fn the_extracts_contain_every_case() {
                 ("60", "number changed"),
                 ("50", "number deleted"),
                 ("30", "number annulled"),
+                ("20", "no resident"),
+                ("", "no status"),
             ] {
                 note(what, usize::from(status == code));
             }
@@ -93,6 +118,30 @@ fn the_extracts_contain_every_case() {
                 "no birth date",
                 usize::from(*value(row, "birth_date") == Value::Null),
             );
+        }
+        note("two records 001", facts.doubled.len());
+        note("unsubscribed", facts.unsubscribed.len());
+        note("damaged protection", facts.damaged.len());
+        let is_unreadable = facts.has_unknown_protection && night.night == UNREADABLE_NIGHT;
+        note("protection without number", usize::from(is_unreadable));
+        for row in extract.rows().get("civil_status").into_iter().flatten() {
+            let status = text(row, "civil_status");
+            let has_spouse = text(row, "spouse_pnr").is_some();
+            note("spouse", usize::from(has_spouse && status == Some("G")));
+            note(
+                "former spouse",
+                usize::from(has_spouse && status == Some("F")),
+            );
+        }
+        for table in ["protection", "protection_history"] {
+            for row in extract.rows().get(table).into_iter().flatten() {
+                let code = text(row, "protection_type");
+                note("credit warning", usize::from(code == Some("0005")));
+                note(
+                    "unreadable type",
+                    usize::from(code.is_none_or(|c| c.len() < 4)),
+                );
+            }
         }
         for row in &extract.rows()["protection"] {
             for column in ["start_date", "deletion_date"] {
@@ -108,6 +157,14 @@ fn the_extracts_contain_every_case() {
         }
         for row in extract.rows().get("event").into_iter().flatten() {
             let code = text(row, "event_code").unwrap_or_default();
+            note("unknown event", usize::from(matches!(code, "A99" | "P55")));
+            note(
+                "event of a place",
+                usize::from(matches!(code, "P10" | "A42")),
+            );
+            let mark = text(row, "derived_mark");
+            note("derived mark", usize::from(mark.is_some_and(|m| m != "ZZ")));
+            note("unknown mark", usize::from(mark == Some("ZZ")));
             note("A34", usize::from(code == "A34"));
             note("P56", usize::from(code == "P56"));
         }
@@ -155,7 +212,7 @@ fn the_extracts_contain_every_case() {
     for (what, count) in &seen {
         assert!(*count > 0, "no case: {what} ({seen:?})");
     }
-    assert!(seen.len() > 20);
+    assert!(seen.len() > 35);
 }
 
 #[test]
@@ -197,17 +254,21 @@ fn the_oracle_applies_the_rules_to_a_few_lines() {
         &format!("001{a}          01000000000000 K1908-03-02"),
         &format!("002{a}0851"),
         &format!("008{a}Anna"),
-        &format!("004{a}00012026-03-032027-01-01"),
+        &format!("004{a}00022026-03-032027-01-01"),
         &format!("001{b}          90000000000000 M1908-03-03"),
         &format!("008{b}Bo"),
-        &format!("004{b}00012001-01-012026-00-00"),
+        &format!("004{b}00012031-01-012026-01-01"),
         &format!("012{b}G{a}           Anna"),
         &format!("008{c}Carl"),
         &format!("099{a}202603021200A34"),
         "999999999999900000010",
     ]);
     let roster: BTreeSet<String> = [b, c].map(str::to_owned).into();
-    let answer = extract.expected(&TestPolicy::default(), &roster).unwrap();
+    let with_family = TestPolicy::new(Policy {
+        classes: ["civil-status", "family", "name"].map(str::to_owned).into(),
+        ..Policy::default()
+    });
+    let answer = extract.expected(&with_family, &roster).unwrap();
     assert_eq!(answer.choice.chosen, [a, b].map(str::to_owned).into());
     assert_eq!(answer.facts.protected, [b.to_owned()].into());
     assert_eq!((answer.delivery.persons, answer.delivery.entered), (2, 1));
@@ -215,10 +276,11 @@ fn the_oracle_applies_the_rules_to_a_few_lines() {
     let names = &answer.delivery.tables["name"];
     assert_eq!(text(&names[0], "given_name"), Some("Anna"));
     assert_eq!((names.len(), text(&names[1], "given_name")), (2, None));
-    assert!(
-        !answer.delivery.tables.contains_key("event"),
-        "A34 discloses religion"
-    );
+    let event = &answer.delivery.tables["event"][0];
+    assert_eq!(text(event, "event_code"), None, "A34 discloses religion");
+    let midnight = Value::Micros(20_514 * 24 * 60 * 60 * 1_000_000);
+    assert_eq!(*value(event, "registered"), midnight);
+    assert!(!answer.delivery.view["event"].contains(&"line".to_owned()));
     assert!(!answer.delivery.view.contains_key("church"));
     let spouse = &answer.delivery.tables["civil_status"][0];
     assert_eq!(text(spouse, "spouse_pnr"), Some(a));
@@ -304,8 +366,20 @@ fn every_injected_bug_changes_a_result() {
             event_codes: Some(["A01", "A13", "A21", "A33"].map(str::to_owned).into()),
             ..PersonFilter::default()
         },
+        may_reveal: true,
         ..policies[0].policy.clone()
     }));
+    policies.push(TestPolicy::new(Policy {
+        classes: DATA_CLASSES.map(str::to_owned).into(),
+        numbers: NumberRule::Pseudonym,
+        ..Policy::default()
+    }));
+    let by_event = Predicate::Compare("event_code".to_owned(), "<", Value::Text("B".to_owned()));
+    let revealing = Policy {
+        may_reveal: true,
+        ..Policy::default()
+    };
+    policies.push(TestPolicy::new(revealing).rows("event", by_event));
     let answers = |wanted: &TestPolicy| {
         let mut roster = BTreeSet::new();
         let answer = |extract: &Extract| {
@@ -317,6 +391,9 @@ fn every_injected_bug_changes_a_result() {
     };
     let right: Vec<_> = policies.iter().map(answers).collect();
     for bug in InjectedBug::ALL {
+        if bug == InjectedBug::HiddenSelects {
+            continue;
+        }
         let shows = policies.iter().zip(&right).any(|(wanted, right)| {
             let wanted = TestPolicy {
                 bug: Some(bug),
@@ -325,6 +402,59 @@ fn every_injected_bug_changes_a_result() {
             answers(&wanted) != *right
         });
         assert!(shows, "no test would notice {bug:?}");
+    }
+}
+
+/// A policy is refused if it selects by something that it hides, unless it may reveal that.
+#[test]
+fn the_oracle_refuses_to_select_by_what_is_hidden() {
+    let rules = layout_data::rules();
+    let is_refused = |change: &dyn Fn(&mut Policy), rows: Option<(&str, Predicate)>| {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        let mut wanted = TestPolicy::new(policy);
+        if let Some((table, predicate)) = rows {
+            wanted = wanted.rows(table, predicate);
+        }
+        let refused = refusal::is_refused(&rules, &wanted);
+        wanted.policy.may_reveal = true;
+        assert!(!refusal::is_refused(&rules, &wanted));
+        wanted.policy.may_reveal = false;
+        wanted.bug = Some(InjectedBug::HiddenSelects);
+        assert!(!refusal::is_refused(&rules, &wanted));
+        refused
+    };
+    let events = |code: &'static str| {
+        move |policy: &mut Policy| policy.persons.event_codes = Some(vec![code.to_owned()])
+    };
+    let home = |policy: &mut Policy| {
+        policy.persons.municipality_codes = Some(vec!["0851".to_owned()]);
+    };
+    let homeless = |policy: &mut Policy| {
+        home(policy);
+        policy.classes.remove("address");
+    };
+    let pseudonym = |policy: &mut Policy| policy.numbers = NumberRule::Pseudonym;
+    let nothing = |_: &mut Policy| {};
+    let is_null = |column: &str| Predicate::IsNull(column.to_owned(), false);
+    let is = |column: &str, value: &str| {
+        Predicate::Compare(column.to_owned(), "=", Value::Text(value.to_owned()))
+    };
+    for (refuses, change, rows) in [
+        (false, &events("A01") as &dyn Fn(&mut Policy), None),
+        (true, &events("A34"), None),
+        (true, &events("P55"), None),
+        (false, &home, None),
+        (true, &homeless, None),
+        (false, &nothing, Some(("person", is_null("status")))),
+        (true, &nothing, Some(("person", is_null("occupation")))),
+        (false, &nothing, Some(("event", is("event_code", "A01")))),
+        (true, &nothing, Some(("event", is("event_code", "P02")))),
+        (false, &pseudonym, Some(("person", is_null("pnr")))),
+        (true, &pseudonym, Some(("person", is("pnr", "2")))),
+    ] {
+        let asked = format!("{rows:?}");
+        assert_eq!(is_refused(change, rows), refuses, "{asked}");
     }
 }
 

@@ -254,6 +254,8 @@ fn policies() -> Vec<(&'static str, Policy)> {
                     "event".to_owned(),
                     "event_code between 'A' and 'B'".to_owned(),
                 )]),
+                // The range has codes of classes that the policy hides.
+                may_reveal: true,
                 ..Policy::default()
             },
         ),
@@ -347,6 +349,7 @@ fn as_native(policy: &Policy) -> native::Policy {
             LeaverRule::Notice => native::LeaverRule::Notice,
             LeaverRule::Last => native::LeaverRule::Last,
         },
+        may_reveal: policy.may_reveal,
     }
 }
 

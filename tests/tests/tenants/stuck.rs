@@ -250,7 +250,6 @@ fn slow_conditions() -> String {
         "citizenship",
         "civil_status",
         "name",
-        "parents",
         "person",
         "plaintext_address",
     ];

@@ -1,16 +1,16 @@
 //! Tests of policies: the view, the masks and the rows that a scan returns.
 
+mod classes;
+mod damage;
 mod protection;
 mod rows;
 mod view;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 
 use super::*;
-use crate::columns::schema::{
-    ColumnId, IRREGULAR, LINE, OUT_OF_SCOPE, PROTECTED, TableId, all_tables,
-};
+use crate::columns::schema::{ColumnId, IRREGULAR, OUT_OF_SCOPE, PROTECTED, TableId, all_tables};
 use crate::layout;
 use crate::{Scan, ScanOptions, Selection, TableRequest};
 
@@ -91,9 +91,8 @@ fn cells_of(policy: &Policy, extract: &str, options: &ScanOptions) -> Vec<String
             .iter()
             .zip(rows.batch.columns())
         {
-            for row in 0..rows.batch.num_rows() {
+            for (row, line) in rows.lines.iter().enumerate() {
                 if let Some(value) = value(column, row) {
-                    let line = line(&rows.batch, row);
                     cells.push(format!(
                         "{} {line} {} {value}",
                         rows.table.name(),
@@ -104,14 +103,6 @@ fn cells_of(policy: &Policy, extract: &str, options: &ScanOptions) -> Vec<String
         }
     }
     cells
-}
-
-fn line(batch: &RecordBatch, row: usize) -> i64 {
-    let line = batch.column_by_name(LINE);
-    line.map_or(0, |line| {
-        line.as_primitive::<arrow::datatypes::Int64Type>()
-            .value(row)
-    })
 }
 
 fn value(column: &dyn Array, row: usize) -> Option<String> {

@@ -3,34 +3,6 @@
 use super::*;
 
 #[test]
-fn hides_church_events_with_religion() {
-    let of = |table, code| record(table, &[("pnr", "0101010010"), ("event_code", code)]);
-    let event = |code| of("event", code);
-    let extract = [
-        record("person", &[("pnr", "0101010010"), ("status", "01")]),
-        event("A01"),
-        event("A34"),
-        event("P56"),
-        event(""),
-        of("subscription_receipt", "A34"),
-        of("subscription_receipt", "P56"),
-        of("subscription_receipt", "A01"),
-    ]
-    .concat();
-    let lines = |policy: &Policy| {
-        let mut cells = cells(policy, &extract);
-        cells.retain(|cell| cell.contains(" pnr ") && !cell.starts_with("person"));
-        cells.len()
-    };
-    assert_eq!(lines(&policy()), 3);
-    let religious = Policy {
-        classes: names(&["religion"]),
-        ..policy()
-    };
-    assert_eq!(lines(&religious), 7);
-}
-
-#[test]
 fn irregular_shows_nothing_hidden() {
     let odd = |tail: &str| {
         let fields = [
@@ -70,7 +42,8 @@ fn irregular_shows_nothing_hidden() {
         numbers: NumberRule::Pseudonym,
         ..open()
     };
-    let without_numbers = "spouse_birth_date=1961-00-00;civil_status_start=202000001200";
+    // Twelve digits can hold a person number.
+    let without_numbers = "spouse_birth_date=1961-00-00;civil_status_start=[number]";
     assert_eq!(of(pseudonymous).unwrap(), without_numbers);
     assert_eq!(
         of(Policy {
@@ -83,7 +56,7 @@ fn irregular_shows_nothing_hidden() {
     let narrow = Policy {
         columns: vec![(
             "civil_status".to_owned(),
-            names(&["pnr", "civil_status_start", "irregular", "line"]),
+            names(&["pnr", "civil_status_start", "irregular"]),
         )],
         ..open()
     };
@@ -147,7 +120,7 @@ fn shows_tails_only_if_nothing_is_hidden() {
             ..open()
         },
         Policy {
-            rows: vec![("person".to_owned(), "line > 9".to_owned())],
+            rows: vec![("person".to_owned(), "status = '09'".to_owned())],
             ..open()
         },
     ] {
@@ -165,13 +138,14 @@ fn evaluates_rows_masked_and_requests_on_visible_columns() {
             ),
             (
                 "person".to_owned(),
-                "occupation = 'Smith' and line > 2".to_owned(),
+                "occupation = 'Smith' and pnr > '0101010010'".to_owned(),
             ),
         ],
         persons: PersonFilter {
             numbers: Some(names(&["0101010010", "0101010029"])),
             ..PersonFilter::default()
         },
+        classes: with_classes(&policy(), &["free-text"]),
         ..policy()
     };
     let shown = cells(&rows, &family());
@@ -288,4 +262,90 @@ fn a_policy_scan_does_not_depend_on_block_sizes() {
     for block in [1, 7, 64] {
         assert_eq!(batches(block), whole);
     }
+}
+
+/// Where numbers are not kept, they are removed from raw texts, from texts, and for conditions.
+#[test]
+fn removes_numbers_from_texts_where_numbers_are_not_kept() {
+    let extract = [
+        record(
+            "person",
+            &[
+                ("pnr", "0101010010"),
+                ("status", "01"),
+                ("key_constant", "010180-1234 x"),
+                ("occupation", "Smith"),
+            ],
+        ),
+        record(
+            "custody",
+            &[
+                ("pnr", "0101010010"),
+                ("start_date", "0101801234"),
+                ("deletion_date", "2020-00-00"),
+            ],
+        ),
+        record(
+            "note",
+            &[
+                ("pnr", "0101010010"),
+                ("note_text", "child 0101801234"),
+                ("start_date", "010180-123"),
+            ],
+        ),
+        record(
+            "guardianship_typed",
+            &[
+                ("pnr", "0101010010"),
+                ("guardianship_type", "0101801234"),
+                ("guardian_name", "0101 80 1234 Eva"),
+            ],
+        ),
+        record(
+            "address_id",
+            &[
+                ("pnr", "0101010010"),
+                ("address_uuid", "01018012-3400-0000-0000-000000000000"),
+            ],
+        ),
+    ]
+    .concat();
+    for numbers in [NumberRule::Pseudonym, NumberRule::Drop] {
+        let cells = cells(&Policy { numbers, ..open() }, &extract);
+        for cell in [
+            "person 1 key_constant [number] x",
+            "person 1 occupation Smith",
+            "custody 2 irregular start_date=[number];deletion_date=2020-00-00",
+            "note 3 note_text child [number]",
+            "note 3 irregular start_date=010180-123",
+            "guardianship_typed 4 guardianship_type [number]",
+            "guardianship_typed 4 guardian_name [number] Eva",
+            "address_id 5 address_uuid 01018012-3400-0000-0000-000000000000",
+        ] {
+            assert!(has(&cells, cell), "{cell} {cells:?}");
+        }
+    }
+    let kept = cells(&open(), &extract);
+    assert!(has(&kept, "person 1 key_constant 010180-1234 x"));
+    assert!(has(
+        &kept,
+        "custody 2 irregular start_date=0101801234;deletion_date=2020-00-00"
+    ));
+    // A condition cannot find the number.
+    let asked = |numbers, predicate: &str| {
+        let options = ScanOptions {
+            tables: Some(vec![TableRequest {
+                name: "person".to_owned(),
+                columns: Some(names(&["status"])),
+                predicate: Some(predicate.to_owned()),
+            }]),
+            ..ScanOptions::default()
+        };
+        cells_of(&Policy { numbers, ..open() }, &extract, &options).len()
+    };
+    let predicate = "key_constant = '010180-1234 x'";
+    assert_eq!(asked(NumberRule::Keep, predicate), 1);
+    assert_eq!(asked(NumberRule::Pseudonym, predicate), 0);
+    assert_eq!(asked(NumberRule::Drop, "key_constant > '0'"), 0);
+    assert_eq!(asked(NumberRule::Drop, "occupation = 'Smith'"), 1);
 }

@@ -18,19 +18,11 @@ fn default_classes_show_these_tables() {
             "citizenship",
             "civil_status",
             "separation",
-            "child",
-            "parents",
-            "custody",
-            "franchise",
             "address_history",
             "emigration_history",
             "name_history",
             "citizenship_history",
-            "mother_address",
-            "father_address",
-            "child_address",
             "protection_history",
-            "shared_residence",
             "address_id",
             "event",
             "subscription_receipt",
@@ -39,7 +31,7 @@ fn default_classes_show_these_tables() {
     );
     let person = columns_of(&policy(), "person");
     assert!(!person.contains(&"current_pnr") && !person.contains(&"occupation"));
-    assert!(person.ends_with(&[IRREGULAR, LINE]));
+    assert!(person.ends_with(&[IRREGULAR]));
     assert_eq!(
         columns_of(&policy(), OUT_OF_SCOPE),
         ["pnr", "reason", "date"]
@@ -69,13 +61,8 @@ fn hides_tables_whose_subject_is_hidden() {
             "emigration",
             "birth_registration",
             "citizenship",
-            "child",
-            "parents",
-            "custody",
-            "franchise",
             "emigration_history",
             "citizenship_history",
-            "shared_residence",
             "event",
             "subscription_receipt",
             OUT_OF_SCOPE,
@@ -89,16 +76,10 @@ fn hides_tables_whose_subject_is_hidden() {
         more("economic"),
         ["credit_warning_history", "credit_warning"]
     );
-    assert_eq!(
-        more("protection"),
-        [
-            "protection",
-            "mother_address",
-            "father_address",
-            "child_address",
-            "protection_history"
-        ]
-    );
+    assert_eq!(more("protection"), ["protection", "protection_history"]);
+    let of_family = ["child", "parents", "custody", "shared_residence"];
+    assert_eq!(more("family"), of_family);
+    assert_eq!(more("franchise"), ["franchise"]);
     assert_eq!(more("identity"), ["former_pnr", "person_id"]);
     assert_eq!(
         more("social"),
@@ -112,17 +93,7 @@ fn hides_tables_whose_subject_is_hidden() {
         ]
     );
     assert_eq!(more("free-text"), ["note"]);
-    assert_eq!(
-        more("name"),
-        [
-            "plaintext_address",
-            "name",
-            "name_history",
-            "mother_address",
-            "father_address",
-            "child_address"
-        ]
-    );
+    assert_eq!(more("name"), ["plaintext_address", "name", "name_history"]);
     // The dates of former statuses are shown without the names.
     let columns = columns_of(
         &Policy {
@@ -152,6 +123,82 @@ fn an_open_policy_shows_everything() {
     }
 }
 
+/// Record numbers show how many rows are hidden, and join the tables of two policies.
+#[test]
+fn shows_record_numbers_only_if_nothing_is_hidden() {
+    for table in open().view().unwrap().tables {
+        assert_eq!(
+            table.columns.contains(&ColumnId::Line),
+            table.id != TableId::OutOfScope
+        );
+    }
+    let by = |persons: PersonFilter| Policy { persons, ..open() };
+    let without = |hidden: &str| Policy {
+        classes: open().classes.into_iter().filter(|c| c != hidden).collect(),
+        ..open()
+    };
+    let mut narrower: Vec<Policy> = class_names().map(without).collect();
+    narrower.extend([
+        policy(),
+        Policy {
+            protection: ProtectionRule::Mask,
+            ..open()
+        },
+        Policy {
+            protection: ProtectionRule::Drop,
+            ..open()
+        },
+        Policy {
+            numbers: NumberRule::Pseudonym,
+            ..open()
+        },
+        Policy {
+            numbers: NumberRule::Drop,
+            ..open()
+        },
+        Policy {
+            tables: Some(names(&["person", "name"])),
+            ..open()
+        },
+        Policy {
+            columns: vec![("person".to_owned(), names(&["pnr", "status"]))],
+            ..open()
+        },
+        Policy {
+            rows: vec![("person".to_owned(), "status = '01'".to_owned())],
+            ..open()
+        },
+        by(PersonFilter {
+            municipality_codes: Some(names(&["0851"])),
+            ..PersonFilter::default()
+        }),
+        by(PersonFilter {
+            status_codes: Some(names(&["01"])),
+            ..PersonFilter::default()
+        }),
+        by(PersonFilter {
+            event_codes: Some(names(&["A01"])),
+            ..PersonFilter::default()
+        }),
+        by(PersonFilter {
+            numbers: Some(names(&["0101010010"])),
+            ..PersonFilter::default()
+        }),
+        by(PersonFilter {
+            ages: Some(AgeRange {
+                youngest: 0,
+                oldest: 200,
+            }),
+            ..PersonFilter::default()
+        }),
+    ]);
+    for policy in narrower {
+        for table in policy.view().unwrap().tables {
+            assert!(!table.columns.contains(&ColumnId::Line), "{policy:?}");
+        }
+    }
+}
+
 /// Unparsed lines are shown only if nothing is hidden.
 #[test]
 fn shows_unparsed_lines_only_under_an_open_policy() {
@@ -177,7 +224,7 @@ fn shows_unparsed_lines_only_under_an_open_policy() {
             ..open()
         },
         Policy {
-            rows: vec![("person".to_owned(), "line > 0".to_owned())],
+            rows: vec![("person".to_owned(), "status > '00'".to_owned())],
             ..open()
         },
         Policy {
@@ -318,6 +365,14 @@ fn refuses_unknown_and_hidden_names() {
             "has no column \"protected\"",
         ),
         (
+            with_columns("person", &["pnr", "line"]),
+            "names the column \"line\" of the table \"person\" but hides it: gaps between record numbers",
+        ),
+        (
+            with_rows("person", "status = '01' or not (line > 1)"),
+            "rows of the table \"person\" names the column \"line\"",
+        ),
+        (
             with_columns("person", &[]),
             "lists no column of the table \"person\"",
         ),
@@ -338,19 +393,19 @@ fn refuses_unknown_and_hidden_names() {
             "there is no column \"name\"",
         ),
         (
-            with_rows("church", "line > 1"),
+            with_rows("church", "church_relation = 'F'"),
             "hides its class \"religion\"",
         ),
         (
             Policy {
                 tables: Some(names(&["person"])),
-                ..with_rows("address", "line > 1")
+                ..with_rows("address", "floor = '01'")
             },
             "which is not in its list of tables",
         ),
         (
             Policy {
-                rows: vec![("person".to_owned(), "line > 1".to_owned()); 2],
+                rows: vec![("person".to_owned(), "status = '01'".to_owned()); 2],
                 ..policy()
             },
             "two entries of columns or of rows for the table \"person\"",
@@ -358,6 +413,7 @@ fn refuses_unknown_and_hidden_names() {
         (
             Policy {
                 numbers: NumberRule::Drop,
+                classes: with_classes(&policy(), &["family"]),
                 ..with_columns("parents", &["mother_pnr"])
             },
             "it holds person numbers, which the policy drops",
@@ -365,6 +421,7 @@ fn refuses_unknown_and_hidden_names() {
         (
             Policy {
                 numbers: NumberRule::Drop,
+                classes: with_classes(&policy(), &["family"]),
                 ..with_tables(&["child"])
             },
             "it has only person numbers, which the policy drops",
@@ -374,7 +431,7 @@ fn refuses_unknown_and_hidden_names() {
                 classes: names(&["names"]),
                 ..policy()
             },
-            "there is no class \"names\"; the classes are address, civil-status, economic, free-text, identity, name, \
+            "there is no class \"names\"; the classes are address, civil-status, economic, family, franchise, free-text, identity, name, \
              protection, religion, social, civil-status-history, former-pnr, person-id, input-error",
         ),
         (
@@ -399,7 +456,7 @@ fn refuses_unknown_and_hidden_names() {
                 },
                 ..policy()
             },
-            "the event A34, which reveals church membership",
+            "the event A34, which is of the classes religion",
         ),
     ] {
         let message = refused(&policy);
@@ -416,11 +473,11 @@ fn shows_only_the_listed_columns() {
     assert_eq!(columns_of(&policy, "person"), ["pnr", "birth_date"]);
     let including = Policy {
         protection: ProtectionRule::Include,
-        columns: vec![("person".to_owned(), names(&["line", "pnr"]))],
+        columns: vec![("person".to_owned(), names(&["irregular", "pnr"]))],
         ..policy
     };
     assert_eq!(
         columns_of(&including, "person"),
-        ["pnr", "protected", "line"]
+        ["pnr", "protected", "irregular"]
     );
 }

@@ -4,12 +4,12 @@ mod leavers;
 mod merge;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Int64Type};
+use arrow::datatypes::Date32Type;
 
 use super::*;
-use crate::columns::schema::OUT_OF_SCOPE;
+use crate::columns::schema::{OUT_OF_SCOPE, TableId};
 use crate::policy::{AgeRange, NumberRule};
-use crate::{Scan, ScanOptions, TableRequest};
+use crate::{Scan, ScanOptions, TableBatch, TableRequest};
 
 const EXTRACT: &str = "00000000000001109012001111720011116\n\
     0010101965058          01000000000000 K1896-01-01\n\
@@ -49,12 +49,17 @@ fn scan(
     extract: &str,
     options: &ScanOptions,
 ) -> Vec<(&'static str, RecordBatch)> {
+    let rows = scan_rows(selection, extract, options).into_iter();
+    rows.map(|rows| (rows.table.name(), rows.batch)).collect()
+}
+
+fn scan_rows(selection: &Selection, extract: &str, options: &ScanOptions) -> Vec<TableBatch> {
     let mut scan = Scan::open(options, Some(selection)).unwrap();
     scan.push(extract.as_bytes().to_vec()).unwrap();
     scan.finish().unwrap();
     let mut batches = Vec::new();
     while let Some(rows) = scan.next().unwrap() {
-        batches.push((rows.table.name(), rows.batch));
+        batches.push(rows);
     }
     batches
 }
@@ -62,9 +67,9 @@ fn scan(
 /// Returns the line numbers of a scan of all tables with the selection.
 fn lines_of(selection: &Selection, extract: &str) -> Vec<i64> {
     let mut lines = Vec::new();
-    for (_, batch) in scan(selection, extract, &ScanOptions::default()) {
-        if let Some(line) = batch.column_by_name("line") {
-            lines.extend(line.as_primitive::<Int64Type>().values());
+    for rows in scan_rows(selection, extract, &ScanOptions::default()) {
+        if rows.table != TableId::OutOfScope {
+            lines.extend(rows.lines);
         }
     }
     lines.sort_unstable();

@@ -64,7 +64,12 @@ impl Connector {
         let mut session = Session::start(runtime, &template, limits)?;
         let tables = session
             .call(|bindings, store| bindings.cprflow_connector_catalog().call_tables(store))?;
-        let catalog = Catalog::new(tables)?;
+        let event_classes = session.call(|bindings, store| {
+            bindings
+                .cprflow_connector_catalog()
+                .call_event_classes(store)
+        })?;
+        let catalog = Catalog::new(tables, event_classes)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 runtime,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-use crate::catalog::{Column, CprField, Table};
+use crate::catalog::{Column, CprField, EventClass, Table};
 use crate::wit::catalog as wit;
 
 impl From<wit::Table> for Table {
@@ -16,6 +16,15 @@ impl From<wit::Table> for Table {
             cpr_title: table.cpr_title,
             description: table.description,
             columns: table.columns.into_iter().map(Column::from).collect(),
+        }
+    }
+}
+
+impl From<wit::EventClass> for EventClass {
+    fn from(event: wit::EventClass) -> Self {
+        Self {
+            code: event.code,
+            classes: event.classes,
         }
     }
 }

@@ -39,6 +39,7 @@ impl From<&Policy> for wit::Policy {
             protection: policy.protection.into(),
             numbers: policy.numbers.into(),
             leavers: policy.leavers.into(),
+            may_reveal: policy.may_reveal,
         }
     }
 }

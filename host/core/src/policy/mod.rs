@@ -92,17 +92,21 @@ pub struct Policy {
     pub numbers: NumberRule,
     /// What is reported about leavers.
     pub leavers: LeaverRule,
+    /// Whether persons and rows may be selected by something that the policy hides, although the selection reveals it.
+    pub may_reveal: bool,
 }
 
 /// The classes of personal data that a policy allows by default.
 pub const DEFAULT_CLASSES: [&str; 4] = ["address", "civil-status", "name", "protection"];
 
 /// The classes of personal data, `civil-status-history` among them: [`CLASSES`] without the words for tables.
-pub const DATA_CLASSES: [&str; 10] = [
+pub const DATA_CLASSES: [&str; 12] = [
     "address",
     "civil-status",
     "civil-status-history",
     "economic",
+    "family",
+    "franchise",
     "free-text",
     "identity",
     "name",
@@ -116,12 +120,14 @@ pub const DATA_CLASSES: [&str; 10] = [
 /// `civil-status-history` stands for former civil statuses and separations. `former-pnr`, `person-id` and `input-error`
 /// each stand for the table of that name. These tables tie person numbers to persons in other ways than the record's
 /// key. They are left out unless the policy keeps person numbers or names their class.
-pub const CLASSES: [&str; 13] = [
+pub const CLASSES: [&str; 15] = [
     "address",
     "civil-status",
     "civil-status-history",
     "economic",
+    "family",
     "former-pnr",
+    "franchise",
     "free-text",
     "identity",
     "input-error",
@@ -135,7 +141,8 @@ pub const CLASSES: [&str; 13] = [
 impl Default for Policy {
     /// Returns the policy that selects all persons, masks the protected ones, and allows the [`DEFAULT_CLASSES`].
     ///
-    /// It hides religion, former civil statuses, social, economic and identity columns, and free text.
+    /// It hides family relations, franchise, religion, former civil statuses, social, economic and identity columns, and
+    /// free text.
     fn default() -> Self {
         Self {
             persons: PersonFilter::default(),
@@ -147,6 +154,7 @@ impl Default for Policy {
             protection: ProtectionRule::default(),
             numbers: NumberRule::default(),
             leavers: LeaverRule::default(),
+            may_reveal: false,
         }
     }
 }
@@ -164,6 +172,7 @@ impl fmt::Debug for Policy {
             .field("protection", &self.protection)
             .field("numbers", &self.numbers)
             .field("leavers", &self.leavers)
+            .field("may_reveal", &self.may_reveal)
             .finish()
     }
 }

@@ -233,7 +233,7 @@ mod tests {
 
     /// Returns the error for this view, with a catalog of only the table `person`.
     fn error(policy: &Policy, tables: Vec<wit::Table>) -> Option<String> {
-        let catalog = Catalog::new(vec![person()]).unwrap();
+        let catalog = Catalog::new(vec![person()], Vec::new()).unwrap();
         let view = PolicyView::new(tables, &catalog, policy);
         view.err().map(|error| error.to_string())
     }

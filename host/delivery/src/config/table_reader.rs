@@ -56,6 +56,15 @@ impl TableReader {
         }
     }
 
+    /// Removes a key and returns whether it is true.
+    pub(super) fn flag(&mut self, key: &'static str) -> Result<Option<bool>, ConfigurationError> {
+        match self.value(key) {
+            None => Ok(None),
+            Some(Value::Boolean(flag)) => Ok(Some(flag)),
+            Some(_) => Err(self.invalid(key, "true or false, without quotes")),
+        }
+    }
+
     /// Removes a key and returns its purpose.
     pub(super) fn purpose(
         &mut self,

@@ -47,6 +47,7 @@ pub fn policy_digest(policy: &Policy, key: Option<&ListKey>) -> Option<String> {
         "protection": policy.protection,
         "numbers": policy.numbers,
         "leavers": policy.leavers,
+        "may_reveal": policy.may_reveal,
     });
     Some(base16ct::lower::encode_string(&sha2::Sha256::digest(
         canonical.to_string(),

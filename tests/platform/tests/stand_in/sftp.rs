@@ -68,6 +68,8 @@ fn has_openssh() -> bool {
     let has_client = Command::new("sftp").arg("-h").output().is_ok();
     let has_both = Sshd::program().is_some() && has_client;
     if !has_both {
+        let is_required = std::env::var_os("CPRFLOW_REQUIRE_SSHD").is_some();
+        assert!(!is_required, "OpenSSH is not installed");
         skipped("OpenSSH is not installed");
     }
     has_both

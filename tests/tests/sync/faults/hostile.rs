@@ -110,7 +110,8 @@ fn names_with_person_numbers() {
     }
     // A file that appears again keeps the time at which it was first seen.
     let ledger = rusqlite::Connection::open(test.path("state/ledger.sqlite")).unwrap();
-    let age = "UPDATE unclaimed_file SET first_seen = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')";
+    let age =
+        "UPDATE unclaimed_file SET first_seen = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-2 days')";
     assert!(ledger.execute(age, []).unwrap() > 5);
     drop(ledger);
     test.sync();

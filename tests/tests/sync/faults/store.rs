@@ -214,11 +214,7 @@ fn ledger_locked() {
         "another cprflow is using {},",
         test.path("state/ledger.sqlite").display()
     );
-    assert!(
-        ended.stderr.contains(&holder),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains(&holder), "{}", ended.stderr);
     assert_eq!(test.remote().len(), 2);
     other.execute_batch("ROLLBACK").unwrap();
     drop(other);

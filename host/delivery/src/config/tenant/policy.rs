@@ -52,6 +52,7 @@ pub(super) fn read(
             .unwrap_or_default(),
         numbers: table.choice("numbers", &NUMBERS)?.unwrap_or_default(),
         leavers: table.choice("leavers", &LEAVERS)?.unwrap_or_default(),
+        may_reveal: table.flag("may_reveal")?.unwrap_or_default(),
     })
 }
 

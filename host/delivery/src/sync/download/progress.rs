@@ -199,23 +199,6 @@ mod tests {
     }
 
     #[test]
-    fn bytes_dropped_from_the_page_cache_can_be_read_again() {
-        let bytes: Vec<u8> = (0..3_000_000_u32).map(|byte| (byte % 251) as u8).collect();
-        for read in [0, 4000, 2_000_001, u64::MAX] {
-            let file = file(&bytes);
-            let arrived = Progress {
-                bytes: bytes.len() as u64,
-                read,
-                ended: None,
-            };
-            sync_file(file.as_file(), arrived, true).unwrap();
-            let mut again = Vec::new();
-            file.reopen().unwrap().read_to_end(&mut again).unwrap();
-            assert!(again == bytes);
-        }
-    }
-
-    #[test]
     fn writing_back_ends_with_the_download_and_returns_errors_of_the_disk() {
         let file = file(b"0123");
         let progress = DownloadProgress::default();

@@ -1,20 +1,25 @@
 //! Counts what a scan reads and derives the findings: missing records, wrong counters, damaged encoding.
 
-use std::collections::BTreeMap;
+mod control_characters;
+mod damage;
+mod persons;
 
-use roaring::RoaringTreemap;
+use std::collections::BTreeMap;
 
 use crate::columns::schema;
 use crate::error::{Error, Position};
-use crate::finding::{Code, Finding, Occurrences, Place};
+use crate::finding::{Code, Finding, Level, Occurrences, Place, place};
 use crate::grammar::{self, StartRecord};
 use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
     END, INPUT_ERROR, PERSON, RECEIPT, RecordClass, RecordTypes, RejectReason, START, classify,
-    pnr_number,
+    is_padding,
 };
 use crate::value;
+use control_characters::ControlCharacters;
+use damage::DamagedProtections;
+use persons::Persons;
 
 /// The largest number that fits the eight digits of the end record's counter.
 const COUNTER_LIMIT: u64 = 99_999_999;
@@ -32,6 +37,10 @@ pub(crate) struct ScanStats {
     is_complete: bool,
     encoding: Encoding,
     look_alike: Option<(Position, &'static str)>,
+    second_start: Occurrences,
+    protections: DamagedProtections,
+    control_characters: ControlCharacters,
+    padding: Occurrences,
     after_end: BTreeMap<String, Occurrences>,
     input_errors_after_end: u64,
     unknown: BTreeMap<u16, Occurrences>,
@@ -47,14 +56,6 @@ struct End {
     /// Number of records between the start record and the end record.
     inside: u64,
     line: u64,
-}
-
-/// The person numbers read, to find those without a 001 record.
-#[derive(Default)]
-struct Persons {
-    with_person_record: RoaringTreemap,
-    seen: RoaringTreemap,
-    last: Option<u64>,
 }
 
 /// Detects a file that is UTF-8 by mistake. One record that is not valid UTF-8 proves that the file is ISO-8859-1.
@@ -74,6 +75,10 @@ impl ScanStats {
             is_complete: false,
             encoding: Encoding::default(),
             look_alike: None,
+            second_start: Occurrences::default(),
+            protections: DamagedProtections::default(),
+            control_characters: ControlCharacters::default(),
+            padding: Occurrences::default(),
             after_end: BTreeMap::new(),
             input_errors_after_end: 0,
             unknown: BTreeMap::new(),
@@ -93,8 +98,16 @@ impl ScanStats {
         if self.records == 0 {
             self.begin(record, class, position)?;
         }
-        if self.end.is_some() {
-            self.count_after_end(record, class, position.line);
+        let class = match self.end.is_some() {
+            true => self.count_after_end(record, class, position.line),
+            false => class,
+        };
+        if class == RecordClass::Known(START) && self.records > 0 {
+            self.second_start.add(position.line);
+        }
+        self.protections.add_record(class, record, position.line);
+        if value::has_control(record) && class != RecordClass::Rejected(RejectReason::Padding) {
+            self.control_characters.add(class, record, position.line);
         }
         match class {
             RecordClass::Known(index) => {
@@ -108,7 +121,13 @@ impl ScanStats {
             RecordClass::Unknown(number) => self.count_unknown(number, position)?,
             RecordClass::Rejected(reason) => {
                 self.by_table[layout::tables().len() + 1] += 1;
-                self.rejected.entry(reason).or_default().add(position.line);
+                let seen = match reason {
+                    RejectReason::Padding => &mut self.padding,
+                    RejectReason::NoRecordType | RejectReason::IncompleteKey => {
+                        self.rejected.entry(reason).or_default()
+                    }
+                };
+                seen.add(position.line);
             }
         }
         self.records += 1;
@@ -128,7 +147,8 @@ impl ScanStats {
         let is_valid = rest.get(..10).is_some_and(value::is_pnr)
             && layout::tables()
                 .get(index)
-                .is_some_and(|table| line.len() <= table.record_length());
+                .is_some_and(|table| line.len() <= table.record_length())
+            && !value::has_control(line.strip_suffix(b"\r").unwrap_or(line));
         if let Some(count) = self.by_table.get_mut(index).filter(|_| is_valid) {
             *count += 1;
             self.records += 1;
@@ -194,7 +214,7 @@ impl ScanStats {
             && table.is_keyed()
             && index != RECEIPT
         {
-            persons.add_record(record, index == PERSON);
+            persons.add_record(record, index == PERSON, position.line);
         }
         Ok(())
     }
@@ -214,6 +234,10 @@ impl ScanStats {
             .get(table.record_length()..)
             .is_none_or(value::is_spaces)
         {
+            if index == END && record.get(table.record_length()..).is_some_and(is_padding) {
+                self.padding.add(position.line);
+                return Ok(());
+            }
             self.has_long_person |= index == PERSON;
             if let Some(longer) = self.longer.get_mut(index) {
                 longer.add(position.line);
@@ -233,17 +257,22 @@ impl ScanStats {
         Ok(())
     }
 
+    /// Counts a record after the end record, and returns its class there.
     #[cold]
-    fn count_after_end(&mut self, record: &[u8], class: RecordClass, line: u64) {
+    fn count_after_end(&mut self, record: &[u8], class: RecordClass, line: u64) -> RecordClass {
         if class == RecordClass::Known(INPUT_ERROR) {
             self.input_errors_after_end += 1;
-            return;
+            return class;
         }
         let record_type = match class {
+            RecordClass::Rejected(_) if is_padding(record) => {
+                return RecordClass::Rejected(RejectReason::Padding);
+            }
             RecordClass::Rejected(_) => String::new(),
             _ => String::from_utf8_lossy(record.get(..3).unwrap_or_default()).into_owned(),
         };
         self.after_end.entry(record_type).or_default().add(line);
+        class
     }
 
     fn reject_look_alike(&mut self, position: Position, product: &'static str) -> Error {
@@ -259,18 +288,31 @@ impl ScanStats {
     /// Returns the findings, most severe first.
     ///
     /// `has_byte_order_mark` tells whether the input began with a byte order mark, `is_cut_off` whether the last record
-    /// is known to be incomplete. `irregular` has the irregular values that the table builders counted, by record type
+    /// is known to be incomplete. `repeated_returns` counts lines that end with several CR. `irregular` has the irregular values that the table builders counted, by record type
     /// and column.
     pub(crate) fn findings(
         &self,
         has_byte_order_mark: bool,
         is_cut_off: bool,
+        repeated_returns: Occurrences,
         irregular: Vec<(&'static str, &'static str, Occurrences)>,
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.structure(is_cut_off, &mut findings);
         self.encoding(has_byte_order_mark, &mut findings);
         self.contents(&mut findings);
+        findings.extend(self.protections.finding());
+        let is_utf8 = findings
+            .iter()
+            .any(|finding| finding.code == Code::DamagedEncoding);
+        let controls = &self.control_characters;
+        findings.extend(controls.finding(self.texts(), repeated_returns, is_utf8));
+        add_finding(
+            &mut findings,
+            Code::PaddingAfterEnd,
+            "padding follows the end record (999); it is no data",
+            place_if_any(None, self.padding),
+        );
         let places = irregular
             .into_iter()
             .map(|(record_type, column, seen)| place(Some(record_type), Some(column), seen));
@@ -291,8 +333,18 @@ impl ScanStats {
              the column irregular with the key +",
             places.collect(),
         );
-        findings.sort_by_key(|finding| finding.code.level());
+        findings.sort_by_key(|finding| finding.level);
         findings
+    }
+
+    /// Returns the number of text fields in the records read. Lines without a layout count as one each.
+    fn texts(&self) -> u64 {
+        let fields = layout::tables().iter().map(|table| {
+            let texts = table.columns.iter().filter(|column| column.kind.is_text());
+            texts.count() as u64
+        });
+        let counted = fields.chain([1, 1]).zip(&self.by_table);
+        counted.map(|(fields, records)| fields * records).sum()
     }
 
     /// Adds the findings about the start record, the end record, its counter and the chain of production dates.
@@ -308,6 +360,7 @@ impl ScanStats {
             };
             findings.push(Finding {
                 code,
+                level: code.level(),
                 count: 1,
                 message,
                 places,
@@ -377,6 +430,7 @@ impl ScanStats {
         if has_byte_order_mark || (self.is_complete && is_utf8) {
             findings.push(Finding {
                 code: Code::DamagedEncoding,
+                level: Level::Error,
                 count: self.encoding.utf8_only.count.max(1),
                 message: "the file is UTF-8, but CPR delivers ISO-8859-1: in records with Danish letters every \
                           field after the first one is shifted. Ask for the file as CPR made it"
@@ -395,6 +449,13 @@ impl ScanStats {
             let record_type = (!record_type.is_empty()).then_some(record_type.as_str());
             place(record_type, None, *seen)
         });
+        add_finding(
+            findings,
+            Code::SecondStart,
+            "a start record (000) is not the first record: two extracts are in one file. Get them apart, or order \
+             them again",
+            place_if_any(Some("000"), self.second_start),
+        );
         add_finding(
             findings,
             Code::RecordsAfterEnd,
@@ -419,16 +480,8 @@ impl ScanStats {
             places.collect(),
         );
         if let Some(persons) = self.persons.as_ref().filter(|_| self.is_complete) {
-            let count = persons.seen.difference_len(&persons.with_person_record);
-            if count > 0 {
-                findings.push(Finding {
-                    code: Code::PersonWithout001,
-                    count,
-                    message: "persons have records but no 001: applying this delivery cannot replace them"
-                        .to_owned(),
-                    places: Vec::new(),
-                });
-            }
+            findings.extend(persons.without_001());
+            findings.extend(persons.twice());
         }
     }
 
@@ -456,17 +509,10 @@ impl Encoding {
     }
 }
 
-impl Persons {
-    fn add_record(&mut self, record: &[u8], is_person_record: bool) {
-        let number = pnr_number(record.get(3..13).unwrap_or_default());
-        if self.last != Some(number) {
-            self.seen.insert(number);
-            self.last = Some(number);
-        }
-        if is_person_record {
-            self.with_person_record.insert(number);
-        }
-    }
+/// Returns a place if something occurred.
+fn place_if_any(record_type: Option<&str>, seen: Occurrences) -> Vec<Place> {
+    let place = (seen.count > 0).then(|| place(record_type, None, seen));
+    place.into_iter().collect()
 }
 
 fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut places: Vec<Place>) {
@@ -475,18 +521,10 @@ fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut place
         places.truncate(MAX_PLACES);
         findings.push(Finding {
             code,
+            level: code.level(),
             count,
             message: message.to_owned(),
             places,
         });
-    }
-}
-
-fn place(record_type: Option<&str>, column: Option<&str>, seen: Occurrences) -> Place {
-    Place {
-        record_type: record_type.map(str::to_owned),
-        column: column.map(str::to_owned),
-        count: seen.count,
-        first_line: seen.first_line,
     }
 }

@@ -1,0 +1,56 @@
+//! Removes person numbers from text where a policy does not keep numbers.
+
+use crate::layout::{Column, Kind, Table};
+
+/// The number of digits of a person number.
+const DIGITS: usize = 10;
+
+/// Returns whether the text of a column can hold a person number besides the columns that are made for one.
+///
+/// UUIDs have long groups of digits too, but their form is fixed. Tables that tie numbers are shown only if a policy
+/// names them.
+pub(crate) fn can_hold_number(table: &Table, column: &Column) -> bool {
+    !table.ties_numbers && matches!(column.kind, Kind::Text | Kind::Code) && column.length >= DIGITS
+}
+
+/// Returns the text in ISO-8859-1 with `[number]` in place of every person number, or `None` if it has none.
+pub(crate) fn redacted(raw: &[u8]) -> Option<Vec<u8>> {
+    // Most texts have few digits. The others of ISO-8859-1 (superscripts and fractions) count as digits too.
+    let is_digit = |byte: &&u8| matches!(byte, b'0'..=b'9' | 0xb2 | 0xb3 | 0xb9 | 0xbc..=0xbe);
+    if raw.iter().filter(is_digit).count() < DIGITS {
+        return None;
+    }
+    let text: String = raw.iter().copied().map(char::from).collect();
+    if !cprflow_redact::holds_person_number(&text) {
+        return None;
+    }
+    let redacted = cprflow_redact::redact(&text, usize::MAX);
+    let latin1 = redacted
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'));
+    Some(latin1.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removes_numbers_only() {
+        let of = |text: &[u8]| redacted(text).map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(of(b"0101801234").unwrap(), "[number]");
+        assert_eq!(of(b"child 010180-1234  ").unwrap(), "child [number]");
+        assert_eq!(of(b"01018012341299").unwrap(), "[number]");
+        assert_eq!(redacted(b"\xe6 0101801234").unwrap(), b"\xe6 [number]");
+        for other in [
+            &b"1961-00-00"[..],
+            b"Anna",
+            b"\xe6\xf8\xe5",
+            b"",
+            b"12345 6789",
+            b"a1b2c3d4e5f6g7h8i9j0",
+        ] {
+            assert_eq!(redacted(other), None);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Counts damaged protections (004).
+
+use crate::finding::{Code, Finding, Level, Occurrences, place};
+use crate::record::{
+    DamagedProtection, PROTECTION, ProtectionType, RecordClass, damaged_protection, may_be_damaged,
+    protection_type,
+};
+
+/// The damaged protections of an extract.
+#[derive(Default)]
+pub(crate) struct DamagedProtections {
+    /// Protections whose person number cannot be read.
+    unknown: Occurrences,
+    /// Protections of which the person number can be read, but not the record or its type.
+    of_person: Occurrences,
+}
+
+impl DamagedProtections {
+    /// Counts a record if it is a damaged protection.
+    #[inline]
+    pub(crate) fn add_record(&mut self, class: RecordClass, record: &[u8], line: u64) {
+        if may_be_damaged(class, record) {
+            self.add_damaged(class, record, line);
+        }
+    }
+
+    #[cold]
+    fn add_damaged(&mut self, class: RecordClass, record: &[u8], line: u64) {
+        let is_protection = class == RecordClass::Known(PROTECTION);
+        match damaged_protection(class, record) {
+            Some(DamagedProtection::Unknown) => self.unknown.add(line),
+            Some(DamagedProtection::Of(_)) => self.of_person.add(line),
+            None if is_protection && protection_type(record) == ProtectionType::Unreadable => {
+                self.of_person.add(line);
+            }
+            None => {}
+        }
+    }
+
+    /// Returns the finding, if there is one.
+    pub(crate) fn finding(&self) -> Option<Finding> {
+        let (level, message) = match (self.unknown.count, self.of_person.count) {
+            (0, 0) => return None,
+            (0, _) => (
+                Level::Warning,
+                "protections (004) are damaged, but their person numbers can be read: for tenants these persons are \
+                 protected. Order the extract again",
+            ),
+            _ => (
+                Level::Error,
+                "protections (004) are damaged and their person numbers cannot be read: for tenants every person of \
+                 this extract is protected. Order the extract again",
+            ),
+        };
+        let seen = [self.unknown, self.of_person];
+        let seen = seen.into_iter().filter(|seen| seen.count > 0);
+        Some(Finding {
+            code: Code::ProtectionUnreadable,
+            level,
+            count: self.unknown.count + self.of_person.count,
+            message: message.to_owned(),
+            places: seen.map(|seen| place(Some("004"), None, seen)).collect(),
+        })
+    }
+}
