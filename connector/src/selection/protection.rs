@@ -52,7 +52,7 @@ impl Protections {
         }
     }
 
-    /// Adds a person of whom the extract says in another way that a protection exists.
+    /// Adds a person whose protection the extract shows in another way than by a 004.
     pub(super) fn add_person(&mut self, person: u64) {
         self.protected.insert(person);
     }

@@ -68,7 +68,7 @@ pub enum InjectedBug {
     UnreadableTypeUnprotected,
     /// A rejected line never protects.
     DamagedProtectionIgnored,
-    /// A damaged protection without a readable number protects nobody.
+    /// A damaged protection without a readable number protects no person.
     UnknownProtectionIgnored,
     /// The roster changes for a person with a damaged protection.
     DamageChangesRoster,

@@ -98,7 +98,7 @@ fn a_damaged_protection_hides_its_person_and_leaves_the_roster() {
             );
         }
     }
-    // Other damage hides nobody.
+    // Other damage hides no person.
     for harmless in [
         "garbage",
         "034010101 00100001",

@@ -304,7 +304,7 @@ fn protects_whatever_the_dates_and_the_day_are() {
             );
         }
     }
-    // Other protections, former ones and those of other persons mask nobody.
+    // Other protections, former ones and those of other persons mask no person.
     for other in [
         record(
             "protection",
