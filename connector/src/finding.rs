@@ -35,7 +35,7 @@ pub enum Code {
     /// is a warning if the number can be read, or if only the type cannot: that person is treated as protected. Order
     /// the extract again.
     ProtectionUnreadable,
-    /// Persons have several 001. It is an error if these differ: a policy then treats the person as protected and does
+    /// Persons have several 001. It is a warning if these differ: a policy then treats the person as protected and does
     /// not change the roster. It is a note if they are identical byte for byte. Needs the check of persons.
     PersonTwice,
     /// Values have control characters (0x00-0x1F, 0x7F) or characters of another code page (0x80-0x9F, which are no
