@@ -30,6 +30,9 @@ pub enum Code {
     /// A start record (000) is not the first record: two extracts are in one file, so persons may be there twice. Get
     /// the extracts apart, or order them again.
     SecondStart,
+    /// The extract has records between start and end, and none has a known type and a complete key: it is another
+    /// product of CPR, or no CPR extract. Ask for the right file.
+    NothingKnown,
     /// A protection (004) is damaged. It is an error if its person number cannot be read: any person may be the
     /// protected one, so tenants must not get the delivery. A tenant's policy then treats every person as protected. It
     /// is a warning if the number can be read, or if only the type cannot: that person is treated as protected. Order
@@ -70,6 +73,7 @@ impl Code {
             Self::LookAlike => "look-alike",
             Self::RecordsAfterEnd => "records-after-end",
             Self::SecondStart => "second-start",
+            Self::NothingKnown => "nothing-known",
             Self::ProtectionUnreadable => "protection-unreadable",
             Self::PersonTwice => "person-twice",
             Self::ControlCharacters => "control-characters",
@@ -93,6 +97,7 @@ impl Code {
             | Self::LookAlike
             | Self::RecordsAfterEnd
             | Self::SecondStart
+            | Self::NothingKnown
             | Self::ProtectionUnreadable
             | Self::ControlCharacters => Level::Error,
             Self::PersonTwice

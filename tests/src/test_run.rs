@@ -189,7 +189,7 @@ impl TestRun {
 
     /// Runs a command on the inbox and dataset.
     pub fn run(&self, subcommand: &str, more: &[&str]) -> CommandOutput {
-        let mut arguments = vec![subcommand.to_owned()];
+        let mut arguments: Vec<_> = subcommand.split(' ').map(str::to_owned).collect();
         arguments.extend(self.source());
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         self.cprflow(&arguments)
@@ -197,7 +197,7 @@ impl TestRun {
 
     /// Runs a command whose own arguments come before those of the configuration.
     pub fn run_only(&self, subcommand: &str, more: &[&str]) -> CommandOutput {
-        let mut arguments = vec![subcommand.to_owned()];
+        let mut arguments: Vec<_> = subcommand.split(' ').map(str::to_owned).collect();
         arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
         arguments.extend(self.source());
         self.cprflow(&arguments)
@@ -230,7 +230,7 @@ impl TestRun {
     /// Runs a command on the inbox and dataset until it is paused at a point.
     pub fn stop_command_at(&self, subcommand: &str, more: &[&str], point: &str) -> PausedCommand {
         let mut child = command()
-            .arg(subcommand)
+            .args(subcommand.split(' '))
             .args(self.source())
             .args(more)
             .env("CPRFLOW_LOG", "trace")

@@ -11,6 +11,7 @@ impl From<wit::Policy> for Policy {
         Self {
             persons: policy.persons.into(),
             day: policy.day,
+            as_of: policy.as_of,
             classes: policy.classes,
             tables: policy.tables,
             columns: columns.map(|of| (of.table, of.columns)).collect(),

@@ -77,6 +77,8 @@ pub struct Policy {
     /// The day on which ages are calculated, `YYYY-MM-DD`; `None` for the extract's production date. Everything else
     /// always uses the production date.
     pub day: Option<String>,
+    /// The day that an extract shows which has no usable production date, `YYYY-MM-DD`, in place of the production date.
+    pub as_of: Option<String>,
     /// The classes of personal data that the tenant may see. Columns without a class are always visible.
     ///
     /// The names are those of [`Sensitivity`], [`CIVIL_STATUS_HISTORY`], and `former-pnr`, `person-id` and
@@ -125,6 +127,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("persons", &self.persons)
             .field("day", &self.day)
+            .field("as_of", &self.as_of)
             .field("classes", &self.classes)
             .field("tables", &self.tables)
             .field("columns", &self.columns)

@@ -14,6 +14,8 @@ pub(crate) struct Rules {
     pub(crate) view: View,
     /// The day that the policy names, as a day number.
     pub(crate) day: Option<i32>,
+    /// The day in place of the production date, as a day number.
+    pub(crate) as_of: Option<i32>,
     pub(crate) protection: ProtectionRule,
     pub(crate) numbers: NumberRule,
     pub(crate) leavers: LeaverRule,
@@ -27,14 +29,8 @@ pub(crate) struct Rules {
 impl Rules {
     /// Checks a policy. Fails if it names something that does not exist or that it hides.
     pub(crate) fn new(policy: &Policy) -> Result<Self, Error> {
-        let day = match &policy.day {
-            Some(text) => Some(grammar::date(text.as_bytes()).ok_or_else(|| {
-                Error::InvalidRequest(format!(
-                    "the policy's day {text:?} is not a date of the form YYYY-MM-DD"
-                ))
-            })?),
-            None => None,
-        };
+        let day = day_number("day", policy.day.as_deref())?;
+        let as_of = day_number("as-of", policy.as_of.as_deref())?;
         let shown = ShownClasses::new(|class| policy.allows(class));
         let view = View::new(policy)?;
         if !policy.may_reveal {
@@ -70,6 +66,7 @@ impl Rules {
         Ok(Self {
             view,
             day,
+            as_of,
             protection: policy.protection,
             numbers: policy.numbers,
             leavers: policy.leavers,
@@ -146,4 +143,17 @@ fn reveals(what: &str) -> Error {
         "the policy selects {what}. Being selected reveals it: allow the class, select by something else, or set \
          may_reveal"
     ))
+}
+
+/// Reads a day of a policy as a day number.
+fn day_number(name: &str, text: Option<&str>) -> Result<Option<i32>, Error> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let day = grammar::date(text.as_bytes()).ok_or_else(|| {
+        Error::InvalidRequest(format!(
+            "the policy's {name} {text:?} is not a date of the form YYYY-MM-DD"
+        ))
+    })?;
+    Ok(Some(day))
 }

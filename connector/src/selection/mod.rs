@@ -57,7 +57,7 @@ struct PolicyPass {
 /// The facts about persons from the extract and the roster, independent of the policy.
 #[derive(Clone, Default)]
 struct ExtractFacts {
-    /// The production date, if it is known.
+    /// The production date, or the day that stands in place of it, if one is known.
     produced: Option<i32>,
     /// The 001 records.
     records: PersonRecords,
@@ -127,7 +127,7 @@ impl PolicyScope {
             || self.facts.has_unknown_protection
     }
 
-    /// Returns the production date as a day number, if it is known.
+    /// Returns the production date, or the day in place of it, as a day number if one is known.
     pub(crate) fn produced(&self) -> Option<i32> {
         self.facts.produced
     }
@@ -159,13 +159,14 @@ impl Selection {
             None => RoaringTreemap::new(),
         };
         let policy_pass = PolicyPass {
-            day: rules.day,
-            rules: Arc::new(rules),
+            day: rules.day.or(rules.as_of),
             statuses: PersonStatuses::default(),
             facts: Arc::new(ExtractFacts {
+                produced: rules.as_of,
                 roster,
                 ..ExtractFacts::default()
             }),
+            rules: Arc::new(rules),
             policy,
         };
         Ok(Self::new(filter, Some(policy_pass)))
@@ -367,6 +368,7 @@ impl PolicyPass {
     fn begin(&mut self, record: &[u8]) {
         let start = grammar::start_record(record);
         let produced = start.and_then(|start| start.production_date);
+        let produced = self.rules.as_of.or(produced);
         Arc::make_mut(&mut self.facts).produced = produced;
         self.day = self.day.or(produced);
     }

@@ -462,6 +462,7 @@ impl ScanStats {
             "records other than input errors (910) follow the end record (999): perhaps two files were joined",
             places.collect(),
         );
+        findings.extend(self.nothing_known());
         let places = self.rejected.values().map(|seen| place(None, None, *seen));
         add_finding(
             findings,
@@ -483,6 +484,28 @@ impl ScanStats {
             findings.extend(persons.without_001());
             findings.extend(persons.twice());
         }
+    }
+
+    /// Returns the finding that no record is of a known type. A day without changes has no records, which is no fault.
+    fn nothing_known(&self) -> Option<Finding> {
+        let mut tables = self
+            .by_table
+            .iter()
+            .take(layout::tables().len())
+            .enumerate();
+        let is_known =
+            tables.any(|(index, records)| ![START, END].contains(&index) && *records > 0);
+        let unknown = self.unknown.values().chain(self.rejected.values());
+        let count = unknown.map(|seen| seen.count).sum();
+        (self.is_complete && !is_known && count > 0).then(|| Finding {
+            code: Code::NothingKnown,
+            level: Level::Error,
+            count,
+            message: "no record has a known type and a complete key: this is another product of CPR, or no CPR \
+                      extract. Ask for the right file"
+                .to_owned(),
+            places: Vec::new(),
+        })
     }
 
     /// Returns whether the counter is right. CPR does not specify whether it includes the 910 records after the end

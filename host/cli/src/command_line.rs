@@ -7,8 +7,8 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    compile_component, completions, doctor, generate, inbox, init, log, retry, scan, schema,
-    set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+    agreement, compile_component, completions, doctor, generate, inbox, init, log, retry, scan,
+    schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -62,6 +62,7 @@ enum Command {
     Views(views::Views),
     Subscription(Box<subscription::Subscription>),
     Tenant(tenant::Tenant),
+    Agreement(agreement::Agreement),
     #[command(hide = true)]
     CompileComponent(compile_component::CompileComponent),
     Completions(completions::Completions),
@@ -115,6 +116,7 @@ fn run(command_line: CommandLine) -> Result<Outcome, Failure> {
         Command::Views(views) => views.run(&connector()?),
         Command::Subscription(subscription) => subscription.run(&connector()?),
         Command::Tenant(tenant) => tenant.run(connector),
+        Command::Agreement(agreement) => agreement.run(),
         Command::CompileComponent(compile) => compile.run(),
         Command::Completions(completions) => completions.run(CommandLine::command()),
     }

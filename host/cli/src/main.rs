@@ -6,7 +6,7 @@
 //! | `tables`, `schema` | subcommands that list tables and columns |
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside` | subcommands for deliveries |
-//! | `init`, `doctor`, `tenant` | subcommands for the configuration |
+//! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
 //! | `views`, `completions` | subcommands that print SQL and shell scripts |
 //! | `compile_component` | hidden subcommand that compiles a foreign component |
@@ -17,6 +17,7 @@
 //! | `usage` | `UsageError`: wrong use of the command line |
 //! | `failure` | how a command ends, and its exit code |
 
+mod agreement;
 mod command_line;
 mod compile_component;
 mod completions;

@@ -1,10 +1,11 @@
 //! `cprflow retry`: processes a delivery that was set aside.
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use cprflow::Connector;
 use cprflow_delivery::DeliverySelector;
 use cprflow_delivery::Stop;
-use cprflow_delivery::config::ACCEPTABLE;
+use cprflow_delivery::config::{ACCEPTABLE, ACCEPTABLE_ONCE};
 use jiff::civil::Date;
 
 use crate::failure::{Failure, Outcome};
@@ -20,6 +21,7 @@ Exit codes: as for `cprflow sync`
 
 Examples:
   cprflow retry d261123.l431101 --accept count-mismatch --config cprflow.toml
+  cprflow retry d261123.l431101 --accept future-date --as-of 2026-11-23 --config cprflow.toml
   cprflow retry d261123.l431101 --tenant social --config cprflow.toml
   cprflow retry 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --inbox inbox/ \\
       --dataset dataset/ --unrestricted 'first test'")]
@@ -29,16 +31,17 @@ pub(crate) struct Retry {
 
     /// Retry the delivery for this tenant only: it was set aside for the tenant, or published
     /// before the tenant was configured
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["accept", "production_date"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["accept", "as_of"])]
     tenant: Option<String>,
 
-    /// Accept this error finding for the delivery; can be repeated
-    #[arg(long, value_name = "CODE", value_parser = clap::builder::PossibleValuesParser::new(ACCEPTABLE))]
+    /// Accept this error finding or this reason for the delivery; can be repeated
+    #[arg(long, value_name = "CODE", value_parser = PossibleValuesParser::new(ACCEPTABLE.into_iter().chain(ACCEPTABLE_ONCE)))]
     accept: Vec<String>,
 
-    /// The production date, if the extract does not contain it
+    /// The day that the delivery shows, which is its place among the others. Only for an extract
+    /// without a production date, or with one in the future
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = iso_date)]
-    production_date: Option<String>,
+    as_of: Option<String>,
 
     #[command(flatten)]
     source: SourceOptions,
@@ -62,7 +65,7 @@ impl Retry {
         let delivery = DeliverySelector::new(&configuration, &self.delivery);
         match &self.tenant {
             Some(tenant) => delivery.release_to(tenant)?,
-            None => delivery.release(&self.accept, self.production_date.as_deref())?,
+            None => delivery.release(&self.accept, self.as_of.as_deref())?,
         }
         sync::run(connector, &configuration, &Stop::default(), self.format)
     }

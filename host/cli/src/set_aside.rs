@@ -13,8 +13,16 @@ use crate::usage::UsageError;
 /// Set a delivery aside, so that it is not published
 ///
 /// The delivery stays on the server, and in the spool if it is there. A published delivery cannot be set aside.
+///
+/// With --tenant, the tenant is still told which persons left its scope in the delivery, in the table out_of_scope: no
+/// later delivery tells it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Exit codes:
+  0  set aside
+  1  set aside for the tenant, but the persons who left its scope are not known
+  2  not set aside; the message says why
+
 Examples:
   cprflow set-aside 47570fc2-be65-4ab1-8da7-3bcc086bfef9 \\
       --reason 'wrong order, helpdesk case 4711' --config cprflow.toml
@@ -47,15 +55,43 @@ impl SetAside {
         let configuration = self.source.configuration()?;
         let delivery = DeliverySelector::new(&configuration, &self.delivery);
         match &self.tenant {
-            Some(tenant) => {
-                let name = delivery.set_aside_for(tenant, &self.reason)?;
-                message::done(&format!("{name} is set aside for tenant {tenant}"));
-            }
+            Some(tenant) => self.for_tenant(connector, &delivery, tenant),
             None => {
                 let name = delivery.set_aside(connector, &self.reason)?;
                 message::done(&format!("{name} is set aside"));
+                Ok(Outcome::Success)
             }
         }
-        Ok(Outcome::Success)
+    }
+
+    fn for_tenant(
+        &self,
+        connector: &Connector,
+        delivery: &DeliverySelector<'_>,
+        tenant: &str,
+    ) -> Result<Outcome, Failure> {
+        let done = delivery.set_aside_for(connector, tenant, &self.reason)?;
+        let name = done.file_name;
+        message::done(&format!("{name} is set aside for tenant {tenant}"));
+        match done.leavers {
+            Ok(0) => {
+                message::done("nobody left the tenant's scope in it");
+                Ok(Outcome::Success)
+            }
+            Ok(count) => {
+                let persons = if count == 1 { "person" } else { "persons" };
+                message::done(&format!(
+                    "{count} {persons} left the tenant's scope in it; the tenant is told in out_of_scope"
+                ));
+                Ok(Outcome::Success)
+            }
+            Err(error) => {
+                message::warning(&format!(
+                    "persons who left the tenant's scope in it stay in the tenant's data, because the extract could not \
+                     be read for the tenant: {error}. Order all persons again with `cprflow subscription reorder`"
+                ));
+                Ok(Outcome::NeedsAttention)
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ Exit codes:
 
 Findings:
   errors    missing-start, missing-end, count-mismatch, damaged-encoding,
-            look-alike, records-after-end
+            look-alike, records-after-end, nothing-known
   warnings  rejected-record, unknown-type, person-without-001,
             sequence-gap (only with --previous)
   notes     irregular-value, longer-record

@@ -12,7 +12,7 @@
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`].
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
-//! - `operator` carries out what a person decides: retry a delivery, or set it aside.
+//! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
 //! - [`status`] reports what is published, and what waits and why.
 //! - [`subscription`] compares and changes the filters of a subscription.
 //! - [`sql_views`] writes SQL views that show the current state of a dataset.
@@ -53,7 +53,7 @@ pub use ledger::{
     TenantCounts, TenantDelivery, TenantDeliveryState, UnclaimedFile,
 };
 pub use names::{AgreementName, Environment, TenantName};
-pub use operator::{DeliverySelector, OperatorError};
+pub use operator::{DeliverySelector, OperatorError, TenantSetAside, rename_agreement};
 pub use pnr_list::{ListError, read_list};
 pub use stop::Stop;
 pub use tenant::{Tenant, TenantLimits, policy_digest};

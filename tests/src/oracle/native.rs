@@ -102,6 +102,7 @@ fn policy(policy: &Policy) -> cprflow_connector::Policy {
             numbers,
         },
         day: policy.day.clone(),
+        as_of: policy.as_of.clone(),
         classes: policy.classes.iter().cloned().collect(),
         tables: policy
             .tables

@@ -250,8 +250,8 @@ fn sets_aside_a_delivery_without_production_date() {
         "{}",
         ended.text()
     );
-    assert_eq!(retry(&["--production-date", "2026-13-01"]).code, 2);
-    let ended = retry(&["--production-date", "2026-03-05"]);
+    assert_eq!(retry(&["--as-of", "2026-13-01"]).code, 2);
+    let ended = retry(&["--as-of", "2026-03-05"]);
     assert_eq!(ended.code, 0, "{}", ended.text());
     test.assert_published(&[&headless]);
     assert_eq!(test.published()[0].1.production_date, "2026-03-05");
@@ -518,7 +518,7 @@ fn watch_checks_and_stops_on_signals() {
     let text = fs::read_to_string(&config)
         .unwrap()
         .replace("agreement.one", "agreement.two");
-    fs::write(&config, text).unwrap();
+    fs::write(&config, format!("ended_agreements = [\"one\"]\n{text}")).unwrap();
     signal(&watch, "HUP");
     eventually(|| test.published().len() == 2 && test.remote().is_empty());
     let agreements: Vec<_> = test

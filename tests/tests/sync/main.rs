@@ -3,4 +3,6 @@
 mod daily_job;
 mod faults;
 mod quickstart;
+mod rename;
+mod unusual;
 mod views;

@@ -1,6 +1,7 @@
 //! Tests of tenants: what each may see, over one and over many deliveries.
 
 mod daily_job;
+mod leavers;
 mod oracle;
 mod policy;
 mod policy_view;

@@ -328,6 +328,7 @@ fn as_native(policy: &Policy) -> native::Policy {
             numbers: numbers.map(|all| all.iter().map(|one| one.as_str().to_owned()).collect()),
         },
         day: policy.day.clone(),
+        as_of: None,
         classes: policy.classes.iter().cloned().collect(),
         tables: policy
             .tables

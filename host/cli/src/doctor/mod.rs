@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::{Configuration, Store};
+use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{Agreement, Error, Ledger, Tenant, subscription};
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -96,11 +97,26 @@ impl<W: Write> Checkup<W> {
                 "ledger",
                 "does not exist yet; the first `cprflow sync` creates it",
             ),
-            Ok(Some(ledger)) => match ledger.check() {
-                Ok(()) => self.ok("ledger", "is intact"),
-                Err(error) => self.fail("ledger", &error.to_string()),
-            },
+            Ok(Some(ledger)) => {
+                match ledger.check() {
+                    Ok(()) => self.ok("ledger", "is intact")?,
+                    Err(error) => self.fail("ledger", &error.to_string())?,
+                }
+                self.agreements(store, &ledger)
+            }
             Err(error) => self.fail("ledger", &error.to_string()),
+        }
+    }
+
+    /// Checks that the configuration knows every agreement of the ledger.
+    fn agreements(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        match store.unknown_agreement(ledger) {
+            Ok(None) => Ok(()),
+            Ok(Some(agreement)) => {
+                let unknown = SyncError::UnknownAgreement { agreement };
+                self.fail("agreements", &unknown.to_string())
+            }
+            Err(error) => self.fail("agreements", &error.to_string()),
         }
     }
 

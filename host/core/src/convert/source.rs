@@ -22,6 +22,7 @@ impl From<&Policy> for wit::Policy {
         Self {
             persons: (&policy.persons).into(),
             day: policy.day.clone(),
+            as_of: policy.as_of.clone(),
             classes: policy.classes.iter().cloned().collect(),
             tables: tables.map(|tables| tables.iter().cloned().collect()),
             columns: columns

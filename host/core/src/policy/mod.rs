@@ -77,6 +77,8 @@ pub struct Policy {
     /// The day on which ages are calculated, `YYYY-MM-DD`; none for the production date. Protections always use the
     /// production date.
     pub day: Option<String>,
+    /// The day that an extract shows which has no usable production date, `YYYY-MM-DD`, in place of the production date.
+    pub as_of: Option<String>,
     /// The classes of personal data that the tenant may see, from [`CLASSES`]. Columns without a class are always
     /// visible.
     pub classes: BTreeSet<String>,
@@ -147,6 +149,7 @@ impl Default for Policy {
         Self {
             persons: PersonFilter::default(),
             day: None,
+            as_of: None,
             classes: DEFAULT_CLASSES.map(str::to_owned).into(),
             tables: None,
             columns: BTreeMap::new(),
@@ -165,6 +168,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("persons", &self.persons)
             .field("day", &self.day)
+            .field("as_of", &self.as_of)
             .field("classes", &self.classes)
             .field("tables", &self.tables)
             .field("columns", &self.columns)

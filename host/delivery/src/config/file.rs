@@ -13,7 +13,9 @@ use super::{
     Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
     DEFAULT_SILENT_WORKING_DAYS, store, tenant,
 };
+use crate::agreement::Agreement;
 use crate::error::Error;
+use crate::names::AgreementName;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,8 @@ struct ConfigurationFile {
     max_age_days: Option<u32>,
     retention_days: Option<u32>,
     silent_working_days: Option<u32>,
+    #[serde(default)]
+    ended_agreements: Vec<String>,
     #[serde(default)]
     agreement: BTreeMap<String, AgreementTable>,
     /// Not read by serde, whose errors repeat the value and do not name the tenant.
@@ -42,10 +46,15 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
         agreements.push(table.read(&name, file.dataset.as_deref(), directory)?);
     }
     let tenants = tenant::read(file.tenant, &agreements, directory)?;
+    let ended = ended_agreements(&file.ended_agreements, &agreements)?;
     let state = file.state.map(|state| directory.join(state));
     let max_age_days = file.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
+    let mut stores = store::group(&agreements, &tenants, state.as_deref(), max_age_days)?;
+    for store in &mut stores {
+        store.ended.clone_from(&ended);
+    }
     Ok(Configuration {
-        stores: store::group(&agreements, &tenants, state.as_deref(), max_age_days)?,
+        stores,
         interval: match file.interval_minutes {
             Some(0) => {
                 let expected = "a whole number of at least 1".to_owned();
@@ -59,6 +68,22 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
         silent_working_days: file
             .silent_working_days
             .unwrap_or(DEFAULT_SILENT_WORKING_DAYS),
+    })
+}
+
+/// Reads `ended_agreements`. An agreement that still has a table has not ended.
+fn ended_agreements(
+    names: &[String],
+    agreements: &[Agreement],
+) -> Result<Vec<AgreementName>, ConfigurationError> {
+    let is_current = |name: &AgreementName| agreements.iter().any(|one| one.name == *name);
+    let read = |text: &String| AgreementName::new(text).filter(|name| !is_current(name));
+    let ended: Option<Vec<_>> = names.iter().map(read).collect();
+    ended.ok_or_else(|| {
+        KeyPath::new("", "ended_agreements").error(KeyProblem::Invalid {
+            expected: "a list of names of agreements that have no table in this file any more"
+                .to_owned(),
+        })
     })
 }
 
@@ -151,6 +176,30 @@ mod tests {
                 .unwrap()
                 .is_match("d261123.l431101")
         );
+    }
+
+    #[test]
+    fn reads_ended_agreements() {
+        let read_ended = |ended: &str| {
+            let text = format!(
+                "dataset = \"/x\"\nended_agreements = {ended}\n[agreement.a]\ninbox = \"/in\"\n"
+            );
+            read_here(&text)
+        };
+        let configuration = read_ended("[\"b\", \"c\"]").unwrap();
+        let ended: Vec<_> = configuration.stores[0].ended.iter().collect();
+        assert_eq!(
+            ended,
+            [
+                &AgreementName::new("b").unwrap(),
+                &AgreementName::new("c").unwrap()
+            ]
+        );
+        for wrong in ["[\"a\"]", "[\"B\"]", "[\"0101801234/\"]"] {
+            let error = read_ended(wrong).unwrap_err().to_string();
+            assert!(error.contains("ended_agreements: "), "{error}");
+            assert!(!error.contains("0101"), "{error}");
+        }
     }
 
     #[test]

@@ -33,7 +33,8 @@ use crate::names::AgreementName;
 use crate::tenant::Tenant;
 use cprflow_transport::{Fingerprint, Inbox, InboxError, SftpSettings};
 
-pub use accepted::ACCEPTABLE;
+pub use accepted::{ACCEPTABLE, ACCEPTABLE_ONCE};
+pub(crate) use accepted::{FUTURE_DATE, SAME_CONTENT};
 pub use error::{ConfigurationError, KeyPath, KeyProblem, PurposeError};
 pub use store::Store;
 pub use template::template;

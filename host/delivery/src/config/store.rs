@@ -8,6 +8,8 @@ use super::error::ConfigurationError;
 use super::{directories, state};
 use crate::agreement::Agreement;
 use crate::error::Error;
+use crate::ledger::{Ledger, LedgerError, Record};
+use crate::names::AgreementName;
 use crate::tenant::Tenant;
 use cprflow_transport::Inbox;
 
@@ -26,6 +28,8 @@ pub struct Store {
     pub others: Vec<Agreement>,
     /// The tenants that may see data of one of `agreements`.
     pub tenants: Vec<Tenant>,
+    /// Agreements that have ended. Their deliveries stay in the dataset.
+    pub ended: Vec<AgreementName>,
 }
 
 impl Store {
@@ -52,6 +56,22 @@ impl Store {
                 agreement: agreement.name.clone(),
             }),
         }
+    }
+
+    /// Returns an agreement that has published deliveries in the ledger and is unknown to the configuration.
+    ///
+    /// Its persons would stay in the dataset for ever, because no delivery changes them any more.
+    pub fn unknown_agreement(&self, ledger: &Ledger) -> Result<Option<String>, LedgerError> {
+        let configured = self.agreements.iter().chain(&self.others);
+        let known: Vec<_> = configured
+            .map(|agreement| &agreement.name)
+            .chain(&self.ended)
+            .collect();
+        let is_unknown =
+            |record: &Record| !known.iter().any(|name| name.as_str() == record.agreement);
+        let mut records = ledger.all()?.into_iter();
+        let unknown = records.find(|record| record.state.is_published() && is_unknown(record));
+        Ok(unknown.map(|record| record.agreement))
     }
 
     /// Returns the agreements of this store whose deliveries arrive in an inbox.
@@ -100,6 +120,7 @@ pub(super) fn group(
             max_age_days,
             agreements: own,
             others,
+            ended: Vec::new(),
         });
     }
     if let Some(directory) = state {

@@ -13,6 +13,7 @@ use super::delivery_name;
 use super::error::DatasetError;
 use crate::agreement::Agreement;
 use crate::error::Error;
+use crate::fs::write_private_file;
 use crate::ledger::{Counts, FindingCount, Record, State, TenantCounts};
 use cprflow::{Connector, Finding, Level};
 use cprflow_transport::redacted_name;
@@ -91,6 +92,9 @@ pub struct TenantManifest {
     pub entered: u64,
     /// The number of persons who were in scope before and no longer are.
     pub left: u64,
+    /// Whether the delivery was set aside for the tenant, so that it has only the table of the leavers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leavers_only: bool,
 }
 
 /// A finding in a manifest.
@@ -243,10 +247,7 @@ impl Manifest {
     /// Writes the manifest durably into the directory of its delivery. Fails if the directory has a manifest.
     pub(crate) fn write(&self, directory: &Path) -> Result<(), Error> {
         let path = directory.join(MANIFEST);
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(io::Error::from)
-            .map_err(Error::file(&path))?;
-        text.push(b'\n');
+        let text = self.text(&path)?;
         let mut file = fs::OpenOptions::new()
             .create_new(true)
             .write(true)
@@ -256,6 +257,20 @@ impl Manifest {
         file.write_all(&text)
             .and_then(|()| file.sync_all())
             .map_err(Error::file(&path))
+    }
+
+    /// Replaces the manifest in the directory of its delivery, durably and in one step.
+    pub(super) fn replace(&self, directory: &Path) -> Result<(), Error> {
+        let path = directory.join(MANIFEST);
+        write_private_file(&path, &self.text(&path)?)
+    }
+
+    fn text(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        let mut text = serde_json::to_vec_pretty(self)
+            .map_err(io::Error::from)
+            .map_err(Error::file(path))?;
+        text.push(b'\n');
+        Ok(text)
     }
 
     /// Reads the manifest in the directory of a delivery; `None` if there is no manifest.
@@ -305,7 +320,7 @@ impl Manifest {
             state: State::Published,
             reason: None,
             accepted: self.accepted.clone(),
-            told_production_date: None,
+            as_of: None,
             counts: Counts {
                 sha256: self.sha256.clone(),
                 task_number: self.task_number.clone(),

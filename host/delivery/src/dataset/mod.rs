@@ -67,6 +67,38 @@ impl Dataset {
         Ok(Self { group, ..self })
     }
 
+    /// Lets a group read what is written from now on. Unlike [`for_group`](Self::for_group), this changes nothing yet.
+    pub(crate) fn for_existing_group(self, group: Option<Group>) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Gives the deliveries of an agreement another name: the directory, and the name in each manifest. What already has
+    /// the new name stays, so that an interrupted rename can be run again.
+    pub(crate) fn rename_agreement(&self, old: &str, new: &str) -> Result<(), Error> {
+        let (from, to) = (self.agreement(old), self.agreement(new));
+        if from.is_dir() {
+            // This fails if the new directory has deliveries.
+            fs::rename(&from, &to).map_err(Error::file(&to))?;
+            sync_directory(Some(&self.root))?;
+        }
+        for delivery in entries_of_directory(&to, true)? {
+            let Some(manifest) = Manifest::read(&delivery)?.filter(|one| one.agreement == old)
+            else {
+                continue;
+            };
+            let agreement = new.to_owned();
+            Manifest {
+                agreement,
+                ..manifest
+            }
+            .replace(&delivery)?;
+            if let Some(group) = &self.group {
+                group.open_files(&delivery)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Creates a new directory in which a delivery is prepared. Each attempt has its own, because an abandoned thread may
     /// still write to the directory of its attempt.
     pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
@@ -171,7 +203,8 @@ impl Dataset {
         Ok(found)
     }
 
-    fn agreement(&self, agreement: &str) -> PathBuf {
+    /// Returns the directory of the deliveries of an agreement.
+    pub(crate) fn agreement(&self, agreement: &str) -> PathBuf {
         self.root.join(format!("agreement={agreement}"))
     }
 }

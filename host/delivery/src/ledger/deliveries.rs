@@ -41,6 +41,25 @@ impl Ledger {
         self.rows(&sql, [], read_record)
     }
 
+    /// Returns a published delivery of an agreement with the same extract as this one, if there is another.
+    pub(crate) fn published_with_content(
+        &self,
+        record: &Record,
+    ) -> Result<Option<Record>, LedgerError> {
+        let sql = format!(
+            "SELECT {RECORD_COLUMNS} FROM delivery
+             WHERE agreement = ?1 AND sha256 = ?2 AND id <> ?3
+                 AND state IN ('publishing', 'published', 'data-removed', 'done')
+             ORDER BY id LIMIT 1"
+        );
+        let found = self.connection.query_row(
+            &sql,
+            params![record.agreement, record.counts.sha256, record.id],
+            read_record,
+        );
+        self.checked(found.optional())
+    }
+
     /// Returns the latest production date among the published deliveries of an agreement and a task number.
     pub fn newest_published(
         &self,
@@ -48,7 +67,7 @@ impl Ledger {
         task_number: &str,
     ) -> Result<Option<String>, LedgerError> {
         self.checked(self.connection.query_row(
-            "SELECT max(production_date) FROM delivery
+            "SELECT max(coalesce(operator_production_date, production_date)) FROM delivery
              WHERE agreement = ?1 AND task_number = ?2 AND state IN ('published', 'data-removed', 'done')",
             params![agreement, task_number],
             |row| row.get(0),
@@ -172,13 +191,13 @@ impl Ledger {
         )
     }
 
-    /// Records that a person retries a delivery and accepts these findings. A production date is for an extract that has
-    /// none.
+    /// Records that a person retries a delivery and accepts these findings and reasons. `as_of` is the day for an extract
+    /// without a usable production date, `YYYY-MM-DD`.
     pub fn release(
         &self,
         id: i64,
         accepted: &[String],
-        production_date: Option<&str>,
+        as_of: Option<&str>,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         let accepted = serde_json::to_string(accepted).unwrap_or_default();
@@ -186,7 +205,24 @@ impl Ledger {
             "UPDATE delivery SET state = 'fetching', accepted = ?2,
                  operator_production_date = coalesce(?3, operator_production_date),
                  reason_code = NULL, reason = NULL, updated = ?4 WHERE id = ?1",
-            params![id, accepted, production_date, now.to_string()],
+            params![id, accepted, as_of, now.to_string()],
         )
+    }
+
+    /// Gives the deliveries and visits of an agreement another name, in one transaction. Returns the number of
+    /// deliveries.
+    pub(crate) fn rename_agreement(mut self, old: &str, new: &str) -> Result<u64, LedgerError> {
+        self.immediate_transaction(|transaction| {
+            transaction.execute("DELETE FROM inbox_visit WHERE agreement = ?1", [new])?;
+            transaction.execute(
+                "UPDATE inbox_visit SET agreement = ?2 WHERE agreement = ?1",
+                [old, new],
+            )?;
+            let renamed = transaction.execute(
+                "UPDATE delivery SET agreement = ?2 WHERE agreement = ?1",
+                [old, new],
+            )?;
+            Ok(renamed as u64)
+        })
     }
 }

@@ -163,8 +163,9 @@ pub struct Record {
     pub reason: Option<Reason>,
     /// The codes of the findings that a person accepted for this delivery.
     pub accepted: Vec<String>,
-    /// The production date that a person gave, because the extract has none.
-    pub told_production_date: Option<String>,
+    /// The day that a person gave as the delivery's place in the order (`--as-of`), because the extract has no
+    /// production date or one in the future.
+    pub as_of: Option<String>,
     /// The identity and the counts of the extract.
     #[serde(flatten)]
     pub counts: Counts,
@@ -191,10 +192,12 @@ impl Record {
         redacted_name(&self.file_name)
     }
 
-    /// Returns the production date that orders the deliveries: that of the extract, or else that of a person.
+    /// Returns the day that orders the deliveries: that of a person, or else the production date of the extract.
+    ///
+    /// A person is only asked for a day if the extract has no usable one.
     pub fn production_date(&self) -> Option<&str> {
-        let from_operator = self.told_production_date.as_deref();
-        self.counts.production_date.as_deref().or(from_operator)
+        let from_extract = self.counts.production_date.as_deref();
+        self.as_of.as_deref().or(from_extract)
     }
 }
 
@@ -249,7 +252,7 @@ pub(super) fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         state: state.ok_or_else(|| unreadable(8, "unknown state"))?,
         reason: code.map(|code| Reason::new(code, message.unwrap_or_default())),
         accepted: json(row, 11)?,
-        told_production_date: row.get(12)?,
+        as_of: row.get(12)?,
         counts: Counts {
             sha256: row.get(13)?,
             task_number: row.get(14)?,

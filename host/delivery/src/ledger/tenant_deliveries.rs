@@ -153,6 +153,27 @@ impl Ledger {
         )
     }
 
+    /// Records why a tenant got only the leavers of a published delivery.
+    pub(crate) fn tenant_got_leavers_only(
+        &self,
+        delivery: i64,
+        tenant: &str,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE tenant_delivery SET reason_code = ?3, reason = ?4, updated = ?5
+             WHERE delivery = ?1 AND tenant = ?2 AND state = 'published'",
+            params![
+                delivery,
+                tenant,
+                reason.code,
+                reason.message,
+                now.to_string()
+            ],
+        )
+    }
+
     /// Records that a person retries a delivery for a tenant.
     ///
     /// The delivery was set aside for the tenant, or was published before the tenant was configured.

@@ -76,6 +76,14 @@ pub struct TenantDelivery {
     pub updated: Timestamp,
 }
 
+impl TenantDelivery {
+    /// Returns whether the delivery was set aside for the tenant and published with its leavers only. Only such a
+    /// published delivery keeps a reason.
+    pub fn has_leavers_only(&self) -> bool {
+        self.state == TenantDeliveryState::Published && self.reason.is_some()
+    }
+}
+
 /// The counts of what a tenant got of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TenantCounts {

@@ -1,5 +1,11 @@
 //! Errors of the decisions of an operator.
 
+use std::path::PathBuf;
+
+use jiff::civil::Date;
+
+use crate::names::AgreementName;
+
 /// Why a decision of the operator about a delivery is refused. File names are redacted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -11,6 +17,43 @@ pub enum OperatorError {
     NotSetAside {
         /// The name that the operator gave.
         name: String,
+    },
+
+    /// The extract's production date is in the future, and no day is given for its place in the order.
+    #[error(
+        "{name} says that it was produced in the future, so that it needs a day of its own: add --as-of YYYY-MM-DD with \
+         the day that its data shows"
+    )]
+    NoDay {
+        /// The file's name.
+        name: String,
+    },
+
+    /// A day is given for an extract with a production date in the future, and the finding is not accepted.
+    #[error(
+        "{name} is set aside because it says that it was produced in the future. Add --accept future-date if it is to \
+         be published with the day of --as-of instead"
+    )]
+    FutureNotAccepted {
+        /// The file's name.
+        name: String,
+    },
+
+    /// A day is given for an extract that was not set aside because of its production date.
+    #[error(
+        "{name} is not set aside because of its production date, which gives it its place among the deliveries. Leave \
+         --as-of out"
+    )]
+    DayNotNeeded {
+        /// The file's name.
+        name: String,
+    },
+
+    /// The given day is in the future.
+    #[error("--as-of: give a day up to today, {today}, because the data cannot be of a later day")]
+    DayInFuture {
+        /// The present day in Denmark.
+        today: Date,
     },
 
     /// The delivery is published, so that it cannot be set aside.
@@ -71,6 +114,18 @@ pub enum OperatorError {
         name: String,
     },
 
+    /// The delivery was set aside for the tenant, which got only its leavers.
+    #[error(
+        "{name} was set aside for tenant {tenant}, which got only the persons who left its scope. Order all persons again \
+         with `cprflow subscription reorder`: they arrive in a new delivery"
+    )]
+    TenantHasLeaversOnly {
+        /// The tenant's name.
+        tenant: String,
+        /// The file's name.
+        name: String,
+    },
+
     /// The extract is no longer in the spool, so that it cannot be published to a tenant.
     #[error(
         "the extract of {name} is no longer in the spool. Order its persons again with `cprflow subscription reorder`: \
@@ -99,5 +154,58 @@ pub enum OperatorError {
         name: String,
         /// The tenant's name.
         tenant: String,
+    },
+
+    /// The configuration still has the agreement that is to be renamed.
+    #[error(
+        "the configuration still has the agreement {name}. Rename the table [agreement.{name}] there first, and the name \
+         in the `agreements` of the tenants"
+    )]
+    StillConfigured {
+        /// The old name.
+        name: AgreementName,
+    },
+
+    /// The configuration has no agreement of the new name.
+    #[error(
+        "the configuration has no agreement {name}. Rename the table of the agreement there first, and the name in the \
+         `agreements` of the tenants"
+    )]
+    NotConfigured {
+        /// The new name.
+        name: AgreementName,
+    },
+
+    /// The ledger has no delivery of the agreement.
+    #[error(
+        "the ledger has no delivery of an agreement {name}, so that there is nothing to rename"
+    )]
+    AgreementUnknown {
+        /// The old name.
+        name: AgreementName,
+    },
+
+    /// A directory has the new name already.
+    #[error(
+        "{} exists beside {}, which is to be renamed to it. Move it to another place, then run the command again",
+        to.display(), from.display()
+    )]
+    NameTaken {
+        /// The directory of the old name.
+        from: PathBuf,
+        /// The directory of the new name.
+        to: PathBuf,
+    },
+
+    /// Deliveries exist under the old and the new name.
+    #[error(
+        "the ledger has deliveries of {old} and of {new}, and two agreements cannot become one. Choose another new name, \
+         or keep {old} as it is and list it in `ended_agreements`"
+    )]
+    BothHaveDeliveries {
+        /// The old name.
+        old: AgreementName,
+        /// The new name.
+        new: AgreementName,
     },
 }

@@ -1,22 +1,36 @@
-//! Carries out what an operator decides about a delivery: retry it, or set it aside.
+//! Carries out what an operator decides: retry a delivery, set it aside, or rename an agreement.
 
 mod error;
+mod rename;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
-use crate::config::{Configuration, Store};
+use crate::calendar::danish_time;
+use crate::config::{Configuration, FUTURE_DATE, Store};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::StateLock;
-use crate::ledger::{Ledger, Reason, Record, State, TenantDeliveryState};
+use crate::ledger::{Ledger, Reason, Record, State, TenantDelivery, TenantDeliveryState};
 use crate::spool::Spooled;
-use crate::sync::discover;
+use crate::sync::{NO_PRODUCTION_DATE, discover, publish_leavers};
 use cprflow::Connector;
 use cprflow_transport::{connect, redacted_name};
 pub use error::OperatorError;
+pub use rename::rename_agreement;
 
 /// The reason code of a delivery that an operator set aside.
 const BY_HAND: &str = "by-hand";
+
+/// A delivery that was set aside for one tenant.
+#[derive(Debug)]
+pub struct TenantSetAside {
+    /// The name of the data file, redacted.
+    pub file_name: String,
+    /// How many persons left the tenant's scope in the delivery; the tenant is told. An error says why that is not known:
+    /// the tenant then keeps these persons until all persons are ordered again.
+    pub leavers: Result<u64, Error>,
+}
 
 /// A delivery that an operator named by its transfer UUID or its file name.
 pub struct DeliverySelector<'a> {
@@ -35,9 +49,9 @@ impl<'a> DeliverySelector<'a> {
 
     /// Releases a delivery that was set aside, so that the next run continues with it.
     ///
-    /// The run then accepts findings with the codes in `accept`. `production_date` (`YYYY-MM-DD`) is used if the extract
-    /// has none.
-    pub fn release(&self, accept: &[String], production_date: Option<&str>) -> Result<(), Error> {
+    /// The run then accepts findings and reasons with the codes in `accept`. `as_of` (`YYYY-MM-DD`) is the day that the
+    /// delivery shows, for an extract that has no production date or one in the future.
+    pub fn release(&self, accept: &[String], as_of: Option<&str>) -> Result<(), Error> {
         let not_set_aside = || OperatorError::NotSetAside {
             name: redacted_name(self.name),
         };
@@ -47,11 +61,13 @@ impl<'a> DeliverySelector<'a> {
         store.check_purposes()?;
         let (_lock, ledger, record) = lock_store(store, record.id)?;
         let record = record.filter(is_set_aside).ok_or_else(not_set_aside)?;
+        let now = Timestamp::now();
+        check_date(&record, accept, as_of, danish_time(now).date())?;
         let mut accepted = record.accepted.clone();
         accepted.extend(accept.iter().cloned());
         accepted.sort();
         accepted.dedup();
-        ledger.release(record.id, &accepted, production_date, Timestamp::now())?;
+        ledger.release(record.id, &accepted, as_of, now)?;
         Ok(())
     }
 
@@ -115,6 +131,13 @@ impl<'a> DeliverySelector<'a> {
         let _lock = StateLock::take(&store.state)?;
         let ledger = Ledger::open(&store.state)?;
         let share = ledger.tenant_delivery(record.id, tenant.name.as_str())?;
+        if share.as_ref().is_some_and(TenantDelivery::has_leavers_only) {
+            return Err(OperatorError::TenantHasLeaversOnly {
+                tenant: tenant.name.to_string(),
+                name: record.redacted_file_name(),
+            }
+            .into());
+        }
         if share.is_some_and(|share| share.state == TenantDeliveryState::Published) {
             return Err(OperatorError::TenantHasDelivery {
                 tenant: tenant.name.to_string(),
@@ -131,8 +154,15 @@ impl<'a> DeliverySelector<'a> {
         Ok(())
     }
 
-    /// Sets a delivery aside for one tenant and returns its file name. Other tenants are not affected.
-    pub fn set_aside_for(&self, tenant: &str, why: &str) -> Result<String, Error> {
+    /// Sets a delivery aside for one tenant. Other tenants are not affected.
+    ///
+    /// The tenant is still told who left its scope in the delivery, because no later delivery tells it.
+    pub fn set_aside_for(
+        &self,
+        connector: &Connector,
+        tenant: &str,
+        why: &str,
+    ) -> Result<TenantSetAside, Error> {
         let (store, record) = self.find_accepted()?;
         let _lock = StateLock::take(&store.state)?;
         let ledger = Ledger::open(&store.state)?;
@@ -143,9 +173,10 @@ impl<'a> DeliverySelector<'a> {
             }
             .into());
         };
+        let configured = self.configuration.tenant(tenant).ok();
         // A run that was killed may have published the delivery before the ledger recorded it.
-        let is_in_dataset = match (self.configuration.tenant(tenant), &share.directory) {
-            (Ok(tenant), Some(name)) => Dataset::at(&tenant.dataset)
+        let is_in_dataset = match (configured, &share.directory) {
+            (Some(tenant), Some(name)) => Dataset::at(&tenant.dataset)
                 .map(|dataset| dataset.manifest(&record.agreement, name))
                 .transpose()?
                 .flatten()
@@ -160,8 +191,18 @@ impl<'a> DeliverySelector<'a> {
             .into());
         }
         let reason = Reason::new(BY_HAND, why);
-        ledger.set_aside_for_tenant(record.id, tenant, &reason, Timestamp::now())?;
-        Ok(record.redacted_file_name())
+        // A party that is no longer a tenant of the agreement gets nothing, not even this.
+        let receiver = configured.filter(|tenant| tenant.sees(&record.agreement));
+        let leavers = receiver.map_or(Ok(0), |tenant| {
+            publish_leavers(connector, store, tenant, &record, &share, &reason)
+        });
+        if !matches!(leavers, Ok(1..)) {
+            ledger.set_aside_for_tenant(record.id, tenant, &reason, Timestamp::now())?;
+        }
+        Ok(TenantSetAside {
+            file_name: record.redacted_file_name(),
+            leavers,
+        })
     }
 
     /// Returns the delivery if it was accepted for publication, so that tenants receive it.
@@ -207,6 +248,31 @@ impl<'a> DeliverySelector<'a> {
             }
             .into()),
         }
+    }
+}
+
+/// Checks that a day is given for a delivery that needs one, and for no other: the extract's own production date is
+/// better than a person's memory.
+fn check_date(
+    record: &Record,
+    accept: &[String],
+    as_of: Option<&str>,
+    today: Date,
+) -> Result<(), OperatorError> {
+    let code = record.reason.as_ref().map(|reason| reason.code.as_str());
+    let is_future = code == Some(FUTURE_DATE);
+    let is_accepted = accept.iter().any(|code| code == FUTURE_DATE);
+    let name = || record.redacted_file_name();
+    match as_of.map(|day| day.parse::<Date>().is_ok_and(|day| day <= today)) {
+        None if is_future && is_accepted => Err(OperatorError::NoDay { name: name() }),
+        Some(_) if is_future && !is_accepted => {
+            Err(OperatorError::FutureNotAccepted { name: name() })
+        }
+        Some(_) if !is_future && code != Some(NO_PRODUCTION_DATE) => {
+            Err(OperatorError::DayNotNeeded { name: name() })
+        }
+        Some(false) => Err(OperatorError::DayInFuture { today }),
+        _ => Ok(()),
     }
 }
 

@@ -136,16 +136,20 @@ fn missing_remark(tenant: &str, agreement: &str, missing: &[&Record]) -> Option<
 }
 
 fn set_aside_remarks(tenant: &str, own: &[&TenantDelivery], records: &[Record]) -> Vec<Remark> {
-    let set_aside = own
-        .iter()
-        .filter(|delivery| delivery.state == TenantDeliveryState::SetAside);
+    let set_aside = own.iter().filter(|delivery| {
+        delivery.state == TenantDeliveryState::SetAside || delivery.has_leavers_only()
+    });
     let remark = |delivery: &&TenantDelivery| {
         let why = delivery
             .reason
             .as_ref()
             .map_or("", |reason| &reason.message);
+        let left = match delivery.has_leavers_only() {
+            true => format!(" (the tenant was told {} leavers)", delivery.counts.left),
+            false => String::new(),
+        };
         note(format!(
-            "tenant {tenant}: {} was set aside: {why}",
+            "tenant {tenant}: {} was set aside{left}: {why}",
             file_name(delivery, records)
         ))
     };

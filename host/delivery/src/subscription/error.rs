@@ -12,6 +12,16 @@ use crate::pnr_list::ListError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
+    /// An agreement is to be renamed whose reorder is unfinished.
+    #[error(
+        "a reorder of {agreement} is unfinished, and its journal names files of that agreement. Give the agreement its \
+         old name in the configuration, finish it with `cprflow subscription reorder`, then rename"
+    )]
+    ReorderUnfinished {
+        /// The name of the agreement.
+        agreement: String,
+    },
+
     /// The agreement has no service in the configuration.
     #[error(
         "agreement {agreement} has no [agreement.{agreement}.service] in the configuration. Add that section with the \

@@ -45,7 +45,7 @@ pub use snapshot::{Snapshot, Snapshots};
 
 use crate::error::Error;
 use crate::fs::StateLock;
-use crate::fs::private_directory;
+use crate::fs::{private_directory, sync_directory};
 use crate::names::AgreementName;
 
 /// The locked directory with audit log, snapshots and journal of an agreement's subscription.
@@ -79,4 +79,18 @@ impl SubscriptionDirectory {
 /// Returns the directory for the files of an agreement's subscription.
 pub fn directory(state: &Path, agreement: &AgreementName) -> PathBuf {
     state.join("subscription").join(agreement.as_str())
+}
+
+/// Moves the files of an agreement's subscription to the agreement's new name. Fails if a reorder is unfinished.
+pub(crate) fn rename(state: &Path, old: &AgreementName, new: &AgreementName) -> Result<(), Error> {
+    let (from, to) = (directory(state, old), directory(state, new));
+    if from.is_dir() {
+        if journal::Journal::read(&from)?.is_some() {
+            let agreement = old.to_string();
+            return Err(SubscriptionError::ReorderUnfinished { agreement }.into());
+        }
+        std::fs::rename(&from, &to).map_err(Error::file(&to))?;
+        sync_directory(to.parent())?;
+    }
+    Snapshots::new(&to).rename(old.as_str(), new.as_str())
 }

@@ -103,6 +103,26 @@ impl Snapshots {
         }
     }
 
+    /// Gives the snapshots of an agreement the agreement's new name.
+    pub(crate) fn rename(&self, old: &str, new: &str) -> Result<(), Error> {
+        for path in self.paths()? {
+            let bytes = fs::read(&path).map_err(Error::file(&path))?;
+            // A damaged snapshot stays as it is: whoever restores it is told.
+            let Ok(mut file) = serde_json::from_slice::<SnapshotFile>(&bytes) else {
+                continue;
+            };
+            if file.agreement != old {
+                continue;
+            }
+            file.agreement = new.to_owned();
+            let bytes = serde_json::to_vec(&file)
+                .map_err(std::io::Error::from)
+                .map_err(Error::file(&path))?;
+            write_private_file(&path, &bytes)?;
+        }
+        Ok(())
+    }
+
     /// Returns the paths of all snapshots, the oldest first.
     pub fn paths(&self) -> Result<Vec<PathBuf>, Error> {
         let mut paths = Vec::new();

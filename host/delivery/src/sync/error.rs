@@ -3,7 +3,7 @@
 use cprflow_transport::NameError;
 
 /// Why a run cannot work with what the ledger says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
     /// The ledger has a file name that no file in an inbox can have.
@@ -15,5 +15,16 @@ pub enum SyncError {
         /// What is wrong with the name.
         #[source]
         error: NameError,
+    },
+
+    /// An agreement with published deliveries is not in the configuration.
+    #[error(
+        "agreement {agreement} has published deliveries and is not in the configuration, so that its persons would stay \
+         in the dataset unchanged. If it has a new name, run `cprflow agreement rename {agreement} NEW`. If it has \
+         ended, add `ended_agreements = [\"{agreement}\"]` at the top of the configuration"
+    )]
+    UnknownAgreement {
+        /// The agreement's name in the ledger.
+        agreement: String,
     },
 }

@@ -31,9 +31,11 @@ mod run;
 mod stage;
 mod tenants;
 
+pub(crate) use decide::NO_PRODUCTION_DATE;
 pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover};
 pub use error::SyncError;
 pub use observer::{Observer, Silent};
 pub use report::{PublishedDelivery, RunProblem, RunReport, SkippedFile};
 pub use run::Sync;
+pub(crate) use tenants::publish_leavers;
 pub use tenants::{TenantPublishError, tenant_scan};

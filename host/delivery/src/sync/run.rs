@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::adopt::Adoption;
+use super::error::SyncError;
 use super::inbox_run::InboxRun;
 use super::observer::{Observer, Silent};
 use super::report::{RunProblem, RunReport, SkippedFile};
@@ -67,10 +68,13 @@ impl<'a> Sync<'a> {
             store: self.store,
             now: self.now,
         };
+        // Before the adoption: a rename that was interrupted has moved directories, and they are no new deliveries.
+        self.check_agreements(&ledger)?;
         adoption.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
         let mut report = RunReport::default();
         let unusable = adoption.adopt_shares(&mut ledger)?;
+        self.check_agreements(&ledger)?;
         let tenants = Tenants::new(
             self.connector,
             self.store,
@@ -99,6 +103,14 @@ impl<'a> Sync<'a> {
                 .map(SkippedFile::from),
         );
         Ok(report)
+    }
+
+    /// Fails if the ledger has published deliveries of an agreement that the configuration does not know.
+    fn check_agreements(&self, ledger: &Ledger) -> Result<(), Error> {
+        match self.store.unknown_agreement(ledger)? {
+            None => Ok(()),
+            Some(agreement) => Err(SyncError::UnknownAgreement { agreement }.into()),
+        }
     }
 
     /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have.

@@ -43,6 +43,7 @@ pub(super) fn read(
     Ok(Policy {
         persons,
         day: day(table)?,
+        as_of: None,
         classes: classes(table, with_church)?,
         tables: table.texts("tables")?.map(BTreeSet::from_iter),
         columns: columns(table)?,

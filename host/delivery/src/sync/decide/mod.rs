@@ -6,11 +6,17 @@
 #[cfg(test)]
 mod tests;
 
+use jiff::civil::Date;
+
 use super::stage::Staged;
+use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State};
 use cprflow::{DataErrorKind, Finding, Level};
 use cprflow_transport::{RemoteFile, Stat};
+
+/// The reason code of a delivery without a production date.
+pub(crate) const NO_PRODUCTION_DATE: &str = "no-production-date";
 
 /// The reason code of a delivery that disappeared from the server before its download was complete.
 const GONE_FROM_SERVER: &str = "gone-from-server";
@@ -172,8 +178,14 @@ pub(super) fn scan_failure(error: Error) -> Result<Reason, Error> {
 /// Decides whether a scanned delivery is published.
 ///
 /// `accepted` are the codes of the findings that the agreement accepts. The codes that a person accepted for this
-/// delivery alone are in `record`.
-pub(super) fn scanned_delivery(staged: &Staged, accepted: &[String], record: &Record) -> Verdict {
+/// delivery alone are in `record`. `published` is a published delivery of the agreement with the same extract.
+pub(super) fn scanned_delivery(
+    staged: &Staged,
+    accepted: &[String],
+    record: &Record,
+    published: Option<&Record>,
+    today: Date,
+) -> Verdict {
     if let Some(broken) = &staged.broken {
         let code = match broken.kind {
             DataErrorKind::RecordTooLong => "record-too-long",
@@ -199,14 +211,49 @@ pub(super) fn scanned_delivery(staged: &Staged, accepted: &[String], record: &Re
         let texts: Vec<_> = refused.iter().map(text).collect();
         return Verdict::SetAside(Reason::new(&first.code, texts.join("; ")));
     }
-    match record.production_date() {
-        Some(_) => Verdict::Publish,
-        None => Verdict::SetAside(Reason::new(
-            "no-production-date",
-            "the extract has no production date, so that its place among the other deliveries is unknown. Give it one \
-             with `cprflow retry … --production-date YYYY-MM-DD`",
-        )),
+    let reason = no_usable_date(record, today).or_else(|| same_content(record, published?));
+    reason.map_or(Verdict::Publish, Verdict::SetAside)
+}
+
+/// Returns why a delivery has no place in the order of the deliveries, if it has none.
+fn no_usable_date(record: &Record, today: Date) -> Option<Reason> {
+    if record.as_of.is_some() {
+        return None;
     }
+    let Some(date) = record.production_date() else {
+        return Some(Reason::new(
+            NO_PRODUCTION_DATE,
+            "the extract has no production date, so that its place among the other deliveries is unknown. Give it one \
+             with `cprflow retry … --as-of YYYY-MM-DD`",
+        ));
+    };
+    // One day more: the clocks of CPR and of this machine need not agree.
+    let is_future = |date: Date| today.tomorrow().is_ok_and(|tomorrow| date > tomorrow);
+    date.parse().is_ok_and(is_future).then(|| {
+        Reason::new(
+            FUTURE_DATE,
+            format!(
+                "the extract says that it was produced on {date}, but today is {today}. All later deliveries would be \
+                 taken for older ones. If the machine's clock is right, ask the helpdesk for a new extract, or give \
+                 this one its place in the order with `cprflow retry … --accept {FUTURE_DATE} --as-of YYYY-MM-DD`"
+            ),
+        )
+    })
+}
+
+/// Returns the reason why a delivery is set aside that has the extract of a published one.
+fn same_content(record: &Record, published: &Record) -> Option<Reason> {
+    let is_accepted = record.accepted.iter().any(|code| code == SAME_CONTENT);
+    (!is_accepted).then(|| {
+        Reason::new(
+            SAME_CONTENT,
+            format!(
+                "it has exactly the bytes of transfer {}, which is published. Publishing it again would double its \
+                 events. If that is wanted, run `cprflow retry … --accept {SAME_CONTENT}`",
+                published.transfer_uuid
+            ),
+        )
+    })
 }
 
 /// What a run does with a delivery that was begun and is no longer on the server.

@@ -19,6 +19,13 @@ const EVERY_STATE: [State; 7] = [
 
 const FILE_NAME: &str = "d260303.l431101";
 
+const TODAY: Date = jiff::civil::date(2026, 3, 3);
+
+/// Decides about a delivery whose extract is not published yet, on the day of its production.
+fn scanned(staged: &Staged, accepted: &[String], record: &Record) -> Verdict {
+    scanned_delivery(staged, accepted, record, None, TODAY)
+}
+
 /// A record of a file of 100 bytes that was modified at 7.
 fn record(state: State) -> Record {
     Record {
@@ -33,7 +40,7 @@ fn record(state: State) -> Record {
         state,
         reason: None,
         accepted: Vec::new(),
-        told_production_date: None,
+        as_of: None,
         counts: Counts {
             sha256: "aa".to_owned(),
             production_date: Some("2026-03-03".to_owned()),
@@ -253,7 +260,7 @@ fn sets_a_delivery_aside_that_could_not_be_read_to_its_end() {
             ..staged(Vec::new())
         };
         // Accepting the code changes nothing.
-        let verdict = scanned_delivery(&broken, &[code.to_owned()], &record(State::Fetched));
+        let verdict = scanned(&broken, &[code.to_owned()], &record(State::Fetched));
         assert_eq!(verdict_code(verdict), code);
     }
 }
@@ -273,22 +280,22 @@ fn sets_a_delivery_aside_for_each_error_that_is_not_accepted() {
     let nothing = record(State::Fetched);
     let agreed = ["missing-end".to_owned()];
 
-    let verdict = scanned_delivery(&errors, &[], &nothing);
+    let verdict = scanned(&errors, &[], &nothing);
     let message = "missing-end (2): missing-end happened; sequence-gap (2): sequence-gap happened";
     assert_eq!(
         verdict,
         Verdict::SetAside(Reason::new("missing-end", message))
     );
 
-    let verdict = scanned_delivery(&errors, &agreed, &nothing);
+    let verdict = scanned(&errors, &agreed, &nothing);
     assert_eq!(
         verdict,
         Verdict::SetAside(Reason::new("sequence-gap", "sequence-gap happened"))
     );
 
-    let verdict = scanned_delivery(&errors, &[], &own);
+    let verdict = scanned(&errors, &[], &own);
     assert_eq!(verdict_code(verdict), "missing-end");
-    let verdict = scanned_delivery(&errors, &agreed, &own);
+    let verdict = scanned(&errors, &agreed, &own);
     assert_eq!(verdict, Verdict::Publish);
 }
 
@@ -296,11 +303,56 @@ fn sets_a_delivery_aside_for_each_error_that_is_not_accepted() {
 fn sets_a_delivery_aside_without_a_production_date() {
     let mut record = record(State::Fetched);
     record.counts.production_date = None;
-    let verdict = scanned_delivery(&staged(Vec::new()), &[], &record);
+    let verdict = scanned(&staged(Vec::new()), &[], &record);
     assert_eq!(verdict_code(verdict), "no-production-date");
-    record.told_production_date = Some("2026-03-03".to_owned());
-    let verdict = scanned_delivery(&staged(Vec::new()), &[], &record);
+    record.as_of = Some("2026-03-03".to_owned());
+    let verdict = scanned(&staged(Vec::new()), &[], &record);
     assert_eq!(verdict, Verdict::Publish);
+}
+
+#[test]
+fn sets_a_delivery_aside_that_was_produced_after_tomorrow() {
+    let produced_on = |date: &str| {
+        let mut record = record(State::Fetched);
+        record.counts.production_date = Some(date.to_owned());
+        record
+    };
+    for date in ["1968-04-02", "2026-03-03", "2026-03-04"] {
+        let verdict = scanned(&staged(Vec::new()), &[], &produced_on(date));
+        assert_eq!(verdict, Verdict::Publish, "{date}");
+    }
+    for date in ["2026-03-05", "2027-03-03", "2099-12-31"] {
+        let future = produced_on(date);
+        // An agreement cannot accept it.
+        let verdict = scanned(&staged(Vec::new()), &[FUTURE_DATE.to_owned()], &future);
+        assert_eq!(verdict_code(verdict), "future-date", "{date}");
+        let placed = Record {
+            accepted: vec![FUTURE_DATE.to_owned()],
+            as_of: Some("2026-03-02".to_owned()),
+            ..future
+        };
+        assert_eq!(placed.production_date(), Some("2026-03-02"));
+        let verdict = scanned(&staged(Vec::new()), &[], &placed);
+        assert_eq!(verdict, Verdict::Publish, "{date}");
+    }
+}
+
+#[test]
+fn sets_a_delivery_aside_whose_extract_is_published() {
+    let again = record(State::Fetched);
+    let published = record(State::Done);
+    let scanned = |again: &Record, accepted: &[String]| {
+        let nothing = staged(Vec::new());
+        scanned_delivery(&nothing, accepted, again, Some(&published), TODAY)
+    };
+    // An agreement cannot accept it.
+    let verdict = scanned(&again, &[SAME_CONTENT.to_owned()]);
+    assert_eq!(verdict_code(verdict), "same-content");
+    let accepted = Record {
+        accepted: vec![SAME_CONTENT.to_owned()],
+        ..again
+    };
+    assert_eq!(scanned(&accepted, &[]), Verdict::Publish);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::InboxRun;
 use super::unclaimed::UnclaimedNames;
 use crate::agreement::Agreement;
+use crate::calendar::danish_time;
 use crate::dataset::delivery_name;
 use crate::error::Error;
 use crate::fs::digest as digest_of;
@@ -197,7 +198,15 @@ impl<'a> InboxRun<'a> {
             .fetched(record.id, &counts(sha256, &staged.summary), now)?;
         crate::failpoint::reached("fetched");
         let record = self.current(record)?;
-        if let Verdict::SetAside(reason) = scanned_delivery(&staged, &agreement.accept, &record) {
+        let published = self.ledger.published_with_content(&record)?;
+        let verdict = scanned_delivery(
+            &staged,
+            &agreement.accept,
+            &record,
+            published.as_ref(),
+            danish_time(now).date(),
+        );
+        if let Verdict::SetAside(reason) = verdict {
             return self.set_aside(&record, &reason);
         }
         let newest = match &record.counts.task_number {

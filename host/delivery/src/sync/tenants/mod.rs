@@ -3,6 +3,7 @@
 mod dataset_claim;
 mod error;
 mod failure;
+mod leavers;
 mod publisher;
 mod ready;
 mod scheduler;
@@ -32,6 +33,7 @@ use crate::tenant::Tenant;
 use cprflow::Connector;
 
 pub use self::error::TenantPublishError;
+pub(crate) use self::leavers::publish_leavers;
 pub use self::tenant_scan::tenant_scan;
 
 /// The tenants of a store during a run.

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::ready::ReadyTenant;
 use super::scheduler::{Heartbeat, PendingDelivery};
-use super::staging::StagedForTenant;
+use super::staging::{Part, StagedForTenant};
 use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::{Audience, Manifest, ManifestBuilder, TenantManifest, delivery_name};
@@ -69,8 +69,21 @@ impl TenantPublisher {
                 .record_published(ready, &record, &manifest, heartbeat)
                 .map(Some);
         }
-        let staged = self.stage(ready, &record, &share, heartbeat)?;
+        let staged = self.stage(ready, &record, &share, Part::Everything, heartbeat)?;
         crate::failpoint::reached_by("tenant-scanned", tenant);
+        self.move_into_dataset(ready, &record, staged, heartbeat)
+            .map(Some)
+    }
+
+    /// Moves a delivery that was scanned for a tenant into the tenant's dataset, with its rosters.
+    pub(super) fn move_into_dataset(
+        &self,
+        ready: &ReadyTenant,
+        record: &Record,
+        staged: StagedForTenant,
+        heartbeat: &Heartbeat,
+    ) -> Result<PublishedDelivery, Error> {
+        let tenant = ready.tenant.name.as_str();
         let date = record.production_date().unwrap_or_default();
         let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
         let now = (self.now)();
@@ -86,7 +99,7 @@ impl TenantPublisher {
             rosters.write(sequence, &staged.roster)?;
         }
         crate::failpoint::reached("roster-written");
-        let manifest = self.manifest(ready, &record, sequence, &staged, now);
+        let manifest = self.manifest(ready, record, sequence, &staged, now);
         manifest.write(&staged.directory)?;
         ready
             .dataset
@@ -94,8 +107,7 @@ impl TenantPublisher {
         crate::failpoint::reached_by("tenant-renamed", tenant);
         // Removes the empty parent directory. Nothing after this uses the tenant's disk.
         self.clear_staging(ready)?;
-        self.record_published(ready, &record, &manifest, heartbeat)
-            .map(Some)
+        self.record_published(ready, record, &manifest, heartbeat)
     }
 
     /// Removes what is left beside a tenant's dataset of deliveries in preparation.
@@ -186,6 +198,7 @@ impl TenantPublisher {
                 persons,
                 entered,
                 left,
+                leavers_only: staged.part == Part::Leavers,
             },
         })
     }

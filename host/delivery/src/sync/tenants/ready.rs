@@ -54,10 +54,20 @@ impl ReadyTenant {
     }
 
     /// Returns the scan of what the tenant may see. `roster` lists the persons in scope after the delivery before.
-    pub(super) fn scan(&self, connector: &Connector, roster: Option<Vec<u8>>) -> Scan {
+    /// `as_of` is the day that a person gave for an extract without a usable production date.
+    pub(super) fn scan(
+        &self,
+        connector: &Connector,
+        roster: Option<Vec<u8>>,
+        as_of: Option<&str>,
+    ) -> Scan {
+        let policy = Policy {
+            as_of: as_of.map(str::to_owned),
+            ..self.policy.clone()
+        };
         let mut scan = Scan::new(connector)
             .limits(self.tenant.limits.sandbox())
-            .policy(&self.policy);
+            .policy(&policy);
         if let Some(roster) = roster {
             scan = scan.roster(roster);
         }

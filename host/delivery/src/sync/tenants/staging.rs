@@ -16,10 +16,21 @@ use crate::ledger::{Record, TenantDelivery};
 use crate::spool::Spooled;
 use crate::stop::Stop;
 use crate::sync::completeness;
+use cprflow::policy::OUT_OF_SCOPE;
 use cprflow::{ParquetDirectory, SelectionCounts};
+
+/// The part of a delivery that is published to a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All tables that the policy allows.
+    Everything,
+    /// Only the table of the leavers.
+    Leavers,
+}
 
 /// A delivery for a tenant that is ready to be published.
 pub(super) struct StagedForTenant {
+    pub(super) part: Part,
     /// The directory with the tables.
     pub(super) directory: PathBuf,
     /// The number of rows per table.
@@ -36,12 +47,13 @@ pub(super) struct StagedForTenant {
 const LAST_NUMBER: u64 = 999_999;
 
 impl TenantPublisher {
-    /// Scans the extract by the tenant's policy and writes all tables that the policy allows, empty ones too.
+    /// Scans the extract by the tenant's policy and writes the tables of that part, empty ones too.
     pub(super) fn stage(
         &self,
         ready: &ReadyTenant,
         record: &Record,
         share: &TenantDelivery,
+        part: Part,
         heartbeat: &Heartbeat,
     ) -> Result<StagedForTenant, Error> {
         let limits = &ready.tenant.limits;
@@ -68,9 +80,12 @@ impl TenantPublisher {
                 limits.total.as_secs(),
             )
         };
-        let mut scan = ready.scan(&self.connector, roster);
+        let mut scan = ready.scan(&self.connector, roster, record.as_of.as_deref());
         if let Some(delivered_later) = self.delivered_later(ready, record, share)? {
             scan = scan.delivered_later(delivered_later);
+        }
+        if part == Part::Leavers {
+            scan = scan.table(OUT_OF_SCOPE);
         }
         let batches = scan.read_with_policy(|| {
             let file = File::open(path)?;
@@ -86,7 +101,9 @@ impl TenantPublisher {
         let mut tables = ParquetDirectory::create(&directory, false)?;
         let mut rows = BTreeMap::new();
         let view = batches.view().cloned();
-        for table in view.iter().flat_map(|view| view.tables()) {
+        let is_wanted = |name: &str| part == Part::Everything || name == OUT_OF_SCOPE;
+        let tables_of_view = view.iter().flat_map(|view| view.tables());
+        for table in tables_of_view.filter(|table| is_wanted(&table.name)) {
             rows.insert(table.name.clone(), 0);
             if let Some(schema) = table.schema(None) {
                 tables.begin_table(&table.name, schema)?;
@@ -107,6 +124,7 @@ impl TenantPublisher {
         let selected = batches.selected().ok_or(TenantPublishError::NoSelection)?;
         tables.finish()?;
         Ok(StagedForTenant {
+            part,
             directory,
             rows,
             selected,
@@ -116,7 +134,7 @@ impl TenantPublisher {
     }
 
     /// Returns the roster that the tenant's newest delivery of the agreement left.
-    fn previous_roster(
+    pub(super) fn previous_roster(
         &self,
         ready: &ReadyTenant,
         agreement: &str,

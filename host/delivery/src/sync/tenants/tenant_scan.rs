@@ -78,7 +78,7 @@ pub fn tenant_scan(
     if let Some(agreement) = configuration.agreements().find(is_named) {
         check_task_number(agreement, examined.summary.start.as_ref())?;
     }
-    let scan = ready.scan(connector, roster);
+    let scan = ready.scan(connector, roster, None);
     Ok(scan.tenant(tenant.name.as_str()))
 }
 

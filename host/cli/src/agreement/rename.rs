@@ -1,0 +1,59 @@
+//! `cprflow agreement rename`: gives an agreement another name.
+
+use clap::Args;
+use cprflow_delivery::{AgreementName, rename_agreement};
+
+use crate::failure::{Failure, Outcome};
+use crate::options::SourceOptions;
+use crate::output::message;
+
+/// Rename an agreement
+///
+/// First rename the agreement in the configuration: its section [agreement.NAME], and its name in the `agreements` of the
+/// tenants. Then run this command. It renames the agreement's directories in all datasets, and its entries in the ledger
+/// and in the state directory. If it is interrupted, run it again. Then make the SQL views again with `cprflow views`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  renamed
+  2  the agreement cannot be renamed; the message says why
+
+Example:
+  cprflow agreement rename municipality roskilde --config cprflow.toml")]
+pub(crate) struct Rename {
+    /// The old name, which the configuration no longer has
+    #[arg(value_parser = agreement_name)]
+    old: AgreementName,
+
+    /// The new name, which the configuration has
+    #[arg(value_parser = agreement_name)]
+    new: AgreementName,
+
+    #[command(flatten)]
+    source: SourceOptions,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a name has 1 to 64 characters: small letters, digits, - and _")]
+struct InvalidName;
+
+fn agreement_name(text: &str) -> Result<AgreementName, InvalidName> {
+    AgreementName::new(text).ok_or(InvalidName)
+}
+
+impl Rename {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let configuration = self.source.configuration()?;
+        let renamed = rename_agreement(&configuration, &self.old, &self.new)?;
+        let deliveries = match renamed {
+            1 => "1 delivery".to_owned(),
+            count => format!("{count} deliveries"),
+        };
+        message::done(&format!(
+            "{} is now {}, with {deliveries}. Make the SQL views again with `cprflow views`",
+            self.old, self.new
+        ));
+        Ok(Outcome::Success)
+    }
+}

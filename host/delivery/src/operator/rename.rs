@@ -1,0 +1,111 @@
+//! Renames an agreement: in the datasets, in the state directory and in the ledger.
+//!
+//! The ledger changes last, so that a rename that was interrupted is complete after it is run again. Every step before
+//! leaves alone what already has the new name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::OperatorError;
+use crate::config::{Configuration, Store};
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::fs::{StateLock, entries, sync_directory};
+use crate::ledger::Ledger;
+use crate::names::AgreementName;
+use crate::subscription;
+
+/// Gives the deliveries of an agreement the name that the agreement now has in the configuration.
+///
+/// Returns the number of deliveries in the ledger that were renamed.
+pub fn rename_agreement(
+    configuration: &Configuration,
+    old: &AgreementName,
+    new: &AgreementName,
+) -> Result<u64, Error> {
+    let is_configured =
+        |name: &AgreementName| configuration.agreements().any(|one| one.name == *name);
+    if is_configured(old) {
+        let name = old.clone();
+        return Err(OperatorError::StillConfigured { name }.into());
+    }
+    let has_new = |store: &&Store| store.agreements.iter().any(|one| one.name == *new);
+    let Some(store) = configuration.stores.iter().find(has_new) else {
+        let name = new.clone();
+        return Err(OperatorError::NotConfigured { name }.into());
+    };
+    let unknown = || OperatorError::AgreementUnknown { name: old.clone() };
+    if !Ledger::is_in(&store.state) {
+        return Err(unknown().into());
+    }
+    let _lock = StateLock::take(&store.state)?;
+    let ledger = Ledger::open(&store.state)?;
+    let deliveries = ledger.all()?;
+    let has = |name: &AgreementName| deliveries.iter().any(|one| one.agreement == name.as_str());
+    if !has(old) {
+        return Err(unknown().into());
+    }
+    if has(new) {
+        let (old, new) = (old.clone(), new.clone());
+        return Err(OperatorError::BothHaveDeliveries { old, new }.into());
+    }
+    let mut datasets: Vec<_> = Dataset::at(&store.dataset).into_iter().collect();
+    for tenant in &store.tenants {
+        let group = tenant.group()?;
+        let dataset = Dataset::at(&tenant.dataset);
+        datasets.extend(dataset.map(|dataset| dataset.for_existing_group(group)));
+    }
+    for dataset in &datasets {
+        let of = |name: &AgreementName| dataset.agreement(name.as_str());
+        check_free(&of(old), &of(new))?;
+    }
+    let spool = store.spool();
+    check_free(&spool.join(old.as_str()), &spool.join(new.as_str()))?;
+    let subscription = |name| subscription::directory(&store.state, name);
+    check_free(&subscription(old), &subscription(new))?;
+    for dataset in datasets {
+        let _lock = dataset.lock()?;
+        dataset.rename_agreement(old.as_str(), new.as_str())?;
+    }
+    crate::failpoint::reached("agreement-renaming");
+    for rosters in entries(&store.state.join("rosters"))? {
+        rename_files(&rosters, &format!("{old}."), &format!("{new}."))?;
+    }
+    rename_directory(&spool, old, new)?;
+    subscription::rename(&store.state, old, new)?;
+    Ok(ledger.rename_agreement(old.as_str(), new.as_str())?)
+}
+
+/// Fails if a directory that is to be renamed has the new name already, beside the old one.
+fn check_free(from: &Path, to: &Path) -> Result<(), OperatorError> {
+    match from.is_dir() && to.exists() {
+        true => Err(OperatorError::NameTaken {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// Renames the directory of an agreement below `parent`, if there is one.
+fn rename_directory(parent: &Path, old: &AgreementName, new: &AgreementName) -> Result<(), Error> {
+    let (from, to) = (parent.join(old.as_str()), parent.join(new.as_str()));
+    if !from.is_dir() {
+        return Ok(());
+    }
+    fs::rename(&from, &to).map_err(Error::file(&to))?;
+    sync_directory(Some(parent))
+}
+
+/// Renames the files of a directory whose names begin with `old`.
+fn rename_files(directory: &Path, old: &str, new: &str) -> Result<(), Error> {
+    for path in entries(directory)? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(rest) = name.and_then(|name| name.strip_prefix(old)) else {
+            continue;
+        };
+        let to: PathBuf = directory.join(format!("{new}{rest}"));
+        fs::rename(&path, &to).map_err(Error::file(&to))?;
+    }
+    sync_directory(Some(directory))
+}
