@@ -90,8 +90,8 @@ pub enum ConfigurationError {
         other: String,
     },
 
-    /// A directory is inside the dataset of another party.
-    #[error("{inner} is inside {outer}. Give each its own directory")]
+    /// A directory is inside another one that is in use.
+    #[error("{inner} is inside {outer}. Give each its own directory, outside the other")]
     NestedDirectories {
         /// The inner use and its path.
         inner: String,

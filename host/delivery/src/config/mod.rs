@@ -160,9 +160,11 @@ impl Configuration {
     }
 
     /// Moves the state of all stores to a directory. With several datasets, each has its own directory in it, except a
-    /// dataset whose ledger already is in the directory itself.
+    /// dataset whose ledger already is in the directory itself. Fails if the directory is inside another one that is in
+    /// use, or has one inside.
     pub fn state(&mut self, directory: &Path) -> Result<(), Error> {
-        state::place(&mut self.stores, directory)
+        state::place(&mut self.stores, directory)?;
+        directories::check(&self.stores, directory)
     }
 
     /// Sets the number of days after which files in the spool are removed.

@@ -104,7 +104,7 @@ pub(super) fn group(
         }
     }
     let default = match state {
-        Some(_) => PathBuf::new(),
+        Some(state) => state.to_owned(),
         None => default_state_directory()?,
     };
     let mut stores = Vec::new();
@@ -115,6 +115,7 @@ pub(super) fn group(
         let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
         stores.push(Store {
             tenants: tenants.iter().filter(sees_own).cloned().collect(),
+            // Replaced below if the directory is configured.
             state: default.join(state_name(&dataset)),
             dataset,
             max_age_days,
@@ -126,7 +127,7 @@ pub(super) fn group(
     if let Some(directory) = state {
         state::place(&mut stores, directory)?;
     }
-    directories::check(&stores)?;
+    directories::check(&stores, &default)?;
     Ok(stores)
 }
 

@@ -59,6 +59,11 @@ impl Dataset {
         })
     }
 
+    /// Returns the directory in which deliveries are prepared. It is beside the dataset.
+    pub(crate) fn staging_root(&self) -> &Path {
+        &self.staging
+    }
+
     /// Lets a group read the dataset; without a group, only its owner can.
     pub(crate) fn for_group(self, group: Option<Group>) -> Result<Self, Error> {
         if let Some(group) = &group {
