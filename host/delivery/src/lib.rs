@@ -7,7 +7,7 @@
 //!   that `cprflow init` writes.
 //! - `names` has [`AgreementName`], [`TenantName`] and [`Environment`].
 //! - `agreement` has [`Agreement`], and chooses the agreement that a delivery belongs to.
-//! - `tenant` has [`Tenant`], its rosters, and the digest of its policy.
+//! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`].
@@ -56,4 +56,4 @@ pub use names::{AgreementName, Environment, TenantName};
 pub use operator::{DeliverySelector, OperatorError, TenantSetAside, rename_agreement};
 pub use pnr_list::{ListError, read_list};
 pub use stop::Stop;
-pub use tenant::{Tenant, TenantLimits, policy_digest};
+pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};

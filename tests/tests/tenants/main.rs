@@ -1,6 +1,7 @@
 //! Tests of tenants: what each may see, over one and over many deliveries.
 
 mod daily_job;
+mod keys;
 mod leavers;
 mod oracle;
 mod policy;

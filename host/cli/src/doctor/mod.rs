@@ -10,7 +10,7 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::{Configuration, Store};
 use cprflow_delivery::sync::SyncError;
-use cprflow_delivery::{Agreement, Error, Ledger, Tenant, subscription};
+use cprflow_delivery::{Agreement, Error, Ledger, Tenant, shared_keys, subscription};
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
 
@@ -26,7 +26,7 @@ use directory::{check_same_file_system, check_writable, free_bytes};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
-  0  every check passed
+  0  every check passed; there may be warnings
   1  at least one check failed
   2  the checks could not be made
 
@@ -55,8 +55,11 @@ impl Doctor {
         let tenants = configuration.tenants();
         if !tenants.is_empty() {
             let connector = connector()?;
-            for tenant in tenants {
+            for tenant in &tenants {
                 checkup.tenant(&connector, tenant)?;
+            }
+            for shared in shared_keys(&tenants) {
+                checkup.warn("key", &shared.to_string())?;
             }
         }
         Ok(match checkup.failed {
@@ -233,6 +236,11 @@ impl<W: Write> Checkup<W> {
     fn fail(&mut self, what: &str, details: &str) -> io::Result<()> {
         self.failed += 1;
         self.print(AnsiColor::Red, "FAIL", what, details)
+    }
+
+    /// Prints something that may be intended, and does not count as a failure.
+    fn warn(&mut self, what: &str, details: &str) -> io::Result<()> {
+        self.print(AnsiColor::Yellow, "warn", what, details)
     }
 
     fn print(

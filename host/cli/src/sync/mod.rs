@@ -9,7 +9,7 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::Configuration;
 use cprflow_delivery::sync::{RunProblem, RunReport, Sync as Run};
-use cprflow_delivery::{Error, Stop};
+use cprflow_delivery::{Error, Stop, shared_keys};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::{Failure, Outcome};
@@ -112,6 +112,9 @@ pub(crate) fn run(
     stop: &Stop,
     format: ReportFormat,
 ) -> Result<Outcome, Failure> {
+    for shared in shared_keys(&configuration.tenants()) {
+        message::warning(&shared.to_string());
+    }
     let progress = SyncProgress::default();
     let mut all = RunReport::default();
     for store in &configuration.stores {

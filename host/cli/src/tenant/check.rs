@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::{Connector, Policy};
 use cprflow_delivery::config::Store;
-use cprflow_delivery::{ListKey, Tenant, policy_digest};
+use cprflow_delivery::{ListKey, SharedKey, Tenant, policy_digest, shared_keys};
 
 use super::render::PolicyText;
 use crate::failure::{Failure, Outcome};
@@ -20,7 +20,7 @@ use crate::options::ConfigurationOption;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
-  0  every tenant is valid
+  0  every tenant is valid; there may be warnings
   1  at least one tenant has an error
   2  failed
 
@@ -47,6 +47,7 @@ impl Check {
         if tenants.is_empty() {
             writeln!(out, "no tenants")?;
         }
+        let shared = shared_keys(&configuration.tenants());
         let mut outcome = Outcome::Success;
         for (index, tenant) in tenants.into_iter().enumerate() {
             if index > 0 {
@@ -58,6 +59,11 @@ impl Check {
             let states: Vec<_> = states.map(|store| store.state.as_path()).collect();
             if !explain(&mut out, connector, tenant, &states)? {
                 outcome = Outcome::NeedsAttention;
+            }
+            let has_key = |shared: &&SharedKey| shared.tenants.contains(&tenant.name);
+            for shared in shared.iter().filter(has_key) {
+                let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+                writeln!(out, "  {yellow}{:12}{yellow:#} {shared}", "warning")?;
             }
         }
         Ok(outcome)

@@ -12,6 +12,7 @@ use super::accepted::ACCEPTABLE;
 use crate::fs::SecretError;
 use crate::names::AgreementName;
 use crate::pnr_list::ListError;
+use crate::tenant::PseudonymKeyError;
 
 /// An error of the configuration, or of a file that the configuration names.
 #[derive(Debug, thiserror::Error)]
@@ -142,8 +143,8 @@ pub enum ConfigurationError {
     },
 
     /// A tenant's key for pseudonyms is not usable.
-    #[error("key: {0}")]
-    PseudonymKey(#[source] cprflow::Error),
+    #[error(transparent)]
+    PseudonymKey(PseudonymKeyError),
 }
 
 /// The place of a value in the configuration: a table and a key in it.
@@ -238,7 +239,7 @@ pub enum KeyProblem {
     )]
     Name,
 
-    /// The name of an agreement can be a person number.
+    /// The name of an agreement or tenant can be a person number.
     #[error(
         "the name can be a person number, but it becomes a directory and is written to logs. Choose another name"
     )]
@@ -288,10 +289,14 @@ pub enum KeyProblem {
 
     /// A tenant has pseudonyms and no key.
     #[error(
-        "`numbers = \"pseudonym\"` needs a key. Make one with `openssl rand -hex 32` and `chmod 600`, and write \
-         {{ file = \"…\" }} or {{ env = \"…\" }}"
+        "`numbers = \"pseudonym\"` needs a key. Make one with `openssl rand -hex 32 > FILE` and `chmod 600 FILE`, and \
+         write {{ file = \"FILE\" }} or {{ env = \"…\" }}"
     )]
     PseudonymsWithoutKey,
+
+    /// A tenant's key for pseudonyms is in an environment variable and is not usable.
+    #[error(transparent)]
+    PseudonymKey(PseudonymKeyError),
 
     /// A tenant has a key and no pseudonyms.
     #[error(

@@ -25,7 +25,7 @@ mod tenant;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cprflow_redact::holds_person_number;
+use cprflow_redact::{holds_person_number, redact};
 
 use crate::agreement::{Agreement, DeliveryPattern};
 use crate::error::Error;
@@ -65,6 +65,9 @@ pub struct QuickConfiguration {
 
 /// Default of `max_age_days`. It gives a person time to decide, and is longer than the platform keeps its own copy.
 pub const DEFAULT_MAX_AGE_DAYS: u32 = 90;
+
+/// The longest name of a tenant that an error repeats, in characters.
+const MAX_NAME_CHARS: usize = 100;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -139,7 +142,7 @@ impl Configuration {
         Err(match known.is_empty() {
             true => ConfigurationError::NoTenant,
             false => ConfigurationError::UnknownTenant {
-                name: name.to_owned(),
+                name: redact(name, MAX_NAME_CHARS),
                 known,
             },
         }

@@ -169,7 +169,7 @@ impl<'a> DeliverySelector<'a> {
         let Some(share) = ledger.tenant_delivery(record.id, tenant)? else {
             return Err(OperatorError::NotWaitingForTenant {
                 name: record.redacted_file_name(),
-                tenant: tenant.to_owned(),
+                tenant: redacted_name(tenant),
             }
             .into());
         };
@@ -186,7 +186,7 @@ impl<'a> DeliverySelector<'a> {
         if is_in_dataset || share.state == TenantDeliveryState::Published {
             return Err(OperatorError::PublishedToTenant {
                 name: record.redacted_file_name(),
-                tenant: tenant.to_owned(),
+                tenant: redacted_name(tenant),
             }
             .into());
         }

@@ -1,6 +1,7 @@
 //! Tenants: the parties that share deliveries. Each has its own policy, dataset, key and limits.
 
 mod policy_digest;
+mod pseudonym_keys;
 pub(crate) mod rosters;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ use cprflow::policy::{NumberRule, Policy};
 use cprflow::{Limits, PseudonymKey};
 
 pub use policy_digest::policy_digest;
+pub(crate) use pseudonym_keys::check_key;
+pub use pseudonym_keys::{PseudonymKeyError, SharedKey, shared_keys};
 
 /// A party with its own policy and its own dataset.
 #[derive(Debug, Clone)]
@@ -109,7 +112,9 @@ impl Tenant {
         let (Some(source), NumberRule::Pseudonym) = (&self.key, self.rules.numbers) else {
             return Ok(None);
         };
-        let key = PseudonymKey::new(source.read()?.expose());
-        Ok(Some(key.map_err(ConfigurationError::PseudonymKey)?))
+        let secret = source.read()?;
+        check_key(secret.expose()).map_err(ConfigurationError::PseudonymKey)?;
+        // The text itself is the key of the hash, so that pseudonyms can be computed with usual tools.
+        Ok(Some(PseudonymKey::new(secret.expose())?))
     }
 }

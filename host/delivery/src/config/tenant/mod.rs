@@ -10,6 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use cprflow_redact::holds_person_number;
 use toml::Value;
 
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
@@ -36,6 +37,9 @@ fn tenant(
     agreements: &[Agreement],
     directory: &Path,
 ) -> Result<Tenant, ConfigurationError> {
+    if holds_person_number(name) {
+        return Err(KeyPath::table("tenant.NAME").error(KeyProblem::NameHoldsPersonNumber));
+    }
     let path = format!("tenant.{name}");
     let name =
         TenantName::new(name).ok_or_else(|| KeyPath::table(&path).error(KeyProblem::Name))?;
@@ -68,6 +72,7 @@ fn tenant(
     };
     table.finish()?;
     checks::key_fits_numbers(&rules, key.as_ref(), &table)?;
+    checks::variable_has_key(key.as_ref(), &table)?;
     checks::protection_is_known(&rules, &own_agreements, agreements, &table)?;
     Ok(Tenant {
         name,

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use cprflow_redact::holds_person_number;
 use toml::Value;
 
-use crate::config::error::ConfigurationError;
+use crate::config::error::{ConfigurationError, KeyProblem};
 use crate::config::service::filter;
 use crate::config::table_reader::TableReader;
 use crate::subscription::FilterKind;
@@ -38,6 +39,10 @@ pub(super) fn read(
     };
     let pnr_list = match table.value("numbers") {
         None => None,
+        Some(Value::String(path)) if holds_person_number(&path) => {
+            let problem = KeyProblem::PathHoldsPersonNumber;
+            return Err(table.at("numbers").error(problem));
+        }
         Some(Value::String(path)) if !path.is_empty() => Some(path.into()),
         Some(_) => {
             return Err(table.invalid(

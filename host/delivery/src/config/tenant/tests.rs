@@ -420,10 +420,78 @@ fn errors_hide_names_that_can_be_person_numbers() {
     for text in [
         format!("{TENANT}persons = {{ 1201901234 = 1 }}"),
         format!("{TENANT}columns = {{ 1201901234 = 1 }}"),
-        "[tenant.1201901234]\nagreements = 1\n".to_owned(),
     ] {
         let error = configuration(&text).unwrap_err().to_string();
         assert!(error.contains("[number]"), "{error}");
         assert!(!error.contains("1201901234"), "{error}");
+    }
+}
+
+/// The name becomes a directory of the state, and is written to logs.
+#[test]
+fn refuses_a_name_that_can_be_a_person_number() {
+    for name in [
+        "0101801234",
+        "010180-1234",
+        "010180_1234",
+        "01-01-80-1234",
+        "person-0101801234",
+        "x010180-1234y",
+        "20260101801234",
+    ] {
+        let tenant = TENANT.replace("[tenant.t]", &format!("[tenant.{name}]"));
+        let agreement = format!("[agreement.{name}]\ninbox = \"in\"\n{TENANT}");
+        for (text, table) in [(tenant, "[tenant.NAME]"), (agreement, "[agreement.NAME]")] {
+            let error = configuration(&text).unwrap_err().to_string();
+            let expected = format!("{table}: the name can be a person number");
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(!error.contains("1234"), "{error}");
+        }
+    }
+    for name in [
+        "school-0265",
+        "0265",
+        "unit-2026-11",
+        "a1b2c3d4e5f6g7h8i9j0",
+    ] {
+        let tenant = TENANT.replace("[tenant.t]", &format!("[tenant.{name}]"));
+        assert!(configuration(&tenant).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn an_unknown_tenant_is_named_without_a_person_number() {
+    let configuration = configuration(TENANT).unwrap();
+    let error = |name: &str| configuration.tenant(name).unwrap_err().to_string();
+    assert!(error("other").contains("no tenant \"other\"; there are: t"));
+    assert!(error("010180-1234").contains("no tenant \"[number]\"; there are: t"));
+}
+
+#[test]
+fn refuses_a_list_whose_path_can_have_a_person_number() {
+    let error = error("persons = { numbers = \"lists/010180-1234.txt\" }");
+    let start =
+        "[tenant.t.persons] numbers: the path contains something that can be a person number";
+    assert!(error.starts_with(start), "{error}");
+    assert!(!error.contains("1234"), "{error}");
+}
+
+#[test]
+fn refuses_a_variable_that_is_no_key_and_does_not_repeat_it() {
+    let path = std::env::var("PATH").unwrap();
+    let error = error("numbers = \"pseudonym\"\nkey = { env = \"PATH\" }");
+    assert!(
+        error.starts_with("[tenant.t] key: the key for pseudonyms is not written as hexadecimal"),
+        "{error}"
+    );
+    assert!(error.contains("openssl rand -hex 32 > FILE"), "{error}");
+    assert!(!error.contains(&path), "{error}");
+    // Commands that do not need the key work without the variable, and without the file.
+    for key in [
+        "{ env = \"CPRFLOW_NO_SUCH_VARIABLE\" }",
+        "{ file = \"no-such-file\" }",
+    ] {
+        let text = format!("{TENANT}numbers = \"pseudonym\"\nkey = {key}");
+        assert!(configuration(&text).is_ok(), "{key}");
     }
 }
