@@ -48,8 +48,11 @@ impl Leavers {
     /// The reasons are, in order: a status that ends the membership (not for persons in `excluded`, whom only their
     /// protection keeps out); the end of the subscription; the protection; the first condition that the person does not
     /// meet.
+    ///
+    /// A person without a reason has not left. That is a person for whom the extract has no 002 with a municipality,
+    /// and whom nothing else keeps out: it is not known where the person lives.
     pub(super) fn new(
-        all: RoaringTreemap,
+        mut all: RoaringTreemap,
         statuses: &PersonStatuses,
         unsubscribed: &RoaringTreemap,
         excluded: &RoaringTreemap,
@@ -84,8 +87,12 @@ impl Leavers {
                 ConditionKind::Event => "event",
                 ConditionKind::Number => "not-listed",
             };
-            give(reason, &|left| left - meeting);
+            give(reason, &|left| match (kind, filter.elsewhere()) {
+                (ConditionKind::Municipality, Some(elsewhere)) => &(left - meeting) & elsewhere,
+                _ => left - meeting,
+            });
         }
+        all -= &left;
         let ends_in_scope = |(reason, _): &&(&str, RoaringTreemap)| ENDS_IN_SCOPE.contains(reason);
         let ended = by_reason.iter().filter(ends_in_scope);
         let mut ended_in_scope =

@@ -181,7 +181,7 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
         return None;
     }
     let meeting = |number: &&String| {
-        failing(facts, filter, number).is_none() && !facts.unsubscribed.contains(*number)
+        failing(facts, filter, number).is_empty() && !facts.unsubscribed.contains(*number)
     };
     let everybody = facts.seen.iter().filter(meeting).cloned();
     let mut chosen: BTreeSet<String> = everybody.collect();
@@ -195,8 +195,9 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
     let gone = roster.iter().filter(|number| {
         is_there(number) && !chosen.contains(*number) && !facts.is_uncertain(number)
     });
+    // A person without a reason stays on the roster.
     let left: BTreeMap<String, &str> = gone
-        .map(|number| (number.clone(), reason(facts, policy, number)))
+        .filter_map(|number| Some((number.clone(), reason(facts, policy, number)?)))
         .collect();
     let repeated = left
         .iter()
@@ -233,8 +234,12 @@ fn is_repeated(facts: &Facts, policy: &Policy, number: &str, reason: &str) -> bo
     policy.leavers == LeaverRule::Last && is_in_scope && !is_dropped
 }
 
-/// Returns the first condition that the person does not meet, as the reason of a leaver.
-fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Option<&'static str> {
+/// The condition that a person without a known municipality does not meet. It is no reason to leave.
+const UNKNOWN_MUNICIPALITY: &str = "unknown municipality";
+
+/// Returns the conditions that the person does not meet, as the reasons of a leaver.
+fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static str> {
+    let mut reasons = Vec::new();
     let is_any = |of: &BTreeSet<(String, String)>, codes: &[String]| {
         codes
             .iter()
@@ -260,34 +265,41 @@ fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Option<&'stati
     };
     let is_at_home = homes.is_none_or(|codes| is_any(&facts.homes, codes));
     if homes.is_some() && statuses.is_none() && !is_resident() {
-        return match facts.bug {
-            Some(InjectedBug::StatusToldAsMoved) => Some("moved"),
-            _ => Some("status"),
-        };
+        reasons.push(match facts.bug {
+            Some(InjectedBug::StatusToldAsMoved) => "moved",
+            _ => "status",
+        });
     }
-    if !is_at_home {
-        return Some("moved");
+    if let Some(codes) = homes.filter(|_| !is_at_home) {
+        let is_known = facts.lives_elsewhere(number, codes)
+            || facts.bug == Some(InjectedBug::MissingAddressToldAsMoved);
+        reasons.push(if is_known {
+            "moved"
+        } else {
+            UNKNOWN_MUNICIPALITY
+        });
     }
     if let (Some(ages), Some(day)) = (filter.ages, facts.day)
         && !facts.is_of_age(number, ages, day)
     {
-        return Some("age");
+        reasons.push("age");
     }
     if statuses.is_some_and(|codes| !is_any(&facts.statuses, codes)) {
-        return Some("status");
+        reasons.push("status");
     }
     if events.is_some_and(|codes| !is_any(&facts.events, codes)) {
-        return Some("event");
+        reasons.push("event");
     }
     let is_listed = |list: &Vec<cprflow::Pnr>| list.iter().any(|pnr| pnr.as_str() == number);
     let is_missing = is_all && !facts.delivered.contains(number);
-    match filter.numbers.as_ref().is_some_and(|list| !is_listed(list)) || is_missing {
-        true => Some("not-listed"),
-        false => None,
+    if filter.numbers.as_ref().is_some_and(|list| !is_listed(list)) || is_missing {
+        reasons.push("not-listed");
     }
+    reasons
 }
 
-fn reason(facts: &Facts, policy: &Policy, number: &str) -> &'static str {
+/// Returns the reason why a person left; `None` if it is not known that the person left.
+fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> {
     const BY_STATUS: [(&str, &str); 6] = [
         ("90", "dead"),
         ("80", "emigrated"),
@@ -303,17 +315,23 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> &'static str {
     });
     // The status is no reason for a person whom only the protection keeps out.
     if let Some((_, reason)) = by_status
-        && (failing.is_some() || is_unsubscribed)
+        && (!failing.is_empty() || is_unsubscribed)
     {
-        return reason;
+        return Some(reason);
     }
     if is_unsubscribed {
-        return "unsubscribed";
+        return Some("unsubscribed");
     }
     if policy.protection == ProtectionRule::Drop && facts.is_protected(number) {
-        return "protected";
+        return Some("protected");
     }
-    failing.expect("a person who meets every condition and is not protected does not leave")
+    assert!(
+        !failing.is_empty(),
+        "a person who meets every condition and is not protected does not leave"
+    );
+    failing
+        .into_iter()
+        .find(|reason| *reason != UNKNOWN_MUNICIPALITY)
 }
 
 /// Returns the number of the person to whom the row belongs, if it belongs to a person.

@@ -136,6 +136,13 @@ impl<'a> CaseWriter<'a> {
                     return;
                 }
             }
+            "002" => match (self.hash(&number, "home") + u64::from(night)) % 40 {
+                // Some persons have no address in some nights, or one without a municipality.
+                0 => return,
+                1 => record.set("municipality_code", "0000"),
+                2 => record.set("municipality_code", ""),
+                _ => {}
+            },
             "004" => self.protection(&mut record, &mut dice),
             "034" => kind_of_protection(&mut record, &mut dice),
             "012" if number_of(&record.get("spouse_pnr")).is_some() && dice.below(3) == 0 => {

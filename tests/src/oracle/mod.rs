@@ -100,6 +100,8 @@ pub enum InjectedBug {
     OtherStatusIsResidence,
     /// Persons who are no residents any more have "moved".
     StatusToldAsMoved,
+    /// Persons without an address that has a municipality have "moved".
+    MissingAddressToldAsMoved,
     /// The last rows of a leaver are returned although they describe a state outside the scope.
     NewAddressRepeated,
     /// Persons of the roster who are not in the extract leave the scope.
@@ -168,7 +170,7 @@ pub enum InjectedBug {
 
 impl InjectedBug {
     /// All injected bugs.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::ProtectionWaitsForStart,
         Self::DeletionDateEndsProtection,
         Self::IrregularDateEndsProtection,
@@ -190,6 +192,7 @@ impl InjectedBug {
         Self::LastAddressIsResidence,
         Self::OtherStatusIsResidence,
         Self::StatusToldAsMoved,
+        Self::MissingAddressToldAsMoved,
         Self::NewAddressRepeated,
         Self::UndeliveredPersonLeaves,
         Self::UnsubscribedStays,

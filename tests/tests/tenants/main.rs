@@ -1,5 +1,6 @@
 //! Tests of tenants: what each may see, over one and over many deliveries.
 
+mod addresses;
 mod daily_job;
 mod keys;
 mod leavers;

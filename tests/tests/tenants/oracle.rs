@@ -119,6 +119,17 @@ fn the_extracts_contain_every_case() {
                 usize::from(*value(row, "birth_date") == Value::Null),
             );
         }
+        let addresses = &extract.rows()["address"];
+        let at_home: BTreeSet<_> = addresses.iter().filter_map(key).collect();
+        let is_resident = |row: &&Row| text(row, "status") == Some("01");
+        let residents = extract.rows()["person"].iter().filter(is_resident);
+        let homeless = residents.filter(|row| key(row).is_some_and(|key| !at_home.contains(key)));
+        note("resident without an address", homeless.count());
+        let unknown = |row: &&Row| text(row, "municipality_code").is_none_or(|code| code == "0000");
+        note(
+            "address without a municipality",
+            addresses.iter().filter(unknown).count(),
+        );
         note("two records 001", facts.doubled.len());
         note("unsubscribed", facts.unsubscribed.len());
         note("damaged protection", facts.damaged.len());

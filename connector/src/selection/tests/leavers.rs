@@ -120,6 +120,84 @@ fn a_last_known_address_is_not_a_residence() {
     assert_eq!(left(&selection, extract), ["0101010053 moved"]);
 }
 
+/// An agreement may stop to deliver 002. Where the person lives is not known then, and nobody has moved.
+#[test]
+fn a_missing_address_ends_no_residence() {
+    let extract = "00000000000001109012026061520260614\n\
+        0010101010010          01000000000000 K1990-01-01\n\
+        0010101010029          01000000000000 K1990-01-01\n\
+        002010101002900000000\n\
+        0010101010037          01000000000000 K1990-01-01\n\
+        0020101010037    0000\n\
+        0010101010045          90000000000000 K1990-01-01\n\
+        0010101010053          01000000000000 K1990-01-01\n\
+        002010101005307060000\n\
+        0010101010061          01000000000000 K1990-01-01\n\
+        0010101010088          20000000000000 K1990-01-01\n\
+        9970101010096202606141200A45\n";
+    let before = [
+        101_010_010,
+        101_010_029,
+        101_010_037,
+        101_010_045,
+        101_010_053,
+        101_010_088,
+        101_010_096,
+    ];
+    let roster = roster::write(&before.into()).unwrap();
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = in_0851(protection);
+        let (selection, selected) = choose(&policy, Some(&roster), extract);
+        assert_eq!(
+            (selected.persons, selected.entered, selected.left),
+            (0, 0, 4)
+        );
+        // What the extract says still ends a person's time in scope.
+        assert_eq!(
+            left(&selection, extract),
+            [
+                "0101010045 dead",
+                "0101010053 moved",
+                "0101010088 status",
+                "0101010096 unsubscribed",
+            ]
+        );
+        // Nobody enters without an address, and the rows of nobody are returned.
+        assert!(lines_of(&selection, extract).is_empty());
+        let after = roster::read(&selection.roster().unwrap()).unwrap();
+        assert!(after == [101_010_010, 101_010_029, 101_010_037].into());
+        // The address decides when it comes again.
+        let (next, _) = choose(&policy, Some(&selection.roster().unwrap()), SECOND);
+        assert!(left(&next, SECOND).contains(&"0101010010 moved".to_owned()));
+    }
+    // Another condition that a person does not meet is a reason.
+    let filter = PersonFilter {
+        ages: Some(AgeRange {
+            youngest: 0,
+            oldest: 17,
+        }),
+        numbers: codes(&["0101010010"]),
+        ..in_0851(ProtectionRule::Mask).persons
+    };
+    let policy = Policy {
+        persons: filter,
+        ..in_0851(ProtectionRule::Mask)
+    };
+    let (selection, _) = choose(&policy, Some(&roster), extract);
+    assert_eq!(
+        left(&selection, extract)[..2],
+        ["0101010010 age", "0101010029 age"]
+    );
+    // A protection that drops the person is one too.
+    let protected = format!("{extract}00401010100100001\n");
+    let (selection, _) = choose(&in_0851(ProtectionRule::Drop), Some(&roster), &protected);
+    assert!(left(&selection, &protected).contains(&"0101010010 protected".to_owned()));
+}
+
 /// A late extract has outdated data about persons whom a later one has delivered.
 #[test]
 fn a_late_extract_does_not_change_persons_delivered_later() {

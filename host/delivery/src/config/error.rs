@@ -304,16 +304,22 @@ pub enum KeyProblem {
     )]
     KeyWithoutPseudonyms,
 
-    /// A tenant's policy protects persons, and an agreement does not order the record type that names them.
+    /// A tenant's policy reads a record type that an agreement does not order.
     #[error(
-        "the policy would {action} protected persons, but agreement {agreement} does not order record type 004, which \
-         names them. Order it, or write protection = \"include\" if the tenant may see them"
+        "the policy {usage}, but agreement {agreement} does not order record type {record_type}, which {contents}. Order \
+         it and add it to `record_types` of the agreement, or {instead}"
     )]
-    ProtectionUnknown {
-        /// `mask` or `drop`.
-        action: &'static str,
+    RecordTypeNotOrdered {
+        /// The record type, three digits.
+        record_type: &'static str,
         /// The agreement.
         agreement: AgreementName,
+        /// What the policy does, as a verb with its object.
+        usage: &'static str,
+        /// What the records say, as a verb with its object.
+        contents: &'static str,
+        /// What to do instead.
+        instead: &'static str,
     },
 
     /// The inbox is not a directory or an SFTP address.

@@ -36,6 +36,11 @@ impl TableReader {
         KeyPath::new(&self.path, key)
     }
 
+    /// Returns the path of a key in a table below this one, for errors.
+    pub(super) fn below(&self, table: &str, key: &str) -> KeyPath {
+        KeyPath::new(&format!("{}.{table}", self.path), key)
+    }
+
     /// Removes a key and returns its value of any type.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);

@@ -19,11 +19,6 @@ pub(super) fn check(policy: &Policy, summary: &Summary) -> Result<(), Error> {
 /// Returns the code of the finding that says that records may be missing.
 fn missing_records(summary: &Summary) -> Option<&'static str> {
     let has = |code: &str| summary.findings.iter().any(|finding| finding.code == code);
-    let rows = |table: &str| {
-        let mut tables = summary.tables.iter();
-        let count = tables.find(|count| count.table == table);
-        count.map_or(0, |count| count.records)
-    };
     if has("missing-end") {
         return Some("missing-end");
     }
@@ -32,13 +27,34 @@ fn missing_records(summary: &Summary) -> Option<&'static str> {
         return None;
     }
     // Input errors may follow the end record, which does not count them then.
-    let not_between = rows("delivery_start") + rows("delivery_end") + rows("input_error");
+    let not_between = ["delivery_start", "delivery_end", "input_error"];
+    let not_between: u64 = not_between.map(|table| rows(summary, table)).iter().sum();
     let between = summary.records.saturating_sub(not_between);
     let is_more = |declared: u64| declared <= between && !has("records-after-end");
     match summary.declared_records.is_some_and(is_more) {
         true => None,
         false => Some("count-mismatch"),
     }
+}
+
+/// Returns a remark if the policy chooses persons by municipality and the extract has persons, but no address.
+///
+/// Nobody enters or leaves the scope by such an extract, so it is no error. But an agreement that no longer orders 002
+/// would keep the scope as it is for ever.
+pub(super) fn address_remark(policy: &Policy, summary: &Summary) -> Option<String> {
+    let lacks_addresses = rows(summary, "person") > 0 && rows(summary, "address") == 0;
+    (policy.persons.municipality_codes.is_some() && lacks_addresses).then(|| {
+        "the extract has persons, but no address (record type 002), so nobody entered the scope, and nobody who moved \
+         left it. Check whether the agreement still orders record type 002"
+            .to_owned()
+    })
+}
+
+/// Returns the number of records of a table.
+fn rows(summary: &Summary, table: &str) -> u64 {
+    let mut tables = summary.tables.iter();
+    let count = tables.find(|count| count.table == table);
+    count.map_or(0, |count| count.records)
 }
 
 /// Returns what the policy does that is only correct if no record is missing.

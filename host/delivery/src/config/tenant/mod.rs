@@ -73,7 +73,7 @@ fn tenant(
     table.finish()?;
     checks::key_fits_numbers(&rules, key.as_ref(), &table)?;
     checks::variable_has_key(key.as_ref(), &table)?;
-    checks::protection_is_known(&rules, &own_agreements, agreements, &table)?;
+    checks::record_types_are_ordered(&rules, &own_agreements, agreements, &table)?;
     Ok(Tenant {
         name,
         agreements: own_agreements,

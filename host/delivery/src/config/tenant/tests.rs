@@ -7,8 +7,8 @@ use crate::config::{Configuration, file};
 use crate::error::Error;
 
 const AGREEMENTS: &str = "dataset = \"all\"\nstate = \"state\"\n[agreement.a]\ninbox = \"in\"\n\
-                          record_types = [\"001\", \"004\"]\n[agreement.b]\ninbox = \"in\"\n\
-                          record_types = [\"001\"]\n";
+                          record_types = [\"001\", \"002\", \"004\", \"022\", \"099\"]\n[agreement.b]\ninbox = \"in\"\n\
+                          record_types = [\"001\", \"002\", \"099\"]\n";
 
 const TENANT: &str = "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"t\"\n";
 
@@ -494,4 +494,62 @@ fn refuses_a_variable_that_is_no_key_and_does_not_repeat_it() {
         let text = format!("{TENANT}numbers = \"pseudonym\"\nkey = {key}");
         assert!(configuration(&text).is_ok(), "{key}");
     }
+}
+
+/// Without these records, the policy would choose or protect nobody, and nothing in an extract shows that.
+#[test]
+fn refuses_a_policy_whose_record_types_are_not_ordered() {
+    const ALL: [&str; 5] = ["001", "002", "004", "022", "099"];
+    let error = |missing: &str, policy: &str| {
+        let ordered: Vec<_> = ALL.iter().filter(|one| **one != missing).collect();
+        let text = format!(
+            "dataset = \"all\"\nstate = \"state\"\n[agreement.a]\ninbox = \"in\"\nrecord_types = {ordered:?}\n\
+             {TENANT}{policy}"
+        );
+        let read = file::read(&text, Path::new("/nowhere/etc"));
+        read.err().map(|error| error.to_string())
+    };
+    let include = "protection = \"include\"\n";
+    let persons = |condition: &str| format!("{include}persons = {{ {condition} }}\n");
+    let by_municipality = persons("municipalities = [\"0265\"]");
+    let with_statuses = persons("municipalities = [\"0265\"], statuses = [\"01\"]");
+    let by_age = persons("ages = [5, 16]");
+    let by_event = persons("events = [\"A01\"]");
+    for (missing, policy, key) in [
+        ("004", "", "[tenant.t] protection"),
+        ("004", "protection = \"drop\"", "[tenant.t] protection"),
+        ("022", "", "[tenant.t] protection"),
+        ("022", "protection = \"drop\"", "[tenant.t] protection"),
+        ("002", &by_municipality, "[tenant.t.persons] municipalities"),
+        ("001", &by_municipality, "[tenant.t.persons] municipalities"),
+        ("002", &with_statuses, "[tenant.t.persons] municipalities"),
+        ("001", &with_statuses, "[tenant.t.persons] statuses"),
+        ("001", &by_age, "[tenant.t.persons] ages"),
+        ("099", &by_event, "[tenant.t.persons] events"),
+        ("001", &by_event, "[tenant.t] agreements"),
+        ("001", include, "[tenant.t] agreements"),
+    ] {
+        let error = error(missing, policy).unwrap_or_else(|| panic!("{missing} {policy}"));
+        assert!(error.starts_with(&format!("{key}: the policy ")), "{error}");
+        let expected = format!("agreement a does not order record type {missing}, which ");
+        assert!(error.contains(&expected), "{error}");
+    }
+    for (missing, policy) in [
+        ("002", ""),
+        ("099", ""),
+        ("004", include),
+        ("022", include),
+        ("099", &by_municipality),
+        ("002", &by_age),
+        ("002", &by_event),
+        ("none", &by_municipality),
+        ("none", &by_event),
+    ] {
+        assert_eq!(error(missing, policy), None, "{missing} {policy}");
+    }
+    // An agreement that does not say what it orders is not checked.
+    let text = format!(
+        "dataset = \"all\"\nstate = \"state\"\n[agreement.a]\ninbox = \"in\"\n{TENANT}{by_municipality}"
+    );
+    assert!(file::read(&text, Path::new("/nowhere/etc")).is_ok());
 }

@@ -107,7 +107,12 @@ impl TenantPublisher {
         crate::failpoint::reached_by("tenant-renamed", tenant);
         // Removes the empty parent directory. Nothing after this uses the tenant's disk.
         self.clear_staging(ready)?;
-        self.record_published(ready, record, &manifest, heartbeat)
+        let mut published = self.record_published(ready, record, &manifest, heartbeat)?;
+        if let Some(remark) = staged.remark {
+            tracing::warn!(tenant, agreement = record.agreement, "{remark}");
+            published.remarks.push(remark);
+        }
+        Ok(published)
     }
 
     /// Removes what is left beside a tenant's dataset of deliveries in preparation.

@@ -41,6 +41,8 @@ pub(super) struct StagedForTenant {
     pub(super) roster: Vec<u8>,
     /// The persons in the extract, in scope or not, in the component's format.
     pub(super) delivered: Vec<u8>,
+    /// A remark about the extract, for the report.
+    pub(super) remark: Option<String>,
 }
 
 /// The highest sequence number: directory names have six digits for it.
@@ -119,7 +121,8 @@ impl TenantPublisher {
             *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
         }
         check_time()?;
-        completeness::check(&ready.policy, &batches.summary()?)?;
+        let summary = batches.summary()?;
+        completeness::check(&ready.policy, &summary)?;
         let (roster, delivered) = (batches.roster()?, batches.delivered_persons()?);
         let selected = batches.selected().ok_or(TenantPublishError::NoSelection)?;
         tables.finish()?;
@@ -130,6 +133,7 @@ impl TenantPublisher {
             selected,
             roster,
             delivered,
+            remark: completeness::address_remark(&ready.policy, &summary),
         })
     }
 
