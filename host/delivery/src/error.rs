@@ -9,7 +9,7 @@ use cprflow_transport::soap::SoapError;
 
 use crate::config::ConfigurationError;
 use crate::dataset::DatasetError;
-use crate::fs::{InUse, SecretError};
+use crate::fs::{InUse, SecretError, UnsafeDirectory};
 use crate::keyed_hash::KeyError;
 use crate::ledger::LedgerError;
 use crate::operator::OperatorError;
@@ -48,6 +48,10 @@ pub enum Error {
     /// The directory of a dataset cannot be used.
     #[error(transparent)]
     DatasetDirectory(#[from] DatasetError),
+
+    /// Other users could change what cprflow stores in a directory.
+    #[error(transparent)]
+    UnsafeDirectory(#[from] UnsafeDirectory),
 
     /// A file or directory cannot be read or written.
     #[error("{path}: {error}", path = path.display())]

@@ -16,7 +16,7 @@
 //! - [`status`] reports what is published, and what waits and why.
 //! - [`subscription`] compares and changes the filters of a subscription.
 //! - [`sql_views`] writes SQL views that show the current state of a dataset.
-//! - `fs` has file helpers: private files, durable writes, digests, locks, groups, free space and secrets.
+//! - `fs` has file helpers: private files, permissions, durable writes, digests, locks, groups, free space and secrets.
 //! - `pnr_list` reads lists of person numbers, and `keyed_hash` hashes person numbers with a key.
 //! - [`calendar`] knows CPR's working days and the platform's service windows.
 //! - `stop` asks a run to stop, and `failpoint` lets tests stop the program at a chosen point.
@@ -44,9 +44,14 @@ pub mod sync;
 mod tenant;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
-pub use dataset::{ComponentIdentity, DatasetError, Manifest, ManifestFinding, TenantManifest};
+pub use dataset::{
+    ComponentIdentity, DatasetError, Manifest, ManifestFinding, TenantManifest,
+    check_dataset_permissions,
+};
 pub use error::Error;
-pub use fs::{Group, InUse, SecretError, SecretSource, free_bytes};
+pub use fs::{
+    Group, InUse, SecretError, SecretSource, UnsafeDirectory, check_state_permissions, free_bytes,
+};
 pub use keyed_hash::{KeyError, ListKey};
 pub use ledger::{
     Counts, FindingCount, InboxVisit, Ledger, LedgerError, NewDelivery, Reason, Record, State,

@@ -10,7 +10,10 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::{Configuration, Store};
 use cprflow_delivery::sync::SyncError;
-use cprflow_delivery::{Agreement, Error, Ledger, Tenant, shared_keys, subscription};
+use cprflow_delivery::{
+    Agreement, Error, Ledger, Tenant, check_dataset_permissions, check_state_permissions,
+    shared_keys, subscription,
+};
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
 
@@ -94,6 +97,10 @@ impl<W: Write> Checkup<W> {
             Ok(()) => self.ok("state", "the directory is writable")?,
             Err(error) => self.fail("state", &error.to_string())?,
         }
+        match check_state_permissions(&store.state) {
+            Ok(()) => self.ok("state", "other users cannot write to it")?,
+            Err(error) => self.fail("state", &error.to_string())?,
+        }
         self.disk("disk of the spool", &store.state)?;
         match Ledger::open_to_read(&store.state) {
             Ok(None) => self.ok(
@@ -166,6 +173,10 @@ impl<W: Write> Checkup<W> {
             .and_then(|()| check_same_file_system(path, parent));
         match checked {
             Ok(()) => self.ok("dataset", "the directory and its parent are writable")?,
+            Err(error) => self.fail("dataset", &error.to_string())?,
+        }
+        match check_dataset_permissions(path) {
+            Ok(()) => self.ok("dataset", "other users cannot write to it")?,
             Err(error) => self.fail("dataset", &error.to_string())?,
         }
         self.disk("disk of the dataset", path)

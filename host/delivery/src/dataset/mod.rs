@@ -15,10 +15,21 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::fs::{Group, StateLock, entries, private_directory, sync_directory};
+use crate::fs::{
+    Group, StateLock, check_not_writable_by_others, check_own_directory, check_parent, entries,
+    private_directory, sync_directory,
+};
 pub use error::DatasetError;
 pub(crate) use manifest::{Audience, ManifestBuilder};
 pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
+
+/// The start of the name of an agreement's directory in a dataset.
+const AGREEMENT_PREFIX: &str = "agreement=";
+
+/// Checks that other users cannot change a dataset or divert its deliveries. A dataset that does not exist is safe.
+pub fn check_dataset_permissions(root: &Path) -> Result<(), Error> {
+    Dataset::check_permissions(root)
+}
 
 /// The directory of a dataset.
 #[derive(Debug, Clone)]
@@ -36,6 +47,7 @@ impl Dataset {
     /// also matches hidden directories. They are renamed into the dataset, so that both must be on one file system.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         private_directory(root)?;
+        Self::check_permissions(root)?;
         let device = |path: &Path| {
             let metadata = fs::metadata(path).map_err(Error::file(path))?;
             Ok::<_, Error>(metadata.dev())
@@ -47,6 +59,30 @@ impl Dataset {
                 Err(DatasetError::MountPoint { path }.into())
             }
         }
+    }
+
+    /// Checks that other users cannot change a dataset or divert its deliveries: nobody else can write to its
+    /// directories, and the directories that cprflow makes are no links. A dataset that does not exist is safe.
+    pub(crate) fn check_permissions(root: &Path) -> Result<(), Error> {
+        let Some(dataset) = Self::at(root) else {
+            return Ok(());
+        };
+        check_not_writable_by_others(root)?;
+        if let Some(parent) = root.parent() {
+            check_parent(parent)?;
+        }
+        dataset.check_staging()?;
+        for path in entries(root)? {
+            if name_of(&path).starts_with(AGREEMENT_PREFIX) {
+                check_own_directory(&path, root)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that no other user made the directory in which deliveries are prepared.
+    fn check_staging(&self) -> Result<(), Error> {
+        check_own_directory(&self.staging, &self.root)
     }
 
     /// Returns the dataset of a directory without looking at the disk; `None` if the path cannot be a dataset.
@@ -109,7 +145,10 @@ impl Dataset {
     pub(crate) fn staging(&self, agreement: &str, transfer: &str) -> Result<PathBuf, Error> {
         let parent = self.staging.join(agreement);
         let make = || {
+            self.check_staging()?;
             private_directory(&parent)?;
+            // Another user may have made the directory since the first check.
+            self.check_staging()?;
             let made = tempfile::Builder::new()
                 .prefix(&format!("{transfer}-"))
                 .permissions(fs::Permissions::from_mode(0o700))
@@ -123,12 +162,14 @@ impl Dataset {
 
     /// Removes everything that is left of deliveries in preparation.
     pub(crate) fn clear_staging(&self) -> Result<(), Error> {
+        self.check_staging()?;
         remove_directory(&self.staging)
     }
 
     /// Removes what is left of deliveries in preparation of one agreement. Another store may prepare deliveries of its own
     /// agreements for the same tenant.
     pub(crate) fn clear_staging_of(&self, agreement: &str) -> Result<(), Error> {
+        self.check_staging()?;
         remove_directory(&self.staging.join(agreement))?;
         // This fails if the directory still has deliveries of another agreement, which must stay.
         let _ = fs::remove_dir(&self.staging);
@@ -140,6 +181,7 @@ impl Dataset {
         sync_directory(Some(staged))?;
         let parent = self.agreement(agreement);
         private_directory(&parent)?;
+        check_own_directory(&parent, &self.root)?;
         // Needed even if the directory existed: the run that created it may have been killed before it synced the parent.
         sync_directory(Some(&self.root))?;
         if let Some(group) = &self.group {
@@ -160,7 +202,7 @@ impl Dataset {
 
     /// Returns whether a dataset has a delivery of an agreement.
     pub(crate) fn has_deliveries(root: &Path, agreement: &str) -> Result<bool, Error> {
-        let there = entries(&root.join(format!("agreement={agreement}")))?;
+        let there = entries(&root.join(format!("{AGREEMENT_PREFIX}{agreement}")))?;
         Ok(there
             .iter()
             .any(|path| name_of(path).starts_with("delivery=")))
@@ -169,7 +211,7 @@ impl Dataset {
     /// Returns the tables that have a row in any published delivery of an agreement.
     pub(crate) fn tables_seen(root: &Path, agreement: &str) -> Result<BTreeSet<String>, Error> {
         let mut seen = BTreeSet::new();
-        for delivery in entries(&root.join(format!("agreement={agreement}")))? {
+        for delivery in entries(&root.join(format!("{AGREEMENT_PREFIX}{agreement}")))? {
             let rows = Manifest::read(&delivery)?.map(|manifest| manifest.rows);
             let tables = rows.into_iter().flatten().filter(|(_, rows)| *rows > 0);
             seen.extend(tables.map(|(table, _)| table));
@@ -191,10 +233,11 @@ impl Dataset {
         &self,
         is_wanted: impl Fn(&str, &str) -> bool,
     ) -> Result<Vec<(String, Manifest)>, Error> {
+        Self::check_permissions(&self.root)?;
         let mut found = Vec::new();
         for directory in entries(&self.root)? {
             let name = name_of(&directory);
-            let agreement = name.strip_prefix("agreement=");
+            let agreement = name.strip_prefix(AGREEMENT_PREFIX);
             for delivery in entries_of_directory(&directory, agreement.is_some())? {
                 let name = name_of(&delivery);
                 if name.starts_with("delivery=")
@@ -210,7 +253,7 @@ impl Dataset {
 
     /// Returns the directory of the deliveries of an agreement.
     pub(crate) fn agreement(&self, agreement: &str) -> PathBuf {
-        self.root.join(format!("agreement={agreement}"))
+        self.root.join(format!("{AGREEMENT_PREFIX}{agreement}"))
     }
 }
 

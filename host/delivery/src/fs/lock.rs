@@ -5,8 +5,11 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::InUse;
+use super::{InUse, check_not_writable_by_others};
 use crate::error::Error;
+
+/// The flag that makes opening a symbolic link an error.
+const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// A lock of a state directory or a dataset. It is released when it is dropped.
 ///
@@ -17,12 +20,12 @@ pub(crate) struct StateLock {
 }
 
 impl StateLock {
-    /// Locks a state directory. Fails if another process has locked it.
+    /// Locks a state directory. Fails if another process has locked it, or if other users can write to the directory.
     pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
         Self::at(directory, "lock")
     }
 
-    /// Locks a dataset. Fails if another process has locked it.
+    /// Locks a dataset. Fails if another process has locked it, or if other users can write to the directory.
     ///
     /// Several state directories may use one dataset, so the lock file is in the dataset. Its name starts with a dot, so
     /// that programs that read tables ignore it.
@@ -31,6 +34,7 @@ impl StateLock {
     }
 
     fn at(directory: &Path, name: &str) -> Result<Self, Error> {
+        check_not_writable_by_others(directory)?;
         let path = directory.join(name);
         let mut file = OpenOptions::new()
             .create(true)
@@ -38,6 +42,8 @@ impl StateLock {
             .write(true)
             .truncate(false)
             .mode(0o600)
+            // A link could make the lock empty another file of this user.
+            .custom_flags(NO_FOLLOW)
             .open(&path)
             .map_err(Error::file(&path))?;
         match file.try_lock() {

@@ -1,4 +1,4 @@
-//! File helpers: private files and directories, durable writes, digests, locks, groups and free space.
+//! File helpers: private files and directories, permissions, durable writes, digests, locks, groups and free space.
 
 mod digest;
 mod disk;
@@ -6,6 +6,7 @@ mod files;
 mod group;
 mod in_use;
 mod lock;
+mod permissions;
 mod secret;
 mod secret_error;
 
@@ -18,6 +19,8 @@ pub(crate) use files::{
 pub use group::Group;
 pub use in_use::InUse;
 pub(crate) use lock::StateLock;
+pub use permissions::{UnsafeDirectory, check_state_permissions};
+pub(crate) use permissions::{check_not_writable_by_others, check_own_directory, check_parent};
 pub use secret::SecretSource;
 pub(crate) use secret::private_file;
 pub use secret_error::SecretError;

@@ -60,6 +60,7 @@ impl<'a> Sync<'a> {
     pub fn run(&self) -> Result<RunReport, Error> {
         self.store.check_purposes()?;
         fs::private_directory(&self.store.state)?;
+        fs::check_state_permissions(&self.store.state)?;
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
         let dataset = self.dataset()?;

@@ -4,6 +4,7 @@
 mod connection;
 mod hostile;
 mod pairs;
+mod permissions;
 mod repeats;
 mod server;
 mod store;

@@ -40,6 +40,7 @@ pub(super) fn reason_code(error: &Error) -> &'static str {
         Error::TenantStuck { .. } => "stuck",
         Error::Incomplete { .. } => "incomplete",
         Error::Group { .. } => "group",
+        Error::UnsafeDirectory(_) => "permissions",
         Error::Bug => "bug",
         Error::File { .. }
         | Error::Extract(cprflow::Error::File { .. } | cprflow::Error::Parquet { .. }) => "disk",
