@@ -3,7 +3,10 @@
 use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::DeliverySelector;
+use cprflow_delivery::config::Configuration;
+use cprflow_delivery::integrity::accept_gone;
 use cprflow_redact::holds_person_number;
+use jiff::Timestamp;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::SourceOptions;
@@ -16,6 +19,9 @@ use crate::usage::UsageError;
 ///
 /// With --tenant, the tenant is still told which persons left its scope in the delivery, in the table out_of_scope: no
 /// later delivery tells it.
+///
+/// --gone accepts that published deliveries are gone from the disk or changed: they are not looked for any more, and
+/// `cprflow sync` publishes in their dataset again. Restore them from a backup if there is one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -27,13 +33,20 @@ Examples:
   cprflow set-aside 47570fc2-be65-4ab1-8da7-3bcc086bfef9 \\
       --reason 'wrong order, helpdesk case 4711' --config cprflow.toml
   cprflow set-aside d261123.l431101 --tenant social \\
-      --reason 'the tenant cannot read it' --config cprflow.toml")]
+      --reason 'the tenant cannot read it' --config cprflow.toml
+  cprflow set-aside --gone --reason 'disk lost, new full load ordered' \\
+      --config cprflow.toml")]
 pub(crate) struct SetAside {
     /// The delivery: its transfer UUID, or the name of its data file if only one delivery has it
-    delivery: String,
+    #[arg(required_unless_present = "gone")]
+    delivery: Option<String>,
+
+    /// Accept that the published deliveries that are missing or changed on the disk stay so
+    #[arg(long, conflicts_with = "delivery")]
+    gone: bool,
 
     /// Set the delivery aside for this tenant only: the tenant does not get it, and later
-    /// deliveries to the tenant no longer wait for it
+    /// deliveries to the tenant no longer wait for it. With --gone: only in this tenant's dataset
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
 
@@ -53,7 +66,10 @@ impl SetAside {
             return Err(UsageError::PersonNumberInReason.into());
         }
         let configuration = self.source.configuration()?;
-        let delivery = DeliverySelector::new(&configuration, &self.delivery);
+        let Some(delivery) = &self.delivery else {
+            return self.accept_gone(&configuration);
+        };
+        let delivery = DeliverySelector::new(&configuration, delivery);
         match &self.tenant {
             Some(tenant) => self.for_tenant(connector, &delivery, tenant),
             None => {
@@ -93,5 +109,24 @@ impl SetAside {
                 Ok(Outcome::NeedsAttention)
             }
         }
+    }
+
+    fn accept_gone(&self, configuration: &Configuration) -> Result<Outcome, Failure> {
+        let (tenant, now) = (self.tenant.as_deref(), Timestamp::now());
+        let accepted = accept_gone(configuration, tenant, &self.reason, now)?;
+        for loss in &accepted {
+            let of = match &loss.tenant {
+                Some(tenant) => format!(" of tenant {tenant}"),
+                None => String::new(),
+            };
+            message::done(&format!(
+                "agreement={}/{}{of} is not looked for any more",
+                loss.agreement, loss.directory
+            ));
+        }
+        if accepted.is_empty() {
+            message::done("every published delivery is on the disk, so nothing was changed");
+        }
+        Ok(Outcome::Success)
     }
 }

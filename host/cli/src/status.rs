@@ -8,12 +8,13 @@ use cprflow_delivery::status::{self, TenantStatus};
 use jiff::Timestamp;
 
 use crate::failure::{Failure, Outcome};
-use crate::options::{ReportFormat, SourceOptions};
+use crate::options::{ReportFormat, SourceOptions, check_depth};
 use crate::output::print_json;
 
 /// Show what is published, what waits, and what needs attention
 ///
-/// Reads the ledger and the client certificates. Does not connect to a server.
+/// Reads the ledger and the client certificates, and compares the published deliveries with the disk. Does not connect
+/// to a server.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -29,6 +30,11 @@ pub(crate) struct Status {
     #[command(flatten)]
     source: SourceOptions,
 
+    /// Read every published file and compare its digest, which can take long. Default: compare
+    /// names and sizes
+    #[arg(long)]
+    deep: bool,
+
     /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
@@ -38,7 +44,8 @@ impl Status {
     /// Runs the subcommand.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let configuration = self.source.configuration()?;
-        let agreements = status::status(&configuration, Timestamp::now())?;
+        let depth = check_depth(self.deep);
+        let agreements = status::status_to_depth(&configuration, Timestamp::now(), depth)?;
         match self.format {
             ReportFormat::Text => print_text(&mut anstream::stdout().lock(), &agreements)?,
             ReportFormat::Json => print_json(&agreements)?,

@@ -12,6 +12,7 @@
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`].
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
+//! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
 //! - [`status`] reports what is published, and what waits and why.
 //! - [`subscription`] compares and changes the filters of a subscription.
@@ -30,6 +31,7 @@ mod dataset;
 mod error;
 mod failpoint;
 mod fs;
+pub mod integrity;
 mod keyed_hash;
 mod ledger;
 mod names;
@@ -45,8 +47,8 @@ mod tenant;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
 pub use dataset::{
-    ComponentIdentity, DatasetError, Manifest, ManifestFinding, TenantManifest,
-    check_dataset_permissions,
+    CheckDepth, ComponentIdentity, DatasetError, DeliveryFile, Manifest, ManifestFinding,
+    TenantManifest, check_dataset_permissions,
 };
 pub use error::Error;
 pub use fs::{

@@ -9,23 +9,24 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::{Configuration, Store};
+use cprflow_delivery::integrity::check_store;
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
-    Agreement, Error, Ledger, Tenant, check_dataset_permissions, check_state_permissions,
-    shared_keys, subscription,
+    Agreement, CheckDepth, Error, Ledger, Tenant, check_dataset_permissions,
+    check_state_permissions, shared_keys, subscription,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
 
 use crate::failure::{Failure, Outcome};
-use crate::options::SourceOptions;
+use crate::options::{SourceOptions, check_depth};
 use directory::{check_same_file_system, check_writable, free_bytes};
 
 /// Check everything that `cprflow sync` needs
 ///
 /// Checks the configuration, private key, server key, login, inbox folder, permissions of datasets and state, free disk
-/// space, ledger, client certificates of the subscription service, and the policy, key and group of each tenant.
-/// Downloads and changes nothing.
+/// space, ledger, published deliveries, client certificates of the subscription service, and the policy, key and group
+/// of each tenant. Downloads and changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -33,9 +34,15 @@ Exit codes:
   1  at least one check failed
   2  the checks could not be made
 
-Example:
-  cprflow doctor --config cprflow.toml")]
+Examples:
+  cprflow doctor --config cprflow.toml
+  cprflow doctor --deep --config cprflow.toml")]
 pub(crate) struct Doctor {
+    /// Read every published file and compare its digest, which can take long. Default: compare
+    /// names and sizes
+    #[arg(long)]
+    deep: bool,
+
     #[command(flatten)]
     source: SourceOptions,
 }
@@ -52,6 +59,7 @@ impl Doctor {
         let configuration = self.source.configuration()?;
         let mut checkup = Checkup {
             out: anstream::stdout().lock(),
+            depth: check_depth(self.deep),
             failed: 0,
         };
         checkup.stores(&configuration)?;
@@ -75,6 +83,8 @@ impl Doctor {
 /// Makes the checks, prints each result and counts the failures.
 struct Checkup<W> {
     out: W,
+    /// How thoroughly published deliveries are compared with the disk.
+    depth: CheckDepth,
     failed: usize,
 }
 
@@ -107,13 +117,14 @@ impl<W: Write> Checkup<W> {
                 "ledger",
                 "does not exist yet; the first `cprflow sync` creates it",
             ),
-            Ok(Some(ledger)) => {
-                match ledger.check() {
-                    Ok(()) => self.ok("ledger", "is intact")?,
-                    Err(error) => self.fail("ledger", &error.to_string())?,
+            Ok(Some(ledger)) => match ledger.check() {
+                Ok(()) => {
+                    self.ok("ledger", "is intact")?;
+                    self.agreements(store, &ledger)?;
+                    self.deliveries(store, &ledger)
                 }
-                self.agreements(store, &ledger)
-            }
+                Err(error) => self.fail("ledger", &error.to_string()),
+            },
             Err(error) => self.fail("ledger", &error.to_string()),
         }
     }
@@ -128,6 +139,33 @@ impl<W: Write> Checkup<W> {
             }
             Err(error) => self.fail("agreements", &error.to_string()),
         }
+    }
+
+    /// Compares the published deliveries with the disk.
+    fn deliveries(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        let checked = match check_store(store, ledger, self.depth) {
+            Ok(checked) => checked,
+            Err(error) => return self.fail("deliveries", &error.to_string()),
+        };
+        for dataset in checked {
+            let of = match &dataset.tenant {
+                Some(tenant) => format!(" to tenant {tenant}"),
+                None => String::new(),
+            };
+            match (dataset.remark(), dataset.expected()) {
+                (Some(remark), _) => self.fail("deliveries", &remark)?,
+                (None, 0) => {}
+                (None, count) => {
+                    let compared = match self.depth {
+                        CheckDepth::Digests => "names, sizes and digests",
+                        CheckDepth::Sizes | CheckDepth::Directories => "names and sizes",
+                    };
+                    let details = format!("{count} published{of} are as published ({compared})");
+                    self.ok("deliveries", &details)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks a tenant's policy, which the component evaluates, its key, its group and its dataset.

@@ -4,8 +4,8 @@ mod source;
 
 use clap::{Args, ValueEnum};
 use cprflow_connector::writer::OutputShape;
-use cprflow_delivery::Error;
 use cprflow_delivery::config::Configuration;
+use cprflow_delivery::{CheckDepth, Error};
 
 pub(crate) use source::{SourceOptions, agreement_names};
 
@@ -17,6 +17,14 @@ pub(crate) enum ReportFormat {
     Text,
     /// For programs
     Json,
+}
+
+/// Returns how thoroughly published deliveries are compared with the disk.
+pub(crate) fn check_depth(is_deep: bool) -> CheckDepth {
+    match is_deep {
+        true => CheckDepth::Digests,
+        false => CheckDepth::Sizes,
+    }
 }
 
 /// The format of a list of tables or columns.

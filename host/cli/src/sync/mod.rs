@@ -142,6 +142,7 @@ pub(crate) fn run(
         all.set_aside.extend(report.set_aside);
         all.waiting.extend(report.waiting);
         all.strays.extend(report.strays);
+        all.missing.extend(report.missing);
         all.problems.extend(report.problems);
     }
     report::print(&all, format)?;

@@ -56,6 +56,9 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
             )?;
         }
     }
+    for missing in &report.missing {
+        writeln!(out, "{bold}missing  {bold:#}  {}", missing.remark)?;
+    }
     if report.published.is_empty() && report.problems.is_empty() {
         writeln!(out, "nothing new")?;
     }

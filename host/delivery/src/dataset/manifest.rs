@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delivery_name;
 use super::error::DatasetError;
+use super::files::DeliveryFile;
 use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::fs::write_private_file;
@@ -59,6 +60,9 @@ pub struct Manifest {
     pub records: u64,
     /// The number of rows per table.
     pub rows: BTreeMap<String, u64>,
+    /// The files of the delivery by name, without the manifest. Empty in manifests of older versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, DeliveryFile>,
     /// The record types that the agreement orders; `None` if the configuration does not name them, and for a tenant.
     pub record_types: Option<Vec<String>>,
     /// The findings of the extract; empty for a tenant.
@@ -170,6 +174,8 @@ pub(crate) struct ManifestBuilder<'a> {
     pub(crate) sequence: u64,
     /// The number of rows per table.
     pub(crate) rows: BTreeMap<String, u64>,
+    /// The files in the directory.
+    pub(crate) files: BTreeMap<String, DeliveryFile>,
     /// The time of the publication.
     pub(crate) published: Timestamp,
 }
@@ -183,6 +189,7 @@ impl ManifestBuilder<'_> {
             agreement,
             sequence,
             rows,
+            files,
             published,
         } = self;
         let counts = &record.counts;
@@ -228,6 +235,7 @@ impl ManifestBuilder<'_> {
             published: published.to_string(),
             records,
             rows,
+            files,
             record_types,
             findings,
             // An error that was not accepted would have set the delivery aside.

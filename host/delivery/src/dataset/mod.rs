@@ -6,6 +6,7 @@
 //! directory names.
 
 mod error;
+mod files;
 mod manifest;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,8 @@ use crate::fs::{
     private_directory, sync_directory,
 };
 pub use error::DatasetError;
+pub use files::{CheckDepth, DeliveryFile};
+pub(crate) use files::{Damage, Identity, compare_with_disk, describe_files};
 pub(crate) use manifest::{Audience, ManifestBuilder};
 pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
 

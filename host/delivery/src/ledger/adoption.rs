@@ -109,6 +109,11 @@ impl Ledger {
                 findings,
                 record.updated.to_string(),
             ],
+        )?;
+        // The ledger knew the delivery from a tenant's dataset.
+        self.change(
+            "UPDATE delivery SET directory = ?3 WHERE agreement = ?1 AND transfer_uuid = ?2 AND directory IS NULL",
+            params![record.agreement, record.transfer_uuid, record.directory],
         )
     }
 
@@ -129,6 +134,8 @@ impl Ledger {
             ))?;
             self.adopt(&Record {
                 sequence: Some(next as u64),
+                // The directory is in the tenant's dataset.
+                directory: None,
                 ..record.clone()
             })?;
         }

@@ -155,6 +155,31 @@ impl Ledger {
         )
     }
 
+    /// Records that the tenants get a delivery that is in no unrestricted dataset, and assigns it the next sequence
+    /// number, unless it has one.
+    pub fn published_to_tenants_only(&self, id: i64, now: Timestamp) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE delivery SET state = 'published', directory = NULL,
+                 sequence = coalesce(sequence, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery)),
+                 published = coalesce(published, ?2), updated = ?2 WHERE id = ?1",
+            params![id, now.to_string()],
+        )
+    }
+
+    /// Records that a person knows that a published delivery is gone from the dataset.
+    pub(crate) fn delivery_gone(
+        &self,
+        id: i64,
+        reason: &Reason,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE delivery SET reason_code = ?2, reason = ?3, updated = ?4
+             WHERE id = ?1 AND state IN ('published', 'data-removed', 'done')",
+            params![id, reason.code, reason.message, now.to_string()],
+        )
+    }
+
     /// Records how many of the delivery's files are deleted on the server: a state after [`State::Published`].
     pub fn removed(&self, id: i64, state: State, now: Timestamp) -> Result<(), LedgerError> {
         if state == State::Done {

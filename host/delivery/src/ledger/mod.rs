@@ -35,6 +35,7 @@ pub use error::LedgerError;
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,
 };
+pub(crate) use tenant_record::LEAVERS_ONLY;
 pub use tenant_record::{TenantCounts, TenantDelivery, TenantDeliveryState};
 
 /// The name of the ledger's file in its state directory.

@@ -159,7 +159,8 @@ pub struct Record {
     pub sender: Option<String>,
     /// The state.
     pub state: State,
-    /// The reason why the delivery was set aside.
+    /// The reason why the delivery was set aside. Of a published delivery, the reason `gone`: a person knows that it is no
+    /// longer in the dataset.
     pub reason: Option<Reason>,
     /// The codes of the findings that a person accepted for this delivery.
     pub accepted: Vec<String>,
@@ -171,7 +172,7 @@ pub struct Record {
     pub counts: Counts,
     /// The sequence number in the dataset.
     pub sequence: Option<u64>,
-    /// The directory in the dataset, below the directory of the agreement.
+    /// The directory in the dataset, below the directory of the agreement; `None` if only tenants have the delivery.
     pub directory: Option<String>,
     /// The time at which it was first seen.
     pub first_seen: Timestamp,

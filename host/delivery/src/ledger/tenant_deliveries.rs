@@ -153,8 +153,8 @@ impl Ledger {
         )
     }
 
-    /// Records why a tenant got only the leavers of a published delivery.
-    pub(crate) fn tenant_got_leavers_only(
+    /// Records what a person decided about a delivery that is published to a tenant.
+    pub(crate) fn remark_on_tenant_delivery(
         &self,
         delivery: i64,
         tenant: &str,

@@ -59,7 +59,8 @@ pub struct TenantDelivery {
     pub transfer_uuid: String,
     /// The state of the delivery for the tenant.
     pub state: TenantDeliveryState,
-    /// The error of the last attempt, or the reason why the delivery was set aside.
+    /// The error of the last attempt, or the reason why the delivery was set aside. Of a published delivery: what
+    /// a person decided, with the code `gone` (it is no longer in the dataset) or `leavers-only`.
     pub reason: Option<Reason>,
     /// The number of failed attempts.
     pub attempts: u32,
@@ -77,12 +78,16 @@ pub struct TenantDelivery {
 }
 
 impl TenantDelivery {
-    /// Returns whether the delivery was set aside for the tenant and published with its leavers only. Only such a
-    /// published delivery keeps a reason.
+    /// Returns whether the delivery was set aside for the tenant and published with its leavers only.
     pub fn has_leavers_only(&self) -> bool {
-        self.state == TenantDeliveryState::Published && self.reason.is_some()
+        let mut reason = self.reason.iter();
+        self.state == TenantDeliveryState::Published
+            && reason.any(|reason| reason.code == LEAVERS_ONLY)
     }
 }
+
+/// The reason code of a delivery that was set aside for a tenant and published with its leavers only.
+pub(crate) const LEAVERS_ONLY: &str = "leavers-only";
 
 /// The counts of what a tenant got of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -194,7 +194,7 @@ impl<'a> DeliverySelector<'a> {
         // A party that is no longer a tenant of the agreement gets nothing, not even this.
         let receiver = configured.filter(|tenant| tenant.sees(&record.agreement));
         let leavers = receiver.map_or(Ok(0), |tenant| {
-            publish_leavers(connector, store, tenant, &record, &share, &reason)
+            publish_leavers(connector, store, tenant, &record, &share, why)
         });
         if !matches!(leavers, Ok(1..)) {
             ledger.set_aside_for_tenant(record.id, tenant, &reason, Timestamp::now())?;

@@ -11,8 +11,9 @@ pub use tenants::TenantStatus;
 use crate::agreement::Agreement;
 use crate::calendar::{danish_time, days_since, working_days_between};
 use crate::config::{Configuration, Store};
-use crate::dataset::Dataset;
+use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
+use crate::integrity::{DamagedDelivery, DatasetIntegrity, check_store};
 use crate::ledger::{InboxVisit, Ledger, Record, State, UnclaimedFile};
 use crate::names::Environment;
 use crate::subscription::overdue::{OverdueFilter, overdue_filters};
@@ -40,6 +41,8 @@ pub struct Status {
     pub unclaimed_files: Vec<UnclaimedFile>,
     /// The status of each tenant that may see data of the agreement.
     pub tenants: Vec<TenantStatus>,
+    /// The deliveries that are not in the unrestricted dataset as they were published.
+    pub damaged: Vec<DamagedDelivery>,
     /// The number of CPR's working days since the last publication; `None` if nothing was ever published.
     pub silent_working_days: Option<u32>,
     /// The remarks about what a person should know or do.
@@ -57,16 +60,33 @@ pub struct Remark {
 
 /// Returns the status of every agreement of a configuration.
 ///
-/// It reads the state directories, datasets and certificates. It connects to no inbox and no service.
+/// It reads the state directories, datasets and certificates. It connects to no inbox and no service. Published
+/// deliveries are compared with the disk by the names and sizes of their files.
 pub fn status(configuration: &Configuration, now: Timestamp) -> Result<Vec<Status>, Error> {
+    status_to_depth(configuration, now, CheckDepth::Sizes)
+}
+
+/// Returns the status of every agreement, with published deliveries compared to a depth.
+pub fn status_to_depth(
+    configuration: &Configuration,
+    now: Timestamp,
+    depth: CheckDepth,
+) -> Result<Vec<Status>, Error> {
     let mut all = Vec::new();
     for store in &configuration.stores {
         let ledger = Ledger::open_to_read(&store.state)?;
+        let integrity = match &ledger {
+            Some(ledger) => check_store(store, ledger, depth)?,
+            None => Vec::new(),
+        };
         for agreement in &store.agreements {
+            let name = agreement.name.as_str();
+            let own = integrity.iter().map(|checked| checked.of_agreement(name));
             let reader = StatusReader {
                 configuration,
                 store,
                 agreement,
+                integrity: own.collect(),
                 now,
             };
             all.push(reader.status(ledger.as_ref())?);
@@ -86,6 +106,8 @@ struct StatusReader<'a> {
     configuration: &'a Configuration,
     store: &'a Store,
     agreement: &'a Agreement,
+    /// The datasets compared with the ledger: the deliveries of the agreement.
+    integrity: Vec<DatasetIntegrity>,
     now: Timestamp,
 }
 
@@ -107,7 +129,9 @@ impl StatusReader<'_> {
             .iter()
             .filter(|record| record.state.is_published())
             .collect();
-        published.sort_by(|one, other| one.directory.cmp(&other.directory));
+        let order =
+            |record: &Record| (record.production_date().map(str::to_owned), record.sequence);
+        published.sort_by_key(|record| order(record));
         let last = published.iter().filter_map(|record| record.published).max();
         let silent_working_days = last.map(|last| self.working_days_since(last));
         let of_state = |wanted: fn(State) -> bool| {
@@ -126,10 +150,12 @@ impl StatusReader<'_> {
             unclaimed_files,
             visit,
             tenants: Vec::new(),
+            damaged: self.damaged(None),
         };
         let (tenants, tenant_remarks) = self.tenants(ledger, &records)?;
         status.tenants = tenants;
         let remarks = [
+            self.integrity_remarks(),
             self.visit_remarks(&status),
             self.silence_remarks(&status),
             self.subscription_remarks(&published)?,
@@ -142,6 +168,20 @@ impl StatusReader<'_> {
         ];
         status.remarks = remarks.into_iter().flatten().collect();
         Ok(status)
+    }
+
+    /// Returns the deliveries that are not in a dataset as they were published.
+    fn damaged(&self, tenant: Option<&str>) -> Vec<DamagedDelivery> {
+        let mut all = self.integrity.iter();
+        let checked = all.find(|checked| checked.tenant.as_deref() == tenant);
+        checked
+            .map(|checked| checked.damaged.clone())
+            .unwrap_or_default()
+    }
+
+    fn integrity_remarks(&self) -> Vec<Remark> {
+        let remarks = self.integrity.iter().filter_map(DatasetIntegrity::remark);
+        remarks.map(action_needed).collect()
     }
 
     fn visit_remarks(&self, status: &Status) -> Vec<Remark> {

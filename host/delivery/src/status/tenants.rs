@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Remark, StatusReader, action_needed, note};
 use crate::error::Error;
+use crate::integrity::DamagedDelivery;
 use crate::keyed_hash::ListKey;
 use crate::ledger::{Ledger, Record, TenantDelivery, TenantDeliveryState};
 use crate::tenant::{Tenant, policy_digest};
@@ -24,6 +25,8 @@ pub struct TenantStatus {
     pub waiting: usize,
     /// The number of deliveries that were published before the tenant was configured, and that it does not have.
     pub missing: usize,
+    /// The deliveries that are not in the tenant's dataset as they were published.
+    pub damaged: Vec<DamagedDelivery>,
 }
 
 impl StatusReader<'_> {
@@ -71,6 +74,7 @@ impl StatusReader<'_> {
                 newest: newest.map(|delivery| (*delivery).clone()),
                 waiting: waiting.len(),
                 missing: missing.len(),
+                damaged: self.damaged(Some(name)),
             });
         }
         remarks.extend(self.unknown_tenant_remarks(&deliveries));

@@ -1,6 +1,10 @@
 //! Errors of a run that are not the errors of a file, an inbox or the ledger.
 
+use std::path::PathBuf;
+
 use cprflow_transport::NameError;
+
+use crate::integrity::ADVICE;
 
 /// Why a run cannot work with what the ledger says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,5 +30,19 @@ pub enum SyncError {
     UnknownAgreement {
         /// The agreement's name in the ledger.
         agreement: String,
+    },
+
+    /// No delivery that was published in a dataset is there any more.
+    #[error(
+        "the dataset {path} is gone or empty, but {deliveries} deliveries were published in it. cprflow publishes \
+         nothing there until a person has decided. {}",
+        ADVICE,
+        path = path.display()
+    )]
+    DatasetGone {
+        /// The directory of the dataset.
+        path: PathBuf,
+        /// The number of deliveries that must be in it.
+        deliveries: usize,
     },
 }

@@ -35,7 +35,7 @@ pub(crate) use decide::NO_PRODUCTION_DATE;
 pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover};
 pub use error::SyncError;
 pub use observer::{Observer, Silent};
-pub use report::{PublishedDelivery, RunProblem, RunReport, SkippedFile};
+pub use report::{MissingDeliveries, PublishedDelivery, RunProblem, RunReport, SkippedFile};
 pub use run::Sync;
 pub(crate) use tenants::publish_leavers;
 pub use tenants::{TenantPublishError, tenant_scan};

@@ -68,6 +68,7 @@ impl Publisher<'_> {
             agreement: Some(self.agreement),
             sequence,
             rows: staged.rows.clone(),
+            files: staged.files.clone(),
             published: self.now,
         }
         .build(Audience::Unrestricted {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::integrity::DamagedDelivery;
 use crate::ledger::{Reason, Record};
 
 /// What a run did and what it left.
@@ -18,8 +19,24 @@ pub struct RunReport {
     pub waiting: Vec<SkippedFile>,
     /// The files that belong to no agreement or cannot be processed.
     pub strays: Vec<SkippedFile>,
+    /// The datasets from which published deliveries are missing.
+    pub missing: Vec<MissingDeliveries>,
     /// The errors of the run.
     pub problems: Vec<RunProblem>,
+}
+
+/// Published deliveries that are not in their dataset any more.
+#[derive(Debug, Serialize)]
+pub struct MissingDeliveries {
+    /// The tenant whose dataset it is; `None` for the unrestricted dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The directory of the dataset.
+    pub dataset: PathBuf,
+    /// The deliveries.
+    pub deliveries: Vec<DamagedDelivery>,
+    /// What is missing and what to do, for a person.
+    pub remark: String,
 }
 
 /// A delivery that was published.
@@ -100,10 +117,12 @@ impl From<Record> for SkippedFile {
 }
 
 impl RunReport {
-    /// Returns whether a person must act: a delivery is set aside, or a file that may belong to cprflow is not
-    /// processed.
+    /// Returns whether a person must act: a delivery is set aside or missing, or a file that may belong to cprflow is
+    /// not processed.
     pub fn needs_attention(&self) -> bool {
         let is_foreign = |stray: &SkippedFile| stray.reason.code == "foreign";
-        !self.set_aside.is_empty() || !self.strays.iter().all(is_foreign)
+        !self.set_aside.is_empty()
+            || !self.missing.is_empty()
+            || !self.strays.iter().all(is_foreign)
     }
 }

@@ -1,5 +1,6 @@
 //! The order of a run over all inboxes of a store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -8,13 +9,14 @@ use super::adopt::Adoption;
 use super::error::SyncError;
 use super::inbox_run::InboxRun;
 use super::observer::{Observer, Silent};
-use super::report::{RunProblem, RunReport, SkippedFile};
+use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
 use crate::config::Store;
-use crate::dataset::Dataset;
+use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::fs;
 use crate::fs::StateLock;
+use crate::integrity::{DatasetIntegrity, check_store};
 use crate::ledger::{Ledger, Record, State};
 use crate::spool;
 use crate::stop::Stop;
@@ -63,19 +65,28 @@ impl<'a> Sync<'a> {
         fs::check_state_permissions(&self.store.state)?;
         let _lock = StateLock::take(&self.store.state)?;
         let mut ledger = Ledger::open(&self.store.state)?;
+        // A rename that was interrupted has moved directories. They are neither gone nor new.
+        self.check_agreements(&ledger)?;
+        // Before the dataset is opened, because that would make an empty one, for example where its disk is not mounted.
+        let checked = check_store(self.store, &ledger, CheckDepth::Directories)?;
+        let mut report = RunReport::default();
+        let gone = self.report_missing(checked, &mut report)?;
         let dataset = self.dataset()?;
         let _dataset_lock = dataset.lock()?;
         let adoption = Adoption {
             store: self.store,
             now: self.now,
         };
-        // Before the adoption: a rename that was interrupted has moved directories, and they are no new deliveries.
-        self.check_agreements(&ledger)?;
         adoption.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
-        let mut report = RunReport::default();
-        let unusable = adoption.adopt_shares(&mut ledger)?;
+        let mut unusable = adoption.adopt_shares(&mut ledger)?;
         self.check_agreements(&ledger)?;
+        for tenant in &self.store.tenants {
+            if let Some(error) = gone.get(tenant.name.as_str()) {
+                let name = tenant.name.as_str();
+                unusable.entry(name).or_insert_with(|| error.clone().into());
+            }
+        }
         let tenants = Tenants::new(
             self.connector,
             self.store,
@@ -208,14 +219,55 @@ impl<'a> Sync<'a> {
         Ok(false)
     }
 
+    /// Puts published deliveries that are not in their dataset any more into the report. Returns the tenants whose
+    /// datasets are gone.
+    ///
+    /// Fails if the unrestricted dataset is gone: the deliveries of this run would begin a new one without the earlier
+    /// ones, and then be removed from the server.
+    fn report_missing(
+        &self,
+        checked: Vec<DatasetIntegrity>,
+        report: &mut RunReport,
+    ) -> Result<BTreeMap<String, SyncError>, Error> {
+        let mut gone = BTreeMap::new();
+        for checked in checked {
+            let error = SyncError::DatasetGone {
+                path: checked.dataset.clone(),
+                deliveries: checked.expected(),
+            };
+            match &checked.tenant {
+                Some(tenant) if checked.is_gone() => {
+                    gone.insert(tenant.clone(), error);
+                    continue;
+                }
+                None if checked.is_gone() && self.has_unrestricted() => return Err(error.into()),
+                _ => {}
+            }
+            if let Some(remark) = checked.remark() {
+                tracing::warn!(tenant = checked.tenant, "{remark}");
+                report.missing.push(MissingDeliveries {
+                    tenant: checked.tenant,
+                    dataset: checked.dataset,
+                    deliveries: checked.damaged,
+                    remark,
+                });
+            }
+        }
+        Ok(gone)
+    }
+
     /// Returns the unrestricted dataset. It is not created if no agreement has one.
     fn dataset(&self) -> Result<Dataset, Error> {
-        let mut agreements = self.store.agreements.iter();
-        let is_wanted = agreements.any(|agreement| agreement.unrestricted.is_some());
-        match Dataset::at(&self.store.dataset).filter(|_| !is_wanted) {
+        match Dataset::at(&self.store.dataset).filter(|_| !self.has_unrestricted()) {
             Some(dataset) => Ok(dataset),
             None => Dataset::open(&self.store.dataset),
         }
+    }
+
+    /// Returns whether an agreement publishes in the unrestricted dataset.
+    fn has_unrestricted(&self) -> bool {
+        let mut agreements = self.store.agreements.iter();
+        agreements.any(|agreement| agreement.unrestricted.is_some())
     }
 
     /// Returns the inboxes of the store, each once.

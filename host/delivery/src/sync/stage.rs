@@ -1,11 +1,13 @@
 //! Scans an extract and writes its tables to a directory that is ready to be published.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use crate::dataset::{DeliveryFile, describe_files};
 use crate::error::Error;
 use cprflow::DataError;
 use cprflow::ParquetDirectory;
@@ -24,6 +26,8 @@ pub(super) struct Staged {
     pub(super) summary: Summary,
     /// The number of rows written per table.
     pub(super) rows: BTreeMap<String, u64>,
+    /// The files that were written.
+    pub(super) files: BTreeMap<String, DeliveryFile>,
     /// The error in the data that ended the scan before the end of the extract.
     pub(super) broken: Option<DataError>,
 }
@@ -48,6 +52,7 @@ pub(super) fn examine(
     Ok(Staged {
         summary: batches.summary()?,
         rows: BTreeMap::new(),
+        files: BTreeMap::new(),
         broken,
     })
 }
@@ -111,6 +116,7 @@ pub(super) fn stage(
     Ok(Staged {
         summary: batches.summary()?,
         rows,
+        files: describe_files(directory, |path| File::open(path))?,
         broken,
     })
 }

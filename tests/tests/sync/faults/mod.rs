@@ -3,6 +3,7 @@
 
 mod connection;
 mod hostile;
+mod missing;
 mod pairs;
 mod permissions;
 mod repeats;

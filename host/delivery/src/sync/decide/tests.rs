@@ -98,6 +98,7 @@ fn staged(findings: Vec<Finding>) -> Staged {
             findings,
         },
         rows: BTreeMap::new(),
+        files: BTreeMap::new(),
         broken: None,
     }
 }

@@ -10,7 +10,6 @@ use super::InboxRun;
 use super::unclaimed::UnclaimedNames;
 use crate::agreement::Agreement;
 use crate::calendar::danish_time;
-use crate::dataset::delivery_name;
 use crate::error::Error;
 use crate::fs::digest as digest_of;
 use crate::ledger::{Reason, Record};
@@ -231,10 +230,7 @@ impl<'a> InboxRun<'a> {
                 for remark in remarks {
                     tracing::warn!("{remark}");
                 }
-                let date = record.production_date().unwrap_or_default();
-                let name = |sequence| delivery_name(date, sequence, &record.transfer_uuid);
-                self.ledger.publishing(record.id, name, now)?;
-                self.ledger.published(record.id, now)?;
+                self.ledger.published_to_tenants_only(record.id, now)?;
             }
         }
         self.tenants.add(record.id)?;

@@ -67,8 +67,8 @@ pub enum TenantPublishError {
     /// The tenant's roster is gone, so that leavers cannot be reported.
     #[error(
         "the roster {path} is gone, so that persons who leave the scope cannot be reported. Either put it back from a \
-         backup; or move the deliveries of agreement {agreement} out of {dataset} and order the persons again \
-         (`cprflow subscription reorder`)",
+         backup; or move the deliveries of agreement {agreement} out of {dataset}, accept that they are gone (cprflow \
+         set-aside --gone --tenant {tenant} --reason …), and order the persons again (`cprflow subscription reorder`)",
         path = path.display(),
         dataset = dataset.display()
     )]
@@ -77,6 +77,8 @@ pub enum TenantPublishError {
         path: PathBuf,
         /// The agreement's name.
         agreement: String,
+        /// The tenant's name.
+        tenant: String,
         /// The tenant's dataset.
         dataset: PathBuf,
     },

@@ -14,7 +14,7 @@ use super::scheduler::Heartbeat;
 use super::staging::Part;
 use crate::config::Store;
 use crate::error::Error;
-use crate::ledger::{Ledger, Reason, Record, TenantDelivery};
+use crate::ledger::{LEAVERS_ONLY, Ledger, Reason, Record, TenantDelivery};
 use crate::stop::Stop;
 use crate::tenant::Tenant;
 use cprflow::Connector;
@@ -22,14 +22,14 @@ use cprflow::Connector;
 /// Publishes the leavers of a delivery to a tenant, and returns how many there are. Without leavers nothing is published,
 /// and the delivery keeps its state.
 ///
-/// The caller holds the lock of the store. `reason` is why the rest of the delivery is set aside for the tenant.
+/// The caller holds the lock of the store. `why` is why the rest of the delivery is set aside for the tenant.
 pub(crate) fn publish_leavers(
     connector: &Connector,
     store: &Store,
     tenant: &Tenant,
     record: &Record,
     share: &TenantDelivery,
-    reason: &Reason,
+    why: &str,
 ) -> Result<u64, Error> {
     let _claim = claim(&tenant.dataset)?;
     let publisher = TenantPublisher {
@@ -55,12 +55,9 @@ pub(crate) fn publish_leavers(
             let left = staged.selected.left;
             publisher.move_into_dataset(&ready, record, staged, &heartbeat)?;
             let ledger = publisher.ledger();
-            ledger.tenant_got_leavers_only(
-                record.id,
-                tenant.name.as_str(),
-                reason,
-                Timestamp::now(),
-            )?;
+            let reason = Reason::new(LEAVERS_ONLY, why);
+            let name = tenant.name.as_str();
+            ledger.remark_on_tenant_delivery(record.id, name, &reason, Timestamp::now())?;
             Ok(left)
         }
         staged => staged.map(|_| 0),

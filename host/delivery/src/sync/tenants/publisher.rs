@@ -192,6 +192,7 @@ impl TenantPublisher {
             agreement: self.store.agreements.iter().find(is_own),
             sequence,
             rows: staged.rows.clone(),
+            files: staged.files.clone(),
             published: now,
         }
         .build(Audience::Tenant {

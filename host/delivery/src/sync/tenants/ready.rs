@@ -102,6 +102,7 @@ pub(super) fn previous_roster(
     Err(TenantPublishError::RosterGone {
         path: rosters.path(number),
         agreement: agreement.to_owned(),
+        tenant: tenant.name.to_string(),
         dataset: tenant.dataset.clone(),
     }
     .into())

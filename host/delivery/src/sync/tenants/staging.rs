@@ -10,7 +10,7 @@ use super::error::TenantPublishError;
 use super::publisher::TenantPublisher;
 use super::ready::{ReadyTenant, previous_roster};
 use super::scheduler::Heartbeat;
-use crate::dataset::delivery_name;
+use crate::dataset::{DeliveryFile, delivery_name, describe_files};
 use crate::error::Error;
 use crate::ledger::{Record, TenantDelivery};
 use crate::spool::Spooled;
@@ -35,6 +35,8 @@ pub(super) struct StagedForTenant {
     pub(super) directory: PathBuf,
     /// The number of rows per table.
     pub(super) rows: BTreeMap<String, u64>,
+    /// The files in the directory.
+    pub(super) files: BTreeMap<String, DeliveryFile>,
     /// How many persons are in scope, entered it and left it.
     pub(super) selected: SelectionCounts,
     /// The persons in scope after this delivery, in the component's format.
@@ -126,10 +128,21 @@ impl TenantPublisher {
         let (roster, delivered) = (batches.roster()?, batches.delivered_persons()?);
         let selected = batches.selected().ok_or(TenantPublishError::NoSelection)?;
         tables.finish()?;
+        let files = describe_files(&directory, |path| {
+            let file = File::open(path)?;
+            Ok(WatchedFile {
+                file,
+                heartbeat,
+                stop: &self.stop,
+                total: limits.total,
+            })
+        });
+        let files = files.or_else(|error| check_time().and(Err(error)))?;
         Ok(StagedForTenant {
             part,
             directory,
             rows,
+            files,
             selected,
             roster,
             delivered,

@@ -1,0 +1,314 @@
+//! Compares the ledger with the disk: whether every published delivery is still in its dataset, as it was published.
+//!
+//! The server's copy of a published delivery is removed, so a delivery that is deleted or changed by hand can only come
+//! from a backup or in a new full load. A person who has decided that a delivery stays gone records this with
+//! [`accept_gone`]. It is not looked for any more.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::{Configuration, Store};
+use crate::dataset::{CheckDepth, Damage, Identity, compare_with_disk};
+use crate::error::Error;
+use crate::fs::{StateLock, ask_disks};
+use crate::ledger::{Ledger, Reason, Record, TenantDeliveryState};
+
+/// The reason code of a published delivery that a person knows to be gone.
+const GONE: &str = "gone";
+
+/// Time in which a disk must respond, if only names and sizes are compared.
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The same if every file is read.
+const READ_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What to do about a delivery that is not as it was published.
+pub(crate) const ADVICE: &str = "If its disk is not mounted, mount it. Otherwise restore what was published from a \
+                                 backup. If there is no backup, accept the loss with `cprflow set-aside --gone \
+                                 --reason TEXT`, and order a new full load with `cprflow subscription reorder`, \
+                                 because the server no longer has the deliveries";
+
+/// A dataset compared with the ledger.
+#[derive(Debug, Clone)]
+pub struct DatasetIntegrity {
+    /// The tenant whose dataset it is; `None` for the unrestricted dataset.
+    pub tenant: Option<String>,
+    /// The directory of the dataset.
+    pub dataset: PathBuf,
+    /// The number of deliveries that must be in it, by agreement.
+    pub expected: BTreeMap<String, usize>,
+    /// Whether the disk of the dataset responded in time.
+    pub has_responded: bool,
+    /// The deliveries that are not as they were published.
+    pub damaged: Vec<DamagedDelivery>,
+}
+
+/// A published delivery that is not on the disk as it was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DamagedDelivery {
+    /// The agreement's name.
+    pub agreement: String,
+    /// The name of the delivery's directory.
+    pub directory: String,
+    /// The UUID of the transfer.
+    pub transfer_uuid: String,
+    /// What is missing or changed, in words.
+    pub damage: Vec<String>,
+    /// Whether the whole directory is gone.
+    pub is_gone: bool,
+    /// The row ID in the ledger.
+    #[serde(skip)]
+    id: i64,
+}
+
+/// A delivery that must be in a dataset.
+#[derive(Debug, Clone)]
+struct ExpectedDelivery {
+    id: i64,
+    agreement: String,
+    directory: String,
+    transfer_uuid: String,
+    /// The SHA-256 of the extract.
+    sha256: String,
+}
+
+impl DatasetIntegrity {
+    /// Returns the number of deliveries that must be in the dataset.
+    pub fn expected(&self) -> usize {
+        self.expected.values().sum()
+    }
+
+    /// Returns whether the dataset has none of the deliveries that must be in it. Its disk may not be mounted.
+    pub fn is_gone(&self) -> bool {
+        let gone = self.damaged.iter().filter(|delivery| delivery.is_gone);
+        self.expected() > 0 && gone.count() == self.expected()
+    }
+
+    /// Returns the part of one agreement.
+    pub(crate) fn of_agreement(&self, agreement: &str) -> Self {
+        let mut own = self.clone();
+        own.expected.retain(|name, _| name == agreement);
+        own.damaged
+            .retain(|delivery| delivery.agreement == agreement);
+        own
+    }
+
+    /// Returns a text about the damage that says what to do; `None` if every delivery is as it was published.
+    pub fn remark(&self) -> Option<String> {
+        let of = match &self.tenant {
+            Some(tenant) => format!(" of tenant {tenant}"),
+            None => String::new(),
+        };
+        let dataset = format!("the dataset {}{of}", self.dataset.display());
+        if !self.has_responded {
+            return Some(format!(
+                "{dataset} could not be compared with the ledger: its disk did not respond. Check the disk"
+            ));
+        }
+        let first = self.damaged.first()?;
+        if self.is_gone() {
+            return Some(format!(
+                "{dataset} is gone or empty, but {} published in it. {ADVICE}",
+                deliveries(self.expected())
+            ));
+        }
+        let more = match self.damaged.len() - 1 {
+            0 => String::new(),
+            count => format!(" (and {count} more)"),
+        };
+        Some(format!(
+            "{dataset} is not as it was published: {} of {} is missing or changed. agreement={}/{}: {}{more}. {ADVICE}",
+            self.damaged.len(),
+            self.expected(),
+            first.agreement,
+            first.directory,
+            first.damage.join(", ")
+        ))
+    }
+}
+
+fn deliveries(count: usize) -> String {
+    match count {
+        1 => "1 delivery was".to_owned(),
+        count => format!("{count} deliveries were"),
+    }
+}
+
+/// Compares the datasets of a store with its ledger: the unrestricted one, and that of each tenant.
+///
+/// A tenant may see agreements of several stores. Each store compares the deliveries of its own agreements.
+pub fn check_store(
+    store: &Store,
+    ledger: &Ledger,
+    depth: CheckDepth,
+) -> Result<Vec<DatasetIntegrity>, Error> {
+    let records = ledger.all()?;
+    let shares = ledger.tenant_deliveries()?;
+    let mut datasets = vec![(None, store.dataset.clone(), in_dataset(store, &records))];
+    for tenant in &store.tenants {
+        let name = tenant.name.as_str();
+        let own = shares.iter().filter(|share| {
+            share.tenant == name
+                && share.state == TenantDeliveryState::Published
+                && !is_accepted(share.reason.as_ref())
+                && is_of(store, &share.agreement)
+                && tenant.sees(&share.agreement)
+        });
+        let expected = own.filter_map(|share| {
+            let mut records = records.iter();
+            let record = records.find(|record| record.id == share.delivery)?;
+            Some(ExpectedDelivery {
+                id: share.delivery,
+                agreement: share.agreement.clone(),
+                directory: share.directory.clone()?,
+                transfer_uuid: share.transfer_uuid.clone(),
+                sha256: record.counts.sha256.clone(),
+            })
+        });
+        datasets.push((
+            Some(name.to_owned()),
+            tenant.dataset.clone(),
+            expected.collect(),
+        ));
+    }
+    let question = |(_, dataset, expected): &(_, PathBuf, Vec<ExpectedDelivery>)| {
+        let (dataset, expected) = (dataset.clone(), expected.clone());
+        move || damaged(&dataset, &expected, depth)
+    };
+    let timeout = match depth {
+        CheckDepth::Directories | CheckDepth::Sizes => DISK_TIMEOUT,
+        CheckDepth::Digests => READ_TIMEOUT,
+    };
+    let answers = ask_disks(timeout, datasets.iter().map(question));
+    let checked = datasets.into_iter().zip(answers);
+    let checked = checked.map(|((tenant, dataset, expected), damaged)| {
+        let mut counts = BTreeMap::new();
+        for delivery in expected {
+            *counts.entry(delivery.agreement).or_default() += 1;
+        }
+        DatasetIntegrity {
+            tenant,
+            dataset,
+            expected: counts,
+            has_responded: damaged.is_some(),
+            damaged: damaged.unwrap_or_default(),
+        }
+    });
+    Ok(checked.collect())
+}
+
+/// Returns the deliveries that must be in the unrestricted dataset. Deliveries of tenants alone have no directory there.
+fn in_dataset(store: &Store, records: &[Record]) -> Vec<ExpectedDelivery> {
+    let published = records.iter().filter(|record| {
+        record.state.is_published()
+            && !is_accepted(record.reason.as_ref())
+            && is_of(store, &record.agreement)
+    });
+    let expected = published.filter_map(|record| {
+        Some(ExpectedDelivery {
+            id: record.id,
+            agreement: record.agreement.clone(),
+            directory: record.directory.clone()?,
+            transfer_uuid: record.transfer_uuid.clone(),
+            sha256: record.counts.sha256.clone(),
+        })
+    });
+    expected.collect()
+}
+
+/// Returns whether a person knows that a published delivery is gone.
+fn is_accepted(reason: Option<&Reason>) -> bool {
+    reason.is_some_and(|reason| reason.code == GONE)
+}
+
+fn is_of(store: &Store, agreement: &str) -> bool {
+    let mut own = store.agreements.iter();
+    own.any(|own| own.name.as_str() == agreement)
+}
+
+fn damaged(
+    dataset: &Path,
+    expected: &[ExpectedDelivery],
+    depth: CheckDepth,
+) -> Vec<DamagedDelivery> {
+    let mut damaged = Vec::new();
+    for delivery in expected {
+        let directory = dataset
+            .join(format!("agreement={}", delivery.agreement))
+            .join(&delivery.directory);
+        let identity = Identity {
+            transfer_uuid: &delivery.transfer_uuid,
+            sha256: &delivery.sha256,
+        };
+        let damage = compare_with_disk(&directory, identity, depth);
+        if !damage.is_empty() {
+            damaged.push(DamagedDelivery {
+                agreement: delivery.agreement.clone(),
+                directory: delivery.directory.clone(),
+                transfer_uuid: delivery.transfer_uuid.clone(),
+                is_gone: damage.contains(&Damage::DirectoryGone),
+                damage: damage.iter().map(Damage::to_string).collect(),
+                id: delivery.id,
+            });
+        }
+    }
+    damaged
+}
+
+/// A delivery whose loss was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedLoss {
+    /// The tenant in whose dataset the delivery was; `None` for the unrestricted dataset.
+    pub tenant: Option<String>,
+    /// The agreement's name.
+    pub agreement: String,
+    /// The name of the delivery's directory.
+    pub directory: String,
+}
+
+/// Records that the deliveries that are gone or changed on the disk stay so: they are not looked for any more, and the
+/// daily job goes on. Compares names and sizes. `tenant` limits this to the dataset of one tenant.
+///
+/// Rosters and the order of deliveries stay, so that leavers are still reported.
+pub fn accept_gone(
+    configuration: &Configuration,
+    tenant: Option<&str>,
+    why: &str,
+    now: Timestamp,
+) -> Result<Vec<AcceptedLoss>, Error> {
+    if let Some(tenant) = tenant {
+        configuration.tenant(tenant)?;
+    }
+    let reason = Reason::new(GONE, why);
+    let mut accepted = Vec::new();
+    for store in &configuration.stores {
+        if !Ledger::is_in(&store.state) {
+            continue;
+        }
+        let _lock = StateLock::take(&store.state)?;
+        let ledger = Ledger::open(&store.state)?;
+        for checked in check_store(store, &ledger, CheckDepth::Sizes)? {
+            if tenant.is_some() && checked.tenant.as_deref() != tenant {
+                continue;
+            }
+            for delivery in checked.damaged {
+                match &checked.tenant {
+                    Some(tenant) => {
+                        ledger.remark_on_tenant_delivery(delivery.id, tenant, &reason, now)?;
+                    }
+                    None => ledger.delivery_gone(delivery.id, &reason, now)?,
+                }
+                accepted.push(AcceptedLoss {
+                    tenant: checked.tenant.clone(),
+                    agreement: delivery.agreement,
+                    directory: delivery.directory,
+                });
+            }
+        }
+    }
+    Ok(accepted)
+}
