@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use regex::Regex;
 
+use crate::ledger::{Reason, Record};
 use crate::names::{AgreementName, Environment};
+use crate::routing::Routing;
 use crate::subscription::{Service, SubscriptionSettings};
 use cprflow_transport::{Inbox, SftpSettings};
 
@@ -23,6 +25,8 @@ pub struct Agreement {
     pub sftp: SftpSettings,
     /// The rules that the agreement's deliveries match.
     pub files: DeliveryPattern,
+    /// The sender and recipient that the metadata of each delivery must name. Values that are `None` are not checked.
+    pub routing: Routing,
     /// The record types that were ordered, three digits each; `None` if they are not known.
     pub record_types: Option<Vec<String>>,
     /// Codes of findings of level error for which a delivery is not set aside.
@@ -35,6 +39,14 @@ pub struct Agreement {
     pub service: Option<Service>,
     /// The filters that the subscription should have; `None` if they are not configured.
     pub subscription: Option<SubscriptionSettings>,
+}
+
+impl Agreement {
+    /// Returns how the metadata of a delivery differs from the expected sender and recipient, if it does.
+    pub(crate) fn routing_mismatch(&self, record: &Record) -> Option<Reason> {
+        let name = self.name.as_str();
+        self.routing.mismatch(name, record.routing.as_ref())
+    }
 }
 
 /// The rules that the deliveries of an agreement match. A rule that is not set matches every delivery.

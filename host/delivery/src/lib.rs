@@ -7,6 +7,7 @@
 //!   that `cprflow init` writes.
 //! - `names` has [`AgreementName`], [`TenantName`] and [`Environment`].
 //! - `agreement` has [`Agreement`], and chooses the agreement that a delivery belongs to.
+//! - `routing` has [`Routing`], the sender and recipient that metadata names, and compares them with the configuration.
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
 //! - `spool` holds private copies of extracts that are being processed.
@@ -37,6 +38,7 @@ mod ledger;
 mod names;
 mod operator;
 mod pnr_list;
+mod routing;
 mod spool;
 pub mod sql_views;
 pub mod status;
@@ -62,5 +64,6 @@ pub use ledger::{
 pub use names::{AgreementName, Environment, TenantName};
 pub use operator::{DeliverySelector, OperatorError, TenantSetAside, rename_agreement};
 pub use pnr_list::{ListError, read_list};
+pub use routing::{ROUTING_MISMATCH, Routing};
 pub use stop::Stop;
 pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};

@@ -1,5 +1,7 @@
 //! The findings that a configuration or an operator can accept.
 
+use crate::routing::ROUTING_MISMATCH;
+
 /// The findings of level error that an agreement can accept: those with which an extract is still whole.
 pub const ACCEPTABLE: [&str; 8] = [
     "missing-start",
@@ -14,7 +16,7 @@ pub const ACCEPTABLE: [&str; 8] = [
 
 /// The reasons that an operator can accept for one delivery (`cprflow retry --accept`), beside [`ACCEPTABLE`]. An
 /// agreement cannot accept them for all its deliveries.
-pub const ACCEPTABLE_ONCE: [&str; 2] = [SAME_CONTENT, FUTURE_DATE];
+pub const ACCEPTABLE_ONCE: [&str; 3] = [SAME_CONTENT, FUTURE_DATE, ROUTING_MISMATCH];
 
 /// The reason code of a delivery that has the bytes of a published delivery of its agreement.
 pub(crate) const SAME_CONTENT: &str = "same-content";

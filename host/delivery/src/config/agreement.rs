@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::accepted::ACCEPTABLE;
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
-use super::service::{ServiceTable, SubscriptionTable, secret_source};
+use super::service::{ServiceTable, SubscriptionTable, secret_source, uuid};
 use super::{check_purpose, inbox, is_remote, is_to_be_read};
 use crate::agreement::{Agreement, DeliveryPattern};
 use crate::names::{AgreementName, Environment};
+use crate::routing::{Routing, authority};
 use cprflow_transport::{Fingerprint, SftpSettings};
 
 #[derive(Deserialize)]
@@ -29,6 +30,8 @@ pub(super) struct AgreementTable {
     timeout_seconds: Option<u64>,
     #[serde(default)]
     files: FilesTable,
+    #[serde(default)]
+    routing: RoutingTable,
     record_types: Option<Vec<String>>,
     #[serde(default)]
     accept: Vec<String>,
@@ -47,6 +50,15 @@ struct FilesTable {
     task_numbers: Vec<String>,
     sender: Option<String>,
     recipient: Option<String>,
+}
+
+/// `[agreement.NAME.routing]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoutingTable {
+    sender_it_system: Option<String>,
+    sender_authority: Option<String>,
+    recipient_authority: Option<String>,
 }
 
 /// The longest finding code that an error repeats, in characters.
@@ -104,6 +116,7 @@ impl AgreementTable {
             inbox,
             sftp,
             files: self.files.read(&table)?,
+            routing: self.routing.read(&table)?,
             record_types: self
                 .record_types
                 .map(|types| record_types(types, at("record_types")))
@@ -189,6 +202,31 @@ impl FilesTable {
             task_numbers: self.task_numbers,
             sender: self.sender,
             recipient: self.recipient,
+        })
+    }
+}
+
+impl RoutingTable {
+    fn read(self, agreement: &str) -> Result<Routing, ConfigurationError> {
+        let at = |key: &str| KeyPath::new(&format!("{agreement}.routing"), key);
+        let authority = |number: Option<String>, key: &str| {
+            let read = number.map(|number| {
+                authority(&number).ok_or_else(|| {
+                    at(key).error(KeyProblem::Invalid {
+                        expected: "a company number (CVR) of eight digits in quotes".to_owned(),
+                    })
+                })
+            });
+            read.transpose()
+        };
+        let system = self
+            .sender_it_system
+            .map(|text| uuid(&text, at("sender_it_system")))
+            .transpose()?;
+        Ok(Routing {
+            sender_it_system: system.map(|uuid| uuid.as_str().to_owned()),
+            sender_authority: authority(self.sender_authority, "sender_authority")?,
+            recipient_authority: authority(self.recipient_authority, "recipient_authority")?,
         })
     }
 }

@@ -30,6 +30,7 @@ use cprflow_redact::{holds_person_number, redact};
 use crate::agreement::{Agreement, DeliveryPattern};
 use crate::error::Error;
 use crate::names::AgreementName;
+use crate::routing::Routing;
 use crate::tenant::Tenant;
 use cprflow_transport::{Fingerprint, Inbox, InboxError, SftpSettings};
 
@@ -99,6 +100,7 @@ impl Configuration {
             inbox: quick.inbox,
             sftp: quick.sftp,
             files: DeliveryPattern::default(),
+            routing: Routing::default(),
             record_types: None,
             accept: Vec::new(),
             dataset: quick.dataset,

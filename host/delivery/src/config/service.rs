@@ -173,7 +173,8 @@ pub(super) fn secret_source(reference: &toml::Value, directory: &Path) -> Option
     }
 }
 
-fn uuid(text: &str, at: KeyPath) -> Result<Uuid, ConfigurationError> {
+/// Parses a UUID.
+pub(super) fn uuid(text: &str, at: KeyPath) -> Result<Uuid, ConfigurationError> {
     Uuid::new(text).ok_or_else(|| {
         at.error(KeyProblem::Invalid {
             expected: "a UUID: 32 hexadecimal digits in five groups, 8-4-4-4-12".to_owned(),

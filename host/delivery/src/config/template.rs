@@ -125,6 +125,7 @@ mod tests {
             "unknown = 1",
             "[agreement.a]\nunknown = 1",
             "[agreement.a.files]\nunknown = 1",
+            "[agreement.a.routing]\nunknown = 1",
             "[agreement.a.service]\nunknown = 1",
             "[agreement.a.subscription]\nunknown = 1",
             &format!("{agreement}{tenant}unknown = 1"),

@@ -16,6 +16,7 @@ use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::fs::write_private_file;
 use crate::ledger::{Counts, FindingCount, Record, State, TenantCounts};
+use crate::routing::Routing;
 use cprflow::{Connector, Finding, Level};
 use cprflow_transport::redacted_name;
 
@@ -44,6 +45,9 @@ pub struct Manifest {
     pub metadata_name: String,
     /// The sender, as in the metadata.
     pub sender: Option<String>,
+    /// The sender and the recipient in the routing block of the metadata; left out if it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// The size of the extract in bytes.
     pub size: u64,
     /// The SHA-256 of the extract, in hexadecimal.
@@ -67,7 +71,7 @@ pub struct Manifest {
     pub record_types: Option<Vec<String>>,
     /// The findings of the extract; empty for a tenant.
     pub findings: Vec<ManifestFinding>,
-    /// The codes of the findings of level error that were accepted.
+    /// The codes of the findings of level error that were accepted, and `routing-mismatch` if that was accepted.
     pub accepted: Vec<String>,
     /// The component that read the extract.
     pub component: ComponentIdentity,
@@ -195,6 +199,7 @@ impl ManifestBuilder<'_> {
         let counts = &record.counts;
         let errors = counts.findings.iter();
         let errors = errors.filter(|finding| finding.level == Level::Error.name());
+        let mismatch = agreement.and_then(|agreement| agreement.routing_mismatch(record));
         let (policy, purpose, findings, tenant) = match audience {
             Audience::Unrestricted { purpose, findings } => {
                 let findings = findings.iter().map(ManifestFinding::from).collect();
@@ -227,6 +232,7 @@ impl ManifestBuilder<'_> {
             file_name: record.redacted_file_name(),
             metadata_name: redacted_name(&record.metadata_name),
             sender: record.sender.clone(),
+            routing: record.routing.clone(),
             size: record.size,
             sha256: counts.sha256.clone(),
             task_number: counts.task_number.clone(),
@@ -239,7 +245,10 @@ impl ManifestBuilder<'_> {
             record_types,
             findings,
             // An error that was not accepted would have set the delivery aside.
-            accepted: errors.map(|finding| finding.code.clone()).collect(),
+            accepted: errors
+                .map(|finding| finding.code.clone())
+                .chain(mismatch.map(|reason| reason.code))
+                .collect(),
             component: ComponentIdentity {
                 sha256: connector.sha256().to_owned(),
             },
@@ -325,6 +334,7 @@ impl Manifest {
             size: self.size,
             modified: None,
             sender: self.sender.clone(),
+            routing: self.routing.clone(),
             state: State::Published,
             reason: None,
             accepted: self.accepted.clone(),

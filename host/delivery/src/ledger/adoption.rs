@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
+use super::record::routing_text;
 use super::{Ledger, LedgerError, Record, TenantCounts};
 
 /// A dataset whose deliveries a ledger can adopt.
@@ -74,15 +75,15 @@ impl Ledger {
         self.change(
             "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, sender, state, sha256,
                  task_number, production_date, previous_production_date, sequence, directory, records, persons,
-                 events, findings, first_seen, fetched, published, updated)
+                 events, findings, routing, first_seen, fetched, published, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10,
                  CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE sequence = ?11
                                        AND NOT (agreement = ?1 AND transfer_uuid = ?2))
                       THEN (SELECT max(sequence) + 1 FROM delivery) ELSE ?11 END,
-                 ?12, ?13, ?14, ?15, ?16, ?17, ?17, ?17, ?17)
+                 ?12, ?13, ?14, ?15, ?16, ?18, ?17, ?17, ?17, ?17)
              ON CONFLICT (agreement, transfer_uuid) DO UPDATE SET
                  file_name = excluded.file_name, metadata_name = excluded.metadata_name, size = excluded.size,
-                 modified = NULL, sender = excluded.sender, state = excluded.state, reason_code = NULL,
+                 modified = NULL, sender = excluded.sender, routing = excluded.routing, state = excluded.state, reason_code = NULL,
                  reason = NULL, sha256 = excluded.sha256, task_number = excluded.task_number,
                  production_date = excluded.production_date,
                  previous_production_date = excluded.previous_production_date, sequence = excluded.sequence,
@@ -108,6 +109,7 @@ impl Ledger {
                 record.counts.events as i64,
                 findings,
                 record.updated.to_string(),
+                routing_text(record.routing.as_ref()),
             ],
         )?;
         // The ledger knew the delivery from a tenant's dataset.

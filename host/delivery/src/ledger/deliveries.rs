@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 
 use cprflow_transport::redacted_name;
 
-use super::record::{RECORD_COLUMNS, read_record};
+use super::record::{RECORD_COLUMNS, read_record, routing_text};
 use super::{Counts, Ledger, LedgerError, NewDelivery, Reason, Record, State};
 
 impl Ledger {
@@ -79,12 +79,12 @@ impl Ledger {
     pub fn begin(&self, new: &NewDelivery, now: Timestamp) -> Result<Record, LedgerError> {
         let done = self.connection.execute(
             "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, modified, sender,
-                                   state, first_seen, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'fetching', ?8, ?8)
+                                   routing, state, first_seen, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, 'fetching', ?8, ?8)
              ON CONFLICT (agreement, transfer_uuid) DO UPDATE SET
                  file_name = excluded.file_name, metadata_name = excluded.metadata_name,
                  size = excluded.size, modified = excluded.modified, sender = excluded.sender,
-                 state = 'fetching', reason_code = NULL, reason = NULL, updated = excluded.updated
+                 routing = excluded.routing, state = 'fetching', reason_code = NULL, reason = NULL, updated = excluded.updated
              WHERE delivery.state NOT IN ('published', 'data-removed', 'done')",
             params![
                 new.agreement,
@@ -95,6 +95,7 @@ impl Ledger {
                 new.modified.map(|time| time as i64),
                 new.sender,
                 now.to_string(),
+                routing_text(new.routing.as_ref()),
             ],
         );
         self.checked(done)?;

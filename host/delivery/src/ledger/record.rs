@@ -7,6 +7,7 @@ use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::{Deserialize, Serialize};
 
+use crate::routing::Routing;
 use cprflow_transport::redacted_name;
 
 /// The state of a delivery.
@@ -101,6 +102,8 @@ pub struct NewDelivery {
     pub modified: Option<u64>,
     /// The sender in the metadata file.
     pub sender: Option<String>,
+    /// The routing block of the metadata file, if there is one.
+    pub routing: Option<Routing>,
 }
 
 /// The number of findings with the same code.
@@ -157,6 +160,9 @@ pub struct Record {
     pub modified: Option<u64>,
     /// The sender in the metadata file.
     pub sender: Option<String>,
+    /// The routing block of the metadata file; `None` if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
     /// The state.
     pub state: State,
     /// The reason why the delivery was set aside. Of a published delivery, the reason `gone`: a person knows that it is no
@@ -234,7 +240,7 @@ pub struct InboxVisit {
 pub(super) const RECORD_COLUMNS: &str =
     "id, agreement, transfer_uuid, file_name, metadata_name, size, modified, sender, state, reason_code, reason,
      accepted, operator_production_date, coalesce(sha256, ''), task_number, production_date, previous_production_date,
-     records, persons, events, findings, sequence, directory, first_seen, published, updated";
+     records, persons, events, findings, sequence, directory, first_seen, published, updated, routing";
 
 pub(super) fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let state: String = row.get(8)?;
@@ -269,7 +275,13 @@ pub(super) fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         first_seen: time(row, 23)?,
         published: optional_time(row, 24)?,
         updated: time(row, 25)?,
+        routing: optional_json(row, 26)?,
     })
+}
+
+/// Returns the text of a routing block in the ledger.
+pub(super) fn routing_text(routing: Option<&Routing>) -> Option<String> {
+    routing.and_then(|routing| serde_json::to_string(routing).ok())
 }
 
 pub(super) fn read_unclaimed_file(row: &Row<'_>) -> rusqlite::Result<UnclaimedFile> {
@@ -294,6 +306,17 @@ pub(super) fn read_inbox_visit(row: &Row<'_>) -> rusqlite::Result<InboxVisit> {
 fn json<T: for<'a> Deserialize<'a>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
     serde_json::from_str(&text).map_err(|_| unreadable(column, "unexpected JSON"))
+}
+
+fn optional_json<T: for<'a> Deserialize<'a>>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    let parse = |text: String| {
+        serde_json::from_str(&text).map_err(|_| unreadable(column, "unexpected JSON"))
+    };
+    text.map(parse).transpose()
 }
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {

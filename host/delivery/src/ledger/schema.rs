@@ -11,7 +11,7 @@ use super::LedgerError;
 use crate::fs::InUse;
 
 /// The format that this program reads and writes, in SQLite's `user_version`. A new file has 0.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 /// The maximum time to wait for another program that reads the ledger.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,6 +28,7 @@ CREATE TABLE delivery (
     size INTEGER NOT NULL,
     modified INTEGER,
     sender TEXT,
+    routing TEXT,
     state TEXT NOT NULL CHECK (state IN
         ('fetching', 'fetched', 'publishing', 'published', 'data-removed', 'done', 'set-aside')),
     reason_code TEXT,
@@ -96,6 +97,13 @@ CREATE TABLE adopted (
 ) STRICT;
 ";
 
+/// The format before [`FORMAT`], which is converted when a ledger is opened.
+const CONVERTED_FORMAT: i64 = 3;
+
+/// The statements that convert a ledger of [`CONVERTED_FORMAT`]. Only the metadata files of deliveries that are still to
+/// come can fill the new column.
+const CONVERSION: &str = "ALTER TABLE delivery ADD COLUMN routing TEXT;";
+
 /// Opens a ledger for reading and writing, and creates it if the file is missing.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
     let ledger_error = |error| ledger_error(path, error);
@@ -120,9 +128,30 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
             connection.execute_batch(&create).map_err(ledger_error)?;
             Ok(connection)
         }
+        CONVERTED_FORMAT => {
+            convert(&connection).map_err(ledger_error)?;
+            Ok(connection)
+        }
         FORMAT => Ok(connection),
         found => Err(other_format(path, found)),
     }
+}
+
+/// Converts a ledger of [`CONVERTED_FORMAT`], unless another process has just done so.
+fn convert(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let done = format(connection).and_then(|found| match found {
+        CONVERTED_FORMAT => {
+            let convert = format!("{CONVERSION} PRAGMA user_version = {FORMAT};");
+            connection.execute_batch(&convert)
+        }
+        _ => Ok(()),
+    });
+    connection.execute_batch(match done {
+        Ok(()) => "COMMIT",
+        Err(_) => "ROLLBACK",
+    })?;
+    done
 }
 
 /// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
@@ -148,6 +177,10 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
         .map_err(ledger_error)?;
     match format(&connection).map_err(ledger_error)? {
         0 | FORMAT => Ok(connection),
+        CONVERTED_FORMAT => {
+            convert(&connection).map_err(ledger_error)?;
+            Ok(connection)
+        }
         found => Err(other_format(path, found)),
     }
 }

@@ -1,8 +1,11 @@
 //! Tests of the ledger.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::*;
+use crate::routing::Routing;
 
 fn begin(ledger: &Ledger, transfer: &str) -> i64 {
     let new = NewDelivery {
@@ -13,6 +16,7 @@ fn begin(ledger: &Ledger, transfer: &str) -> i64 {
         size: 1,
         modified: None,
         sender: None,
+        routing: None,
     };
     ledger.begin(&new, Timestamp::UNIX_EPOCH).unwrap().id
 }
@@ -20,7 +24,7 @@ fn begin(ledger: &Ledger, transfer: &str) -> i64 {
 #[test]
 fn refuses_a_ledger_of_another_format() {
     let directory = tempfile::tempdir().unwrap();
-    for (format, word) in [(1, "an earlier version"), (2, "an earlier"), (4, "a later")] {
+    for (format, word) in [(1, "an earlier version"), (2, "an earlier"), (5, "a later")] {
         let ledger = Ledger::open(directory.path()).unwrap();
         let version = |number| format!("PRAGMA user_version = {number}");
         ledger.connection.execute_batch(&version(format)).unwrap();
@@ -32,8 +36,58 @@ fn refuses_a_ledger_of_another_format() {
             assert!(text.contains(word) && text.contains(&format!("(format {format})")));
         }
         let file = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
-        file.execute_batch(&version(3)).unwrap();
+        file.execute_batch(&version(4)).unwrap();
     }
+}
+
+/// A ledger of the format before keeps its deliveries, whichever command opens it first.
+#[test]
+fn converts_a_ledger_of_the_format_before() {
+    let open = |directory: &Path, to_read: bool| match to_read {
+        true => Ledger::open_to_read(directory).map(Option::unwrap),
+        false => Ledger::open(directory),
+    };
+    for to_read in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(directory.path()).unwrap();
+        begin(&ledger, "one");
+        let before = "ALTER TABLE delivery DROP COLUMN routing; PRAGMA user_version = 3;";
+        ledger.connection.execute_batch(before).unwrap();
+        drop(ledger);
+        for _ in 0..2 {
+            let ledger = open(directory.path(), to_read).unwrap();
+            let all = ledger.all().unwrap();
+            assert_eq!((all.len(), &all[0].routing), (1, &None));
+        }
+        let ledger = Ledger::open(directory.path()).unwrap();
+        begin(&ledger, "two");
+        assert_eq!(ledger.all().unwrap().len(), 2);
+    }
+}
+
+/// What the metadata said must be known when the delivery is published, which can be days later.
+#[test]
+fn keeps_the_routing_block() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path()).unwrap();
+    let id = begin(&ledger, "one");
+    assert_eq!(ledger.delivery(id).unwrap().unwrap().routing, None);
+    let routing = Routing {
+        recipient_authority: Some("urn:oio:cvr-nr:00000002".to_owned()),
+        ..Routing::default()
+    };
+    let again = NewDelivery {
+        agreement: "a".to_owned(),
+        transfer_uuid: "one".to_owned(),
+        file_name: "one".to_owned(),
+        metadata_name: "one".to_owned(),
+        size: 1,
+        modified: None,
+        sender: None,
+        routing: Some(routing.clone()),
+    };
+    let record = ledger.begin(&again, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!((record.id, &record.routing), (id, &Some(routing)));
 }
 
 #[test]

@@ -130,6 +130,11 @@ impl Uuid {
         // The platform rejects other forms, such as one without hyphens or in braces. They are probably mistakes.
         (text.len() == uuid.len()).then_some(Self(uuid))
     }
+
+    /// Returns the whole UUID, in lower case.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl std::fmt::Display for Uuid {

@@ -7,6 +7,7 @@ mod missing;
 mod pairs;
 mod permissions;
 mod repeats;
+mod routing;
 mod server;
 mod store;
 

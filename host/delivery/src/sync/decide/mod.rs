@@ -9,9 +9,11 @@ mod tests;
 use jiff::civil::Date;
 
 use super::stage::Staged;
+use crate::agreement::Agreement;
 use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State};
+use crate::routing::ROUTING_MISMATCH;
 use cprflow::{DataErrorKind, Finding, Level};
 use cprflow_transport::{RemoteFile, Stat};
 
@@ -172,6 +174,16 @@ pub(super) fn scan_failure(error: Error) -> Result<Reason, Error> {
             Ok(Reason::new("component", error.to_string()))
         }
         error => Err(error),
+    }
+}
+
+/// Decides whether a delivery is set aside because its metadata names another sender or recipient than the configuration,
+/// and no person has accepted that. Needs no extract.
+pub(super) fn wrong_routing(agreement: &Agreement, record: &Record) -> Option<Reason> {
+    let is_accepted = |code: &String| code == ROUTING_MISMATCH;
+    match record.accepted.iter().any(is_accepted) {
+        true => None,
+        false => agreement.routing_mismatch(record),
     }
 }
 

@@ -37,6 +37,7 @@ fn record(state: State) -> Record {
         size: 100,
         modified: Some(7),
         sender: None,
+        routing: None,
         state,
         reason: None,
         accepted: Vec::new(),

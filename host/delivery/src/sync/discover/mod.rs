@@ -11,6 +11,7 @@ use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::ledger::{Ledger, NewDelivery, Reason, Record};
 use crate::names::AgreementName;
+use crate::routing::Routing;
 use cprflow::metadata::Metadata;
 use cprflow::{Connector, StartRecord};
 use cprflow_transport::{Refusal, RemoteFile, RemoteName, Transport, redacted_name};
@@ -87,6 +88,7 @@ impl FoundDelivery {
             size: self.data.stat.size,
             modified: self.data.stat.modified,
             sender: Some(self.metadata.sender.clone()),
+            routing: self.metadata.routing.as_deref().map(Routing::from),
         }
     }
 

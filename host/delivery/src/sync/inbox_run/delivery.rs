@@ -17,7 +17,7 @@ use crate::spool::Spooled;
 use crate::sync::connection::Connection;
 use crate::sync::decide::{
     self, FoundAction, PublishedCopyAction, VanishedAction, Verdict, found_delivery,
-    published_again, scanned_delivery, vanished_delivery,
+    published_again, scanned_delivery, vanished_delivery, wrong_routing,
 };
 use crate::sync::discover::FoundDelivery;
 use crate::sync::download::{Fetch, Fetched};
@@ -84,6 +84,9 @@ impl<'a> InboxRun<'a> {
             spooled.remove()?;
         }
         let record = self.ledger.begin(&found.facts(), (self.now)())?;
+        if let Some(reason) = wrong_routing(agreement, &record) {
+            return self.set_aside(&record, &reason);
+        }
         crate::failpoint::reached("fetching");
         let start = found.start.as_ref();
         let scan = self.scan(
@@ -363,6 +366,10 @@ impl<'a> InboxRun<'a> {
                 Ok(self.ledger.redact_names(record.id)?)
             }
             VanishedAction::PublishFromSpool => {
+                // The configuration may have changed since the delivery was begun.
+                if let Some(reason) = wrong_routing(agreement, &record) {
+                    return self.set_aside(&record, &reason);
+                }
                 let counts = &record.counts;
                 let scan = self.scan(
                     agreement,
