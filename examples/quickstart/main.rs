@@ -155,7 +155,8 @@ fn configuration(platform: &Platform) -> String {
     format!(
         "dataset = \"dataset\"\nstate = \"state\"\n\n\
          [agreement.{AGREEMENT}]\ncontroller = \"the quickstart, no real controller\"\ninbox = {:?}\nidentity = {:?}\n\
-         known_hosts = {:?}\nunrestricted = \"the quickstart, with persons who do not exist\"\n\n\
+         known_hosts = {:?}\nunrestricted = \"the quickstart, with persons who do not exist\"\n\
+         church = {{ purpose = \"the quickstart\" }}\n\n\
          [agreement.{AGREEMENT}.service]\nendpoint = {:?}\nservice_agreement_uuid = {:?}\nuser_system_uuid = {:?}\n\
          user_uuid = {:?}\nmunicipality = \"{MUNICIPALITY}\"\npurpose = \"the quickstart\"\ncertificate = {:?}\n\
          key = {:?}\nca = {:?}\n\n\

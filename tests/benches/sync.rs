@@ -173,7 +173,15 @@ impl Bench<'_> {
         };
         let mut command = command();
         command
-            .args(["sync", "--unrestricted", "benchmark", "--inbox", &inbox])
+            .args([
+                "sync",
+                "--unrestricted",
+                "benchmark",
+                "--church-purpose",
+                "benchmark",
+                "--inbox",
+                &inbox,
+            ])
             .args(["--dataset", &self.place.path("dataset")])
             .args(["--state", &self.place.path("state")]);
         if self.port.is_some() {

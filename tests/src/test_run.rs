@@ -140,7 +140,13 @@ impl TestRun {
     }
 
     /// Writes a configuration file with these agreements and tenants, which all later commands use.
+    ///
+    /// `unrestricted = "test"` also gets a purpose for church membership, which most extracts of the tests have.
     pub fn configure(&self, text: &str) {
+        let text = text.replace(
+            "unrestricted = \"test\"\n",
+            "unrestricted = \"test\"\nchurch.purpose = \"test\"\n",
+        );
         let text = format!("dataset = \"disk/dataset\"\nstate = \"state\"\n{text}");
         fs::write(self.path("cprflow.toml"), text).unwrap();
         self.is_configured.set(true);
@@ -203,11 +209,12 @@ impl TestRun {
         self.cprflow(&arguments)
     }
 
-    /// Runs the command, and searches its output.
+    /// Runs the command, and searches its output. `--unrestricted` also gets a purpose for church membership.
     pub fn cprflow(&self, arguments: &[String]) -> CommandOutput {
         // The log has its most detailed level, so that all of it is searched. Tests of the log set their own level.
         let output = command()
             .args(arguments)
+            .args(church_purpose(arguments))
             .env("CPRFLOW_LOG", "trace")
             .stdin(Stdio::null())
             .output()
@@ -233,6 +240,7 @@ impl TestRun {
             .args(subcommand.split(' '))
             .args(self.source())
             .args(more)
+            .args(church_purpose(more))
             .env("CPRFLOW_LOG", "trace")
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))
@@ -324,6 +332,16 @@ impl TestRun {
     /// Asserts that a text has no person number of the test.
     pub fn search(&self, text: &str) {
         search(&self.numbers.borrow(), text);
+    }
+}
+
+/// Returns the arguments with a purpose for church membership, which most extracts of the tests have. Empty if the
+/// arguments publish nothing to everyone, or have such a purpose.
+pub fn church_purpose(arguments: &[impl AsRef<str>]) -> &'static [&'static str] {
+    let has = |name: &str| arguments.iter().any(|argument| argument.as_ref() == name);
+    match has("--unrestricted") && !has("--church-purpose") {
+        true => &["--church-purpose", "test"],
+        false => &[],
     }
 }
 

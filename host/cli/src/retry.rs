@@ -9,7 +9,7 @@ use cprflow_delivery::config::{ACCEPTABLE, ACCEPTABLE_ONCE};
 use jiff::civil::Date;
 
 use crate::failure::{Failure, Outcome};
-use crate::options::{ReportFormat, SourceOptions};
+use crate::options::{ReportFormat, SourceOptions, UnrestrictedOptions};
 use crate::sync;
 
 /// Retry a delivery that was set aside
@@ -46,9 +46,8 @@ pub(crate) struct Retry {
     #[command(flatten)]
     source: SourceOptions,
 
-    /// Publish all data of all persons, for this purpose
-    #[arg(long, value_name = "PURPOSE")]
-    unrestricted: Option<String>,
+    #[command(flatten)]
+    unrestricted: UnrestrictedOptions,
 
     /// Format of the report
     #[arg(long, value_enum, default_value_t)]
@@ -59,9 +58,7 @@ impl Retry {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let mut configuration = self.source.configuration()?;
-        if let Some(purpose) = &self.unrestricted {
-            configuration.unrestricted(purpose)?;
-        }
+        self.unrestricted.apply_to(&mut configuration)?;
         let delivery = DeliverySelector::new(&configuration, &self.delivery);
         match &self.tenant {
             Some(tenant) => delivery.release_to(tenant)?,

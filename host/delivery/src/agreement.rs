@@ -35,13 +35,33 @@ pub struct Agreement {
     pub dataset: PathBuf,
     /// The purpose for which all data may be published; `None` if only tenants get data.
     pub unrestricted: Option<String>,
+    /// The legal basis (hjemmel) of that purpose.
+    pub legal_basis: Option<String>,
+    /// The purpose for which church membership may be published with all other data; `None` if it may not.
+    pub church_purpose: Option<String>,
+    /// The legal basis (hjemmel) of that purpose of church membership.
+    pub church_legal_basis: Option<String>,
     /// The service that controls the subscription; `None` if cprflow does not change it.
     pub service: Option<Service>,
     /// The filters that the subscription should have; `None` if they are not configured.
     pub subscription: Option<SubscriptionSettings>,
 }
 
+/// The record types of church membership (class `religion`).
+const CHURCH: [&str; 2] = ["011", "028"];
+
 impl Agreement {
+    /// Returns whether all data of all persons is published without a purpose for church membership.
+    pub(crate) fn lacks_church_purpose(&self) -> bool {
+        self.unrestricted.is_some() && self.church_purpose.is_none()
+    }
+
+    /// Returns whether the agreement orders church membership, as far as the configuration says what is ordered.
+    pub fn orders_church(&self) -> bool {
+        let types = self.record_types.iter().flatten();
+        types.into_iter().any(|one| CHURCH.contains(&one.as_str()))
+    }
+
     /// Returns how the metadata of a delivery differs from the expected sender and recipient, if it does.
     pub(crate) fn routing_mismatch(&self, record: &Record) -> Option<Reason> {
         let name = self.name.as_str();

@@ -480,7 +480,8 @@ fn a_delivery_from_before_the_subscription_does_not_count() {
     fs::write(&config, text.replace("inbox = \"inbox\"", &inbox)).unwrap();
     test.platform.run_night().unwrap();
     let path = config.display().to_string();
-    let ended = cprflow(["sync", "--config", &path, "--unrestricted", "a trial"]);
+    let purpose = ["--unrestricted", "a trial", "--church-purpose", "a trial"];
+    let ended = cprflow([&["sync", "--config", &path], &purpose[..]].concat());
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let configuration = Configuration::from_file(&config).unwrap();
     let now = Timestamp::now() + SignedDuration::from_hours(24 * 14);

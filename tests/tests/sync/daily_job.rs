@@ -798,7 +798,7 @@ fn configuration(test: &TestRun, more: &str) -> String {
     let path = test.path("cprflow.toml");
     let text = format!(
         "dataset = \"disk/dataset\"\nstate = \"state\"\n[agreement.one]\ncontroller = \"Somebody\"\ninbox = \"inbox\"\n\
-         unrestricted = \"test\"\n{more}\n"
+         unrestricted = \"test\"\nchurch.purpose = \"test\"\n{more}\n"
     );
     fs::write(&path, text).unwrap();
     path.display().to_string()

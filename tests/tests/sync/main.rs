@@ -2,6 +2,7 @@
 
 mod daily_job;
 mod faults;
+mod purpose;
 mod quickstart;
 mod rename;
 mod unusual;

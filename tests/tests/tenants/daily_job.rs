@@ -108,7 +108,7 @@ fn publishes_the_unrestricted_dataset_too_if_configured() {
     let test = TestRun::local();
     let extract = extract::small(60, 4);
     test.configure(&format!(
-        "{AGREEMENT}unrestricted = \"everything\"\n{}",
+        "{AGREEMENT}unrestricted = \"everything\"\nchurch.purpose = \"everything\"\n{}",
         tenant("here", "town", "")
     ));
     put(&test, 0, &extract);

@@ -172,6 +172,7 @@ impl<W: Write> Checkup<W> {
     fn tenant(&mut self, connector: &Connector, tenant: &Tenant) -> io::Result<()> {
         writeln!(self.out, "tenant {}", tenant.name)?;
         self.ok("purpose", &tenant.purpose)?;
+        self.legal_basis(tenant.legal_basis.as_deref())?;
         match tenant
             .policy()
             .and_then(|policy| Ok(connector.view(&policy)?))
@@ -244,6 +245,8 @@ impl<W: Write> Checkup<W> {
                 "not configured; `cprflow sync` needs --unrestricted PURPOSE",
             )?,
         }
+        self.legal_basis(agreement.legal_basis.as_deref())?;
+        self.church(agreement)?;
         self.service(agreement)?;
         let mut transport = match connect(&agreement.inbox, &agreement.sftp) {
             Ok(transport) => transport,
@@ -253,6 +256,29 @@ impl<W: Write> Checkup<W> {
         match transport.list() {
             Ok(listing) => self.ok("folder", &format!("{} files", listing.entries.len())),
             Err(error) => self.fail("folder", &error.to_string()),
+        }
+    }
+
+    fn legal_basis(&mut self, legal_basis: Option<&str>) -> io::Result<()> {
+        match legal_basis {
+            Some(text) => self.ok("legal basis", text),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that church membership has a purpose of its own, if all data is published.
+    fn church(&mut self, agreement: &Agreement) -> io::Result<()> {
+        match (&agreement.unrestricted, &agreement.church_purpose) {
+            (None, _) => Ok(()),
+            (Some(_), Some(purpose)) => self.ok("church", purpose),
+            (Some(_), None) if agreement.orders_church() => self.fail(
+                "church",
+                "record types 011 and 028 need a purpose of their own: church = { purpose = \"…\" }",
+            ),
+            (Some(_), None) => self.ok(
+                "church",
+                "no purpose; an extract with church membership would be set aside",
+            ),
         }
     }
 

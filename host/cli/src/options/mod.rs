@@ -1,6 +1,7 @@
 //! Options that several subcommands share.
 
 mod source;
+mod unrestricted;
 
 use clap::{Args, ValueEnum};
 use cprflow_connector::writer::OutputShape;
@@ -8,6 +9,7 @@ use cprflow_delivery::config::Configuration;
 use cprflow_delivery::{CheckDepth, Error};
 
 pub(crate) use source::{SourceOptions, agreement_names};
+pub(crate) use unrestricted::UnrestrictedOptions;
 
 /// The format of a report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

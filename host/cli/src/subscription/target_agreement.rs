@@ -148,11 +148,9 @@ impl TargetAgreement {
     /// Opens the audit log.
     pub(super) fn audit_log(&self, directory: &SubscriptionDirectory) -> Result<AuditLog, Failure> {
         let purpose = self.service.purpose.as_deref();
-        Ok(AuditLog::open(
-            directory.directory(),
-            self.agreement.name.as_str(),
-            purpose,
-        )?)
+        let name = self.agreement.name.as_str();
+        let log = AuditLog::open(directory.directory(), name, purpose)?;
+        Ok(log.with_legal_basis(self.service.legal_basis.as_deref()))
     }
 
     /// Warns if a reorder was started and not finished.

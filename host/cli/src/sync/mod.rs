@@ -13,7 +13,7 @@ use cprflow_delivery::{Error, Stop, shared_keys};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::{Failure, Outcome};
-use crate::options::{ReportFormat, SourceOptions};
+use crate::options::{ReportFormat, SourceOptions, UnrestrictedOptions};
 use crate::output::message;
 use crate::output::progress::SyncProgress;
 
@@ -42,9 +42,8 @@ pub(crate) struct Sync {
     #[command(flatten)]
     source: SourceOptions,
 
-    /// Publish all data of all persons, for this purpose. It is written into each _delivery.json
-    #[arg(long, value_name = "PURPOSE")]
-    unrestricted: Option<String>,
+    #[command(flatten)]
+    unrestricted: UnrestrictedOptions,
 
     /// Keep extracts that were set aside or not finished in the spool for this many days.
     /// Default: the configuration's value, or 90
@@ -81,9 +80,7 @@ impl Sync {
 
     fn configuration(&self) -> Result<Configuration, Failure> {
         let mut configuration = self.source.configuration()?;
-        if let Some(purpose) = &self.unrestricted {
-            configuration.unrestricted(purpose)?;
-        }
+        self.unrestricted.apply_to(&mut configuration)?;
         if let Some(days) = self.max_age {
             configuration.max_age_days(days);
         }

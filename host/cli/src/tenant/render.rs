@@ -42,6 +42,7 @@ impl PolicyText<'_> {
         let agreements: Vec<_> = tenant.agreements.iter().map(|one| one.as_str()).collect();
         vec![
             ("purpose", vec![tenant.purpose.clone()]),
+            ("legal basis", vec![self.legal_basis().to_owned()]),
             ("agreements", vec![agreements.join(", ")]),
             ("dataset", vec![tenant.dataset.display().to_string()]),
             ("readers", vec![self.readers()]),
@@ -56,6 +57,11 @@ impl PolicyText<'_> {
             ("hides", self.hidden()),
             ("limits", vec![self.limits()]),
         ]
+    }
+
+    fn legal_basis(&self) -> &str {
+        let basis = self.tenant.legal_basis.as_deref();
+        basis.unwrap_or("not stated; add `legal_basis` to record it in every _delivery.json")
     }
 
     fn readers(&self) -> String {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::accepted::ACCEPTABLE;
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
 use super::service::{ServiceTable, SubscriptionTable, secret_source, uuid};
-use super::{check_purpose, inbox, is_remote, is_to_be_read};
+use super::{check_legal_basis, check_purpose, inbox, is_remote, is_to_be_read};
 use crate::agreement::{Agreement, DeliveryPattern};
 use crate::names::{AgreementName, Environment};
 use crate::routing::{Routing, authority};
@@ -37,8 +37,18 @@ pub(super) struct AgreementTable {
     accept: Vec<String>,
     dataset: Option<PathBuf>,
     unrestricted: Option<String>,
+    legal_basis: Option<String>,
+    church: Option<ChurchTable>,
     service: Option<ServiceTable>,
     subscription: Option<SubscriptionTable>,
+}
+
+/// `church = { … }`: the purpose for which church membership is published with all other data.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChurchTable {
+    purpose: String,
+    legal_basis: Option<String>,
 }
 
 /// `[agreement.NAME.files]`.
@@ -102,9 +112,15 @@ impl AgreementTable {
         if let Some(purpose) = &self.unrestricted {
             check_purpose(purpose).map_err(|problem| at("unrestricted").error(problem))?;
         }
+        let church = self.church.map(|church| church.read(&table)).transpose()?;
+        let (church_purpose, church_legal_basis) = church.unwrap_or_default();
+        if let Some(text) = &self.legal_basis {
+            check_legal_basis(text).map_err(|problem| at("legal_basis").error(problem))?;
+        }
         let service = self.service.map(|service| {
             let purpose = self.unrestricted.as_deref();
-            service.read(&table, self.environment, purpose, directory)
+            let legal_basis = self.legal_basis.as_deref();
+            service.read(&table, self.environment, purpose, legal_basis, directory)
         });
         let subscription = self
             .subscription
@@ -124,9 +140,23 @@ impl AgreementTable {
             accept: accepted_findings(self.accept, at("accept"))?,
             dataset,
             unrestricted: self.unrestricted,
+            legal_basis: self.legal_basis,
+            church_purpose,
+            church_legal_basis,
             service: service.transpose()?,
             subscription: subscription.transpose()?,
         })
+    }
+}
+
+impl ChurchTable {
+    fn read(self, agreement: &str) -> Result<(Option<String>, Option<String>), ConfigurationError> {
+        let at = |key: &str| KeyPath::new(&format!("{agreement}.church"), key);
+        check_purpose(&self.purpose).map_err(|problem| at("purpose").error(problem))?;
+        if let Some(text) = &self.legal_basis {
+            check_legal_basis(text).map_err(|problem| at("legal_basis").error(problem))?;
+        }
+        Ok((Some(self.purpose), self.legal_basis))
     }
 }
 

@@ -78,9 +78,27 @@ pub enum ConfigurationError {
         agreement: AgreementName,
     },
 
+    /// An agreement orders church membership, and all data of all persons is published without a purpose for it.
+    #[error(
+        "agreement {agreement}: record types 011 and 028 hold church membership, which reveals religious belief (GDPR \
+         article 9). Publishing them to everyone who can read the dataset needs a purpose of its own. Add \
+         `church = {{ purpose = \"…\" }}` to the agreement, or `--church-purpose PURPOSE`, or take the two record types \
+         out of `record_types` if they are not ordered"
+    )]
+    NoChurchPurpose {
+        /// The agreement.
+        agreement: AgreementName,
+    },
+
     /// The purpose on the command line is not usable.
-    #[error("--unrestricted PURPOSE: {0}")]
-    UnrestrictedOption(#[source] PurposeError),
+    #[error("{option}: {error}")]
+    UnrestrictedOption {
+        /// The option and its placeholder.
+        option: &'static str,
+        /// What is wrong.
+        #[source]
+        error: PurposeError,
+    },
 
     /// Two uses share one directory.
     #[error("{one} and {other} are one directory. Give each its own directory")]
@@ -361,7 +379,7 @@ pub enum KeyProblem {
     NoCertificate,
 }
 
-/// A purpose that cannot be used. Purposes are kept in manifests and audit logs.
+/// A purpose or a legal basis that cannot be used. Both are kept in manifests and audit logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PurposeError {
     /// The purpose is empty.
@@ -374,4 +392,15 @@ pub enum PurposeError {
          without the number"
     )]
     HoldsPersonNumber,
+
+    /// The legal basis is empty.
+    #[error("the legal basis is empty. Name the act and the section, or delete the key")]
+    EmptyLegalBasis,
+
+    /// The legal basis has something that can be a person number.
+    #[error(
+        "the legal basis contains something that can be a person number, and it is kept in manifests and logs. Write \
+         it without the number"
+    )]
+    LegalBasisHoldsPersonNumber,
 }

@@ -64,6 +64,17 @@ pub struct QuickConfiguration {
     pub dataset: PathBuf,
 }
 
+/// The purpose for which all data of all persons may be published, from the command line.
+#[derive(Debug, Clone, Copy)]
+pub struct UnrestrictedPurpose<'a> {
+    /// What the data is used for.
+    pub purpose: &'a str,
+    /// The legal basis (hjemmel) of that use.
+    pub legal_basis: Option<&'a str>,
+    /// What church membership is used for.
+    pub church_purpose: Option<&'a str>,
+}
+
 /// Default of `max_age_days`. It gives a person time to decide, and is longer than the platform keeps its own copy.
 pub const DEFAULT_MAX_AGE_DAYS: u32 = 90;
 
@@ -105,6 +116,9 @@ impl Configuration {
             accept: Vec::new(),
             dataset: quick.dataset,
             unrestricted: None,
+            legal_basis: None,
+            church_purpose: None,
+            church_legal_basis: None,
             service: None,
             subscription: None,
         };
@@ -151,14 +165,35 @@ impl Configuration {
         .into())
     }
 
-    /// Sets the purpose for which all data may be published, for agreements that have none of their own.
-    pub fn unrestricted(&mut self, purpose: &str) -> Result<(), Error> {
-        check_purpose(purpose).map_err(ConfigurationError::UnrestrictedOption)?;
-        for store in &mut self.stores {
-            for agreement in &mut store.agreements {
-                agreement
-                    .unrestricted
-                    .get_or_insert_with(|| purpose.trim().to_owned());
+    /// Sets the purpose for which all data may be published, for agreements that have none of their own. The legal basis
+    /// and the purpose of church membership are for the same agreements.
+    pub fn unrestricted(&mut self, wanted: &UnrestrictedPurpose<'_>) -> Result<(), Error> {
+        let checked =
+            |option: &'static str, text: &str, check: fn(&str) -> Result<(), PurposeError>| {
+                check(text)
+                    .map(|()| text.trim().to_owned())
+                    .map_err(|error| ConfigurationError::UnrestrictedOption { option, error })
+            };
+        let purpose = checked("--unrestricted PURPOSE", wanted.purpose, check_purpose)?;
+        let legal_basis = wanted
+            .legal_basis
+            .map(|text| checked("--legal-basis TEXT", text, check_legal_basis));
+        let legal_basis = legal_basis.transpose()?;
+        let church = wanted
+            .church_purpose
+            .map(|text| checked("--church-purpose PURPOSE", text, check_purpose));
+        let church = church.transpose()?;
+        let all = self
+            .stores
+            .iter_mut()
+            .flat_map(|store| &mut store.agreements);
+        for agreement in all.filter(|agreement| agreement.unrestricted.is_none()) {
+            agreement.unrestricted = Some(purpose.clone());
+            if legal_basis.is_some() {
+                agreement.legal_basis.clone_from(&legal_basis);
+            }
+            if church.is_some() {
+                agreement.church_purpose.clone_from(&church);
             }
         }
         Ok(())
@@ -225,4 +260,12 @@ fn check_purpose(purpose: &str) -> Result<(), PurposeError> {
         purpose if holds_person_number(purpose) => Err(PurposeError::HoldsPersonNumber),
         _ => Ok(()),
     }
+}
+
+/// Checks the text that names the legal basis (hjemmel) of a purpose.
+fn check_legal_basis(text: &str) -> Result<(), PurposeError> {
+    check_purpose(text).map_err(|error| match error {
+        PurposeError::HoldsPersonNumber => PurposeError::LegalBasisHoldsPersonNumber,
+        _ => PurposeError::EmptyLegalBasis,
+    })
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::check_purpose;
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
+use super::{check_legal_basis, check_purpose};
 use crate::fs::SecretSource;
 use crate::names::Environment;
 use crate::subscription::settings::{SERVICE_UUID, endpoint, environment_of, host};
@@ -25,6 +25,7 @@ pub(super) struct ServiceTable {
     service_uuid: Option<String>,
     municipality: Option<String>,
     purpose: Option<String>,
+    legal_basis: Option<String>,
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
     pkcs12: Option<PathBuf>,
@@ -61,12 +62,14 @@ pub(super) struct SubscriptionTable {
 impl ServiceTable {
     /// Checks the table and returns the service. Relative paths start at `directory`.
     ///
-    /// `agreement` is the path of the agreement's table; `purpose` is used if the service has no purpose of its own.
+    /// `agreement` is the path of the agreement's table; `purpose` and `legal_basis` are used if the service has no purpose
+    /// of its own.
     pub(super) fn read(
         self,
         agreement: &str,
         environment: Option<Environment>,
         purpose: Option<&str>,
+        legal_basis: Option<&str>,
         directory: &Path,
     ) -> Result<Service, ConfigurationError> {
         let table = format!("{agreement}.service");
@@ -103,6 +106,11 @@ impl ServiceTable {
         if let Some(purpose) = &self.purpose {
             check_purpose(purpose).map_err(|problem| at("purpose").error(problem))?;
         }
+        if let Some(text) = &self.legal_basis {
+            check_legal_basis(text).map_err(|problem| at("legal_basis").error(problem))?;
+        }
+        // The legal basis belongs to its purpose.
+        let legal_basis = legal_basis.filter(|_| self.purpose.is_none());
         let municipality = self
             .municipality
             .map(|code| filter(FilterKind::Municipality, &code, at("municipality")))
@@ -127,6 +135,7 @@ impl ServiceTable {
             service: uuid(service_uuid, at("service_uuid"))?,
             municipality,
             purpose: self.purpose.or_else(|| purpose.map(str::to_owned)),
+            legal_basis: self.legal_basis.or_else(|| legal_basis.map(str::to_owned)),
             credentials,
             ca: self.ca.map(|path| directory.join(path)),
             proxy: self.proxy,
@@ -255,6 +264,7 @@ mod tests {
             "agreement.a",
             Some(Environment::Test),
             Some("everything"),
+            Some("the Act"),
             Path::new("/etc"),
         )
     }
@@ -273,8 +283,19 @@ mod tests {
         );
         assert_eq!(service.municipality.as_deref(), Some("0265"));
         assert_eq!(service.purpose.as_deref(), Some("everything"));
+        assert_eq!(service.legal_basis.as_deref(), Some("the Act"));
         assert_eq!(service.credentials.len(), 2);
         assert!(!format!("{service:?}").contains("9cdccc2f"));
+        // The legal basis of the agreement belongs to the purpose of the agreement.
+        let own = |more: &str| {
+            let text = "certificate = \"c\"\nkey = \"k\"\npurpose = \"own\"\n";
+            read(&format!("{text}{more}")).unwrap().legal_basis
+        };
+        assert_eq!(own(""), None);
+        assert_eq!(
+            own("legal_basis = \"section 1\"").as_deref(),
+            Some("section 1")
+        );
         let other = "certificate = \"c\"\nkey = \"k\"\nendpoint = \"https://exttest.serviceplatformen.dk/other\"\n\
                      proxy = \"http://me:hunter2@proxy:3128\"";
         let service = read(other).unwrap();
@@ -320,6 +341,14 @@ mod tests {
             (
                 "certificate = \"c\"\nkey = \"k\"\npurpose = \"hunter2 for 010101-0101\"",
                 "person number",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\nlegal_basis = \"hunter2, case 010101-0101\"",
+                "legal_basis: the legal basis contains something that can be a person number",
+            ),
+            (
+                "certificate = \"c\"\nkey = \"k\"\nlegal_basis = \" \"",
+                "legal_basis: the legal basis is empty",
             ),
             (
                 "certificate = \"c\"\nkey = \"k\"\nservice_uuid = \"hunter2\"",

@@ -44,15 +44,22 @@ impl Store {
         all.filter(move |tenant| tenant.sees(agreement))
     }
 
-    /// Fails if an agreement has neither an unrestricted purpose nor a tenant.
+    /// Fails if an agreement has neither an unrestricted purpose nor a tenant, or if it orders church membership and
+    /// publishes all data without a purpose for it.
     pub(crate) fn check_purposes(&self) -> Result<(), ConfigurationError> {
         let lacks_purpose = |agreement: &&Agreement| {
             let mut tenants = self.tenants_of(agreement.name.as_str());
             agreement.unrestricted.is_none() && tenants.next().is_none()
         };
-        match self.agreements.iter().find(lacks_purpose) {
+        if let Some(agreement) = self.agreements.iter().find(lacks_purpose) {
+            return Err(ConfigurationError::NoPurpose {
+                agreement: agreement.name.clone(),
+            });
+        }
+        let mut all = self.agreements.iter();
+        match all.find(|agreement| agreement.lacks_church_purpose() && agreement.orders_church()) {
             None => Ok(()),
-            Some(agreement) => Err(ConfigurationError::NoPurpose {
+            Some(agreement) => Err(ConfigurationError::NoChurchPurpose {
                 agreement: agreement.name.clone(),
             }),
         }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use super::check_purpose;
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
+use super::{check_legal_basis, check_purpose};
 
 /// A table of the configuration. Each read removes the key; [`finish`](Self::finish) refuses the keys that are left.
 pub(super) struct TableReader {
@@ -79,6 +79,15 @@ impl TableReader {
             return Ok(None);
         };
         check_purpose(&text).map_err(|problem| self.at(key).error(problem))?;
+        Ok(Some(text))
+    }
+
+    /// Removes `legal_basis` and returns its text.
+    pub(super) fn legal_basis(&mut self) -> Result<Option<String>, ConfigurationError> {
+        let Some(text) = self.text("legal_basis")? else {
+            return Ok(None);
+        };
+        check_legal_basis(&text).map_err(|problem| self.at("legal_basis").error(problem))?;
         Ok(Some(text))
     }
 

@@ -79,6 +79,15 @@ pub struct Manifest {
     pub policy: String,
     /// The purpose of the processing.
     pub purpose: String,
+    /// The legal basis (hjemmel) of the processing; left out if the configuration names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_basis: Option<String>,
+    /// The purpose of publishing church membership in the unrestricted dataset, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub church_purpose: Option<String>,
+    /// The legal basis (hjemmel) of that purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub church_legal_basis: Option<String>,
     /// The tenant; `None` in the unrestricted dataset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantManifest>,
@@ -94,6 +103,9 @@ pub struct TenantManifest {
     /// The purpose of showing church membership, if the tenant may see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub church_purpose: Option<String>,
+    /// The legal basis (hjemmel) of that purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub church_legal_basis: Option<String>,
     /// The number of persons in scope.
     pub persons: u64,
     /// The number of those persons who were not in scope before.
@@ -151,8 +163,8 @@ impl From<&ManifestFinding> for FindingCount {
 pub(crate) enum Audience<'a> {
     /// Everything is visible.
     Unrestricted {
-        /// The purpose of the processing.
-        purpose: &'a str,
+        /// The agreement, with the purpose of the processing.
+        agreement: &'a Agreement,
         /// The findings of the extract.
         findings: &'a [Finding],
     },
@@ -163,6 +175,8 @@ pub(crate) enum Audience<'a> {
         policy_digest: &'a str,
         /// The purpose of the tenant's processing.
         purpose: &'a str,
+        /// The legal basis (hjemmel) of the tenant's processing.
+        legal_basis: Option<&'a str>,
         /// The tenant's part of the manifest.
         tenant: TenantManifest,
     },
@@ -200,21 +214,33 @@ impl ManifestBuilder<'_> {
         let errors = counts.findings.iter();
         let errors = errors.filter(|finding| finding.level == Level::Error.name());
         let mismatch = agreement.and_then(|agreement| agreement.routing_mismatch(record));
-        let (policy, purpose, findings, tenant) = match audience {
-            Audience::Unrestricted { purpose, findings } => {
-                let findings = findings.iter().map(ManifestFinding::from).collect();
-                ("unrestricted".to_owned(), purpose, findings, None)
-            }
+        let (policy, purpose, legal_basis, findings, tenant) = match &audience {
+            Audience::Unrestricted {
+                agreement,
+                findings,
+            } => (
+                "unrestricted".to_owned(),
+                agreement.unrestricted.as_deref().unwrap_or_default(),
+                agreement.legal_basis.as_deref(),
+                findings.iter().map(ManifestFinding::from).collect(),
+                None,
+            ),
             Audience::Tenant {
                 policy_digest,
                 purpose,
+                legal_basis,
                 tenant,
             } => (
                 format!("sha256:{policy_digest}"),
-                purpose,
+                *purpose,
+                *legal_basis,
                 Vec::new(),
-                Some(tenant),
+                Some(tenant.clone()),
             ),
+        };
+        let church = match audience {
+            Audience::Unrestricted { agreement, .. } => Some(agreement),
+            Audience::Tenant { .. } => None,
         };
         let (records, record_types) = match tenant {
             None => (
@@ -254,6 +280,9 @@ impl ManifestBuilder<'_> {
             },
             policy,
             purpose: purpose.to_owned(),
+            legal_basis: legal_basis.map(str::to_owned),
+            church_purpose: church.and_then(|agreement| agreement.church_purpose.clone()),
+            church_legal_basis: church.and_then(|agreement| agreement.church_legal_basis.clone()),
             tenant,
             written_by: concat!("cprflow ", env!("CARGO_PKG_VERSION")).to_owned(),
         }

@@ -38,6 +38,7 @@ pub struct AuditLog {
     user: String,
     agreement: String,
     purpose: Option<String>,
+    legal_basis: Option<String>,
 }
 
 /// A call in the log.
@@ -61,6 +62,8 @@ struct Line<'a> {
     user: &'a str,
     agreement: &'a str,
     purpose: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    legal_basis: Option<&'a str>,
     operation: &'a str,
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +95,14 @@ impl AuditLog {
             user: user(),
             agreement: agreement.to_owned(),
             purpose: purpose.map(str::to_owned),
+            legal_basis: None,
         })
+    }
+
+    /// Sets the legal basis (hjemmel) of the purpose. Default: none.
+    pub fn with_legal_basis(mut self, legal_basis: Option<&str>) -> Self {
+        self.legal_basis = legal_basis.map(str::to_owned);
+        self
     }
 
     /// Writes a line. It is on the disk when this returns. If it fails, the caller must not make the change.
@@ -107,6 +117,7 @@ impl AuditLog {
             user: &self.user,
             agreement: &self.agreement,
             purpose: self.purpose.as_deref(),
+            legal_basis: self.legal_basis.as_deref(),
             operation: entry.operation,
             kind: entry.kind.name(),
             value,
@@ -172,7 +183,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let filter = Filter::parse(FilterKind::Pnr, "0101010101").unwrap();
         for result in ["sent", "added"] {
-            let mut audit = AuditLog::open(directory.path(), "roskilde", Some("a trial")).unwrap();
+            let mut audit = AuditLog::open(directory.path(), "roskilde", Some("a trial"))
+                .unwrap()
+                .with_legal_basis(Some("the Act, section 1"));
             audit
                 .write(Entry {
                     operation: "add",
@@ -197,6 +210,7 @@ mod tests {
         assert!(hash.chars().all(|c| c.is_ascii_lowercase()), "{hash}");
         assert_eq!(lines[1]["result"], "added");
         assert_eq!(lines[1]["purpose"], "a trial");
+        assert_eq!(lines[1]["legal_basis"], "the Act, section 1");
         for name in ["audit.jsonl", "audit.key"] {
             let mode = std::fs::metadata(directory.path().join(name)).unwrap();
             assert_eq!(mode.permissions().mode() & 0o777, 0o600, "{name}");

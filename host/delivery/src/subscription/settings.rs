@@ -67,6 +67,8 @@ pub struct Service {
     pub municipality: Option<String>,
     /// The purpose of the data, for the audit log.
     pub purpose: Option<String>,
+    /// The legal basis (hjemmel) of that purpose, for the audit log.
+    pub legal_basis: Option<String>,
     /// The client certificate, and optionally its successor.
     pub credentials: Vec<Credentials>,
     /// The PEM file with the certificate authorities to trust. Default: the public ones.
@@ -87,6 +89,7 @@ impl std::fmt::Debug for Service {
             .field("user", &self.user)
             .field("municipality", &self.municipality)
             .field("purpose", &self.purpose)
+            .field("legal_basis", &self.legal_basis)
             .field("credentials", &self.credentials)
             .field("ca", &self.ca)
             .field("has_proxy", &self.proxy.is_some())

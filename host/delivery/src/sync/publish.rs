@@ -45,7 +45,6 @@ pub(super) struct Publisher<'a> {
     pub(super) connector: &'a Connector,
     pub(super) dataset: &'a Dataset,
     pub(super) agreement: &'a Agreement,
-    pub(super) purpose: &'a str,
     pub(super) now: Timestamp,
 }
 
@@ -72,7 +71,7 @@ impl Publisher<'_> {
             published: self.now,
         }
         .build(Audience::Unrestricted {
-            purpose: self.purpose,
+            agreement: self.agreement,
             findings: &staged.summary.findings,
         });
         manifest.write(staging)?;

@@ -29,8 +29,12 @@ pub struct Tenant {
     pub agreements: BTreeSet<AgreementName>,
     /// What the tenant uses the data for. It is written to every `_delivery.json`.
     pub purpose: String,
+    /// The legal basis (hjemmel) of that use. It is written to every `_delivery.json`.
+    pub legal_basis: Option<String>,
     /// What the tenant uses church membership for; `None` if it may not see church membership.
     pub church_purpose: Option<String>,
+    /// The legal basis (hjemmel) of that use of church membership.
+    pub church_legal_basis: Option<String>,
     /// The directory in which the tenant's deliveries are published.
     pub dataset: PathBuf,
     /// The name or number of the group that may read the dataset; `None` if only the owner may.

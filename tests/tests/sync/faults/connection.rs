@@ -89,7 +89,7 @@ fn resumed_by_another_process() {
     let mut first = command()
         .arg("sync")
         .args(test.source())
-        .args(["--unrestricted", "test"])
+        .args(["--unrestricted", "test", "--church-purpose", "test"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

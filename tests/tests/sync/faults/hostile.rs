@@ -171,6 +171,8 @@ fn names_that_a_server_must_not_list() {
             &path("state"),
             "--unrestricted",
             "test",
+            "--church-purpose",
+            "test",
         ])
     };
     // A name that is too long for the SFTP library ends the run.

@@ -162,7 +162,7 @@ fn file_of_no_agreement_or_of_two() {
     test.put("third", &third, &transfer(4));
     let agreement = |name: &str, task: &str| {
         format!(
-            "[agreement.{name}]\ninbox = \"inbox\"\nunrestricted = \"test\"\nfiles.task_numbers = [\"{task}\"]\n"
+            "[agreement.{name}]\ninbox = \"inbox\"\nunrestricted = \"test\"\nchurch.purpose = \"test\"\nfiles.task_numbers = [\"{task}\"]\n"
         )
     };
     let configure = |agreements: &[String]| {

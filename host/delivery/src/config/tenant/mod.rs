@@ -64,7 +64,8 @@ fn tenant(
         Some(persons) => persons::read(persons)?,
         None => (PersonFilter::default(), None),
     };
-    let church_purpose = church_purpose(&mut table)?;
+    let legal_basis = table.legal_basis()?;
+    let (church_purpose, church_legal_basis) = church(&mut table)?;
     let rules = policy::read(&mut table, persons, church_purpose.is_some())?;
     let limits = match table.table("limits")? {
         Some(limits) => limits::read(limits)?,
@@ -78,7 +79,9 @@ fn tenant(
         name,
         agreements: own_agreements,
         purpose,
+        legal_basis,
         church_purpose,
+        church_legal_basis,
         dataset: directory.join(dataset),
         group,
         key,
@@ -125,17 +128,18 @@ fn group(table: &mut TableReader) -> Result<Option<String>, ConfigurationError> 
     }
 }
 
-/// Reads the purpose for which church membership may be seen.
-fn church_purpose(table: &mut TableReader) -> Result<Option<String>, ConfigurationError> {
+/// Reads the purpose for which church membership may be seen, and its legal basis.
+fn church(table: &mut TableReader) -> Result<(Option<String>, Option<String>), ConfigurationError> {
     let Some(mut church) = table.table("church")? else {
-        return Ok(None);
+        return Ok((None, None));
     };
     let purpose = church.purpose("purpose")?;
+    let legal_basis = church.legal_basis()?;
     church.finish()?;
     let purpose = purpose.ok_or_else(|| {
         let expected = "what church membership is used for. It reveals religious belief (GDPR article 9), so it needs \
                         its own purpose";
         church.missing("purpose", expected)
     })?;
-    Ok(Some(purpose))
+    Ok((Some(purpose), legal_basis))
 }

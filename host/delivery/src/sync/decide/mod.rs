@@ -14,7 +14,7 @@ use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State};
 use crate::routing::ROUTING_MISMATCH;
-use cprflow::{DataErrorKind, Finding, Level};
+use cprflow::{Catalog, DataErrorKind, Finding, Level, Summary, Table};
 use cprflow_transport::{RemoteFile, Stat};
 
 /// The reason code of a delivery without a production date.
@@ -266,6 +266,43 @@ fn same_content(record: &Record, published: &Record) -> Option<Reason> {
             ),
         )
     })
+}
+
+/// The class of personal data that needs a purpose of its own.
+const RELIGION: &str = "religion";
+
+/// Decides whether a delivery is set aside because it has church membership, and the agreement publishes all data without
+/// a purpose for that.
+pub(super) fn church_without_purpose(summary: &Summary, catalog: &Catalog) -> Option<Reason> {
+    let is_of_church = |table: &&Table| {
+        let mut fields = table
+            .columns
+            .iter()
+            .filter_map(|column| column.field.as_ref());
+        fields.any(|field| field.sensitivity.as_deref() == Some(RELIGION))
+    };
+    let records = |table: &Table| {
+        let counts = summary.tables.iter();
+        let of_table = counts.filter(|count| count.table == table.name);
+        of_table.map(|count| count.records).sum::<u64>()
+    };
+    let tables: Vec<_> = catalog.tables().iter().filter(is_of_church).collect();
+    if tables.iter().all(|table| records(table) == 0) {
+        return None;
+    }
+    let types: Vec<_> = tables
+        .iter()
+        .filter_map(|table| table.record_type.as_deref())
+        .collect();
+    Some(Reason::new(
+        "church-without-purpose",
+        format!(
+            "the extract has church membership (record types {}), which reveals religious belief (GDPR article 9). \
+             Publishing all data needs a purpose of its own for it. Add `church = {{ purpose = \"…\" }}` to the \
+             agreement, or `--church-purpose PURPOSE`, or change the order so that these record types are not delivered",
+            types.join(" and ")
+        ),
+    ))
 }
 
 /// What a run does with a delivery that was begun and is no longer on the server.

@@ -16,8 +16,8 @@ use crate::ledger::{Reason, Record};
 use crate::spool::Spooled;
 use crate::sync::connection::Connection;
 use crate::sync::decide::{
-    self, FoundAction, PublishedCopyAction, VanishedAction, Verdict, found_delivery,
-    published_again, scanned_delivery, vanished_delivery, wrong_routing,
+    self, FoundAction, PublishedCopyAction, VanishedAction, Verdict, church_without_purpose,
+    found_delivery, published_again, scanned_delivery, vanished_delivery, wrong_routing,
 };
 use crate::sync::discover::FoundDelivery;
 use crate::sync::download::{Fetch, Fetched};
@@ -211,6 +211,11 @@ impl<'a> InboxRun<'a> {
         if let Verdict::SetAside(reason) = verdict {
             return self.set_aside(&record, &reason);
         }
+        if agreement.lacks_church_purpose()
+            && let Some(reason) = church_without_purpose(&staged.summary, self.connector.catalog())
+        {
+            return self.set_aside(&record, &reason);
+        }
         let newest = match &record.counts.task_number {
             Some(task) => self.ledger.newest_published(&record.agreement, task)?,
             None => None,
@@ -257,7 +262,6 @@ impl<'a> InboxRun<'a> {
             connector: self.connector,
             dataset: self.dataset,
             agreement,
-            purpose: agreement.unrestricted.as_deref().unwrap_or_default(),
             now: (self.now)(),
         };
         let directory = publisher.publish(self.ledger, record, staged, staging)?;

@@ -198,9 +198,11 @@ impl TenantPublisher {
         .build(Audience::Tenant {
             policy_digest: &ready.policy_digest,
             purpose: &ready.tenant.purpose,
+            legal_basis: ready.tenant.legal_basis.as_deref(),
             tenant: TenantManifest {
                 name: ready.tenant.name.to_string(),
                 church_purpose: ready.tenant.church_purpose.clone(),
+                church_legal_basis: ready.tenant.church_legal_basis.clone(),
                 persons,
                 entered,
                 left,
