@@ -4,8 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use cprflow::ComponentError;
-use cprflow_transport::TransportError;
 use cprflow_transport::soap::SoapError;
+use cprflow_transport::{HELPDESK, TransportError};
 
 use crate::config::ConfigurationError;
 use crate::dataset::DatasetError;
@@ -113,7 +113,7 @@ pub enum Error {
     /// Records may be missing from the extract, and a tenant's policy is only correct with all records.
     #[error(
         "records may be missing from the extract ({code}), but the policy {on}, which is only correct with all records. \
-         Have the delivery sent again (ask the helpdesk, or run `cprflow subscription reorder`), and set this one aside \
+         Have the delivery sent again (ask the helpdesk, {HELPDESK}, or run `cprflow subscription reorder`), and set this one aside \
          for the tenant with `cprflow set-aside … --tenant`"
     )]
     Incomplete {

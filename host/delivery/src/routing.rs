@@ -1,5 +1,6 @@
 //! The sender and the recipient that the metadata of a delivery names in its routing block (SFTPDynamicRoutingInfo).
 
+use cprflow_transport::HELPDESK;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Reason;
@@ -79,7 +80,7 @@ impl Routing {
             ROUTING_MISMATCH,
             format!(
                 "the metadata of the delivery differs from [agreement.{agreement}.routing]: {}. The delivery may be \
-                 meant for another authority. Ask the helpdesk whether it is yours. If it is, correct {} in the \
+                 meant for another authority. Ask the helpdesk ({HELPDESK}) whether it is yours. If it is, correct {} in the \
                  configuration, or add `--accept {ROUTING_MISMATCH}` to the retry",
                 differences.join(", "),
                 keys.join(" and ")

@@ -23,6 +23,7 @@
 //! | `name` | [`RemoteName`]: a checked file name |
 //! | `local`, `sftp` | [`LocalDirectory`] and [`SftpInbox`]: the two kinds of inbox |
 //! | `host_key` | [`Fingerprint`] and [`HostKey`]: host keys as people compare them |
+//! | `helpdesk` | [`HELPDESK`]: the address of the platform's helpdesk |
 //! | `exact_reader` | reports a file that ends before its known size |
 //! | `pipelined_copy` | [`pipelined_copy`]: reads and writes at the same time |
 //! | [`soap`] | [`SoapClient`](soap::SoapClient): calls the subscription service |
@@ -33,6 +34,7 @@
 mod connect;
 mod error;
 mod exact_reader;
+mod helpdesk;
 mod host_key;
 mod inbox;
 mod local;
@@ -45,6 +47,7 @@ mod transport;
 
 pub use connect::connect;
 pub use error::{KeyFileProblem, KnownHostsProblem, Operation, TransportError};
+pub use helpdesk::HELPDESK;
 pub use host_key::{Fingerprint, FingerprintError, HostKey};
 pub use inbox::{Inbox, InboxError, Server};
 pub use local::LocalDirectory;

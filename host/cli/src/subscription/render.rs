@@ -9,6 +9,7 @@ use cprflow_delivery::subscription::{
     CallCounts, CallObserver, CurrentFilters, Filter, FilterKind, Plan, estimated_duration,
     municipality_name,
 };
+use cprflow_transport::HELPDESK;
 use indicatif::{HumanCount, HumanDuration, ProgressBar};
 
 use crate::failure::Outcome;
@@ -154,7 +155,7 @@ pub(super) fn result(counts: &CallCounts) -> Outcome {
     if counts.left > 0 {
         message::warning(&format!(
             "{} filters are not as requested, although the service answered every call. Run the command again. If that \
-             does not help, ask the helpdesk",
+             does not help, ask the helpdesk ({HELPDESK})",
             counts.left
         ));
     }

@@ -3,6 +3,7 @@
 mod tenants;
 
 use cprflow_connector::layout;
+use cprflow_transport::HELPDESK;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -209,7 +210,7 @@ impl StatusReader<'_> {
         let remark = match (status.silent_working_days, &status.visit) {
             (Some(days), _) if days >= limit => format!(
                 "no delivery for {days} of CPR's working days. That is normal if no person in the subscription has changed; \
-                 otherwise ask the helpdesk"
+                 otherwise ask the helpdesk ({HELPDESK})"
             ),
             (None, Some(visit)) if self.working_days_since(visit.first) >= limit => format!(
                 "no delivery has arrived in {} of CPR's working days. Check the subscription (`cprflow subscription \
@@ -251,7 +252,7 @@ impl StatusReader<'_> {
         Ok(vec![action_needed(format!(
             "no delivery was made since these filters were added: {}. The first was added {days} of CPR's working days \
              ago, and an initial load begins the next night. Check whether `cprflow subscription list` shows it; if it does, \
-             ask the helpdesk. Any later delivery ends this remark, whether or not it contains these persons",
+             ask the helpdesk ({HELPDESK}). Any later delivery ends this remark, whether or not it contains these persons",
             filters.join(", ")
         ))])
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use cprflow_transport::HELPDESK;
 use jiff::civil::DateTime;
 
 use super::filter::FilterKind;
@@ -171,7 +172,7 @@ pub enum SubscriptionError {
     #[error(
         "the service confirmed the removal of all {kinds}, and {left} {kinds} are still in the subscription. Nothing was \
          added again, so no initial load is ordered. Run `cprflow subscription reorder` again; if that fails too, ask the \
-         helpdesk", kinds = kind.plural()
+         helpdesk ({HELPDESK})", kinds = kind.plural()
     )]
     NotEmptied {
         /// The kind of the filters.
@@ -307,7 +308,8 @@ fn hints(
     call_id: &str,
     may_have_been_applied: bool,
 ) -> String {
-    let mut hints = format!("  our ID of the call, for the platform's helpdesk: {call_id}");
+    let mut hints =
+        format!("  our ID of the call, for the platform's helpdesk ({HELPDESK}): {call_id}");
     for (what, id) in [
         ("CallUUID", &platform_ids.call_uuid),
         ("Received", &platform_ids.received),

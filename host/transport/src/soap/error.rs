@@ -8,6 +8,7 @@ use rustls::AlertDescription;
 
 use super::certificate::CertificateError;
 use super::endpoint::EndpointProblem;
+use crate::HELPDESK;
 
 /// Why a call to the subscription service has no response.
 ///
@@ -159,7 +160,7 @@ pub enum SoapError {
     /// The response body is too large.
     #[error(
         "the response of {server} has more than {limit} bytes, the limit, and was rejected. Check the address of the \
-         service. If it is right, ask the platform's helpdesk"
+         service. If it is right, ask the platform's helpdesk ({HELPDESK})"
     )]
     BodyTooLarge {
         /// Host and port of the service.

@@ -116,8 +116,7 @@ fn names_with_person_numbers() {
     drop(ledger);
     test.sync();
     let status = test.run("status", &[]);
-    let reused =
-        "ask the helpdesk which of them is right (transfer-reused; in the inbox for 2 days";
+    let reused = "ask the helpdesk (helpdesk@serviceplatformen.dk) which of them is right (transfer-reused; in the inbox for 2 days";
     assert!(status.text().contains(reused), "{}", status.text());
 }
 

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::ledger::{Reason, Record, State};
 use crate::routing::ROUTING_MISMATCH;
 use cprflow::{Catalog, DataErrorKind, Finding, Level, Summary, Table};
-use cprflow_transport::{RemoteFile, Stat};
+use cprflow_transport::{HELPDESK, RemoteFile, Stat};
 
 /// The reason code of a delivery without a production date.
 pub(crate) const NO_PRODUCTION_DATE: &str = "no-production-date";
@@ -320,8 +320,10 @@ pub(super) fn vanished_delivery(is_spooled: bool) -> VanishedAction {
         true => VanishedAction::PublishFromSpool,
         false => VanishedAction::SetAside(Reason::new(
             GONE_FROM_SERVER,
-            "the delivery disappeared from the server before its download was complete: another program took it, or \
-             the platform deleted it. Ask the helpdesk for a new delivery",
+            format!(
+                "the delivery disappeared from the server before its download was complete: another program took it, \
+                 or the platform deleted it. Ask the helpdesk ({HELPDESK}) for a new delivery"
+            ),
         )),
     }
 }

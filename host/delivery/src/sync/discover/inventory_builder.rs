@@ -8,7 +8,7 @@ use crate::ledger::{Ledger, Reason, Record, State};
 use crate::names::AgreementName;
 use cprflow::Connector;
 use cprflow::metadata::{Document, Metadata};
-use cprflow_transport::{RemoteFile, RemoteName, Transport, TransportError};
+use cprflow_transport::{HELPDESK, RemoteFile, RemoteName, Transport, TransportError};
 
 /// The message for a file whose name fits no agreement.
 const FOREIGN_NAME: &str = "no agreement has files with such a name";
@@ -69,8 +69,8 @@ impl<'a> InventoryBuilder<'a> {
                 let reason = Reason::new(
                     "metadata-unreadable",
                     format!(
-                        "the metadata file cannot be read: {error}. If this does not change, ask the helpdesk for a new \
-                         delivery"
+                        "the metadata file cannot be read: {error}. If this does not change, ask the helpdesk \
+                         ({HELPDESK}) for a new delivery"
                     ),
                 );
                 let reported = data.as_ref().unwrap_or(&entry);
@@ -180,7 +180,9 @@ impl<'a> InventoryBuilder<'a> {
         if metadata.file_name != data.name.as_str() {
             return Ok(Some(Reason::new(
                 "name-differs",
-                "its metadata names another file. Ask the helpdesk for a new delivery",
+                format!(
+                    "its metadata names another file. Ask the helpdesk ({HELPDESK}) for a new delivery"
+                ),
             )));
         }
         // The file was listed before its metadata was read. A change since then means that it is still being written.
@@ -197,7 +199,7 @@ impl<'a> InventoryBuilder<'a> {
                 "size-differs",
                 format!(
                     "it has {} bytes and its metadata says {}: it is still being written, or was cut off. If this \
-                     does not change, ask the helpdesk for a new delivery",
+                     does not change, ask the helpdesk ({HELPDESK}) for a new delivery",
                     stat.size, metadata.size_in_bytes
                 ),
             ))
@@ -222,7 +224,7 @@ impl<'a> InventoryBuilder<'a> {
             true => Reason::new("foreign", FOREIGN_NAME),
             false => Reason::new(
                 "unreadable",
-                format!("{error}. Ask the helpdesk to check the file"),
+                format!("{error}. Ask the helpdesk ({HELPDESK}) to check the file"),
             ),
         };
         self.inventory.strays.push(waiting(entry, reason));

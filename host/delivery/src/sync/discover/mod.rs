@@ -14,7 +14,7 @@ use crate::names::AgreementName;
 use crate::routing::Routing;
 use cprflow::metadata::Metadata;
 use cprflow::{Connector, StartRecord};
-use cprflow_transport::{Refusal, RemoteFile, RemoteName, Transport, redacted_name};
+use cprflow_transport::{HELPDESK, Refusal, RemoteFile, RemoteName, Transport, redacted_name};
 
 /// The files of an inbox.
 #[derive(Debug, Default)]
@@ -117,7 +117,10 @@ pub fn discover(
                 Refusal::Directory => Reason::new("foreign", "it is a directory"),
                 refusal => Reason::new(
                     "unusable-name",
-                    format!("{refusal}, so that it is no delivery and is not opened. Ask the helpdesk to remove it"),
+                    format!(
+                        "{refusal}, so that it is no delivery and is not opened. Ask the helpdesk ({HELPDESK}) to remove \
+                         it"
+                    ),
                 ),
             },
         });

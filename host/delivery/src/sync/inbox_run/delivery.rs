@@ -26,6 +26,7 @@ use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
 use crate::sync::stage::{Staged, examine, stage};
 use cprflow::Scan;
+use cprflow_transport::HELPDESK;
 
 /// A delivery whose extract is complete in the spool and was scanned.
 struct Scanned {
@@ -338,7 +339,10 @@ impl<'a> InboxRun<'a> {
     ) -> Result<(), Error> {
         let reason = Reason::new(
             "transfer-reused",
-            "its transfer UUID belongs to another file that came before: ask the helpdesk which of them is right",
+            format!(
+                "its transfer UUID belongs to another file that came before: ask the helpdesk ({HELPDESK}) which of them \
+                 is right"
+            ),
         );
         let inbox = self.inbox.to_string();
         self.ledger.record_unclaimed_file(
