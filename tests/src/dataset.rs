@@ -145,25 +145,37 @@ impl Dataset {
         all
     }
 
-    /// Returns the current state by table, and the expected contents of the views `latest_delivery` and
-    /// `pnr_resolution`.
+    /// Returns the current state by table, and the expected contents of the views `latest_delivery`,
+    /// `latest_by_agreement` and `pnr_resolution`.
+    ///
+    /// A later delivery of any agreement replaces a person, except the protections, which only a delivery of the same
+    /// agreement replaces.
     pub fn current(&self) -> Tables {
-        let mut persons: BTreeMap<(String, String), Person> = BTreeMap::new();
+        self.current_of(|_| true)
+    }
+
+    /// Returns the current state as the deliveries of these agreements alone make it.
+    pub fn current_of(&self, is_wanted: impl Fn(&str) -> bool) -> Tables {
+        let mut persons: BTreeMap<String, Person> = BTreeMap::new();
+        let mut by_agreement: BTreeMap<(String, String), Person> = BTreeMap::new();
         let mut current: Tables = self
             .columns
             .keys()
             .map(|table| (table.clone(), Vec::new()))
             .collect();
-        for ((name, agreement), tables) in &self.deliveries {
+        let deliveries = self.deliveries.iter();
+        for ((name, agreement), tables) in deliveries.filter(|((_, one), _)| is_wanted(one)) {
             let mut delivered = HashSet::new();
             for number in tables["person"].iter().filter_map(|row| text(row, "pnr")) {
                 delivered.insert(number);
-                let person = Person {
+                let person = || Person {
+                    agreement: agreement.clone(),
                     delivery: name.clone(),
                     rows: Vec::new(),
                 };
                 // The delivery replaces all earlier rows of the person.
-                persons.insert((agreement.clone(), number.to_owned()), person);
+                persons.insert(number.to_owned(), person());
+                by_agreement.insert((agreement.clone(), number.to_owned()), person());
             }
             for (table, rows) in tables {
                 for row in rows {
@@ -175,20 +187,31 @@ impl Dataset {
                         continue;
                     };
                     let key = (agreement.clone(), number.to_owned());
-                    let person = persons.get_mut(&key).unwrap();
+                    let person = match table.as_str() {
+                        "protection" => by_agreement.get_mut(&key).unwrap(),
+                        _ => persons.get_mut(number).unwrap(),
+                    };
                     person.rows.push((table.clone(), self.whole(table, row)));
                 }
             }
         }
-        let latest = persons.iter().map(|((agreement, number), person)| {
+        let latest = |number: &String, person: &Person| {
             texts([
                 ("pnr", Some(number)),
-                ("agreement", Some(agreement)),
+                ("agreement", Some(&person.agreement)),
                 ("delivery", Some(&person.delivery)),
             ])
-        });
-        current.insert("latest_delivery".to_owned(), latest.collect());
-        for (table, row) in persons.into_values().flat_map(|person| person.rows) {
+        };
+        let all = persons
+            .iter()
+            .map(|(number, person)| latest(number, person));
+        current.insert("latest_delivery".to_owned(), all.collect());
+        let all = by_agreement
+            .iter()
+            .map(|((_, number), person)| latest(number, person));
+        current.insert("latest_by_agreement".to_owned(), all.collect());
+        let persons = persons.into_values().chain(by_agreement.into_values());
+        for (table, row) in persons.flat_map(|person| person.rows) {
             current.get_mut(&table).unwrap().push(row);
         }
         current.insert("pnr_resolution".to_owned(), resolution(&current));
@@ -218,6 +241,7 @@ impl Dataset {
 
 /// The rows of a person in the delivery that is current for the number.
 struct Person {
+    agreement: String,
     delivery: String,
     rows: Vec<(String, Row)>,
 }
@@ -230,11 +254,11 @@ fn is_of_a_person(table: &str) -> bool {
 
 /// Returns each former number with the current number, from the rows of `person` and `former_pnr`.
 pub fn resolution(current: &Tables) -> Vec<Row> {
-    // By agreement and number: whether the number is in use, and the number that replaces it.
+    // By number: whether the number is in use, and the number that replaces it.
     let mut own = BTreeMap::new();
     for row in &current["person"] {
         let number = text(row, "pnr").unwrap();
-        let entry = own.entry((agreement(row), number)).or_insert((false, None));
+        let entry = own.entry(number).or_insert((false, None));
         match text(row, "status") {
             Some("50" | "60") => {
                 let next = text(row, "current_pnr").filter(|next| *next != number);
@@ -251,19 +275,19 @@ pub fn resolution(current: &Tables) -> Vec<Row> {
         };
         if former != number {
             let said = (text(row, "delivery").unwrap(), number);
-            let newest = told.entry((agreement(row), former)).or_insert(said);
+            let newest = told.entry(former).or_insert(said);
             *newest = said.max(*newest);
         }
     }
     let numbers: BTreeSet<_> = own.keys().chain(told.keys()).copied().collect();
-    let next = |agreement, number| match own.get(&(agreement, number)) {
+    let next = |number| match own.get(number) {
         Some((_, Some(next))) => Some(*next),
         Some((true, None)) => None,
-        _ => told.get(&(agreement, number)).map(|(_, next)| *next),
+        _ => told.get(number).map(|(_, next)| *next),
     };
     let mut resolved = Vec::new();
-    for (agreement, number) in numbers {
-        let Some(mut reached) = next(agreement, number) else {
+    for number in numbers {
+        let Some(mut reached) = next(number) else {
             continue;
         };
         let mut seen = HashSet::from([number]);
@@ -271,22 +295,14 @@ pub fn resolution(current: &Tables) -> Vec<Row> {
             if !seen.insert(reached) {
                 break None;
             }
-            match next(agreement, reached) {
+            match next(reached) {
                 Some(onward) => reached = onward,
                 None => break Some(reached),
             }
         };
-        resolved.push(texts([
-            ("pnr", Some(number)),
-            ("current_pnr", valid),
-            ("agreement", Some(agreement)),
-        ]));
+        resolved.push(texts([("pnr", Some(number)), ("current_pnr", valid)]));
     }
     resolved
-}
-
-fn agreement(row: &Row) -> &str {
-    text(row, "agreement").unwrap()
 }
 
 /// Returns the text of a column, if it holds text.

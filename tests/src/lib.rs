@@ -4,6 +4,7 @@
 //! - [`dataset`]: published deliveries, and the current state that follows from them
 //! - [`delivery_history`]: generated deliveries over many nights, and random changes of person numbers
 //! - [`extract`]: extracts in memory, public and generated, and random damage to them
+//! - [`handmade`]: extracts that are made record by record
 //! - [`hostile_guest`]: components that attack their host
 //! - [`hostile_server`]: servers that break their protocol
 //! - [`layout_data`]: the record types and fields of `tests/data`
@@ -31,6 +32,7 @@ pub mod command;
 pub mod dataset;
 pub mod delivery_history;
 pub mod extract;
+pub mod handmade;
 pub mod hostile_guest;
 pub mod hostile_server;
 pub mod layout_data;

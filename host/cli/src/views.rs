@@ -12,13 +12,13 @@ use crate::usage::UsageError;
 
 /// Print SQL views that show a published dataset in its current state
 ///
-/// The current rows of a person number are those of the latest delivery with a 001 record for the number. Agreements
-/// are separate from each other.
+/// The current rows of a person number are those of the latest delivery with a 001 record for the number, whichever
+/// agreement delivered it. Only a protection counts as long as it is current in any agreement.
 ///
 /// The statements create these views: each table in its current state (`person`, `address`, …), each table with the
-/// rows of all deliveries (`published_person`, …), the delivery that is current for each number (`latest_delivery`),
-/// and the numbers that were replaced (`pnr_resolution`). A replaced number keeps its last rows; its status shows that
-/// it was replaced.
+/// rows of all deliveries (`published_person`, …), the delivery that is current for each number (`latest_delivery`, and
+/// `latest_by_agreement` for each agreement alone), and the numbers that were replaced (`pnr_resolution`). A replaced
+/// number keeps its last rows; its status shows that it was replaced.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +42,7 @@ pub(crate) struct Views {
     #[arg(long, value_enum)]
     dialect: DialectName,
 
-    /// Show only this agreement
+    /// Show only the deliveries of this agreement
     #[arg(long, value_name = "NAME")]
     agreement: Option<String>,
 

@@ -11,3 +11,4 @@ mod random;
 mod refused;
 mod requests;
 mod stuck;
+mod two_agreements;

@@ -36,8 +36,8 @@ impl Dialect {
         match self {
             Self::DuckDb => {
                 "\
-The views include new deliveries as soon as they are published. Create the views again after tables or columns
-were added or removed."
+The views include new deliveries as soon as they are published. Create the views again after tables, columns or
+agreements were added or removed."
             }
             Self::Spark => {
                 "\
@@ -122,6 +122,15 @@ OPTIONS (
                 base = self.text(dataset)
             ),
         }
+    }
+
+    /// Returns the expression for the beginning of the day of a time.
+    pub(super) fn midnight(self, time: &str) -> String {
+        let kind = match self {
+            Self::DuckDb => "TIMESTAMP",
+            Self::Spark => "TIMESTAMP_NTZ",
+        };
+        format!("CAST(CAST({time} AS DATE) AS {kind})")
     }
 
     /// Quotes a text constant.

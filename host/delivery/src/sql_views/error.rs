@@ -6,8 +6,8 @@
 pub enum SqlViewError {
     /// No table or view has the requested name.
     #[error(
-        "there is no table {name:?}. `cprflow tables` lists the tables; latest_delivery and pnr_resolution are views \
-         too"
+        "there is no table {name:?}. `cprflow tables` lists the tables; latest_delivery, latest_by_agreement, \
+         protected_person and pnr_resolution are views too"
     )]
     UnknownTable {
         /// The requested name.

@@ -5,15 +5,20 @@
 //! from the files. [`sql`] writes these views for an engine:
 //!
 //! - `published_T`: every row of table `T`, from every delivery
-//! - `latest_delivery`: for each number, the delivery that counts
+//! - `latest_by_agreement`: for each agreement and number, the latest delivery of the agreement
+//! - `latest_delivery`: for each number, the delivery that counts: the latest of any agreement
 //! - `T`: the rows of table `T` that are current. It contains all events, and all records without a person, because no
 //!   delivery replaces them.
+//! - `protection` has the rows that are current in any agreement, because a protection is not lifted by a delivery of another
+//!   agreement that lacks it
 //! - `out_of_scope`, in a tenant's dataset: the persons who left the scope. Their rows are no longer current from that
 //!   delivery on, until a later delivery contains them again.
+//! - `protected_person`, in a tenant's dataset with several agreements: the persons who are protected in any of them. In
+//!   the other views, they are masked or marked.
 //! - `pnr_resolution`: the valid number for each replaced number
 //!
-//! Each view has the column `agreement`, because two agreements deliver the same number at different times and with
-//! different tables.
+//! Two agreements deliver the same number at different times. The newest production date wins for all tables but
+//! `protection`.
 //!
 //! The layout of a dataset is `agreement=<name>/delivery=<name>/<table>.parquet`. The deliveries are applied in the order
 //! of their names.
@@ -34,7 +39,9 @@
 mod dialect;
 mod error;
 mod numbers;
+mod protection;
 mod published;
+mod state;
 
 pub use dialect::Dialect;
 pub use error::SqlViewError;
@@ -42,9 +49,13 @@ pub use published::PublishedDataset;
 
 use crate::error::Error;
 use cprflow::{Catalog, Table};
+use protection::{PROTECTED_PERSON, Shown};
 
 /// The name of the view of each number's latest delivery.
 const LATEST: &str = "latest_delivery";
+
+/// The name of the view of each agreement's latest delivery of a number.
+const BY_AGREEMENT: &str = "latest_by_agreement";
 
 /// The name of the view of replaced numbers.
 const RESOLUTION: &str = "pnr_resolution";
@@ -108,6 +119,8 @@ pub fn sql(dialect: Dialect, catalog: &Catalog, options: &ViewsOptions) -> Resul
 struct View<'a> {
     name: &'a str,
     description: &'a str,
+    /// The table in the catalog; `None` for `out_of_scope`.
+    table: Option<&'a Table>,
     /// The column with the number whose latest delivery counts; `None` if every delivery counts.
     key: Option<&'a str>,
 }
@@ -117,6 +130,10 @@ struct Views<'a> {
     tables: Vec<View<'a>>,
     /// Whether `latest_delivery` is requested or read by another view.
     latest: bool,
+    /// How protections of other agreements are shown.
+    shown: Shown,
+    /// The query of `protected_person`, if protections of other agreements are shown.
+    protected: Option<String>,
     /// The sources of `pnr_resolution`, if it is to be created.
     resolution: Option<numbers::Sources>,
     /// The views that are left out, with the reasons.
@@ -130,7 +147,7 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
         None => true,
     };
     for name in options.tables.iter().flatten() {
-        let is_own = name == LATEST || name == RESOLUTION;
+        let is_own = [LATEST, BY_AGREEMENT, PROTECTED_PERSON, RESOLUTION].contains(&name.as_str());
         if !is_own && name != OUT_OF_SCOPE && catalog.table(name).is_none() {
             return Err(SqlViewError::UnknownTable { name: name.clone() });
         }
@@ -138,13 +155,26 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
             return Err(SqlViewError::TableNotPublished { name: name.clone() });
         }
     }
+    let shown = match options.agreement {
+        None => Shown::of(published),
+        Some(_) => Shown::Nothing,
+    };
     let resolution = is_wanted(RESOLUTION).then(|| numbers::Sources::of(published));
     let mut views = Views {
         tables: Vec::new(),
-        latest: is_wanted(LATEST) && options.tables.is_some(),
+        latest: options.tables.is_some()
+            && [LATEST, BY_AGREEMENT, PROTECTED_PERSON]
+                .into_iter()
+                .any(is_wanted),
+        shown,
+        protected: shown.query(published),
         resolution: resolution.filter(numbers::Sources::any),
         left_out: Vec::new(),
     };
+    if views.protected.is_none() && options.tables.is_some() && is_wanted(PROTECTED_PERSON) {
+        let why = "only the dataset of a tenant with several agreements has protections to combine";
+        views.left_out.push(format!("{PROTECTED_PERSON}: {why}"));
+    }
     if resolution.is_some() && views.resolution.is_none() {
         let why = "neither person nor former_pnr has the columns with replaced numbers";
         views.left_out.push(format!("{RESOLUTION}: {why}"));
@@ -164,6 +194,7 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
             key => views.tables.push(View {
                 name: &table.name,
                 description: &table.description,
+                table: Some(table),
                 key,
             }),
         }
@@ -172,10 +203,12 @@ fn views<'a>(catalog: &'a Catalog, options: &ViewsOptions) -> Result<Views<'a>, 
         views.tables.push(View {
             name: OUT_OF_SCOPE,
             description: OUT_OF_SCOPE_MEANING,
+            table: None,
             key: None,
         });
     }
-    views.latest |= views.tables.iter().any(|view| view.key.is_some());
+    let has_protections = views.protected.is_some() && published.has_column(PERSON, "pnr");
+    views.latest |= views.tables.iter().any(|view| view.key.is_some()) || has_protections;
     if views.latest && !published.has_column(PERSON, "pnr") {
         return Err(SqlViewError::NoPersonTable);
     }
@@ -204,19 +237,33 @@ impl Script<'_> {
     fn write(&self) -> String {
         let mut sql = self.head();
         let names = || self.views.tables.iter().map(|view| view.name);
-        if self.views.latest && names().all(|name| name != PERSON) {
-            sql.push_str(&self.published(PERSON));
+        let mut needed = Vec::new();
+        if self.views.latest {
+            needed.push(PERSON);
         }
         let needs_out_of_scope = self.views.latest || names().any(|name| name == EVENT);
-        if self.has_out_of_scope() && needs_out_of_scope && names().all(|name| name != OUT_OF_SCOPE)
-        {
-            sql.push_str(&self.published(OUT_OF_SCOPE));
+        if self.has_out_of_scope() && needs_out_of_scope {
+            needed.push(OUT_OF_SCOPE);
         }
-        for name in names() {
+        let published = &self.options.published;
+        let protected = self
+            .views
+            .protected
+            .as_deref()
+            .filter(|_| self.views.latest);
+        if protected.is_some() {
+            needed.extend(self.views.shown.tables(published));
+        }
+        needed.retain(|table| names().all(|name| name != *table));
+        for name in needed.into_iter().chain(names()) {
             sql.push_str(&self.published(name));
         }
         if self.views.latest {
             sql.push_str(&self.latest());
+        }
+        if let Some(query) = protected {
+            sql.push_str(&comment(protection::MEANING));
+            sql.push_str(&self.create(PROTECTED_PERSON, query));
         }
         for view in &self.views.tables {
             sql.push_str(&self.current(view));
@@ -257,18 +304,31 @@ impl Script<'_> {
         self.options.published.has_column(OUT_OF_SCOPE, "pnr")
     }
 
+    /// Returns the statements for the views of the delivery that is current for each number.
     fn latest(&self) -> String {
-        let (meaning, query) = match self.has_out_of_scope() {
-            false => (LATEST_OF_ALL, LATEST_OF_ALL_QUERY),
-            true => (LATEST_IN_SCOPE, LATEST_IN_SCOPE_QUERY),
+        let (by_agreement, latest) = match self.has_out_of_scope() {
+            false => (
+                (state::BY_AGREEMENT, state::BY_AGREEMENT_QUERY),
+                (state::LATEST, state::LATEST_QUERY),
+            ),
+            true => (
+                (
+                    state::BY_AGREEMENT_IN_SCOPE,
+                    state::BY_AGREEMENT_IN_SCOPE_QUERY,
+                ),
+                (state::LATEST_IN_SCOPE, state::LATEST_IN_SCOPE_QUERY),
+            ),
         };
-        format!("{}{}", comment(meaning), self.create(LATEST, query))
+        let view =
+            |name, (meaning, query)| format!("{}{}", comment(meaning), self.create(name, query));
+        view(BY_AGREEMENT, by_agreement) + &view(LATEST, latest)
     }
 
     /// Returns the condition that leaves out the events of persons who left the scope later.
     fn still_in_scope(&self, view: &View) -> Option<&'static str> {
         let has_number = self.options.published.has_column(view.name, "pnr");
-        (view.name == EVENT && has_number && self.has_out_of_scope()).then_some(STILL_IN_SCOPE)
+        (view.name == EVENT && has_number && self.has_out_of_scope())
+            .then_some(state::STILL_IN_SCOPE)
     }
 
     /// Returns the statement for the view of the current rows of a table.
@@ -276,28 +336,56 @@ impl Script<'_> {
         let name = view.name;
         let what = format!("{name}: {}", view.description);
         let from = self.dialect.identifier(&format!("published_{name}"));
+        let published = &self.options.published;
+        let selected = match &self.views.protected {
+            Some(_) if self.views.latest => view
+                .table
+                .and_then(|table| self.views.shown.select(self.dialect, table, published)),
+            _ => None,
+        };
+        let (columns, joins) = match &selected {
+            Some(selected) => (format!("\n  {}", selected.columns), selected.joins.as_str()),
+            None => (" delivered.*".to_owned(), ""),
+        };
         let (state, query) = match view.key {
             Some(key) => {
                 let key = self.dialect.identifier(key);
-                let query = format!(
+                let (state, of) = match name {
+                    protection::PROTECTION => {
+                        ("rows that are current in any agreement", BY_AGREEMENT)
+                    }
+                    _ => ("current rows", LATEST),
+                };
+                let mut query = format!(
                     "\
-SELECT delivered.*
+SELECT{columns}
 FROM {from} AS delivered
-SEMI JOIN latest_delivery AS latest
+SEMI JOIN {of} AS latest
   ON latest.agreement = delivered.agreement
   AND latest.pnr = delivered.{key}
-  AND latest.delivery = delivered.delivery"
+  AND latest.delivery = delivered.delivery{joins}"
                 );
-                ("current rows", query)
+                if of == BY_AGREEMENT {
+                    query.push_str(&format!(
+                        "\nSEMI JOIN {LATEST} AS any_agreement ON any_agreement.pnr = delivered.{key}"
+                    ));
+                }
+                (state, query)
             }
             None => {
-                let has_line = self.options.published.has_column(name, "line");
+                let has_line = published.has_column(name, "line");
                 let line = if has_line { ", line" } else { "" };
-                let query = match self.still_in_scope(view) {
-                    None => format!("SELECT *\nFROM {from}\nORDER BY delivery, agreement{line}"),
-                    Some(still) => format!(
-                        "SELECT delivered.*\nFROM {from} AS delivered\n{still}\nORDER BY delivery, agreement{line}"
-                    ),
+                let still = self.still_in_scope(view);
+                let query = match (&selected, still) {
+                    (None, None) => {
+                        format!("SELECT *\nFROM {from}\nORDER BY delivery, agreement{line}")
+                    }
+                    (_, still) => {
+                        let still = still.map(|still| format!("\n{still}")).unwrap_or_default();
+                        format!(
+                            "SELECT{columns}\nFROM {from} AS delivered{joins}{still}\nORDER BY delivery, agreement{line}"
+                        )
+                    }
                 };
                 (
                     "rows of all deliveries, in the order in which they are applied",
@@ -314,39 +402,6 @@ SEMI JOIN latest_delivery AS latest
         format!("{create} {view} AS\n{query};\n")
     }
 }
-
-const LATEST_OF_ALL: &str =
-    "latest_delivery: for each number, the latest delivery with a 001 record for it";
-
-const LATEST_OF_ALL_QUERY: &str = "\
-SELECT agreement, pnr, max(delivery) AS delivery
-FROM published_person
-WHERE pnr IS NOT NULL
-GROUP BY agreement, pnr";
-
-const LATEST_IN_SCOPE: &str = "\
-latest_delivery: for each number, the latest delivery with a 001 record for it.
-Numbers that are out of scope in that delivery or a later one are left out.";
-
-const LATEST_IN_SCOPE_QUERY: &str = "\
-SELECT agreement, pnr, max(delivery) AS delivery
-FROM (
-  SELECT agreement, pnr, delivery, CAST(NULL AS STRING) AS left_with FROM published_person
-  UNION ALL
-  SELECT agreement, pnr, delivery, delivery AS left_with FROM published_out_of_scope
-) AS delivered_or_left
-WHERE pnr IS NOT NULL
-GROUP BY agreement, pnr
-HAVING coalesce(max(left_with), '') < max(delivery)";
-
-const STILL_IN_SCOPE: &str = "\
-LEFT JOIN (
-  SELECT agreement AS left_agreement, pnr AS left_pnr, max(delivery) AS left_with
-  FROM published_out_of_scope
-  GROUP BY agreement, pnr
-) AS latest_leave
-  ON left_agreement = delivered.agreement AND left_pnr = delivered.pnr
-WHERE left_with IS NULL OR left_with < delivery";
 
 /// Returns a text as SQL comment lines. Control characters are removed, so the text cannot end the comment.
 fn comment(text: &str) -> String {

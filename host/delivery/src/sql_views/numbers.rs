@@ -64,70 +64,69 @@ impl Sources {
 const STEP_OF_BOTH: &str = "\
 -- Replacements according to the 022 record of the valid number and the 001 record of the replaced number.
 replacement AS (
-  SELECT agreement, former_pnr AS pnr,
+  SELECT former_pnr AS pnr,
     CASE WHEN former_pnr <> pnr THEN pnr END AS former_next,
     CASE WHEN former_pnr <> pnr THEN concat(delivery, ' ', pnr) END AS former_order,
     CAST(NULL AS STRING) AS own_next,
     0 AS in_use
   FROM former_pnr
   UNION ALL
-  SELECT agreement, pnr, CAST(NULL AS STRING), CAST(NULL AS STRING),
+  SELECT pnr, CAST(NULL AS STRING), CAST(NULL AS STRING),
     CASE WHEN status IN ('50', '60') AND current_pnr <> pnr THEN current_pnr END,
     CASE WHEN status IN ('30', '50', '60') THEN 0 ELSE 1 END
   FROM person
 ),
 -- One step from each number: its own 001 record, or else the newest 022 record.
 step AS (
-  SELECT agreement, pnr,
+  SELECT pnr,
     CASE
       WHEN max(own_next) IS NOT NULL THEN max(own_next)
       WHEN max(in_use) = 0 THEN max_by(former_next, former_order)
     END AS next_pnr
   FROM replacement
-  GROUP BY agreement, pnr
+  GROUP BY pnr
 )";
 
 const STEP_OF_OWN: &str = "\
 -- One step from each number: its own 001 record.
 step AS (
-  SELECT agreement, pnr,
+  SELECT pnr,
     max(CASE WHEN status IN ('50', '60') AND current_pnr <> pnr THEN current_pnr END) AS next_pnr
   FROM person
-  GROUP BY agreement, pnr
+  GROUP BY pnr
 )";
 
 const STEP_OF_FORMER: &str = "\
 -- One step from each number: the newest 022 record.
 step AS (
-  SELECT agreement, former_pnr AS pnr,
+  SELECT former_pnr AS pnr,
     max_by(
       CASE WHEN former_pnr <> pnr THEN pnr END,
       CASE WHEN former_pnr <> pnr THEN concat(delivery, ' ', pnr) END
     ) AS next_pnr
   FROM former_pnr
-  GROUP BY agreement, former_pnr
+  GROUP BY former_pnr
 )";
 
 /// The part of the query that follows the steps. The column `path` ends a walk that would repeat a number.
 const WALK: &str = "\
 link AS (
-  SELECT agreement, pnr, next_pnr
+  SELECT pnr, next_pnr
   FROM step
   WHERE pnr IS NOT NULL AND next_pnr IS NOT NULL
 ),
 -- All walks: each ends when there is no next step or the next number is already in the path.
-walk(agreement, pnr, reached, path) AS (
-  SELECT agreement, pnr, next_pnr, concat(pnr, ' ', next_pnr)
+walk(pnr, reached, path) AS (
+  SELECT pnr, next_pnr, concat(pnr, ' ', next_pnr)
   FROM link
   UNION ALL
-  SELECT walk.agreement, walk.pnr, link.next_pnr, concat(walk.path, ' ', link.next_pnr)
+  SELECT walk.pnr, link.next_pnr, concat(walk.path, ' ', link.next_pnr)
   FROM walk
-  JOIN link ON link.agreement = walk.agreement AND link.pnr = walk.reached
+  JOIN link ON link.pnr = walk.reached
   WHERE NOT contains(walk.path, link.next_pnr)
 )
 SELECT walk.pnr,
-  max(CASE WHEN onward.pnr IS NULL THEN walk.reached END) AS current_pnr,
-  walk.agreement
+  max(CASE WHEN onward.pnr IS NULL THEN walk.reached END) AS current_pnr
 FROM walk
-LEFT JOIN link AS onward ON onward.agreement = walk.agreement AND onward.pnr = walk.reached
-GROUP BY walk.agreement, walk.pnr";
+LEFT JOIN link AS onward ON onward.pnr = walk.reached
+GROUP BY walk.pnr";

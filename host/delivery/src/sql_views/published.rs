@@ -13,6 +13,8 @@ use cprflow::Catalog;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PublishedDataset {
     tables: BTreeMap<String, BTreeSet<String>>,
+    /// The number of agreements with deliveries; `None` if it is not known.
+    agreements: Option<usize>,
 }
 
 impl PublishedDataset {
@@ -23,12 +25,14 @@ impl PublishedDataset {
     pub fn look(dataset: &Path, agreement: Option<&str>) -> Result<Self, Error> {
         let mut published = Self::default();
         let mut deliveries = 0;
+        let mut agreements = 0;
         for (name, path) in partitions(dataset, "agreement=")? {
             if agreement.is_some_and(|wanted| wanted != name) {
                 continue;
             }
             // The newest delivery with a table comes first and determines the columns.
             let mut seen = BTreeSet::new();
+            let before = deliveries;
             for (_, path) in partitions(&path, "delivery=")?.into_iter().rev() {
                 deliveries += 1;
                 for (table, path) in tables(&path)? {
@@ -38,10 +42,12 @@ impl PublishedDataset {
                     }
                 }
             }
+            agreements += usize::from(deliveries > before);
         }
         if deliveries == 0 {
             return Err(no_delivery(dataset, agreement));
         }
+        published.agreements = Some(agreements);
         Ok(published)
     }
 
@@ -53,7 +59,13 @@ impl PublishedDataset {
         });
         Self {
             tables: tables.collect(),
+            agreements: None,
         }
+    }
+
+    /// Returns whether several agreements have deliveries, or may have.
+    pub(super) fn has_several_agreements(&self) -> bool {
+        self.agreements.is_none_or(|agreements| agreements > 1)
     }
 
     /// Returns whether a table is published.
