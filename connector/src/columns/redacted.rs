@@ -7,10 +7,31 @@ const DIGITS: usize = 10;
 
 /// Returns whether the text of a column can hold a person number besides the columns that are made for one.
 ///
-/// UUIDs have long groups of digits too, but their form is fixed. Tables that tie numbers are shown only if a policy
-/// names them.
+/// Tables that tie numbers are shown only if a policy names them.
 pub(crate) fn can_hold_number(table: &Table, column: &Column) -> bool {
-    !table.ties_numbers && matches!(column.kind, Kind::Text | Kind::Code) && column.length >= DIGITS
+    !table.ties_numbers
+        && matches!(column.kind, Kind::Text | Kind::Code | Kind::Uuid)
+        && column.length >= DIGITS
+}
+
+/// Returns the text of such a column with `[number]` in place of every person number, or `None` if it has none.
+///
+/// A UUID has long groups of digits too, so it is left as it is. Anything else in its place, for example because a line
+/// is damaged, is treated like other text.
+pub(crate) fn redacted_text(column: &Column, raw: &[u8]) -> Option<Vec<u8>> {
+    match column.kind == Kind::Uuid && is_uuid(raw) {
+        true => None,
+        false => redacted(raw),
+    }
+}
+
+/// Returns whether the bytes are a UUID in its usual form: 8, 4, 4, 4 and 12 hexadecimal digits.
+fn is_uuid(raw: &[u8]) -> bool {
+    raw.len() == 36
+        && raw.iter().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 /// Returns the text in ISO-8859-1 with `[number]` in place of every person number, or `None` if it has none.
@@ -34,6 +55,30 @@ pub(crate) fn redacted(raw: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout;
+
+    #[test]
+    fn leaves_uuids_as_they_are() {
+        let table = layout::by_name("address").unwrap();
+        let uuid = table.column("address_uuid").unwrap();
+        let name = table.column("co_name").unwrap();
+        assert!(can_hold_number(table, uuid) && can_hold_number(table, name));
+        for text in [
+            &b"12345678-1234-4123-8123-123456789012"[..],
+            b"0A3F50B1-23cd-4123-8123-0A3F50B1234d",
+        ] {
+            assert_eq!(redacted_text(uuid, text), None);
+        }
+        assert!(redacted_text(name, b"12345678-1234-4123-8123-123456789012").is_some());
+        // What is no UUID can be a person number.
+        for text in [
+            &b"0101801234                          "[..],
+            b"12345678-1234-4123-8123-12345678901 ",
+            b"x2345678-1234-4123-8123-123456789012",
+        ] {
+            assert!(redacted_text(uuid, text).is_some());
+        }
+    }
 
     #[test]
     fn removes_numbers_only() {

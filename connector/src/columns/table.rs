@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use super::builder::{Builder, Flags, Irregular, Numbers, Text};
 use super::mask::{ColumnMask, RowMask};
 use super::record_buffer::RecordBuffer;
-use super::redacted::{can_hold_number, redacted};
+use super::redacted::{can_hold_number, redacted, redacted_text};
 use super::schema::{ColumnId, TAIL, TableId};
 use crate::finding::Occurrences;
 use crate::layout::{Blank, Column, Kind, Table};
@@ -391,7 +391,8 @@ impl FieldBuilder {
 
     /// Appends the text without its person numbers. Returns false and appends nothing if it has none.
     fn push_redacted(&mut self, record: &RecordBuffer) -> bool {
-        match (&mut self.values, redacted(record.field(self.from, self.to))) {
+        let redacted = redacted_text(self.column, record.field(self.from, self.to));
+        match (&mut self.values, redacted) {
             (Builder::Text(text), Some(redacted)) => {
                 text.push(&redacted, redacted.is_ascii());
                 true

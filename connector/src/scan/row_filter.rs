@@ -5,7 +5,7 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 use crate::columns::schema::{ColumnId, TableId};
-use crate::columns::{LeaverRow, RecordBuffer, RowMask, can_hold_number, redacted};
+use crate::columns::{LeaverRow, RecordBuffer, RowMask, can_hold_number, redacted_text};
 use crate::layout::{self, Column, Sensitivity, Table};
 use crate::policy::{NumberRule, ProtectionRule, Rules, relatives, row_bits};
 use crate::predicate::{Predicate, Row, RowCell};
@@ -274,7 +274,7 @@ impl Row for MaskedRecord<'_> {
                     self.view.is_some_and(|(table, rules, _)| {
                         rules.numbers != NumberRule::Keep
                             && can_hold_number(table, field)
-                            && redacted(raw).is_some()
+                            && redacted_text(field, raw).is_some()
                     })
                 };
                 match is_hidden || is_redacted() {

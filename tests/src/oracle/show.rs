@@ -326,8 +326,12 @@ impl TableRules<'_> {
         let table = self.rule.table.as_str();
         let mut fields = self.rule.fields.iter();
         let can_hold = fields.any(|field| {
-            let is_text = matches!(field.kind.as_str(), "text" | "code");
-            field.column == column && is_text && field.length >= 10
+            let can_be = match field.kind.as_str() {
+                "text" | "code" => field.length >= 10,
+                "uuid" => !is_uuid(text),
+                _ => false,
+            };
+            field.column == column && can_be
         });
         can_hold
             && !NUMBER_TABLES.contains(&table)
@@ -350,6 +354,14 @@ impl TableRules<'_> {
             value => value.clone(),
         }
     }
+}
+
+/// Returns whether a text has the form of a UUID.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let is_hex = |group: &&str| group.chars().all(|c| c.is_ascii_hexdigit());
+    lengths == [8, 4, 4, 4, 12] && groups.iter().all(is_hex)
 }
 
 /// Returns the table of leavers, sorted by person number.

@@ -308,6 +308,10 @@ fn removes_numbers_from_texts_where_numbers_are_not_kept() {
                 ("address_uuid", "01018012-3400-0000-0000-000000000000"),
             ],
         ),
+        record(
+            "address_id",
+            &[("pnr", "0101010010"), ("address_uuid", "x 0101801234")],
+        ),
     ]
     .concat();
     for numbers in [NumberRule::Pseudonym, NumberRule::Drop] {
@@ -321,12 +325,15 @@ fn removes_numbers_from_texts_where_numbers_are_not_kept() {
             "guardianship_typed 4 guardianship_type [number]",
             "guardianship_typed 4 guardian_name [number] Eva",
             "address_id 5 address_uuid 01018012-3400-0000-0000-000000000000",
+            // What is no UUID is treated like text.
+            "address_id 6 address_uuid x [number]",
         ] {
             assert!(has(&cells, cell), "{cell} {cells:?}");
         }
     }
     let kept = cells(&open(), &extract);
     assert!(has(&kept, "person 1 key_constant 010180-1234 x"));
+    assert!(has(&kept, "address_id 6 address_uuid x 0101801234"));
     assert!(has(
         &kept,
         "custody 2 irregular start_date=0101801234;deletion_date=2020-00-00"
