@@ -1,5 +1,21 @@
 //! What every column discloses, and about whom: the oracle's own list, which a test compares with the catalog.
 
+/// The classes of personal data, as `docs/privacy.md` lists them.
+pub const CLASSES: [&str; 12] = [
+    "address",
+    "civil-status",
+    FORMER_CIVIL_STATUS,
+    "economic",
+    "family",
+    "franchise",
+    "free-text",
+    "identity",
+    "name",
+    "protection",
+    "religion",
+    "social",
+];
+
 /// Columns by table and class of personal data. Columns that are not listed have no class.
 #[rustfmt::skip]
 pub const CLASSED: &[(&str, &str, &[&str])] = &[

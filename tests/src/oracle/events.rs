@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use cprflow::policy::DATA_CLASSES;
+use super::columns::CLASSES;
 
 /// What one code discloses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ fn read(kind: &str) -> BTreeMap<String, Disclosed> {
         }
         let known = classes != "?";
         let classes: BTreeSet<String> = classes.split_whitespace().map(str::to_owned).collect();
-        let is_class = |class: &String| DATA_CLASSES.contains(&class.as_str());
+        let is_class = |class: &String| CLASSES.contains(&class.as_str());
         assert!(!known || classes.iter().all(is_class), "classes of {code}");
         codes.insert(
             code,
@@ -57,6 +57,6 @@ pub fn is_shown(
     };
     match codes.get(code).and_then(|code| code.classes.as_ref()) {
         Some(classes) => classes.is_subset(allowed),
-        None => DATA_CLASSES.iter().all(|class| allowed.contains(*class)),
+        None => CLASSES.iter().all(|class| allowed.contains(*class)),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cprflow::policy::{DATA_CLASSES, NumberRule, PersonFilter, Policy, ProtectionRule};
+use cprflow::policy::{NumberRule, PersonFilter, Policy, ProtectionRule};
 
 use super::InjectedBug;
-use super::columns::{SUBJECTS, class, needed_class};
+use super::columns::{CLASSES, SUBJECTS, class, needed_class};
 use crate::reference_reader::{FieldRule, Rules, TableRule};
 
 /// The columns of each table, in order.
@@ -130,9 +130,7 @@ fn is_open(policy: &Policy) -> bool {
 
 /// Returns whether the policy shows everything about its persons, unchanged.
 pub fn hides_nothing(policy: &Policy) -> bool {
-    DATA_CLASSES
-        .iter()
-        .all(|class| policy.classes.contains(*class))
+    CLASSES.iter().all(|class| policy.classes.contains(*class))
         && policy.tables.is_none()
         && policy.columns.is_empty()
         && policy.rows.is_empty()

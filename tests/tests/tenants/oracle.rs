@@ -1,13 +1,13 @@
 //! Tests of the oracle itself: its lists of columns, its rules, and the cases in its extracts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic;
+use std::{fs, panic};
 
 use cprflow::policy::{DATA_CLASSES, LeaverRule, NumberRule, PersonFilter, Policy, ProtectionRule};
 use cprflow_connector::layout::{EVENT_CLASSES, MARK_CLASSES};
 use cprflow_tests::layout_data;
 use cprflow_tests::oracle::choose::{Facts, is_irregular, key, text, value};
-use cprflow_tests::oracle::columns::{CLASSED, RELATIVES, SUBJECTS, class, relative};
+use cprflow_tests::oracle::columns::{CLASSED, CLASSES, RELATIVES, SUBJECTS, class, relative};
 use cprflow_tests::oracle::events::{EVENTS, MARKS};
 use cprflow_tests::oracle::extract_cases::{TextKind, UNREADABLE_NIGHT, extracts};
 use cprflow_tests::oracle::predicate::Predicate;
@@ -40,6 +40,44 @@ fn the_oracle_has_the_classes_of_the_catalog() {
         listed, classed,
         "the oracle lists a column that no table has"
     );
+}
+
+/// The oracle shares only the types of a policy with the product. Two of its modules ask the product, and one generates
+/// persons.
+#[test]
+fn the_oracle_shares_no_code_with_the_product() {
+    let entries = fs::read_dir(cprflow_tests::root().join("tests/src/oracle")).unwrap();
+    let mut checked = 0;
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if ["native.rs", "product.rs", "extract_cases.rs"].contains(&name.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for crate_of_product in ["connector", "delivery", "redact", "transport", "cli"] {
+            assert!(
+                !text.contains(&format!("cprflow_{crate_of_product}")),
+                "{name}"
+            );
+        }
+        for used in text.split("cprflow::").skip(1) {
+            assert!(
+                used.starts_with("policy::") || used.starts_with("Pnr"),
+                "{name}"
+            );
+        }
+        // The lists of the product are constants, the types are not.
+        let is_list = |word: &&str| word.contains("CLASSES") || word.contains("TABLES");
+        for line in text.lines().filter(|line| line.contains("cprflow::")) {
+            let words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
+            assert_eq!(words.filter(is_list).count(), 0, "{name}");
+        }
+        checked += 1;
+    }
+    assert!(checked > 10);
+    assert_eq!(CLASSES, DATA_CLASSES);
+    let default = ["address", "civil-status", "name", "protection"];
+    assert_eq!(Policy::default().classes, default.map(str::to_owned).into());
 }
 
 #[test]
