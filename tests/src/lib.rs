@@ -12,6 +12,7 @@
 //! - [`oracle`]: the expected result of a policy, computed without the product's code
 //! - [`proxy`]: a proxy that delays, stalls, ends and resets connections
 //! - [`python`]: finds the Python that reads results
+//! - [`raw_record`]: a record whose fields can be changed
 //! - [`reference_reader`]: reads an extract by plain slicing, without the parser's code
 //! - [`requirement`]: skips a test, or fails it, if a prerequisite is missing
 //! - [`rows`]: collects the rows of scans
@@ -40,6 +41,7 @@ pub mod messages;
 pub mod oracle;
 pub mod proxy;
 pub mod python;
+pub mod raw_record;
 pub mod reference_reader;
 pub mod requirement;
 pub mod rows;

@@ -9,7 +9,8 @@ use cprflow_connector::generate::{self, Settings};
 use super::columns::{class, relative};
 use super::events::{EVENTS, MARKS};
 use crate::extract::{self, Damage, Dice};
-use crate::reference_reader::{FieldRule, Rules, TableRule, latin1};
+use crate::raw_record::Record;
+use crate::reference_reader::{FieldRule, Rules, latin1};
 
 /// The extract of one night.
 #[derive(Debug, Clone)]
@@ -502,68 +503,6 @@ fn kind_of_protection(record: &mut Record, dice: &mut Dice) {
 fn number_of(text: &str) -> Option<String> {
     let is_number = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && text != "0000000000").then(|| text.to_owned())
-}
-
-/// A record whose fields can be changed.
-#[derive(Clone)]
-struct Record<'a> {
-    rule: &'a TableRule,
-    bytes: Vec<u8>,
-    tail: String,
-}
-
-impl<'a> Record<'a> {
-    /// Reads the record of a line. Returns `None` if its key is not a person number.
-    fn of(rules: &'a Rules, line: &[u8]) -> Option<Self> {
-        let mut record = Self::blank(rules, &latin1(&line[..3]));
-        if record.rule.fields[0].kind != "pnr" {
-            return None;
-        }
-        record.bytes[..line.len()].copy_from_slice(line);
-        Some(record)
-    }
-
-    fn blank(rules: &'a Rules, record_type: &str) -> Self {
-        let rule = &rules[record_type];
-        let ends = rule.fields.iter().map(|f| f.position + f.length - 1);
-        let mut bytes = vec![b' '; ends.max().unwrap_or(3)];
-        bytes[..3].copy_from_slice(record_type.as_bytes());
-        Self {
-            rule,
-            bytes,
-            tail: String::new(),
-        }
-    }
-
-    fn field(&mut self, column: &str) -> &mut [u8] {
-        let found = self.rule.fields.iter().find(|f| f.column == column);
-        let field = found.unwrap_or_else(|| panic!("no column {column}"));
-        &mut self.bytes[field.position - 1..field.position + field.length - 1]
-    }
-
-    fn get(&mut self, column: &str) -> String {
-        latin1(self.field(column)).trim_end().to_owned()
-    }
-
-    fn set(&mut self, column: &str, text: &str) {
-        let field = self.field(column);
-        field.fill(b' ');
-        for (byte, character) in field.iter_mut().zip(text.chars()) {
-            *byte = u8::try_from(character).expect("a character of ISO-8859-1");
-        }
-    }
-
-    /// Returns the line without trailing spaces.
-    fn line(mut self) -> Vec<u8> {
-        self.bytes.extend_from_slice(self.tail.as_bytes());
-        // A record of 366 bytes marks another CPR product, which cprflow rejects.
-        if self.bytes.len() == 366 && !self.tail.is_empty() {
-            self.bytes.push(b'!');
-        }
-        let end = self.bytes.iter().rposition(|byte| *byte != b' ');
-        self.bytes.truncate(end.map_or(0, |last| last + 1));
-        self.bytes
-    }
 }
 
 /// Returns the number of records of each person in these extracts.

@@ -8,6 +8,7 @@ mod oracle;
 mod policy;
 mod policy_view;
 mod random;
+mod random_policy;
 mod refused;
 mod requests;
 mod stuck;
