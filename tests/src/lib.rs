@@ -8,10 +8,12 @@
 //! - [`hostile_guest`]: components that attack their host
 //! - [`hostile_server`]: servers that break their protocol
 //! - [`layout_data`]: the record types and fields of `tests/data`
+//! - [`marked`]: extracts in which every value is a mark that stands nowhere else
 //! - [`messages`]: Arrow IPC messages of batches, also with wrong contents
 //! - [`oracle`]: the expected result of a policy, computed without the product's code
 //! - [`proxy`]: a proxy that delays, stalls, ends and resets connections
 //! - [`python`]: finds the Python that reads results
+//! - [`output_bytes`]: searches all bytes of a result, also the hidden parts of its files
 //! - [`raw_record`]: a record whose fields can be changed
 //! - [`reference_reader`]: reads an extract by plain slicing, without the parser's code
 //! - [`requirement`]: skips a test, or fails it, if a prerequisite is missing
@@ -37,8 +39,10 @@ pub mod handmade;
 pub mod hostile_guest;
 pub mod hostile_server;
 pub mod layout_data;
+pub mod marked;
 pub mod messages;
 pub mod oracle;
+pub mod output_bytes;
 pub mod proxy;
 pub mod python;
 pub mod raw_record;

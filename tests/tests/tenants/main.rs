@@ -2,6 +2,8 @@
 
 mod addresses;
 mod daily_job;
+mod hidden_files;
+mod hidden_values;
 mod keys;
 mod leavers;
 mod oracle;
