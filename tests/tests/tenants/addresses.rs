@@ -1,11 +1,21 @@
 //! Extracts without addresses (record type 002), for a tenant whose scope is a municipality.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::collections::BTreeSet;
 
 use cprflow_tests::extract;
 use cprflow_tests::scope::{Scope, municipalities, texts};
 use cprflow_tests::test_run::{TestRun, tables, transfer};
+
+/// A delivery, and what the tenant gets of it.
+struct Night<'a> {
+    extract: Vec<u8>,
+    /// The persons whose rows are shown.
+    shown: BTreeSet<&'a String>,
+    /// The reasons of the leavers.
+    reasons: &'a [&'a str],
+    /// Whether the report says that addresses are missing.
+    is_remarked: bool,
+}
 
 /// An agreement may no longer order 002. Then it is not known who moved, and residents must not be told as leavers.
 #[test]
@@ -36,22 +46,33 @@ fn an_agreement_that_stops_delivering_addresses() {
         }
         status(line)
     };
-    let nights: [(Vec<u8>, BTreeSet<&String>, &[&str], bool); 3] = [
-        (first.clone(), scope.persons.iter().collect(), &[], false),
-        (
-            of(&first, "20260601", without_addresses),
-            BTreeSet::new(),
-            &["dead"],
-            true,
-        ),
-        (
-            of(&first, "20260602", with_a_move),
-            scope.persons.iter().skip(2).collect(),
-            &["moved"],
-            false,
-        ),
+    let nights = [
+        Night {
+            extract: first.clone(),
+            shown: scope.persons.iter().collect(),
+            reasons: &[],
+            is_remarked: false,
+        },
+        Night {
+            extract: of(&first, "20260601", without_addresses),
+            shown: BTreeSet::new(),
+            reasons: &["dead"],
+            is_remarked: true,
+        },
+        Night {
+            extract: of(&first, "20260602", with_a_move),
+            shown: scope.persons.iter().skip(2).collect(),
+            reasons: &["moved"],
+            is_remarked: false,
+        },
     ];
-    for (night, (extract, shown, reasons, is_remarked)) in nights.into_iter().enumerate() {
+    for (night, expected) in nights.into_iter().enumerate() {
+        let Night {
+            extract,
+            shown,
+            reasons,
+            is_remarked,
+        } = expected;
         test.put(
             &format!("d26060{night}.l431101"),
             &extract,

@@ -12,7 +12,7 @@ use cprflow_delivery::config::{Configuration, Store};
 use cprflow_delivery::integrity::check_store;
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
-    Agreement, CheckDepth, Error, Ledger, Tenant, check_dataset_permissions,
+    Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
     check_state_permissions, shared_keys, subscription,
 };
 use cprflow_transport::connect;
@@ -66,11 +66,13 @@ impl Doctor {
         let tenants = configuration.tenants();
         if !tenants.is_empty() {
             let connector = connector()?;
-            for tenant in &tenants {
+            let shared = shared_keys(&tenants);
+            for tenant in tenants {
                 checkup.tenant(&connector, tenant)?;
-            }
-            for shared in shared_keys(&tenants) {
-                checkup.warn("key", &shared.to_string())?;
+                let has_key = |shared: &&SharedKey| shared.tenants.contains(&tenant.name);
+                for shared in shared.iter().filter(has_key) {
+                    checkup.warn("key", &shared.to_string())?;
+                }
             }
         }
         Ok(match checkup.failed {

@@ -9,6 +9,7 @@ use cprflow_redact::redact;
 use cprflow_transport::{FingerprintError, InboxError};
 
 use super::accepted::ACCEPTABLE;
+use super::tenant::RecordTypeUse;
 use crate::fs::SecretError;
 use crate::names::AgreementName;
 use crate::pnr_list::ListError;
@@ -324,20 +325,14 @@ pub enum KeyProblem {
 
     /// A tenant's policy reads a record type that an agreement does not order.
     #[error(
-        "the policy {usage}, but agreement {agreement} does not order record type {record_type}, which {contents}. Order \
-         it and add it to `record_types` of the agreement, or {instead}"
+        "the policy {}, but agreement {agreement} does not order record type {}, which {}. Order it and add it to \
+         `record_types` of the agreement, or {}", needed.usage, needed.record_type, needed.contents, needed.instead
     )]
     RecordTypeNotOrdered {
-        /// The record type, three digits.
-        record_type: &'static str,
+        /// What the policy reads from the record type.
+        needed: &'static RecordTypeUse,
         /// The agreement.
         agreement: AgreementName,
-        /// What the policy does, as a verb with its object.
-        usage: &'static str,
-        /// What the records say, as a verb with its object.
-        contents: &'static str,
-        /// What to do instead.
-        instead: &'static str,
     },
 
     /// The inbox is not a directory or an SFTP address.

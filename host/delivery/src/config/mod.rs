@@ -39,6 +39,7 @@ pub(crate) use accepted::{FUTURE_DATE, SAME_CONTENT};
 pub use error::{ConfigurationError, KeyPath, KeyProblem, PurposeError};
 pub use store::Store;
 pub use template::template;
+pub use tenant::RecordTypeUse;
 
 /// The settings of a run.
 #[derive(Debug, Clone)]

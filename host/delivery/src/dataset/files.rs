@@ -252,3 +252,84 @@ fn missing_or(error: io::Error, gone: Damage, name: &str) -> Damage {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Writes a delivery with the table `person` and a manifest that names these files.
+    fn delivery(directory: &Path, files: serde_json::Value) {
+        let manifest = json!({
+            "format": 1, "agreement": "a", "sequence": 1, "transfer_uuid": "uuid", "file_name": "d",
+            "metadata_name": "d.metadata", "size": 1, "sha256": "digest", "production_date": "2026-03-02",
+            "published": "2026-03-02T00:00:00Z", "records": 1, "rows": {"person": 1}, "files": files,
+            "findings": [], "accepted": [], "component": {"sha256": ""}, "policy": "unrestricted", "purpose": "p",
+            "written_by": "cprflow",
+        });
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join("person.parquet"), "rows").unwrap();
+        fs::write(directory.join("_delivery.json"), manifest.to_string()).unwrap();
+    }
+
+    fn damage(directory: &Path, depth: CheckDepth) -> Vec<Damage> {
+        let identity = Identity {
+            transfer_uuid: "uuid",
+            sha256: "digest",
+        };
+        compare_with_disk(directory, identity, depth)
+    }
+
+    #[test]
+    fn describes_files_and_finds_them_unchanged() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("delivery");
+        delivery(&directory, json!({}));
+        fs::remove_file(directory.join("_delivery.json")).unwrap();
+        let files = describe_files(&directory, |path| File::open(path)).unwrap();
+        // The digest was calculated with sha256sum.
+        let expected = DeliveryFile {
+            size: 4,
+            sha256: "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e".to_owned(),
+        };
+        assert_eq!(files, [("person.parquet".to_owned(), expected)].into());
+        delivery(&directory, json!(files));
+        for depth in [
+            CheckDepth::Directories,
+            CheckDepth::Sizes,
+            CheckDepth::Digests,
+        ] {
+            assert_eq!(damage(&directory, depth), []);
+        }
+        fs::write(directory.join("person.parquet"), "ROWS").unwrap();
+        assert_eq!(damage(&directory, CheckDepth::Sizes), []);
+        let name = "person.parquet".to_owned();
+        let changed = Damage::FileChanged { name };
+        assert_eq!(damage(&directory, CheckDepth::Digests), [changed]);
+    }
+
+    /// A manifest may have been changed by hand. Names in it do not lead out of the directory.
+    #[test]
+    fn names_with_directories_are_no_files_of_a_delivery() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("delivery");
+        let outside = place.path().join("secret");
+        fs::write(&outside, "rows").unwrap();
+        for name in ["../secret", outside.to_str().unwrap(), "..", "", "."] {
+            delivery(&directory, json!({name: {"size": 4, "sha256": ""}}));
+            let gone = Damage::FileGone {
+                name: name.to_owned(),
+            };
+            assert_eq!(damage(&directory, CheckDepth::Digests), [gone], "{name}");
+        }
+    }
+
+    #[test]
+    fn shows_no_person_number_in_a_name() {
+        let name = "0101801234.parquet".to_owned();
+        let told = Damage::FileAdded { name }.to_string();
+        assert!(!told.contains("0101801234"), "{told}");
+        assert!(told.ends_with("was added"), "{told}");
+    }
+}

@@ -4,6 +4,7 @@ mod checks;
 mod limits;
 mod persons;
 mod policy;
+mod record_types;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use crate::agreement::Agreement;
 use crate::names::{AgreementName, TenantName};
 use crate::tenant::{Tenant, TenantLimits};
 use cprflow::policy::PersonFilter;
+
+pub use record_types::RecordTypeUse;
 
 /// Reads all tenants. Relative paths in them start at `directory`.
 pub(super) fn read(
@@ -74,7 +77,7 @@ fn tenant(
     table.finish()?;
     checks::key_fits_numbers(&rules, key.as_ref(), &table)?;
     checks::variable_has_key(key.as_ref(), &table)?;
-    checks::record_types_are_ordered(&rules, &own_agreements, agreements, &table)?;
+    record_types::check(&rules, &own_agreements, agreements, &table)?;
     Ok(Tenant {
         name,
         agreements: own_agreements,

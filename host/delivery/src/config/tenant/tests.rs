@@ -263,7 +263,7 @@ fn errors_name_the_tenant_and_the_key_and_never_repeat_a_value() {
         ),
         (
             "[tenant.t]\nagreements = [\"b\"]\npurpose = \"p\"\ndataset = \"t\"\n".to_owned(),
-            "protection: the policy would mask protected persons, but agreement b does not order record type 004",
+            "protection: the policy hides protected persons, but agreement b does not order record type 004",
         ),
         (
             more("[tenant.u]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"t\"\n"),
