@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use crate::layout;
+use crate::layout::{self, Column};
 use crate::value;
 
 /// The class of a line.
@@ -267,6 +267,32 @@ pub(crate) const PROTECTION: usize = table_index("004");
 pub(crate) const INPUT_ERROR: usize = table_index("910");
 pub(crate) const RECEIPT: usize = table_index("997");
 pub(crate) const END: usize = table_index("999");
+
+/// Returns a column of the table at that index. Evaluated at compile time, so the column must exist.
+pub(crate) const fn column_of(table: usize, name: &str) -> &'static Column {
+    let columns = layout::tables()[table].columns;
+    let mut i = 0;
+    while !same(columns[i].name, name) {
+        i += 1;
+    }
+    &columns[i]
+}
+
+/// Compares two texts at compile time, where `==` is not available.
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < one.len() {
+        if one[i] != other[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
 
 /// Returns the index in [`layout::tables`] of a record type. The type must exist: it is evaluated at compile time.
 pub(crate) const fn table_index(record_type: &str) -> usize {

@@ -7,7 +7,7 @@ use roaring::RoaringTreemap;
 use crate::error::Error;
 use crate::grammar;
 use crate::layout::{self, Blank, Column};
-use crate::record::{PERSON, pnr_number};
+use crate::record::{PERSON, column_of, pnr_number, table_index};
 use crate::value::{self, Cell};
 
 /// An age range in whole years, both ends included.
@@ -74,14 +74,18 @@ pub(crate) enum ConditionKind {
 /// A filter, with the persons who meet each of its conditions.
 pub(crate) struct PersonMatcher {
     conditions: Vec<PersonCondition>,
-    /// The persons with an address (002) in another municipality, if the filter names municipalities.
-    elsewhere: Option<RoaringTreemap>,
 }
 
-struct PersonCondition {
-    kind: ConditionKind,
+/// A condition, with the persons of whom the extract says whether they meet it.
+pub(crate) struct PersonCondition {
+    pub(crate) kind: ConditionKind,
     wanted: Requirement,
-    meeting: RoaringTreemap,
+    /// The persons with a record that meets the condition.
+    pub(crate) meeting: RoaringTreemap,
+    /// The persons with a readable value that does not meet the condition. Only they have left because of it: of a
+    /// person whose value is missing or damaged, it is not known. Without a value, for example for events, there is
+    /// nothing to read, and everybody who does not meet the condition fails it.
+    pub(crate) failing: Option<RoaringTreemap>,
 }
 
 /// What a record must contain to meet a condition.
@@ -101,10 +105,6 @@ enum Requirement {
 impl PersonMatcher {
     pub(crate) fn new(filter: PersonFilter) -> Result<Self, Error> {
         let mut wanted = Vec::new();
-        let elsewhere = filter
-            .municipality_codes
-            .is_some()
-            .then(RoaringTreemap::new);
         if let Some(codes) = filter.municipality_codes {
             // A person who is no resident has not moved, so this condition comes first.
             if filter.status_codes.is_none() {
@@ -141,14 +141,14 @@ impl PersonMatcher {
         if wanted.is_empty() {
             wanted.push((ConditionKind::Status, Requirement::Anything));
         }
-        let condition = |(kind, wanted)| PersonCondition {
+        let condition = |(kind, wanted): (_, Requirement)| PersonCondition {
             kind,
+            failing: wanted.has_value(kind).then(RoaringTreemap::new),
             wanted,
             meeting: RoaringTreemap::new(),
         };
         Ok(Self {
             conditions: wanted.into_iter().map(condition).collect(),
-            elsewhere,
         })
     }
 
@@ -158,7 +158,9 @@ impl PersonMatcher {
             Requirement::Anything | Requirement::Residence(_) | Requirement::Ages(..) => {
                 index == PERSON
             }
-            Requirement::Codes(table, ..) => index == *table,
+            Requirement::Codes(table, ..) => {
+                index == *table || one.kind == ConditionKind::Municipality && index == PLAINTEXT
+            }
             Requirement::Numbers(_) => true,
         })
     }
@@ -180,23 +182,19 @@ impl PersonMatcher {
         for condition in &mut self.conditions {
             if condition.wanted.is_met_by(index, person, record, day) {
                 condition.meeting.insert(person);
-            } else if condition.kind == ConditionKind::Municipality
-                && let Some(elsewhere) = &mut self.elsewhere
-                && condition.wanted.names_another_code(index, record)
+            } else if let Some(failing) = &mut condition.failing
+                && condition
+                    .wanted
+                    .is_failed_by(condition.kind, index, record, day)
             {
-                elsewhere.insert(person);
+                failing.insert(person);
             }
         }
     }
 
-    /// Returns the persons with an address (002) in another municipality, if the filter names municipalities.
-    pub(crate) fn elsewhere(&self) -> Option<&RoaringTreemap> {
-        self.elsewhere.as_ref()
-    }
-
-    /// Returns the conditions with the persons who meet each, in the order in which a leaver's reason is chosen.
-    pub(crate) fn conditions(&self) -> impl Iterator<Item = (ConditionKind, &RoaringTreemap)> {
-        self.conditions.iter().map(|one| (one.kind, &one.meeting))
+    /// Returns the conditions, in the order in which a leaver's reason is chosen.
+    pub(crate) fn conditions(&self) -> &[PersonCondition] {
+        &self.conditions
     }
 
     /// Returns the persons who meet every condition.
@@ -214,9 +212,9 @@ impl PersonMatcher {
     pub(crate) fn merge(&mut self, other: &Self) {
         for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
             own.meeting |= &other.meeting;
-        }
-        if let (Some(own), Some(other)) = (&mut self.elsewhere, &other.elsewhere) {
-            *own |= other;
+            if let (Some(own), Some(other)) = (&mut own.failing, &other.failing) {
+                *own |= other;
+            }
         }
     }
 
@@ -235,18 +233,48 @@ impl PersonMatcher {
 }
 
 impl Requirement {
-    /// Returns whether the record has a code in the required column, but not one of the required ones.
-    fn names_another_code(&self, index: usize, record: &[u8]) -> bool {
-        let Self::Codes(table, column, codes) = self else {
-            return false;
+    /// Returns whether records of a person have a value that can fail the condition. Events have none: a person without
+    /// the wanted event just has other events, or none.
+    fn has_value(&self, kind: ConditionKind) -> bool {
+        match self {
+            Self::Anything | Self::Numbers(_) => false,
+            Self::Codes(..) => kind != ConditionKind::Event,
+            Self::Residence(_) | Self::Ages(..) => true,
+        }
+    }
+
+    /// Returns whether a record that does not meet the condition has a readable value.
+    ///
+    /// A municipality stands in 002 and, for some persons, in 003.
+    fn is_failed_by(
+        &self,
+        kind: ConditionKind,
+        index: usize,
+        record: &[u8],
+        day: Option<i32>,
+    ) -> bool {
+        let code = |column: &Column| {
+            let code = record.get(column.start()..column.end());
+            code.filter(|code| code.iter().all(u8::is_ascii_digit) && !value::is_zeros(code))
         };
-        let code = record.get(column.start()..column.end());
-        *table == index
-            && code.is_some_and(|code| {
-                !value::is_spaces(code)
-                    && !value::is_zeros(code)
-                    && codes.iter().all(|one| one != code)
-            })
+        match self {
+            Self::Anything | Self::Numbers(_) => false,
+            Self::Codes(table, column, _) if index == *table => code(column).is_some(),
+            Self::Codes(_, _, codes) => {
+                kind == ConditionKind::Municipality
+                    && index == PLAINTEXT
+                    && code(PLAINTEXT_MUNICIPALITY)
+                        .is_some_and(|code| codes.iter().all(|one| one != code))
+            }
+            Self::Residence(column) => index == PERSON && code(column).is_some(),
+            Self::Ages(column, _) => {
+                let birth = record.get(column.start()..column.end());
+                index == PERSON
+                    && day
+                        .zip(birth)
+                        .is_some_and(|(day, birth)| age_on(day, birth).is_some())
+            }
+        }
     }
 
     fn is_met_by(&self, index: usize, person: u64, record: &[u8], day: Option<i32>) -> bool {
@@ -274,6 +302,11 @@ impl Requirement {
         }
     }
 }
+
+/// The index of 003 in [`layout::tables`].
+const PLAINTEXT: usize = table_index("003");
+
+const PLAINTEXT_MUNICIPALITY: &Column = column_of(PLAINTEXT, "municipality_code");
 
 /// Returns whether the status is that of a resident of Denmark (01, 03) or Greenland (05, 07).
 fn is_of_resident(status: &[u8]) -> bool {

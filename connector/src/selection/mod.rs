@@ -100,8 +100,6 @@ pub(crate) struct PolicyScope {
     facts: Arc<ExtractFacts>,
     /// The protected persons, including the other numbers of the same persons.
     protected: RoaringTreemap,
-    /// The persons for whom the roster stays as it was.
-    unchanged: RoaringTreemap,
     pub(crate) leavers: Leavers,
 }
 
@@ -288,11 +286,8 @@ impl Selection {
         let chosen = self.chosen()?;
         let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
         let stay = &scope.facts.roster - scope.leavers.all();
-        if scope.facts.has_unknown_protection {
-            return roster::write(&stay);
-        }
-        let entered = &*chosen.persons - &scope.unchanged;
-        roster::write(&(stay | entered))
+        // Whoever is published is on the roster, also after damage: otherwise nobody would tell when the person leaves.
+        roster::write(&(stay | &*chosen.persons))
     }
 
     /// Returns all persons with a 001 in this extract, as bytes for [`set_delivered_later`](Self::set_delivered_later)
@@ -453,15 +448,16 @@ impl PolicyPass {
             };
             persons -= &excluded;
         }
-        let mut left = RoaringTreemap::new();
-        let mut entered = 0;
-        if !facts.has_unknown_protection {
-            left = &facts.roster & &(delivered | &facts.unsubscribed);
-            left -= &persons;
-            left -= &facts.delivered_later;
-            left -= &unchanged;
-            entered = (&persons - &unchanged).difference_len(&facts.roster);
-        }
+        // A receipt is certain, whatever else is damaged.
+        let mut left = match facts.has_unknown_protection {
+            true => RoaringTreemap::new(),
+            false => delivered - &unchanged,
+        };
+        left |= &facts.unsubscribed;
+        left &= &facts.roster;
+        left -= &persons;
+        left -= &facts.delivered_later;
+        let entered = persons.difference_len(&facts.roster);
         let leavers = Leavers::new(
             left,
             &self.statuses,
@@ -479,7 +475,6 @@ impl PolicyPass {
             rules: self.rules.clone(),
             facts: self.facts.clone(),
             protected,
-            unchanged,
             leavers,
         };
         let chosen = SelectedPersons {

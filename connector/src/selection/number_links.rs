@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringTreemap;
 
-use super::protection::column;
 use crate::layout::Column;
-use crate::record::{PERSON, pnr_number, table_index};
+use crate::record::{PERSON, column_of, pnr_number, table_index};
 use crate::value;
 
 /// The index of 022 in [`crate::layout::tables`].
@@ -18,9 +17,9 @@ pub(super) const TABLE: usize = table_index("022");
 /// The statuses of numbers that were deleted or changed.
 const REPLACED: [&[u8]; 2] = [b"50", b"60"];
 
-const STATUS: &Column = column(PERSON, "status");
-const CURRENT: &Column = column(PERSON, "current_pnr");
-const FORMER: &Column = column(TABLE, "former_pnr");
+const STATUS: &Column = column_of(PERSON, "status");
+const CURRENT: &Column = column_of(PERSON, "current_pnr");
+const FORMER: &Column = column_of(TABLE, "former_pnr");
 
 /// The ties between the person numbers of an extract.
 #[derive(Clone, Default)]

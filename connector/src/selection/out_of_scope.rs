@@ -2,10 +2,9 @@
 
 use roaring::RoaringTreemap;
 
-use super::protection::column;
 use crate::layout::Column;
-use crate::policy::{ConditionKind, PersonMatcher};
-use crate::record::PERSON;
+use crate::policy::{ConditionKind, PersonCondition, PersonMatcher};
+use crate::record::{PERSON, column_of};
 
 /// The persons who have left the scope, by reason.
 #[derive(Clone, Default)]
@@ -49,8 +48,8 @@ impl Leavers {
     /// protection keeps out); the end of the subscription; the protection; the first condition that the person does not
     /// meet.
     ///
-    /// A person without a reason has not left. That is a person for whom the extract has no 002 with a municipality,
-    /// and whom nothing else keeps out: it is not known where the person lives.
+    /// A person without a reason has not left: the extract has no readable value that keeps the person out, for example
+    /// no municipality, so that it is not known where the person lives.
     pub(super) fn new(
         mut all: RoaringTreemap,
         statuses: &PersonStatuses,
@@ -79,17 +78,20 @@ impl Leavers {
         if let Some(protected) = protected {
             give(PROTECTED, &|left| left & protected);
         }
-        for (kind, meeting) in filter.conditions() {
-            let reason = match kind {
+        for condition in filter.conditions() {
+            let reason = match condition.kind {
                 ConditionKind::Municipality => "moved",
                 ConditionKind::Age => "age",
                 ConditionKind::Status => "status",
                 ConditionKind::Event => "event",
                 ConditionKind::Number => "not-listed",
             };
-            give(reason, &|left| match (kind, filter.elsewhere()) {
-                (ConditionKind::Municipality, Some(elsewhere)) => &(left - meeting) & elsewhere,
-                _ => left - meeting,
+            give(reason, &|left| {
+                let mut given = left - &condition.meeting;
+                if let Some(failing) = &condition.failing {
+                    given &= failing;
+                }
+                given
             });
         }
         all -= &left;
@@ -97,8 +99,12 @@ impl Leavers {
         let ended = by_reason.iter().filter(ends_in_scope);
         let mut ended_in_scope =
             ended.fold(RoaringTreemap::new(), |all, (_, persons)| all | persons);
-        if let Some(elsewhere) = filter.elsewhere() {
-            ended_in_scope -= elsewhere;
+        let is_of_place = |one: &&PersonCondition| one.kind == ConditionKind::Municipality;
+        if let Some(place) = filter.conditions().iter().find(is_of_place) {
+            ended_in_scope &= &place.meeting;
+            if let Some(elsewhere) = &place.failing {
+                ended_in_scope -= elsewhere;
+            }
         }
         Self {
             all,
@@ -107,8 +113,9 @@ impl Leavers {
         }
     }
 
-    /// Returns whether a person has left by a status that ends the membership, and the extract has no address of the
-    /// person outside the scope. Only then do the person's rows describe the last state that was in scope.
+    /// Returns whether a person has left by a status that ends the membership, and the extract has an address of the
+    /// person in the municipalities of the scope and none outside. Only then do the person's rows describe the last
+    /// state that was in scope.
     pub(crate) fn ended_in_scope(&self, person: u64) -> bool {
         self.ended_in_scope.contains(person)
     }
@@ -130,7 +137,7 @@ impl Leavers {
 #[derive(Default)]
 pub(super) struct PersonStatuses([RoaringTreemap; STATUSES.len()]);
 
-const STATUS: &Column = column(PERSON, "status");
+const STATUS: &Column = column_of(PERSON, "status");
 
 impl PersonStatuses {
     /// Reads the status from a 001.

@@ -94,32 +94,6 @@ const fn is_mark(column: &Column) -> bool {
     column.relative.is_some() && matches!(column.sensitivity, Some(Sensitivity::Protection))
 }
 
-/// Returns a column of the table at that index. Evaluated at compile time, so the column must exist.
-pub(super) const fn column(table: usize, name: &str) -> &'static Column {
-    let columns = layout::tables()[table].columns;
-    let mut i = 0;
-    while !same(columns[i].name, name) {
-        i += 1;
-    }
-    &columns[i]
-}
-
-/// Compares two texts at compile time, where `==` is not available.
-const fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < one.len() {
-        if one[i] != other[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

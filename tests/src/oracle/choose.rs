@@ -33,6 +33,7 @@ pub struct Facts {
     statuses: BTreeSet<(String, String)>,
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
+    plaintext_homes: BTreeSet<(String, String)>,
     events: BTreeSet<(String, String)>,
     bug: Option<InjectedBug>,
 }
@@ -103,6 +104,10 @@ impl Facts {
                 let home = code("municipality_code");
                 self.homes.extend(home.map(|home| (number, home)));
             }
+            "plaintext_address" => {
+                let home = code("municipality_code");
+                self.plaintext_homes.extend(home.map(|home| (number, home)));
+            }
             "event" => {
                 let event = code("event_code");
                 self.events.extend(event.map(|event| (number, event)));
@@ -149,11 +154,16 @@ impl Facts {
 
     /// Returns whether the person has an address in a municipality that is none of these.
     fn lives_elsewhere(&self, number: &str, codes: &[String]) -> bool {
-        let homes = self.homes.iter().filter(|(person, _)| person == number);
-        homes
-            .into_iter()
-            .any(|(_, home)| home != "0000" && !codes.contains(home))
+        let all = self.homes.iter().chain(&self.plaintext_homes);
+        let mut homes = all.filter(|(person, _)| person == number);
+        homes.any(|(_, home)| is_filled_code(home, 4) && !codes.contains(home))
     }
+}
+
+/// Returns whether a text is a code of that many digits, and not only zeros.
+fn is_filled_code(text: &str, length: usize) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit();
+    text.len() == length && text.bytes().all(is_digit) && text.bytes().any(|byte| byte != b'0')
 }
 
 /// Returns the persons with two records 001 that differ.
@@ -192,9 +202,12 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
         Some(InjectedBug::UndeliveredPersonLeaves) => true,
         _ => facts.delivered.contains(number) || facts.unsubscribed.contains(number),
     };
-    let gone = roster.iter().filter(|number| {
-        is_there(number) && !chosen.contains(*number) && !facts.is_uncertain(number)
-    });
+    // A receipt is certain, whatever else is damaged.
+    let is_certain =
+        |number: &String| !facts.is_uncertain(number) || facts.unsubscribed.contains(number);
+    let gone = roster
+        .iter()
+        .filter(|number| is_there(number) && !chosen.contains(*number) && is_certain(number));
     // A person without a reason stays on the roster.
     let left: BTreeMap<String, &str> = gone
         .filter_map(|number| Some((number.clone(), reason(facts, policy, number)?)))
@@ -204,9 +217,9 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
         .filter(|(number, reason)| is_repeated(facts, policy, number, reason))
         .map(|(number, _)| number.clone())
         .collect();
-    let certain = chosen.iter().filter(|number| !facts.is_uncertain(number));
-    let entered = certain.filter(|number| !roster.contains(*number)).cloned();
-    let entered: BTreeSet<String> = entered.collect();
+    // Whoever is published is on the roster.
+    let entered = chosen.iter().filter(|number| !roster.contains(*number));
+    let entered: BTreeSet<String> = entered.cloned().collect();
     let stayed = roster.iter().filter(|number| !left.contains_key(*number));
     Some(Choice {
         roster: stayed.chain(&entered).cloned().collect(),
@@ -227,15 +240,18 @@ fn is_repeated(facts: &Facts, policy: &Policy, number: &str, reason: &str) -> bo
         "number-annulled",
     ];
     let codes = policy.persons.municipality_codes.as_deref();
-    let elsewhere = codes.is_some_and(|codes| facts.lives_elsewhere(number, codes));
+    let elsewhere = codes.is_some_and(|codes| {
+        let here = |code: &String| facts.homes.contains(&(number.to_owned(), code.clone()));
+        facts.lives_elsewhere(number, codes) || !codes.iter().any(here)
+    });
     let is_dropped = policy.protection == ProtectionRule::Drop && facts.is_protected(number);
     let is_in_scope =
         ended.contains(&reason) && !elsewhere || facts.bug == Some(InjectedBug::NewAddressRepeated);
     policy.leavers == LeaverRule::Last && is_in_scope && !is_dropped
 }
 
-/// The condition that a person without a known municipality does not meet. It is no reason to leave.
-const UNKNOWN_MUNICIPALITY: &str = "unknown municipality";
+/// The condition that a person does not meet whose value is missing or damaged. It is no reason to leave.
+const UNKNOWN: &str = "unknown";
 
 /// Returns the conditions that the person does not meet, as the reasons of a leaver.
 fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static str> {
@@ -264,28 +280,32 @@ fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static s
             .any(|status| facts.has_status(number, status)),
     };
     let is_at_home = homes.is_none_or(|codes| is_any(&facts.homes, codes));
+    let has_readable_status = || {
+        let own = facts.statuses.iter().filter(|(person, _)| person == number);
+        let mut own = own.map(|(_, status)| status);
+        own.any(|status| is_filled_code(status, 2))
+    };
     if homes.is_some() && statuses.is_none() && !is_resident() {
         reasons.push(match facts.bug {
             Some(InjectedBug::StatusToldAsMoved) => "moved",
-            _ => "status",
+            _ if has_readable_status() => "status",
+            _ => UNKNOWN,
         });
     }
     if let Some(codes) = homes.filter(|_| !is_at_home) {
         let is_known = facts.lives_elsewhere(number, codes)
             || facts.bug == Some(InjectedBug::MissingAddressToldAsMoved);
-        reasons.push(if is_known {
-            "moved"
-        } else {
-            UNKNOWN_MUNICIPALITY
-        });
+        reasons.push(if is_known { "moved" } else { UNKNOWN });
     }
     if let (Some(ages), Some(day)) = (filter.ages, facts.day)
         && !facts.is_of_age(number, ages, day)
     {
-        reasons.push("age");
+        let is_known = facts.births.contains_key(number);
+        reasons.push(if is_known { "age" } else { UNKNOWN });
     }
     if statuses.is_some_and(|codes| !is_any(&facts.statuses, codes)) {
-        reasons.push("status");
+        let is_known = has_readable_status();
+        reasons.push(if is_known { "status" } else { UNKNOWN });
     }
     if events.is_some_and(|codes| !is_any(&facts.events, codes)) {
         reasons.push("event");
@@ -329,9 +349,7 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> 
         !failing.is_empty(),
         "a person who meets every condition and is not protected does not leave"
     );
-    failing
-        .into_iter()
-        .find(|reason| *reason != UNKNOWN_MUNICIPALITY)
+    failing.into_iter().find(|reason| *reason != UNKNOWN)
 }
 
 /// Returns the number of the person to whom the row belongs, if it belongs to a person.
