@@ -15,7 +15,7 @@ use std::fmt;
 
 pub(crate) use masking::relatives;
 pub use persons::{AgeRange, PersonFilter};
-pub(crate) use persons::{ConditionKind, PersonCondition, PersonMatcher};
+pub(crate) use persons::{ConditionKind, PersonMatcher};
 pub(crate) use row_rules::row_bits;
 pub(crate) use rules::Rules;
 pub use view::{View, ViewTable};

@@ -1,8 +1,12 @@
 //! Finds the persons who meet a filter.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use roaring::RoaringTreemap;
+
+use super::Rules;
 
 use crate::error::Error;
 use crate::grammar;
@@ -74,6 +78,8 @@ pub(crate) enum ConditionKind {
 /// A filter, with the persons who meet each of its conditions.
 pub(crate) struct PersonMatcher {
     conditions: Vec<PersonCondition>,
+    /// The persons who have a required event that all persons of a place have.
+    with_place_event: RoaringTreemap,
 }
 
 /// A condition, with the persons of whom the extract says whether they meet it.
@@ -94,6 +100,8 @@ enum Requirement {
     Anything,
     /// One of these codes, in this column of the table at this index.
     Codes(usize, &'static Column, Vec<Vec<u8>>),
+    /// An event with one of these codes.
+    Event(EventRequirement),
     /// A status (001) of a living resident.
     Residence(&'static Column),
     /// A birth date within the age range.
@@ -102,8 +110,35 @@ enum Requirement {
     Numbers(RoaringTreemap),
 }
 
+/// A required event.
+struct EventRequirement {
+    /// The index of the table of events.
+    index: usize,
+    code: &'static Column,
+    mark: &'static Column,
+    codes: Vec<Vec<u8>>,
+    /// The rules that decide which events count; `None` if all of them do.
+    rules: Option<Arc<Rules>>,
+}
+
+/// How a record meets a requirement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Match {
+    No,
+    Yes,
+    /// By an event that all persons of a place have. It does not count for a protected person, if the policy masks it.
+    ByPlace,
+}
+
 impl PersonMatcher {
+    /// Creates a matcher for a filter alone.
     pub(crate) fn new(filter: PersonFilter) -> Result<Self, Error> {
+        Self::under(filter, None)
+    }
+
+    /// Creates a matcher for the filter of a policy. An event whose code or mark the policy hides does not count, unless
+    /// the policy may reveal it.
+    pub(crate) fn under(filter: PersonFilter, rules: Option<Arc<Rules>>) -> Result<Self, Error> {
         let mut wanted = Vec::new();
         if let Some(codes) = filter.municipality_codes {
             // A person who is no resident has not moved, so this condition comes first.
@@ -130,9 +165,17 @@ impl PersonMatcher {
             wanted.push((ConditionKind::Status, codes_of("person", "status", codes)?));
         }
         if let Some(codes) = filter.event_codes {
+            let (index, code) = column("event", layout::EVENT_CODE)?;
+            let (_, mark) = column("event", layout::DERIVED_MARK)?;
             wanted.push((
                 ConditionKind::Event,
-                codes_of("event", layout::EVENT_CODE, codes)?,
+                Requirement::Event(EventRequirement {
+                    index,
+                    code,
+                    mark,
+                    codes: checked_codes(code, codes)?,
+                    rules,
+                }),
             ));
         }
         if let Some(list) = filter.numbers {
@@ -143,12 +186,13 @@ impl PersonMatcher {
         }
         let condition = |(kind, wanted): (_, Requirement)| PersonCondition {
             kind,
-            failing: wanted.has_value(kind).then(RoaringTreemap::new),
+            failing: wanted.has_value().then(RoaringTreemap::new),
             wanted,
             meeting: RoaringTreemap::new(),
         };
         Ok(Self {
             conditions: wanted.into_iter().map(condition).collect(),
+            with_place_event: RoaringTreemap::new(),
         })
     }
 
@@ -161,6 +205,7 @@ impl PersonMatcher {
             Requirement::Codes(table, ..) => {
                 index == *table || one.kind == ConditionKind::Municipality && index == PLAINTEXT
             }
+            Requirement::Event(event) => index == event.index,
             Requirement::Numbers(_) => true,
         })
     }
@@ -180,8 +225,11 @@ impl PersonMatcher {
         day: Option<i32>,
     ) {
         for condition in &mut self.conditions {
-            if condition.wanted.is_met_by(index, person, record, day) {
+            let found = condition.wanted.is_met_by(index, person, record, day);
+            if found == Match::Yes {
                 condition.meeting.insert(person);
+            } else if found == Match::ByPlace {
+                self.with_place_event.insert(person);
             } else if let Some(failing) = &mut condition.failing
                 && condition
                     .wanted
@@ -192,19 +240,42 @@ impl PersonMatcher {
         }
     }
 
-    /// Returns the conditions, in the order in which a leaver's reason is chosen.
-    pub(crate) fn conditions(&self) -> &[PersonCondition] {
-        &self.conditions
+    /// Returns the persons who have a required event that all persons of a place have, so that it shows where they live.
+    pub(crate) fn with_place_event(&self) -> &RoaringTreemap {
+        &self.with_place_event
     }
 
-    /// Returns the persons who meet every condition.
-    pub(crate) fn meeting(&self) -> RoaringTreemap {
-        let mut meeting = self.conditions.iter().map(|one| &one.meeting);
-        match (meeting.next(), meeting.next()) {
-            (Some(one), Some(other)) => meeting.fold(one & other, |all, more| all & more),
-            (Some(only), None) => only.clone(),
-            (None, _) => RoaringTreemap::new(),
-        }
+    /// Returns the conditions with the persons who meet each, in the order in which a leaver's reason is chosen.
+    /// `by_place` are the persons for whom an event of a place counts.
+    pub(crate) fn conditions<'a>(
+        &'a self,
+        by_place: &'a RoaringTreemap,
+    ) -> impl Iterator<Item = (&'a PersonCondition, Cow<'a, RoaringTreemap>)> {
+        self.conditions.iter().map(move |one| {
+            let meeting = match one.kind {
+                ConditionKind::Event if !by_place.is_empty() => Cow::Owned(&one.meeting | by_place),
+                _ => Cow::Borrowed(&one.meeting),
+            };
+            (one, meeting)
+        })
+    }
+
+    /// Returns the condition on the municipality, if there is one.
+    pub(crate) fn municipality(&self) -> Option<&PersonCondition> {
+        let mut all = self.conditions.iter();
+        all.find(|one| one.kind == ConditionKind::Municipality)
+    }
+
+    /// Returns the persons who meet every condition. `by_place` are the persons for whom an event of a place counts.
+    pub(crate) fn meeting(&self, by_place: &RoaringTreemap) -> RoaringTreemap {
+        let mut meeting = self.conditions(by_place).map(|(_, meeting)| meeting);
+        let Some(first) = meeting.next() else {
+            return RoaringTreemap::new();
+        };
+        meeting.fold(first.into_owned(), |mut all, more| {
+            all &= &*more;
+            all
+        })
     }
 
     /// Adds the persons who meet the conditions of the same filter in another extract. The conditions are merged one by
@@ -216,6 +287,7 @@ impl PersonMatcher {
                 *own |= other;
             }
         }
+        self.with_place_event |= &other.with_place_event;
     }
 
     /// Returns the persons who meet every condition, and frees the memory of the conditions.
@@ -235,11 +307,10 @@ impl PersonMatcher {
 impl Requirement {
     /// Returns whether records of a person have a value that can fail the condition. Events have none: a person without
     /// the wanted event just has other events, or none.
-    fn has_value(&self, kind: ConditionKind) -> bool {
+    fn has_value(&self) -> bool {
         match self {
-            Self::Anything | Self::Numbers(_) => false,
-            Self::Codes(..) => kind != ConditionKind::Event,
-            Self::Residence(_) | Self::Ages(..) => true,
+            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
+            Self::Codes(..) | Self::Residence(_) | Self::Ages(..) => true,
         }
     }
 
@@ -258,7 +329,7 @@ impl Requirement {
             code.filter(|code| code.iter().all(u8::is_ascii_digit) && !value::is_zeros(code))
         };
         match self {
-            Self::Anything | Self::Numbers(_) => false,
+            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
             Self::Codes(table, column, _) if index == *table => code(column).is_some(),
             Self::Codes(_, _, codes) => {
                 kind == ConditionKind::Municipality
@@ -277,8 +348,9 @@ impl Requirement {
         }
     }
 
-    fn is_met_by(&self, index: usize, person: u64, record: &[u8], day: Option<i32>) -> bool {
-        match self {
+    fn is_met_by(&self, index: usize, person: u64, record: &[u8], day: Option<i32>) -> Match {
+        let is_met = match self {
+            Self::Event(event) => return event.is_met_by(index, record),
             Self::Anything => index == PERSON,
             Self::Codes(table, column, codes) => {
                 let code = record.get(column.start()..column.end());
@@ -299,6 +371,33 @@ impl Requirement {
                     })
             }
             Self::Numbers(numbers) => numbers.contains(person),
+        };
+        match is_met {
+            true => Match::Yes,
+            false => Match::No,
+        }
+    }
+}
+
+impl EventRequirement {
+    fn is_met_by(&self, index: usize, record: &[u8]) -> Match {
+        let code = record.get(self.code.start()..self.code.end());
+        let wanted = |code: &&[u8]| index == self.index && self.codes.iter().any(|one| one == code);
+        let Some(code) = code.filter(wanted) else {
+            return Match::No;
+        };
+        let Some(rules) = &self.rules else {
+            return Match::Yes;
+        };
+        // A record without trailing spaces can end within the mark.
+        let mark = record.get(self.mark.start()..).unwrap_or_default();
+        let mark = mark.get(..self.mark.length).unwrap_or(mark);
+        if !rules.may_reveal && !rules.shows_event(code, mark) {
+            Match::No
+        } else if rules.masks_event(code) {
+            Match::ByPlace
+        } else {
+            Match::Yes
         }
     }
 }
@@ -334,6 +433,16 @@ fn column(table: &str, column: &str) -> Result<(usize, &'static Column), Error> 
 
 fn codes_of(table: &str, name: &str, codes: Vec<String>) -> Result<Requirement, Error> {
     let (index, column) = column(table, name)?;
+    Ok(Requirement::Codes(
+        index,
+        column,
+        checked_codes(column, codes)?,
+    ))
+}
+
+/// Checks that codes have the form of a column.
+fn checked_codes(column: &Column, codes: Vec<String>) -> Result<Vec<Vec<u8>>, Error> {
+    let name = column.name;
     let is_event = name == layout::EVENT_CODE;
     for code in &codes {
         let is_code = match is_event {
@@ -348,8 +457,7 @@ fn codes_of(table: &str, name: &str, codes: Vec<String>) -> Result<Requirement, 
             return Err(Error::InvalidRequest(format!("a {name} has {form}")));
         }
     }
-    let codes = codes.into_iter().map(String::into_bytes).collect();
-    Ok(Requirement::Codes(index, column, codes))
+    Ok(codes.into_iter().map(String::into_bytes).collect())
 }
 
 fn numbers(numbers: Vec<String>) -> Result<RoaringTreemap, Error> {

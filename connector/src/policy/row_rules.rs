@@ -1,6 +1,6 @@
 //! What a policy hides of single rows, because the row's type tells the class.
 
-use super::Rules;
+use super::{ProtectionRule, Rules};
 use crate::layout::{
     CIVIL_STATUS_HISTORY, Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass,
     MARK_CLASSES, Places, Sensitivity, Table, class_of,
@@ -75,6 +75,17 @@ impl ShownClasses {
 }
 
 impl Rules {
+    /// Returns whether the classes show an event with this code and derived mark.
+    pub(super) fn shows_event(&self, code: &[u8], mark: &[u8]) -> bool {
+        self.shown.shows_event(code) && self.shown.shows(MARK_CLASSES, &self.shown.marks, mark)
+    }
+
+    /// Returns whether the policy hides an event with this code from the rows of protected persons, because all persons
+    /// of a place have it.
+    pub(super) fn masks_event(&self, code: &[u8]) -> bool {
+        self.protection == ProtectionRule::Mask && is_of_place(code)
+    }
+
     /// Returns whether the row is left out because its type tells a hidden class: a credit warning among the
     /// protections. A type that cannot be read may be one.
     #[inline]
@@ -98,12 +109,7 @@ impl Rules {
         if let Some(code) = table.column(EVENT_CODE) {
             let code = field(code);
             let mark = table.column(DERIVED_MARK).map_or(&b""[..], &field);
-            let is_shown = || {
-                self.shown.shows_event(code)
-                    && self.shown.shows(MARK_CLASSES, &self.shown.marks, mark)
-            };
-            let places = || class_of(EVENT_CLASSES, code).is_some_and(|event| event.places);
-            if !reveals && !is_shown() || own && places() {
+            if !reveals && !self.shows_event(code, mark) || own && is_of_place(code) {
                 bits |= row_bits::EVENT;
             }
         } else if table.record_type == CIVIL_STATUS {
@@ -135,6 +141,11 @@ impl Rules {
             0
         }
     }
+}
+
+/// Returns whether all persons of a place have an event with this code on the same day.
+fn is_of_place(code: &[u8]) -> bool {
+    class_of(EVENT_CLASSES, code).is_some_and(|event| event.places)
 }
 
 /// Returns the column of a table that tells whether another one shows where a person is, with the codes for which it

@@ -90,6 +90,11 @@ fn check_persons(policy: &Policy, shown: &ShownClasses) -> Result<(), Error> {
             "persons by municipality_codes but hides the class {address:?}"
         )));
     }
+    if policy.persons.numbers.is_some() && policy.numbers != NumberRule::Keep {
+        return Err(reveals(
+            "persons by a list of person numbers but does not show person numbers",
+        ));
+    }
     check_events(
         shown,
         policy.persons.event_codes.iter().flatten(),

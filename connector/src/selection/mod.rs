@@ -150,8 +150,8 @@ impl Selection {
     ///
     /// Fails if the policy is not valid or the roster cannot be read.
     pub fn open_policy(policy: Policy, roster: Option<&[u8]>) -> Result<Self, Error> {
-        let rules = Rules::new(&policy)?;
-        let filter = PersonMatcher::new(policy.persons.clone())?;
+        let rules = Arc::new(Rules::new(&policy)?);
+        let filter = PersonMatcher::under(policy.persons.clone(), Some(rules.clone()))?;
         let roster = match roster {
             Some(bytes) => roster::read(bytes)?,
             None => RoaringTreemap::new(),
@@ -164,7 +164,7 @@ impl Selection {
                 roster,
                 ..ExtractFacts::default()
             }),
-            rules: Arc::new(rules),
+            rules,
             policy,
         };
         Ok(Self::new(filter, Some(policy_pass)))
@@ -435,7 +435,17 @@ impl PolicyPass {
         let protected = protected | &twice;
         let unchanged = twice | &facts.damaged;
         let delivered = facts.records.persons();
-        let mut persons = filter.meeting();
+        // An event that all persons of a place have shows where a protected person lives.
+        let by_place = match facts.has_unknown_protection {
+            true => RoaringTreemap::new(),
+            false => {
+                let mut by_place = filter.with_place_event() & delivered;
+                by_place -= &facts.delivered_later;
+                by_place -= &protected;
+                by_place
+            }
+        };
+        let mut persons = filter.meeting(&by_place);
         persons -= &facts.delivered_later;
         persons -= &facts.unsubscribed;
         let mut excluded = RoaringTreemap::new();
@@ -465,6 +475,7 @@ impl PolicyPass {
             &excluded,
             is_dropped.then_some(&protected),
             filter,
+            &by_place,
         );
         let selected = Selected {
             persons: persons.len(),

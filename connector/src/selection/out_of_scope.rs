@@ -3,7 +3,7 @@
 use roaring::RoaringTreemap;
 
 use crate::layout::Column;
-use crate::policy::{ConditionKind, PersonCondition, PersonMatcher};
+use crate::policy::{ConditionKind, PersonMatcher};
 use crate::record::{PERSON, column_of};
 
 /// The persons who have left the scope, by reason.
@@ -46,7 +46,7 @@ impl Leavers {
     ///
     /// The reasons are, in order: a status that ends the membership (not for persons in `excluded`, whom only their
     /// protection keeps out); the end of the subscription; the protection; the first condition that the person does not
-    /// meet.
+    /// meet. `by_place` are the persons for whom an event of a place counts.
     ///
     /// A person without a reason has not left: the extract has no readable value that keeps the person out, for example
     /// no municipality, so that it is not known where the person lives.
@@ -57,6 +57,7 @@ impl Leavers {
         excluded: &RoaringTreemap,
         protected: Option<&RoaringTreemap>,
         filter: &PersonMatcher,
+        by_place: &RoaringTreemap,
     ) -> Self {
         let mut left = all.clone();
         let mut by_reason = Vec::new();
@@ -78,7 +79,7 @@ impl Leavers {
         if let Some(protected) = protected {
             give(PROTECTED, &|left| left & protected);
         }
-        for condition in filter.conditions() {
+        for (condition, meeting) in filter.conditions(by_place) {
             let reason = match condition.kind {
                 ConditionKind::Municipality => "moved",
                 ConditionKind::Age => "age",
@@ -87,7 +88,7 @@ impl Leavers {
                 ConditionKind::Number => "not-listed",
             };
             give(reason, &|left| {
-                let mut given = left - &condition.meeting;
+                let mut given = left - &*meeting;
                 if let Some(failing) = &condition.failing {
                     given &= failing;
                 }
@@ -99,8 +100,7 @@ impl Leavers {
         let ended = by_reason.iter().filter(ends_in_scope);
         let mut ended_in_scope =
             ended.fold(RoaringTreemap::new(), |all, (_, persons)| all | persons);
-        let is_of_place = |one: &&PersonCondition| one.kind == ConditionKind::Municipality;
-        if let Some(place) = filter.conditions().iter().find(is_of_place) {
+        if let Some(place) = filter.municipality() {
             ended_in_scope &= &place.meeting;
             if let Some(elsewhere) = &place.failing {
                 ended_in_scope -= elsewhere;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
-use cprflow::policy::{LeaverRule, PersonFilter, Policy, ProtectionRule};
+use cprflow::policy::{LeaverRule, Policy, ProtectionRule};
 
 use super::InjectedBug;
+use super::events::{self, EVENTS, MARKS};
 use super::protect::{self, Protected};
 use crate::reference_reader::{Row, Tables, Value};
 
@@ -34,7 +35,8 @@ pub struct Facts {
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
     plaintext_homes: BTreeSet<(String, String)>,
-    events: BTreeSet<(String, String)>,
+    /// The events of each person: code and derived mark.
+    events: BTreeSet<(String, String, Option<String>)>,
     bug: Option<InjectedBug>,
 }
 
@@ -110,7 +112,8 @@ impl Facts {
             }
             "event" => {
                 let event = code("event_code");
-                self.events.extend(event.map(|event| (number, event)));
+                let mark = code("derived_mark");
+                self.events.extend(event.map(|event| (number, event, mark)));
             }
             "subscription_receipt" if self.bug != Some(InjectedBug::UnsubscribedStays) => {
                 self.unsubscribed.insert(number);
@@ -191,7 +194,7 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
         return None;
     }
     let meeting = |number: &&String| {
-        failing(facts, filter, number).is_empty() && !facts.unsubscribed.contains(*number)
+        failing(facts, policy, number).is_empty() && !facts.unsubscribed.contains(*number)
     };
     let everybody = facts.seen.iter().filter(meeting).cloned();
     let mut chosen: BTreeSet<String> = everybody.collect();
@@ -254,7 +257,8 @@ fn is_repeated(facts: &Facts, policy: &Policy, number: &str, reason: &str) -> bo
 const UNKNOWN: &str = "unknown";
 
 /// Returns the conditions that the person does not meet, as the reasons of a leaver.
-fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static str> {
+fn failing(facts: &Facts, policy: &Policy, number: &str) -> Vec<&'static str> {
+    let filter = &policy.persons;
     let mut reasons = Vec::new();
     let is_any = |of: &BTreeSet<(String, String)>, codes: &[String]| {
         codes
@@ -307,7 +311,7 @@ fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static s
         let is_known = has_readable_status();
         reasons.push(if is_known { "status" } else { UNKNOWN });
     }
-    if events.is_some_and(|codes| !is_any(&facts.events, codes)) {
+    if events.is_some_and(|codes| !has_event(facts, policy, number, codes)) {
         reasons.push("event");
     }
     let is_listed = |list: &Vec<cprflow::Pnr>| list.iter().any(|pnr| pnr.as_str() == number);
@@ -316,6 +320,25 @@ fn failing(facts: &Facts, filter: &PersonFilter, number: &str) -> Vec<&'static s
         reasons.push("not-listed");
     }
     reasons
+}
+
+/// Returns whether the person has an event with one of these codes that the policy does not hide.
+fn has_event(facts: &Facts, policy: &Policy, number: &str, codes: &[String]) -> bool {
+    let is_masked = policy.protection == ProtectionRule::Mask
+        && facts.is_protected(number)
+        && facts.bug != Some(InjectedBug::PlaceEventSelects);
+    let shows_mark = |mark: &Option<String>| {
+        policy.may_reveal
+            || events::is_shown(&MARKS, mark.as_deref(), &policy.classes)
+            || facts.bug == Some(InjectedBug::HiddenMarkSelects)
+    };
+    let is_of_place = |code: &String| EVENTS.get(code).is_some_and(|event| event.is_of_place);
+    facts.events.iter().any(|(person, code, mark)| {
+        person == number
+            && codes.contains(code)
+            && shows_mark(mark)
+            && !(is_masked && is_of_place(code))
+    })
 }
 
 /// Returns the reason why a person left; `None` if it is not known that the person left.
@@ -328,7 +351,7 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> 
         ("50", "number-deleted"),
         ("30", "number-annulled"),
     ];
-    let failing = failing(facts, &policy.persons, number);
+    let failing = failing(facts, policy, number);
     let is_unsubscribed = facts.unsubscribed.contains(number);
     let by_status = BY_STATUS.iter().find(|(status, _)| {
         facts.has_status(number, status) && facts.bug != Some(InjectedBug::StatusIgnoredAsReason)

@@ -166,11 +166,15 @@ pub enum InjectedBug {
     LeaverUnmasked,
     /// Persons and rows are selected by what the policy hides.
     HiddenSelects,
+    /// Persons are selected by an event whose derived mark is hidden.
+    HiddenMarkSelects,
+    /// Protected persons are selected by an event that all persons of a place have.
+    PlaceEventSelects,
 }
 
 impl InjectedBug {
     /// All injected bugs.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::ProtectionWaitsForStart,
         Self::DeletionDateEndsProtection,
         Self::IrregularDateEndsProtection,
@@ -225,6 +229,8 @@ impl InjectedBug {
         Self::RowFilterMissesRevealedValues,
         Self::LeaverUnmasked,
         Self::HiddenSelects,
+        Self::HiddenMarkSelects,
+        Self::PlaceEventSelects,
     ];
 }
 

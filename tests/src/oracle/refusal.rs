@@ -31,8 +31,10 @@ pub fn is_refused(rules: &Rules, wanted: &TestPolicy) -> bool {
     }
     let by_hidden_home =
         policy.persons.municipality_codes.is_some() && !policy.classes.contains("address");
+    let by_hidden_number = policy.persons.numbers.is_some() && policy.numbers != NumberRule::Keep;
     let mut events = policy.persons.event_codes.iter().flatten();
     by_hidden_home
+        || by_hidden_number
         || events.any(|code| !shows(policy, code))
         || operands.any(|(table, operand)| is_hidden(rules, policy, table, &operand))
 }

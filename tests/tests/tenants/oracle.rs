@@ -418,6 +418,14 @@ fn every_injected_bug_changes_a_result() {
         may_reveal: true,
         ..policies[0].policy.clone()
     }));
+    // Events whose marks are hidden, and events that all persons of a place have.
+    policies.push(TestPolicy::new(Policy {
+        persons: PersonFilter {
+            event_codes: Some(["A01", "A05", "A42", "P10"].map(str::to_owned).into()),
+            ..PersonFilter::default()
+        },
+        ..Policy::default()
+    }));
     policies.push(TestPolicy::new(Policy {
         classes: DATA_CLASSES.map(str::to_owned).into(),
         numbers: NumberRule::Pseudonym,
@@ -485,6 +493,18 @@ fn the_oracle_refuses_to_select_by_what_is_hidden() {
     };
     let pseudonym = |policy: &mut Policy| policy.numbers = NumberRule::Pseudonym;
     let nothing = |_: &mut Policy| {};
+    let listed = |numbers: NumberRule| {
+        move |policy: &mut Policy| {
+            policy.persons.numbers = Some(vec!["0101010101".parse().unwrap()]);
+            policy.numbers = numbers;
+        }
+    };
+    let by_open_facts = |policy: &mut Policy| {
+        policy.persons.status_codes = Some(vec!["70".to_owned()]);
+        policy.persons.ages = Some((5, 16));
+        policy.classes.clear();
+        policy.numbers = NumberRule::Drop;
+    };
     let is_null = |column: &str| Predicate::IsNull(column.to_owned(), false);
     let is = |column: &str, value: &str| {
         Predicate::Compare(column.to_owned(), "=", Value::Text(value.to_owned()))
@@ -495,6 +515,10 @@ fn the_oracle_refuses_to_select_by_what_is_hidden() {
         (true, &events("P55"), None),
         (false, &home, None),
         (true, &homeless, None),
+        (false, &listed(NumberRule::Keep), None),
+        (true, &listed(NumberRule::Pseudonym), None),
+        (true, &listed(NumberRule::Drop), None),
+        (false, &by_open_facts, None),
         (false, &nothing, Some(("person", is_null("status")))),
         (true, &nothing, Some(("person", is_null("occupation")))),
         (false, &nothing, Some(("event", is("event_code", "A01")))),

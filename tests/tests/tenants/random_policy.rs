@@ -116,7 +116,9 @@ impl Plan {
             ages: self.ages,
             event_codes: self.events.map(|mask| {
                 some(
-                    &["A34", "P56", "A01", "A02", "A21", "A33", "P55", "A13"],
+                    &[
+                        "A34", "P56", "A01", "A02", "A21", "A33", "P55", "A13", "A42", "P10",
+                    ],
                     mask,
                 )
             }),

@@ -135,6 +135,25 @@ fn refuses_to_select_by_what_is_hidden() {
     };
     says(refused(home), "address");
     accepted(home);
+    for numbers in [NumberRule::Pseudonym, NumberRule::Drop] {
+        let listed = |policy: &mut Policy| {
+            policy.persons.numbers = Some(vec!["0101010101".parse().unwrap()]);
+            policy.numbers = numbers;
+        };
+        says(refused(listed), "a list of person numbers");
+        accepted(listed);
+    }
+    // Status and age are shown by every policy, so they may select.
+    let by_open_facts = |policy: &mut Policy| {
+        policy.persons.status_codes = Some(names(&["70"]));
+        policy.persons.ages = Some((5, 16));
+        policy.classes.clear();
+        policy.numbers = NumberRule::Drop;
+        policy.protection = ProtectionRule::Drop;
+    };
+    let mut policy = Policy::default();
+    by_open_facts(&mut policy);
+    assert!(view(rows::connector(), &policy).is_ok());
     let by = |table: &str, predicate: &str| {
         let rows = BTreeMap::from([(table.to_owned(), predicate.to_owned())]);
         move |policy: &mut Policy| policy.rows = rows

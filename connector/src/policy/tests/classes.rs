@@ -400,6 +400,53 @@ fn refuses_to_select_by_what_is_hidden() {
         assert!(allowed.view().is_ok());
         assert!(shown.view().is_ok(), "{shown:?}");
     }
+    // A list of numbers selects by the number.
+    let listed = |numbers| Policy {
+        persons: PersonFilter {
+            numbers: Some(names(&[PERSON])),
+            ..PersonFilter::default()
+        },
+        numbers,
+        ..with(&[])
+    };
+    assert!(listed(NumberRule::Keep).view().is_ok());
+    for numbers in [NumberRule::Pseudonym, NumberRule::Drop] {
+        let hidden = listed(numbers);
+        let message = refused(&hidden);
+        assert!(
+            message.contains("by a list of person numbers") && message.contains("may_reveal"),
+            "{message}"
+        );
+        assert!(!message.contains(PERSON), "{message}");
+        let allowed = Policy {
+            may_reveal: true,
+            ..hidden
+        };
+        assert!(allowed.view().is_ok());
+    }
+    // Status and birth date have no class, so no policy hides them.
+    for persons in [
+        PersonFilter {
+            status_codes: Some(names(&["01", "70", "90"])),
+            ..PersonFilter::default()
+        },
+        PersonFilter {
+            ages: Some(AgeRange {
+                youngest: 5,
+                oldest: 16,
+            }),
+            ..PersonFilter::default()
+        },
+    ] {
+        let nothing_shown = Policy {
+            classes: Vec::new(),
+            numbers: NumberRule::Drop,
+            protection: ProtectionRule::Drop,
+            persons,
+            ..Policy::default()
+        };
+        assert!(nothing_shown.view().is_ok(), "{nothing_shown:?}");
+    }
     // Pseudonyms can be tested for null only.
     let pseudonymous = |predicate| Policy {
         numbers: NumberRule::Pseudonym,
@@ -429,4 +476,88 @@ fn refuses_to_select_by_what_is_hidden() {
     let by_occupation = reveal(by_row(&[], "person", "occupation = 'Smith'"));
     let smiths = cells(&by_occupation, &family());
     assert!(speaks_of(&smiths, "person 2 ") && !speaks_of(&smiths, "person 5 "));
+}
+
+/// An event whose mark is hidden selects nobody: being selected would reveal the event, and so what the mark says.
+#[test]
+fn a_hidden_mark_selects_nobody() {
+    let by_move = |classes: &[&str]| Policy {
+        persons: PersonFilter {
+            event_codes: Some(names(&["A01", "A05"])),
+            ..PersonFilter::default()
+        },
+        ..with(classes)
+    };
+    let is_selected = |policy: &Policy, event: String| {
+        let cells = cells(policy, &[person(), event].concat());
+        speaks_of(&cells, "person 1 ")
+    };
+    for (mark, class) in [("MO", "family"), ("NP", "civil-status"), ("PN", "identity")] {
+        let moved = || event("A01", mark);
+        let hidden = by_move(&["address"]);
+        assert!(!is_selected(&hidden, moved()), "{mark}");
+        assert!(
+            is_selected(&by_move(&["address", class]), moved()),
+            "{mark}"
+        );
+        let revealing = Policy {
+            may_reveal: true,
+            ..hidden
+        };
+        assert!(is_selected(&revealing, moved()), "{mark}");
+    }
+    // A mark of unknown meaning can say anything. A blank one says nothing, also where the record ends before it.
+    assert!(!is_selected(&by_move(&["address"]), event("A01", "XX")));
+    assert!(is_selected(&by_move(&["address"]), event("A01", "")));
+    let shortened = format!("{}\n", event("A01", "").trim_end());
+    assert!(is_selected(&by_move(&["address"]), shortened));
+    let half = format!("{}\n", event("A01", "M").trim_end());
+    assert!(!is_selected(&by_move(&["address"]), half));
+    // Another event of the same person still counts.
+    let both = [event("A01", "MO"), event("A05", "")].concat();
+    assert!(is_selected(&by_move(&["address"]), both));
+}
+
+/// An event that all persons of a place have shows where a protected person lives.
+#[test]
+fn an_event_of_a_place_selects_no_protected_person() {
+    let by_place = |protection, may_reveal| Policy {
+        persons: PersonFilter {
+            event_codes: Some(names(&["A42", "P10"])),
+            ..PersonFilter::default()
+        },
+        protection,
+        may_reveal,
+        ..with(&["address"])
+    };
+    let protected = record(
+        "protection",
+        &[("pnr", PERSON), ("protection_type", "0001")],
+    );
+    let is_selected = |policy: &Policy, extract: &[String]| {
+        speaks_of(&cells(policy, &extract.concat()), "person 1 ")
+    };
+    for may_reveal in [false, true] {
+        for code in ["A42", "P10"] {
+            let plain = [person(), event(code, "")];
+            let hidden = [person(), event(code, ""), protected.clone()];
+            let masking = by_place(ProtectionRule::Mask, may_reveal);
+            assert!(is_selected(&masking, &plain), "{code}");
+            assert!(!is_selected(&masking, &hidden), "{code}");
+            let including = by_place(ProtectionRule::Include, may_reveal);
+            assert!(is_selected(&including, &hidden), "{code}");
+        }
+    }
+    // Other events select protected persons.
+    let by_move = Policy {
+        persons: PersonFilter {
+            event_codes: Some(names(&["A01"])),
+            ..PersonFilter::default()
+        },
+        ..with(&["address"])
+    };
+    assert!(is_selected(
+        &by_move,
+        &[person(), event("A01", ""), protected]
+    ));
 }
