@@ -60,6 +60,10 @@ pub enum Error {
         error: parquet::errors::ParquetError,
     },
 
+    /// Rows could not be sorted.
+    #[error("cannot sort the rows of a table: {0}")]
+    Sort(#[source] arrow::error::ArrowError),
+
     /// Rows could not be written in the requested format.
     #[error("cannot write the rows: {0}")]
     Output(#[source] arrow::error::ArrowError),

@@ -9,6 +9,7 @@
 //! - [`events`]: what each event code discloses
 //! - [`extract_cases`]: extracts that cover every case, with names that belong to one person only
 //! - [`native`]: asks the connector, linked as a library
+//! - [`order`]: the order of the rows
 //! - [`predicate`]: conditions on rows
 //! - [`product`]: asks the product, through the sandbox
 //! - [`protect`]: which persons are protected
@@ -24,6 +25,7 @@ pub mod compare;
 pub mod events;
 pub mod extract_cases;
 pub mod native;
+pub mod order;
 pub mod predicate;
 pub mod product;
 pub mod protect;
@@ -170,11 +172,13 @@ pub enum InjectedBug {
     HiddenMarkSelects,
     /// Protected persons are selected by an event that all persons of a place have.
     PlaceEventSelects,
+    /// Rows without a person number stay in the order of the extract.
+    OrderOfExtractKept,
 }
 
 impl InjectedBug {
     /// All injected bugs.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::ProtectionWaitsForStart,
         Self::DeletionDateEndsProtection,
         Self::IrregularDateEndsProtection,
@@ -231,6 +235,7 @@ impl InjectedBug {
         Self::HiddenSelects,
         Self::HiddenMarkSelects,
         Self::PlaceEventSelects,
+        Self::OrderOfExtractKept,
     ];
 }
 

@@ -12,6 +12,7 @@ use super::columns::{
     class, relative,
 };
 use super::events::{self, EVENTS, MARKS};
+use super::order;
 use super::protect::is_readable;
 use super::redact::redacted;
 use super::view::{View, hides_nothing};
@@ -34,7 +35,7 @@ pub fn show(
     let mut tables = Tables::new();
     for (table, columns) in view {
         let rows = rows.get(table).map(Vec::as_slice).unwrap_or_default();
-        let shown: Vec<Row> = match by_table.get(table.as_str()) {
+        let mut shown: Vec<Row> = match by_table.get(table.as_str()) {
             Some(rule) => {
                 let rules = TableRules {
                     rule,
@@ -49,6 +50,7 @@ pub fn show(
             // Raw lines are shown only if the policy hides nothing.
             None => rows.to_vec(),
         };
+        order::order(rules, wanted, table, &mut shown);
         if !shown.is_empty() {
             tables.insert(table.clone(), shown);
         }

@@ -37,7 +37,7 @@ fn publishes_the_rows_of_a_delivery_over_sftp() {
         (manifest.policy.as_str(), manifest.purpose.as_str()),
         ("unrestricted", "test")
     );
-    assert_eq!(manifest.size, status.len() as u64);
+    assert_eq!(manifest.size, Some(status.len() as u64));
     assert_eq!(
         manifest.component.sha256,
         cprflow::Connector::embedded().unwrap().sha256()

@@ -3,6 +3,7 @@
 mod addresses;
 mod daily_job;
 mod hidden_files;
+mod hidden_rows;
 mod hidden_values;
 mod keys;
 mod leavers;

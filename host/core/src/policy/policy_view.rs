@@ -21,7 +21,7 @@ const PNR: &str = "pnr";
 #[derive(Debug, Clone)]
 pub struct PolicyView {
     tables: Vec<Table>,
-    is_pseudonymous: bool,
+    numbers: NumberRule,
 }
 
 impl PolicyView {
@@ -53,7 +53,7 @@ impl PolicyView {
         }
         Ok(Self {
             tables: checked,
-            is_pseudonymous: policy.numbers == NumberRule::Pseudonym,
+            numbers: policy.numbers,
         })
     }
 
@@ -67,9 +67,15 @@ impl PolicyView {
         self.tables.iter().find(|table| table.name == name)
     }
 
+    /// Returns how the policy treats person numbers.
+    pub(crate) fn numbers(&self) -> NumberRule {
+        self.numbers
+    }
+
     /// Returns the indexes of the columns that the host must replace by pseudonyms.
     pub(crate) fn pseudonym_columns(&self, table: &str, schema: &SchemaRef) -> Vec<usize> {
-        let Some(table) = self.table(table).filter(|_| self.is_pseudonymous) else {
+        let is_pseudonymous = self.numbers == NumberRule::Pseudonym;
+        let Some(table) = self.table(table).filter(|_| is_pseudonymous) else {
             return Vec::new();
         };
         let holds_number = |name: &String| {

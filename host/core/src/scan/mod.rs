@@ -4,6 +4,7 @@
 //! - `policy_scan` runs a scan with a policy, which reads the extract twice.
 //! - `reader` returns the batches: [`DeliveryReader`] and [`TableReader`].
 //! - `decode` decodes and checks a batch: [`Decoder`].
+//! - `row_order` sorts rows whose order would tell more than their values.
 //! - `ipc_check` checks Arrow IPC messages before they are decoded.
 
 mod builder;
@@ -11,6 +12,7 @@ mod decode;
 mod ipc_check;
 mod policy_scan;
 mod reader;
+mod row_order;
 
 pub use builder::Scan;
 pub use decode::Decoder;

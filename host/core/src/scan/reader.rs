@@ -11,6 +11,7 @@ use wasmtime::component::ResourceAny;
 
 use super::decode::Decoder;
 use super::policy_scan::Selection;
+use super::row_order::{Order, RowOrder};
 use crate::catalog::Table;
 use crate::component::Connector;
 use crate::error::{ComponentError, Error, RequestError};
@@ -55,6 +56,9 @@ pub(super) struct RunningScan {
 /// An iterator over the rows of all requested tables of an extract, read in one pass.
 ///
 /// After an error in the data, the rows before it are returned first, then the error, and then `None`.
+///
+/// Under a policy, rows that do not show a person's number are sorted: the order of the extract would tell which rows of
+/// different tables belong to one person.
 pub struct DeliveryReader<R> {
     pub(super) running: RunningScan,
     input: R,
@@ -62,6 +66,9 @@ pub struct DeliveryReader<R> {
     bytes: u64,
     output: OutputCounter,
     decoders: Vec<TableDecoder>,
+    row_order: RowOrder,
+    /// The error that ended the scan. It is returned after the rows before it.
+    failed: Option<Error>,
     state: ReadState,
 }
 
@@ -71,6 +78,7 @@ struct TableDecoder {
     decoder: Decoder,
     /// The indexes of the columns whose values become pseudonyms.
     pseudonym_columns: Vec<usize>,
+    order: Order,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +87,8 @@ enum ReadState {
     Reading,
     /// The input has ended, and the component may have more batches.
     InputEnded,
+    /// The component has no more batches, and rows may wait to be sorted.
+    RowsEnded,
     /// The last batch or an error was returned.
     Finished,
 }
@@ -112,6 +122,8 @@ impl<R> DeliveryReader<R> {
             buffer,
             bytes: 0,
             decoders: Vec::new(),
+            row_order: RowOrder::default(),
+            failed: None,
             state: ReadState::Reading,
         }
     }
@@ -171,6 +183,16 @@ impl RunningScan {
         }
     }
 
+    /// Returns whether the rows of a table belong to persons. A table that the catalog lacks has leavers.
+    fn is_of_persons(&self, name: &str) -> bool {
+        let table = self.connector.catalog().table(name);
+        table.is_none_or(|table| {
+            let first = table.columns.first();
+            let field = first.and_then(|column| column.field.as_ref());
+            field.is_some_and(|field| field.kind == PNR)
+        })
+    }
+
     /// Returns the schema of a table, if the table was requested.
     fn schema_of(&self, name: &str) -> Option<SchemaRef> {
         let table = self.table(name)?;
@@ -191,6 +213,13 @@ impl RunningScan {
         self.limits.check_columns(schema.fields().len())?;
         let selection = self.selection.as_ref();
         Ok(TableDecoder {
+            order: match selection {
+                None => Order::Extract,
+                Some(selection) => {
+                    let is_of_persons = self.is_of_persons(table);
+                    Order::of(&schema, is_of_persons, selection.view.numbers())
+                }
+            },
             table: table.to_owned(),
             pseudonym_columns: selection
                 .map(|selection| selection.view.pseudonym_columns(table, &schema))
@@ -201,8 +230,31 @@ impl RunningScan {
 }
 
 impl<R: Read> DeliveryReader<R> {
-    /// Returns the next batch, or `None` after the last.
+    /// Returns the next batch in the order of the rows, or `None` after the last.
     fn advance(&mut self) -> Result<Option<TableBatch>, Error> {
+        loop {
+            if let Some(batch) = self.row_order.next() {
+                return Ok(Some(batch));
+            }
+            if self.state != ReadState::RowsEnded {
+                match self.read() {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => self.failed = Some(error),
+                }
+                self.state = ReadState::RowsEnded;
+            }
+            if !self.row_order.finish_one().map_err(Error::Sort)? {
+                return match self.failed.take() {
+                    Some(error) => Err(error),
+                    None => Ok(None),
+                };
+            }
+        }
+    }
+
+    /// Reads the next batch. Returns `false` after the last.
+    fn read(&mut self) -> Result<bool, Error> {
         let scan = self.running.scan;
         loop {
             let next = self.running.session.call_for_batch(|bindings, store| {
@@ -210,10 +262,11 @@ impl<R: Read> DeliveryReader<R> {
                 source.scan().call_next(store, scan)
             })?;
             if let Some(batch) = next? {
-                return self.decode(batch).map(Some);
+                self.decode(batch)?;
+                return Ok(true);
             }
             if self.state == ReadState::InputEnded {
-                return Ok(None);
+                return Ok(false);
             }
             let count = read_block(&mut self.input, &mut self.buffer)?;
             let block = self.buffer.get(..count).unwrap_or_default();
@@ -235,10 +288,11 @@ impl<R: Read> DeliveryReader<R> {
         }
     }
 
-    /// Decodes a batch and replaces person numbers by pseudonyms.
-    fn decode(&mut self, batch: wit::Batch) -> Result<TableBatch, Error> {
+    /// Decodes a batch, replaces person numbers by pseudonyms and brings the rows into their order.
+    fn decode(&mut self, batch: wit::Batch) -> Result<(), Error> {
+        let mut bytes = batch.ipc.len();
         self.output
-            .count(batch.rows.into(), batch.ipc.len() as u64, self.bytes)?;
+            .count(batch.rows.into(), bytes as u64, self.bytes)?;
         let known = self
             .decoders
             .iter()
@@ -259,13 +313,22 @@ impl<R: Read> DeliveryReader<R> {
             let key = selection.and_then(|selection| selection.key.as_ref());
             let key = key.ok_or(RequestError::NoPseudonymKey)?;
             decoded = key.replace(&decoded, &decoder.pseudonym_columns)?;
+            bytes += PSEUDONYM_BYTES * decoder.pseudonym_columns.len() * decoded.num_rows();
         }
-        Ok(TableBatch {
+        let order = decoder.order;
+        let batch = TableBatch {
             table: batch.table,
             batch: decoded,
-        })
+        };
+        self.row_order.add(batch, order, bytes).map_err(Error::Sort)
     }
 }
+
+/// The kind of the columns that contain person numbers.
+const PNR: &str = "pnr";
+
+/// The length of a pseudonym.
+const PSEUDONYM_BYTES: usize = 64;
 
 /// Reads the next block into a buffer and returns its length, which is 0 at the end of the input.
 pub(super) fn read_block(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Error> {

@@ -15,7 +15,7 @@ use super::files::DeliveryFile;
 use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::fs::write_private_file;
-use crate::ledger::{Counts, FindingCount, Record, State, TenantCounts};
+use crate::ledger::{Counts, FindingCount, Record, State, TenantCounts, UNKNOWN_SIZE};
 use crate::routing::Routing;
 use cprflow::{Connector, Finding, Level};
 use cprflow_transport::redacted_name;
@@ -48,9 +48,11 @@ pub struct Manifest {
     /// The sender and the recipient in the routing block of the metadata; left out if it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
-    /// The size of the extract in bytes.
-    pub size: u64,
-    /// The SHA-256 of the extract, in hexadecimal.
+    /// The size of the extract in bytes; left out for a tenant, because it tells how much is hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The SHA-256 of the extract, in hexadecimal. For a tenant `hmac-sha256:` and a digest with a key of the state
+    /// directory: without the key, nobody can find hidden values by trying.
     pub sha256: String,
     /// The task number (OPGAVENR) of record 000.
     pub task_number: Option<String>,
@@ -179,6 +181,8 @@ pub(crate) enum Audience<'a> {
         legal_basis: Option<&'a str>,
         /// The tenant's part of the manifest.
         tenant: TenantManifest,
+        /// The digest of the extract with the key of the state directory.
+        extract_digest: String,
     },
 }
 
@@ -230,6 +234,7 @@ impl ManifestBuilder<'_> {
                 purpose,
                 legal_basis,
                 tenant,
+                ..
             } => (
                 format!("sha256:{policy_digest}"),
                 *purpose,
@@ -238,9 +243,11 @@ impl ManifestBuilder<'_> {
                 Some(tenant.clone()),
             ),
         };
-        let church = match audience {
-            Audience::Unrestricted { agreement, .. } => Some(agreement),
-            Audience::Tenant { .. } => None,
+        let (church, size, sha256) = match audience {
+            Audience::Unrestricted { agreement, .. } => {
+                (Some(agreement), Some(record.size), counts.sha256.clone())
+            }
+            Audience::Tenant { extract_digest, .. } => (None, None, extract_digest),
         };
         let (records, record_types) = match tenant {
             None => (
@@ -259,8 +266,8 @@ impl ManifestBuilder<'_> {
             metadata_name: redacted_name(&record.metadata_name),
             sender: record.sender.clone(),
             routing: record.routing.clone(),
-            size: record.size,
-            sha256: counts.sha256.clone(),
+            size,
+            sha256,
             task_number: counts.task_number.clone(),
             production_date: record.production_date().unwrap_or_default().to_owned(),
             previous_production_date: counts.previous_production_date.clone(),
@@ -360,7 +367,7 @@ impl Manifest {
             transfer_uuid: self.transfer_uuid.clone(),
             file_name: self.file_name.clone(),
             metadata_name: self.metadata_name.clone(),
-            size: self.size,
+            size: self.size.unwrap_or(UNKNOWN_SIZE),
             modified: None,
             sender: self.sender.clone(),
             routing: self.routing.clone(),

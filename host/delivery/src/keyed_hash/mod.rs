@@ -1,5 +1,5 @@
-//! Keyed hashes of person numbers. There are so few person numbers that a hash without a key can be reversed by trying
-//! all of them.
+//! Keyed hashes of person numbers and extracts. There are so few person numbers that a hash without a key can be reversed
+//! by trying all of them. In the same way, the digest of an extract would tell the few values in it that are not known.
 
 mod error;
 
@@ -112,6 +112,43 @@ impl ListKey {
     }
 }
 
+/// The key of the digests by which a tenant's manifests identify extracts. Each state directory has one.
+///
+/// A digest without a key would let a tenant who knows most of a small extract find the hidden rest by trying values.
+#[derive(Debug)]
+pub(crate) struct ExtractKey(Key);
+
+const DAMAGED_EXTRACT_KEY: &str = "the file is not a key for digests of extracts. Restore it from a backup, or remove it: then the next run makes \
+     another key, and a lost ledger can no longer compare files on the server with what tenants got before";
+
+/// What the digest of an extract with a key begins with.
+const KEYED: &str = "hmac-sha256:";
+
+impl ExtractKey {
+    /// Reads the key of a state directory, or makes it on first use.
+    pub(crate) fn open(state: &Path) -> Result<Self, Error> {
+        Key::open(&state.join("extract.key"), DAMAGED_EXTRACT_KEY).map(Self)
+    }
+
+    /// Returns the digest with the key of an extract with this SHA-256 in hexadecimal. A digest that has a key already
+    /// stays the same, because it came from a manifest.
+    pub(crate) fn digest(&self, sha256: &str) -> String {
+        match sha256.starts_with(KEYED) {
+            true => sha256.to_owned(),
+            false => {
+                let hash = base16ct::lower::encode_string(&self.0.hash([sha256]));
+                format!("{KEYED}{hash}")
+            }
+        }
+    }
+
+    /// Returns whether an extract with this SHA-256 is the one that a ledger knows by its SHA-256 or by a digest with the
+    /// key.
+    pub(crate) fn is_same(&self, sha256: &str, known: &str) -> bool {
+        sha256 == known || self.digest(sha256) == known
+    }
+}
+
 fn path(state: &Path) -> PathBuf {
     state.join("policy.key")
 }
@@ -121,6 +158,21 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn an_extract_is_recognised_with_the_key_only() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = ExtractKey::open(one.path()).unwrap();
+        let digest = key.digest("aa");
+        assert!(digest.starts_with("hmac-sha256:") && digest.len() == 12 + 64);
+        assert_eq!(key.digest(&digest), digest);
+        assert!(key.is_same("aa", "aa") && key.is_same("aa", &digest));
+        assert!(!key.is_same("ab", &digest) && !key.is_same("ab", "aa") && !key.is_same("aa", ""));
+        let again = ExtractKey::open(one.path()).unwrap();
+        assert!(again.is_same("aa", &digest));
+        let other = ExtractKey::open(other.path()).unwrap();
+        assert!(!other.is_same("aa", &digest));
+    }
 
     #[test]
     fn makes_a_key_once_and_refuses_a_damaged_one() {

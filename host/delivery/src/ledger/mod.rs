@@ -32,6 +32,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 
 pub(crate) use adoption::AdoptedDataset;
 pub use error::LedgerError;
+pub(crate) use record::UNKNOWN_SIZE;
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,
 };

@@ -120,7 +120,8 @@ pub struct FindingCount {
 /// The identity and the counts of an extract.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// The SHA-256 of the extract, in hexadecimal; empty before it is fetched.
+    /// The SHA-256 of the extract, in hexadecimal; empty before it is fetched. `hmac-sha256:` and a digest with a key if
+    /// only a tenant's manifest tells of the delivery.
     pub sha256: String,
     /// The task number in record 000.
     pub task_number: Option<String>,
@@ -138,6 +139,9 @@ pub struct Counts {
     pub findings: Vec<FindingCount>,
 }
 
+/// The size of a delivery whose size is not known, because a tenant's manifest alone tells of it.
+pub(crate) const UNKNOWN_SIZE: u64 = 0;
+
 /// A delivery in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Record {
@@ -154,7 +158,7 @@ pub struct Record {
     /// The name of the metadata file on the server; redacted after the file is deleted there.
     #[serde(serialize_with = "serialize_name")]
     pub metadata_name: String,
-    /// The size of the data file in bytes.
+    /// The size of the data file in bytes; 0 if it is not known.
     pub size: u64,
     /// The modification time on the server, in seconds since 1970.
     pub modified: Option<u64>,

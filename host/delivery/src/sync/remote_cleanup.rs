@@ -1,16 +1,19 @@
 //! Removes published deliveries from the server: the data file first, then the metadata file.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::decide::{RemoteCopy, remote_copy};
 use super::discover::read_metadata;
 use super::error::SyncError;
 use crate::error::Error;
+use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Record, State};
 use cprflow::Connector;
 use cprflow_transport::{RemoteName, Stat, Transport, TransportError};
 
-/// Removes what the server still has of a published delivery.
+/// Removes what the server still has of a published delivery. `state` is the directory of the ledger.
 ///
 /// Only files of this delivery are removed. A file that arrived under the same name later stays, and so does the metadata
 /// file, which may belong to it; the next look into the inbox finds both.
@@ -18,18 +21,19 @@ pub(super) fn remove_published(
     connector: &Connector,
     transport: &mut dyn Transport,
     ledger: &Ledger,
+    state: &Path,
     record: &Record,
     now: Timestamp,
 ) -> Result<(), Error> {
     if record.state == State::Published {
         let name = remote_name(&record.file_name)?;
         if let Some(stat) = transport.stat(&name)? {
-            if is_published_file(transport, &name, &stat, record)? {
+            if is_published_file(transport, &name, &stat, record, state)? {
                 transport.remove(&name)?;
             } else {
                 tracing::warn!(
                     file = record.redacted_file_name(),
-                    "another file has come under the name of a published delivery; it stays on the server"
+                    "a file under the name of a published delivery is another one, or cannot be recognised; it stays on the server"
                 );
                 ledger.removed(record.id, State::Done, now)?;
                 return Ok(());
@@ -61,11 +65,15 @@ fn is_published_file(
     name: &RemoteName,
     stat: &Stat,
     record: &Record,
+    state: &Path,
 ) -> Result<bool, Error> {
     match remote_copy(stat, record) {
         RemoteCopy::Published => Ok(true),
         RemoteCopy::Other => Ok(false),
-        RemoteCopy::CompareBytes => Ok(digest(transport, name)? == record.counts.sha256),
+        RemoteCopy::CompareBytes => {
+            let key = ExtractKey::open(state)?;
+            Ok(key.is_same(&digest(transport, name)?, &record.counts.sha256))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::stage::Staged;
 use crate::agreement::Agreement;
 use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
-use crate::ledger::{Reason, Record, State};
+use crate::ledger::{Reason, Record, State, UNKNOWN_SIZE};
 use crate::routing::ROUTING_MISMATCH;
 use cprflow::{Catalog, DataErrorKind, Finding, Level, Summary, Table};
 use cprflow_transport::{HELPDESK, RemoteFile, Stat};
@@ -77,9 +77,10 @@ pub(super) enum PublishedCopyAction {
     ReportReusedTransfer,
 }
 
-/// Decides what to do with a file on the server whose transfer is published, given its SHA-256 in hexadecimal.
-pub(super) fn published_again(known: &Record, sha256: &str) -> PublishedCopyAction {
-    match sha256 == known.counts.sha256 {
+/// Decides what to do with a file on the server whose transfer is published. `is_same` tells whether it has the bytes that
+/// were published.
+pub(super) fn published_again(is_same: bool) -> PublishedCopyAction {
+    match is_same {
         true => PublishedCopyAction::Remove,
         false => PublishedCopyAction::ReportReusedTransfer,
     }
@@ -127,7 +128,7 @@ pub(super) enum RemoteCopy {
 
 /// Decides whether a file on the server is the one that was published.
 pub(super) fn remote_copy(stat: &Stat, record: &Record) -> RemoteCopy {
-    if stat.size != record.size {
+    if record.size != UNKNOWN_SIZE && stat.size != record.size {
         return RemoteCopy::Other;
     }
     match record.modified {

@@ -170,10 +170,9 @@ fn fetches_a_delivery_that_is_back_on_the_server() {
 
 #[test]
 fn removes_only_a_copy_with_the_published_bytes() {
-    let known = record(State::Done);
-    assert_eq!(published_again(&known, "aa"), PublishedCopyAction::Remove);
+    assert_eq!(published_again(true), PublishedCopyAction::Remove);
     assert_eq!(
-        published_again(&known, "bb"),
+        published_again(false),
         PublishedCopyAction::ReportReusedTransfer
     );
 }
@@ -203,6 +202,11 @@ fn recognizes_the_published_file_by_size_and_time() {
         modified: None,
         ..known.clone()
     };
+    // A tenant's manifest does not tell the size.
+    let of_tenant = Record {
+        size: UNKNOWN_SIZE,
+        ..rebuilt.clone()
+    };
     for (record, size, modified, expected) in [
         (&known, 100, Some(7), RemoteCopy::Published),
         (&known, 100, Some(8), RemoteCopy::Other),
@@ -211,6 +215,7 @@ fn recognizes_the_published_file_by_size_and_time() {
         (&rebuilt, 100, Some(7), RemoteCopy::CompareBytes),
         (&rebuilt, 100, None, RemoteCopy::CompareBytes),
         (&rebuilt, 101, Some(7), RemoteCopy::Other),
+        (&of_tenant, 101, Some(7), RemoteCopy::CompareBytes),
     ] {
         assert_eq!(remote_copy(&stat(size, modified), record), expected);
     }

@@ -12,6 +12,7 @@ use crate::agreement::Agreement;
 use crate::calendar::danish_time;
 use crate::error::Error;
 use crate::fs::digest as digest_of;
+use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Reason, Record};
 use crate::spool::Spooled;
 use crate::sync::connection::Connection;
@@ -296,6 +297,7 @@ impl<'a> InboxRun<'a> {
             self.connector,
             connection.get()?,
             self.ledger,
+            &self.store.state,
             record,
             (self.now)(),
         )?;
@@ -317,7 +319,8 @@ impl<'a> InboxRun<'a> {
     ) -> Result<(), Error> {
         let transport = connection.get()?;
         let sha256 = digest(transport, &found.data.name)?;
-        match published_again(known, &sha256) {
+        let key = ExtractKey::open(&self.store.state)?;
+        match published_again(key.is_same(&sha256, &known.counts.sha256)) {
             PublishedCopyAction::ReportReusedTransfer => self.report_reused(found, unclaimed),
             PublishedCopyAction::Remove => {
                 tracing::warn!(

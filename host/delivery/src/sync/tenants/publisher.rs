@@ -21,6 +21,7 @@ use crate::agreement::Agreement;
 use crate::config::Store;
 use crate::dataset::{Audience, Manifest, ManifestBuilder, TenantManifest, delivery_name};
 use crate::error::Error;
+use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Record, TenantDeliveryState};
 use crate::stop::Stop;
 use crate::sync::report::PublishedDelivery;
@@ -99,7 +100,7 @@ impl TenantPublisher {
             rosters.write(sequence, &staged.roster)?;
         }
         crate::failpoint::reached("roster-written");
-        let manifest = self.manifest(ready, record, sequence, &staged, now);
+        let manifest = self.manifest(ready, record, sequence, &staged, now)?;
         manifest.write(&staged.directory)?;
         ready
             .dataset
@@ -179,14 +180,15 @@ impl TenantPublisher {
         sequence: u64,
         staged: &StagedForTenant,
         now: Timestamp,
-    ) -> Manifest {
+    ) -> Result<Manifest, Error> {
         let is_own = |agreement: &&Agreement| agreement.name.as_str() == record.agreement;
         let SelectionCounts {
             persons,
             entered,
             left,
         } = staged.selected;
-        ManifestBuilder {
+        let key = ExtractKey::open(&self.store.state)?;
+        let manifest = ManifestBuilder {
             connector: &self.connector,
             record,
             agreement: self.store.agreements.iter().find(is_own),
@@ -194,8 +196,8 @@ impl TenantPublisher {
             rows: staged.rows.clone(),
             files: staged.files.clone(),
             published: now,
-        }
-        .build(Audience::Tenant {
+        };
+        Ok(manifest.build(Audience::Tenant {
             policy_digest: &ready.policy_digest,
             purpose: &ready.tenant.purpose,
             legal_basis: ready.tenant.legal_basis.as_deref(),
@@ -208,7 +210,8 @@ impl TenantPublisher {
                 left,
                 leavers_only: staged.part == Part::Leavers,
             },
-        })
+            extract_digest: key.digest(&record.counts.sha256),
+        }))
     }
 
     /// Removes rosters that are older than the newest one of each tenant and agreement.
