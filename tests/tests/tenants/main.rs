@@ -1,6 +1,7 @@
 //! Tests of tenants: what each may see, over one and over many deliveries.
 
 mod addresses;
+mod attacks;
 mod daily_job;
 mod hidden_files;
 mod hidden_rows;
