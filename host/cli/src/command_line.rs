@@ -1,7 +1,7 @@
 //! The command line: parses it, starts the log and runs the subcommand.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
@@ -68,9 +68,17 @@ enum Command {
     Completions(completions::Completions),
 }
 
-/// Runs the command line and returns its exit code.
-pub(crate) fn main() -> ExitCode {
-    // The text of a panic can contain personal data. Its location is enough to find the bug.
+/// Runs a command line and returns its exit code. The first argument is the name of the program.
+///
+/// `loader` returns the loader of components that are not trusted (`--component`). It compiles them by running this
+/// command again in a process of its own, and only the caller knows how to run it.
+///
+/// Replaces the process's hook for panics, because the text of a panic can contain personal data.
+pub fn main_with(
+    arguments: impl IntoIterator<Item = OsString>,
+    loader: impl FnOnce() -> Result<Loader, Error>,
+) -> u8 {
+    // The location of a panic is enough to find the bug.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "an unknown location".to_owned());
@@ -80,25 +88,30 @@ pub(crate) fn main() -> ExitCode {
              `cprflow --version`"
         ));
     }));
-    match CommandLine::try_parse() {
-        Ok(command_line) => failure::end(run(command_line)),
+    match CommandLine::try_parse_from(arguments) {
+        Ok(command_line) => failure::end(run(command_line, loader)),
         Err(error) => reject(&error),
     }
 }
 
-/// Prints why the command line was rejected, or the help that was asked for.
+/// Prints why the command line was rejected, or the help that was asked for. Returns the exit code.
 ///
 /// Clap's message repeats the argument, so it is replaced if it can contain a person number.
-fn reject(error: &clap::Error) -> ExitCode {
+fn reject(error: &clap::Error) -> u8 {
     if error.use_stderr() && cprflow_redact::holds_person_number(&error.to_string()) {
         return failure::end(Err(UsageError::PersonNumberOnCommandLine.into()));
     }
-    error.exit()
+    // If the output is closed, the message has no reader, and the exit code remains.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(2)
 }
 
-fn run(command_line: CommandLine) -> Result<Outcome, Failure> {
+fn run(
+    command_line: CommandLine,
+    loader: impl FnOnce() -> Result<Loader, Error>,
+) -> Result<Outcome, Failure> {
     command_line.log.start();
-    let connector = || connector(command_line.component.as_deref());
+    let connector = || connector(command_line.component.as_deref(), loader);
     match command_line.command {
         Command::Tables(tables) => tables.run(&connector()?),
         Command::Schema(schema) => schema.run(&connector()?),
@@ -123,13 +136,13 @@ fn run(command_line: CommandLine) -> Result<Outcome, Failure> {
 }
 
 /// Loads the built-in component, or the one that `--component` names.
-fn connector(component: Option<&Path>) -> Result<Connector, Error> {
+fn connector(
+    component: Option<&Path>,
+    loader: impl FnOnce() -> Result<Loader, Error>,
+) -> Result<Connector, Error> {
     match component {
         None => Connector::embedded(),
         // A foreign component is not trusted, so it is compiled in a process of its own: `compile-component`.
-        Some(path) => {
-            let compiler = std::env::current_exe().map_err(Error::file("cprflow"))?;
-            Loader::new(compiler).file(path)
-        }
+        Some(path) => loader()?.file(path),
     }
 }

@@ -7,7 +7,6 @@
 //! | 2 | [`Outcome::PartlyFailed`], and every other failure |
 
 use std::io;
-use std::process::ExitCode;
 
 use arrow::error::ArrowError;
 use cprflow::Error as ExtractError;
@@ -107,13 +106,13 @@ impl From<SubscriptionError> for Failure {
 }
 
 /// Prints the failure, if the command failed, and returns the exit code.
-pub(crate) fn end(ended: Result<Outcome, Failure>) -> ExitCode {
+pub(crate) fn end(ended: Result<Outcome, Failure>) -> u8 {
     match ended {
-        Ok(outcome) => outcome.exit_code().into(),
-        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Ok(outcome) => outcome.exit_code(),
+        Err(failure) if failure.is_closed_pipe() => 0,
         Err(failure) => {
             message::error(&failure.to_string());
-            failure.exit_code().into()
+            failure.exit_code()
         }
     }
 }

@@ -1,51 +1,13 @@
-//! The command `cprflow`. `cprflow --help` explains its use.
-//!
-//! | module | content |
-//! |---|---|
-//! | `command_line` | the whole command line; runs the subcommand |
-//! | `tables`, `schema` | subcommands that list tables and columns |
-//! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
-//! | `sync`, `inbox`, `status`, `retry`, `set_aside` | subcommands for deliveries |
-//! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
-//! | `subscription` | subcommands that show and change what the platform delivers |
-//! | `views`, `completions` | subcommands that print SQL and shell scripts |
-//! | `compile_component` | hidden subcommand that compiles a foreign component |
-//! | `options` | options that several subcommands share |
-//! | `input` | extracts as input: a file or standard input |
-//! | `output` | tables, rows and JSON on standard output; messages and progress bars on standard error |
-//! | `log` | the log on standard error |
-//! | `usage` | `UsageError`: wrong use of the command line |
-//! | `failure` | how a command ends, and its exit code |
-
-mod agreement;
-mod command_line;
-mod compile_component;
-mod completions;
-mod doctor;
-mod failure;
-mod generate;
-mod inbox;
-mod init;
-mod input;
-mod log;
-mod options;
-mod output;
-mod retry;
-mod scan;
-mod schema;
-mod set_aside;
-mod status;
-mod subscription;
-mod sync;
-mod tables;
-mod tenant;
-mod usage;
-mod verify;
-mod views;
-mod write;
+//! The program `cprflow`. All of it is in the library of this crate.
 
 use std::process::ExitCode;
 
+use cprflow::{Error, Loader};
+
 fn main() -> ExitCode {
-    command_line::main()
+    let code = cprflow_cli::main_with(std::env::args_os(), || {
+        let compiler = std::env::current_exe().map_err(Error::file("cprflow"))?;
+        Ok(Loader::new(compiler))
+    });
+    code.into()
 }

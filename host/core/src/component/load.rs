@@ -4,6 +4,7 @@
 //! on both, and puts the compiled code into wasmtime's cache, where this process finds it. Without a cache this process
 //! compiles the component again, but only after the child has shown that it ends within the limits.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub(super) const MAX_COMPONENT: u64 = 32 << 20;
 #[derive(Debug, Clone)]
 pub struct Loader {
     compiler: PathBuf,
+    arguments: Vec<OsString>,
     size: u64,
     time: Duration,
     memory: u64,
@@ -45,11 +47,20 @@ impl Loader {
     pub fn new(compiler: impl Into<PathBuf>) -> Self {
         Self {
             compiler: compiler.into(),
+            arguments: Vec::new(),
             size: MAX_COMPONENT,
             time: Duration::from_secs(60),
             memory: 2 << 30,
             limits: Limits::default(),
         }
+    }
+
+    /// Sets the arguments that come before the subcommand. Default: none.
+    ///
+    /// For a compiler that is an interpreter, they name the command `cprflow` that it runs.
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Sets the largest size of a component in bytes. Default and maximum: 32 MiB.
@@ -140,6 +151,7 @@ impl Loader {
 
     fn spawn(&self) -> Result<Child, Error> {
         Command::new(&self.compiler)
+            .args(&self.arguments)
             .arg(COMPILE)
             .arg(self.time.as_millis().to_string())
             .arg(self.memory.to_string())
