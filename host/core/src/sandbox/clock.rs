@@ -1,13 +1,18 @@
 //! The clock of deadlines. It advances the engine's epoch while a component runs, and sleeps while none runs.
+//!
+//! A process that is forked has no thread but the one that called `fork`, so its first call starts another clock.
 
-use std::sync::Arc;
+use std::io;
+use std::process;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime::{Engine, EngineWeak, Store, UpdateDeadline};
 
 use super::limits::StoreState;
+use crate::error::ComponentError;
 
 /// The interval between two ticks. A call ends at most two ticks and the scheduler's delay after its deadline, so that
 /// a deadline of 100 ms ends within 110 ms. A tick costs some microseconds.
@@ -20,10 +25,21 @@ const IDLE_TICKS: u32 = 50;
 /// The time that a call gets if its limit is longer than `Instant` can express.
 const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
-/// The clock of an engine.
+/// The clock of an engine, in this process and in the processes that it forks.
 pub(crate) struct Clock {
+    engine: EngineWeak,
+    first: ProcessClock,
+}
+
+/// The clock of one process.
+struct ProcessClock {
+    /// The process that has the thread.
+    process: u32,
     state: Arc<ClockState>,
     thread: Thread,
+    /// The clock of the child process, if this value is a copy that `fork` made. The copy has no thread, and the state
+    /// may count calls of other threads that the child does not have either.
+    forked: OnceLock<Result<Box<ProcessClock>, String>>,
 }
 
 #[derive(Default)]
@@ -36,8 +52,37 @@ struct ClockState {
 impl Clock {
     /// Starts the clock in a thread of its own. The thread ends with the engine, or with the process.
     pub(crate) fn start(engine: &Engine) -> wasmtime::Result<Self> {
-        let state = Arc::new(ClockState::default());
         let engine = engine.weak();
+        let first = ProcessClock::start(engine.clone())?;
+        Ok(Self { engine, first })
+    }
+
+    /// Keeps the clock awake until the returned guard is dropped. After a fork, the first call starts a new thread.
+    ///
+    /// Fails if that thread cannot be started, because then no deadline would hold.
+    pub(crate) fn begin_call(&self) -> Result<RunningCall<'_>, ComponentError> {
+        let process = process::id();
+        let mut clock = &self.first;
+        while clock.process != process {
+            let forked = clock.forked.get_or_init(|| {
+                let started = ProcessClock::start(self.engine.clone());
+                started.map(Box::new).map_err(|error| error.to_string())
+            });
+            clock = match forked {
+                Ok(clock) => clock,
+                Err(why) => {
+                    let what = format!("the thread of the deadlines does not start: {why}");
+                    return Err(ComponentError::Invalid(what));
+                }
+            };
+        }
+        Ok(clock.begin_call())
+    }
+}
+
+impl ProcessClock {
+    fn start(engine: EngineWeak) -> io::Result<Self> {
+        let state = Arc::new(ClockState::default());
         let thread_state = Arc::clone(&state);
         let thread = thread::Builder::new()
             .name("cprflow-deadlines".to_owned())
@@ -61,13 +106,14 @@ impl Clock {
                 }
             })?;
         Ok(Self {
+            process: process::id(),
             state,
             thread: thread.thread().clone(),
+            forked: OnceLock::new(),
         })
     }
 
-    /// Keeps the clock awake until the returned guard is dropped.
-    pub(crate) fn begin_call(&self) -> RunningCall<'_> {
+    fn begin_call(&self) -> RunningCall<'_> {
         self.state.calls.fetch_add(1, Ordering::SeqCst);
         if self.state.is_asleep.load(Ordering::SeqCst) {
             self.thread.unpark();

@@ -38,7 +38,7 @@ impl Session {
         store.epoch_deadline_callback(|store| Ok(clock::check_deadline(store.data().deadline)));
         let time = limits.call.min(limits.total);
         let start = Instant::now();
-        let running = runtime.clock.begin_call();
+        let running = runtime.clock.begin_call()?;
         clock::set_deadline(&mut store, start, time);
         let instance = template.instantiate(&mut store);
         drop(running);
@@ -87,7 +87,7 @@ impl Session {
         let time = self.limits.call.min(self.time_left);
         self.store.set_hostcall_fuel(answer_bytes);
         let start = Instant::now();
-        let running = self.runtime.clock.begin_call();
+        let running = self.runtime.clock.begin_call()?;
         clock::set_deadline(&mut self.store, start, time);
         let answer = call(&self.bindings, &mut self.store);
         drop(running);
