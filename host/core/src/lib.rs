@@ -14,6 +14,7 @@
 //!   [`PseudonymKey`] replaces person numbers.
 //! - `summary` has the [`Summary`] of a scan: counts, dates and findings.
 //! - `scan` runs a [`Scan`]: bytes in, Arrow record batches out, with or without a policy.
+//! - `representation` has the [`Representation`] of rows for programs that cannot take every type of a table.
 //! - `parquet` writes the tables of an extract ([`ParquetDirectory`]) and restores the extract ([`write_extract`]).
 //! - [`metadata`] reads metadata files and receipts.
 //! - [`soap_messages`] writes and reads the messages of CprSubscriptionService.
@@ -28,6 +29,7 @@ mod parquet;
 mod pnr;
 pub mod policy;
 mod redact;
+mod representation;
 mod sandbox;
 mod scan;
 pub mod soap_messages;
@@ -43,6 +45,7 @@ pub use error::{
 pub use parquet::{ParquetDirectory, ParquetFile, write_extract};
 pub use pnr::{Pnr, PnrError};
 pub use policy::{OUT_OF_SCOPE, PROTECTED, Policy, PolicyView, PseudonymKey};
+pub use representation::{Irregular, Representation, Timestamps};
 pub use sandbox::Limits;
 pub use scan::{Decoder, DeliveryReader, Scan, SelectionCounts, TableBatch, TableReader};
 pub use summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};

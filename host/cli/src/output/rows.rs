@@ -1,18 +1,22 @@
 //! Writes the rows of one table, in any of the formats.
 
 use std::io::Write;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, MapArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use arrow::util::pretty::pretty_format_batches;
-use cprflow::{Error, ParquetFile};
+use cprflow::{Error, Irregular, ParquetFile, Representation, Timestamps};
 
 use super::sink::Sink;
 use crate::failure::Failure;
 use crate::usage::UsageError;
+
+/// The representation of rows in CSV, which cannot hold nested values.
+const FLAT: Representation = Representation {
+    irregular: Irregular::Json,
+    timestamps: Timestamps::Naive,
+};
 
 /// The formats of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl RowWriter {
                     .with_header(true)
                     .build(sink);
                 // An empty batch writes the header, also if no row follows.
-                let empty = RecordBatch::new_empty(Arc::new(flat_schema(&schema)));
+                let empty = RecordBatch::new_empty(FLAT.schema(&schema));
                 writer.write(&empty).map_err(Error::Output)?;
                 Self::Csv(Box::new(writer))
             }
@@ -80,7 +84,8 @@ impl RowWriter {
                 *has_rows = true;
                 write_framed(sink, batch)
             }
-            Self::Csv(writer) => flat(batch)
+            Self::Csv(writer) => FLAT
+                .batch(batch)
                 .and_then(|batch| writer.write(&batch))
                 .map_err(Error::Output),
             Self::Jsonl(writer) => writer.write(batch).map_err(Error::Output),
@@ -119,44 +124,4 @@ fn write_framed(sink: &mut Sink, batch: &RecordBatch) -> Result<(), Error> {
     let text = pretty_format_batches(std::slice::from_ref(batch)).map_err(Error::Output)?;
     let name = sink.name();
     writeln!(sink, "{text}").map_err(Error::file(name))
-}
-
-/// Returns the schema of the batches that [`flat`] returns.
-fn flat_schema(schema: &Schema) -> Schema {
-    let flatten = |field: &Arc<Field>| match field.data_type() {
-        DataType::Map(..) => Field::new(field.name(), DataType::Utf8, true),
-        _ => field.as_ref().clone(),
-    };
-    Schema::new(schema.fields().iter().map(flatten).collect::<Vec<_>>())
-}
-
-/// Returns the batch with maps as JSON texts, because CSV cannot hold nested values.
-fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let flatten = |column: &ArrayRef| match column.as_any().downcast_ref::<MapArray>() {
-        Some(map) => Ok(Arc::new(map_as_json(map)?) as ArrayRef),
-        None => Ok(column.clone()),
-    };
-    let columns = batch.columns().iter().map(flatten);
-    let schema = Arc::new(flat_schema(&batch.schema()));
-    RecordBatch::try_new(schema, columns.collect::<Result<_, ArrowError>>()?)
-}
-
-fn map_as_json(map: &MapArray) -> Result<StringArray, ArrowError> {
-    let texts = |array: &ArrayRef| {
-        let texts = array.as_any().downcast_ref::<StringArray>();
-        texts
-            .cloned()
-            .ok_or_else(|| ArrowError::CastError("the map does not map text to text".to_owned()))
-    };
-    let (keys, values) = (texts(map.keys())?, texts(map.values())?);
-    let offsets = map.value_offsets();
-    let rows = offsets.windows(2).enumerate().map(|(row, ends)| {
-        let &[from, to] = ends else { return None };
-        map.is_valid(row).then(|| {
-            let entries = (from as usize..to as usize)
-                .map(|at| (keys.value(at).to_owned(), values.value(at).into()));
-            serde_json::Value::Object(entries.collect()).to_string()
-        })
-    });
-    Ok(rows.collect())
 }

@@ -66,6 +66,11 @@ impl OutputCounter {
     pub(crate) fn rows(&self) -> u64 {
         self.rows
     }
+
+    /// Returns the number of bytes of batches so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 #[cfg(test)]

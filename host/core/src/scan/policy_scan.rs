@@ -45,6 +45,18 @@ impl Connector {
 }
 
 impl Scan {
+    /// Returns the tables and columns that the scan's policy lets through, or `None` without a policy.
+    ///
+    /// Fails if the policy names something that does not exist or that it hides.
+    pub fn view(&self) -> Result<Option<PolicyView>, Error> {
+        let view = self
+            .policy
+            .as_ref()
+            .map(|policy| self.connector().view(policy));
+        let view = view.transpose();
+        view.map_err(|error| error.of_tenant(self.tenant.as_deref()))
+    }
+
     /// Reads the rows of all requested tables, as far as the policy lets them through.
     ///
     /// A person's records do not follow each other, so the extract is read twice: `open` is called once for each pass,

@@ -151,6 +151,11 @@ impl<R> DeliveryReader<R> {
         self.output.rows()
     }
 
+    /// Returns the number of bytes of batches that the component has returned so far.
+    pub fn bytes_returned(&self) -> u64 {
+        self.output.bytes()
+    }
+
     /// Restricts the reader to the one table of a request.
     pub(crate) fn into_table(
         self,
@@ -381,6 +386,11 @@ impl<R: Read> TableReader<R> {
     /// Returns the number of rows read from the component so far, including those beyond the limit of the scan.
     pub fn rows_read(&self) -> u64 {
         self.batches.rows_read()
+    }
+
+    /// Returns the number of bytes of batches that the component has returned so far.
+    pub fn bytes_returned(&self) -> u64 {
+        self.batches.bytes_returned()
     }
 }
 
