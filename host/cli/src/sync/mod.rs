@@ -8,7 +8,7 @@ mod watch;
 use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::Configuration;
-use cprflow_delivery::sync::{RunProblem, RunReport, Sync as Run};
+use cprflow_delivery::sync::run_all;
 use cprflow_delivery::{Error, Stop, shared_keys};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -113,35 +113,7 @@ pub(crate) fn run(
         message::warning(&shared.to_string());
     }
     let progress = SyncProgress::default();
-    let mut all = RunReport::default();
-    for store in &configuration.stores {
-        if stop.is_set() {
-            break;
-        }
-        let ended = Run::new(connector, store)
-            .observer(&progress)
-            .stop(stop)
-            .run();
-        let report = match ended {
-            Ok(report) => report,
-            Err(Error::Stopped) => break,
-            // The next store has its own disk and ledger, so it may work.
-            Err(error) => {
-                all.problems.push(RunProblem {
-                    agreement: None,
-                    tenant: None,
-                    error,
-                });
-                continue;
-            }
-        };
-        all.published.extend(report.published);
-        all.set_aside.extend(report.set_aside);
-        all.waiting.extend(report.waiting);
-        all.strays.extend(report.strays);
-        all.missing.extend(report.missing);
-        all.problems.extend(report.problems);
-    }
+    let all = run_all(connector, configuration, &progress, stop);
     report::print(&all, format)?;
     for problem in &all.problems {
         message::problem(problem);

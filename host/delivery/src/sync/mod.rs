@@ -36,6 +36,6 @@ pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover
 pub use error::SyncError;
 pub use observer::{Observer, Silent};
 pub use report::{MissingDeliveries, PublishedDelivery, RunProblem, RunReport, SkippedFile};
-pub use run::Sync;
+pub use run::{Sync, run_all};
 pub(crate) use tenants::publish_leavers;
 pub use tenants::{TenantPublishError, tenant_scan};

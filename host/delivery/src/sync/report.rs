@@ -117,6 +117,16 @@ impl From<Record> for SkippedFile {
 }
 
 impl RunReport {
+    /// Appends the report of another store's run.
+    pub(super) fn append(&mut self, other: Self) {
+        self.published.extend(other.published);
+        self.set_aside.extend(other.set_aside);
+        self.waiting.extend(other.waiting);
+        self.strays.extend(other.strays);
+        self.missing.extend(other.missing);
+        self.problems.extend(other.problems);
+    }
+
     /// Returns whether a person must act: a delivery is set aside or missing, or a file that may belong to cprflow is
     /// not processed.
     pub fn needs_attention(&self) -> bool {

@@ -11,7 +11,7 @@ use super::inbox_run::InboxRun;
 use super::observer::{Observer, Silent};
 use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
-use crate::config::Store;
+use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::fs;
@@ -32,6 +32,34 @@ pub struct Sync<'a> {
     observer: &'a dyn Observer,
     stop: Stop,
     now: fn() -> Timestamp,
+}
+
+/// Runs over all stores of a configuration, one after the other, until the run is asked to stop.
+///
+/// The error of a store that cannot be used is in the report, because the next store has its own disk and ledger.
+pub fn run_all(
+    connector: &Connector,
+    configuration: &Configuration,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> RunReport {
+    let mut all = RunReport::default();
+    for store in &configuration.stores {
+        if stop.is_set() {
+            break;
+        }
+        let run = Sync::new(connector, store).observer(observer).stop(stop);
+        match run.run() {
+            Ok(report) => all.append(report),
+            Err(Error::Stopped) => break,
+            Err(error) => all.problems.push(RunProblem {
+                agreement: None,
+                tenant: None,
+                error,
+            }),
+        }
+    }
+    all
 }
 
 impl<'a> Sync<'a> {
