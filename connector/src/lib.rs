@@ -20,7 +20,7 @@
 //! - [`delivery`] reads metadata files and receipts.
 //! - [`subscription`] writes and reads the calls of CprSubscriptionService.
 //! - `component` implements the interfaces of `wit/`; it is compiled for WebAssembly only.
-//! - `native` writes, restores and generates extracts. It needs the feature `native` and is not part of the component.
+//! - `native` writes, restores and generates extracts, and filters batches. It needs the feature `native` and is not part of the component.
 //!
 //! A module uses only modules above it in this list, and `error` and `finding`.
 //!
@@ -73,7 +73,7 @@ pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
 pub use input::Shape;
 #[cfg(feature = "native")]
-pub use native::{generate, restore, writer};
+pub use native::{batch_filter, generate, restore, writer};
 pub use policy::{AgeRange, PersonFilter, Policy};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
 pub use selection::{Selected, Selection};

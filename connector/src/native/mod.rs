@@ -1,5 +1,7 @@
-//! Native tools that the component does not contain: they write extracts, restore records and generate test data.
+//! Native tools that the component does not contain: they write extracts, restore records, filter
+//! batches and generate test data.
 
+pub mod batch_filter;
 pub mod generate;
 pub mod restore;
 pub mod writer;

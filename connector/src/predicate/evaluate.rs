@@ -19,6 +19,9 @@ pub(crate) enum RowCell<'a> {
     Null,
     /// Text in ISO-8859-1, without trailing spaces.
     Text(&'a [u8]),
+    /// Text of a batch.
+    #[cfg(feature = "native")]
+    Unicode(&'a str),
     /// A number, days or microseconds.
     Number(i64),
     Flag(bool),
@@ -121,6 +124,10 @@ impl Condition {
                     let text = text.iter().copied().map(char::from);
                     text.cmp(other.chars())
                 })),
+                #[cfg(feature = "native")]
+                RowCell::Unicode(text) => {
+                    Some(test.evaluate(|other| text.chars().cmp(other.chars())))
+                }
                 _ => None,
             },
             Self::Number(column, test) => match row.cell(*column) {

@@ -11,7 +11,7 @@
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
 //! - `spool` holds private copies of extracts that are being processed.
-//! - `dataset` holds published deliveries, each with its [`Manifest`].
+//! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
 //! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
@@ -49,8 +49,9 @@ mod tenant;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
 pub use dataset::{
-    CheckDepth, ComponentIdentity, DatasetError, DeliveryFile, Manifest, ManifestFinding,
-    TenantManifest, check_dataset_permissions,
+    CheckDepth, ComponentIdentity, DatasetDelivery, DatasetError, DatasetTable, DatasetTableReader,
+    DeliveryFile, Manifest, ManifestFinding, TableQuery, TenantManifest, check_dataset_permissions,
+    published_deliveries,
 };
 pub use error::Error;
 pub use fs::{

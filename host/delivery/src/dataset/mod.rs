@@ -5,9 +5,12 @@
 //! `<table>.parquet` for each table, and the manifest `_delivery.json`. Deliveries are applied in the order of the
 //! directory names.
 
+mod deliveries;
 mod error;
 mod files;
 mod manifest;
+mod table;
+mod table_reader;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,11 +23,14 @@ use crate::fs::{
     Group, StateLock, check_not_writable_by_others, check_own_directory, check_parent, entries,
     private_directory, sync_directory,
 };
+pub use deliveries::{DatasetDelivery, published_deliveries};
 pub use error::DatasetError;
 pub use files::{CheckDepth, DeliveryFile};
 pub(crate) use files::{Damage, Identity, compare_with_disk, describe_files};
 pub(crate) use manifest::{Audience, ManifestBuilder};
 pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
+pub use table::{DatasetTable, TableQuery};
+pub use table_reader::DatasetTableReader;
 
 /// The start of the name of an agreement's directory in a dataset.
 const AGREEMENT_PREFIX: &str = "agreement=";
