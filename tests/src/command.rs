@@ -1,6 +1,7 @@
 //! Runs the command `cprflow` as a process.
 
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -89,6 +90,25 @@ pub fn profile_directory() -> PathBuf {
         Some(name) if name == "deps" => deps.parent().unwrap().to_owned(),
         _ => deps.to_owned(),
     }
+}
+
+/// Returns the component that the host embeds: that of `CPRFLOW_COMPONENT`, or the one that its build made.
+pub fn component_file() -> PathBuf {
+    if let Some(prebuilt) = std::env::var_os("CPRFLOW_COMPONENT") {
+        return PathBuf::from(prebuilt);
+    }
+    // The build script of the host has a directory for each checkout, named by the hash of the checkout's path.
+    let mut checkout = DefaultHasher::new();
+    crate::root().hash(&mut checkout);
+    let built = format!(
+        "component/{:016x}/wasm32-wasip2/component/cprflow_connector.wasm",
+        checkout.finish()
+    );
+    let profile = profile_directory();
+    let mut targets = profile.ancestors().map(|directory| directory.join(&built));
+    targets
+        .find(|file| file.is_file())
+        .expect("the build of the host builds the component")
 }
 
 /// A temporary directory, which is removed when the value is dropped.

@@ -5,8 +5,6 @@
     reason = "a test that cannot be set up must fail"
 )]
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cprflow::{ComponentError, Connector, Error, Limits, Scan};
@@ -58,7 +56,7 @@ fn refuses_a_forbidden_import_among_allowed_ones() {
 fn refuses_files_that_are_not_components() {
     let of = |bytes: &[u8]| error_of(Connector::from_bytes(bytes));
     let core_module = wat::parse_str("(module (memory 1))").unwrap();
-    let embedded = std::fs::read(component_file()).unwrap();
+    let embedded = std::fs::read(cprflow_tests::command::component_file()).unwrap();
     for bytes in [
         b"".to_vec(),
         b"junk".to_vec(),
@@ -115,7 +113,8 @@ fn reports_a_missing_component_file() {
 #[test]
 fn the_embedded_component_imports_shims_only() {
     let engine = wasmtime::Engine::default();
-    let component = Component::from_file(&engine, component_file()).unwrap();
+    let component =
+        Component::from_file(&engine, cprflow_tests::command::component_file()).unwrap();
     let component_type = component.component_type();
     let mut imports: Vec<&str> = component_type
         .imports(&engine)
@@ -210,23 +209,4 @@ fn error_of(loaded: Result<Connector, Error>) -> ComponentError {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it was accepted"),
     }
-}
-
-/// Returns the component that the host embeds: that of `CPRFLOW_COMPONENT`, or the one that its build made.
-fn component_file() -> PathBuf {
-    if let Some(prebuilt) = std::env::var_os("CPRFLOW_COMPONENT") {
-        return PathBuf::from(prebuilt);
-    }
-    // The build script of the host has a directory for each checkout, named by the hash of the checkout's path.
-    let mut checkout = DefaultHasher::new();
-    cprflow_tests::root().hash(&mut checkout);
-    let built = format!(
-        "component/{:016x}/wasm32-wasip2/component/cprflow_connector.wasm",
-        checkout.finish()
-    );
-    let profile = cprflow_tests::command::profile_directory();
-    let mut targets = profile.ancestors().map(|directory| directory.join(&built));
-    targets
-        .find(|file| file.is_file())
-        .expect("the build of the host builds the component")
 }

@@ -1,0 +1,5 @@
+"""Run the command as ``python -m cprflow``."""
+
+from cprflow._command import main
+
+main()

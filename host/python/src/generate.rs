@@ -1,0 +1,117 @@
+//! `cprflow.generate`: an extract of persons who do not exist.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use cprflow::Error;
+use cprflow_connector::generate::{LayoutAge, Settings, Written, changes as write_changes, status};
+use pyo3::prelude::*;
+use tempfile::NamedTempFile;
+
+use crate::choice;
+use crate::failure::{Failure, detached};
+use crate::interrupt::{Interrupt, InterruptibleWriter};
+
+/// The bytes that are written to the file at a time.
+const BUFFER: usize = 1 << 20;
+
+/// Write an extract of persons who do not exist, for tests. The same seed gives the same persons.
+///
+/// No number belongs to a person, because all numbers fail CPR's modulus 11 check. `changes=True` writes a change file
+/// of a `night` (default: 1) instead of all persons; without it, `night` is the number of nights of changes that the
+/// population has had. `shape` is `"trimmed"`, `"full"` or `"packed"`, `order` is `"second-pass"` or `"by-person"`, and
+/// `original_layout=True` writes the older layout of 001 and 002, as for `cprflow generate`.
+///
+/// >>> cprflow.generate("d261123.l000001", persons=1000, seed=7).persons
+/// 1000
+///
+/// Raises FileError if the file cannot be written.
+#[pyfunction]
+#[pyo3(signature = (
+    path, *, persons, seed=1, changes=false, night=None, shape="trimmed", order="second-pass", original_layout=false
+))]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "they are the keyword arguments of a Python function"
+)]
+pub(crate) fn generate(
+    py: Python<'_>,
+    path: PathBuf,
+    persons: u64,
+    seed: u64,
+    changes: bool,
+    night: Option<u32>,
+    shape: &str,
+    order: &str,
+    original_layout: bool,
+) -> PyResult<Generated> {
+    if persons == 0 {
+        return Err(Failure::request("persons must be at least 1").into());
+    }
+    let mut settings = Settings::new(persons, seed);
+    settings.shape = choice::shape(shape)?;
+    settings.order = choice::order(order)?;
+    if original_layout {
+        settings.layout = LayoutAge::Original;
+    }
+    let change_night = changes.then(|| night.unwrap_or(1).max(1));
+    if !changes {
+        settings.night = night.unwrap_or(0);
+    }
+    let interrupt = Interrupt::new();
+    let written = detached(py, || {
+        Ok(write(&path, &settings, change_night, &interrupt)?)
+    });
+    let written = written.map_err(|failure| interrupt.explain(failure))?;
+    Ok(Generated {
+        persons: written.persons,
+        records: written.records,
+        bytes: written.bytes,
+    })
+}
+
+/// Writes the file. It gets its name when it is complete, and only its owner can read it.
+fn write(
+    path: &Path,
+    settings: &Settings,
+    change_night: Option<u32>,
+    interrupt: &Interrupt,
+) -> Result<Written, Error> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let file = NamedTempFile::new_in(directory).map_err(Error::file(path))?;
+    let inner = BufWriter::with_capacity(BUFFER, file);
+    let mut out = InterruptibleWriter { inner, interrupt };
+    let written = match change_night {
+        Some(night) => write_changes(settings, night, &mut out),
+        None => status(settings, &mut out),
+    };
+    let written = written.and_then(|written| out.flush().map(|()| written));
+    let written = written.map_err(Error::file(path))?;
+    let file = out.inner.into_inner();
+    let file = file.map_err(|error| Error::file(path)(error.into_error()))?;
+    file.as_file().sync_all().map_err(Error::file(path))?;
+    let named = file.persist(path);
+    named.map_err(|error| Error::file(path)(error.error))?;
+    Ok(written)
+}
+
+/// The size of a generated extract.
+#[pyclass(frozen, get_all, module = "cprflow")]
+pub(crate) struct Generated {
+    persons: u64,
+    records: u64,
+    bytes: u64,
+}
+
+#[pymethods]
+impl Generated {
+    fn __repr__(&self) -> String {
+        format!(
+            "Generated(persons={}, records={}, bytes={})",
+            self.persons, self.records, self.bytes
+        )
+    }
+}

@@ -1,0 +1,156 @@
+//! Schemas, columns, and the tables of the catalog.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use crate::batch::Batch;
+use crate::capsule;
+use crate::failure::{Failure, detached};
+
+/// The columns of a table or a scan, in order.
+///
+/// Any library that takes `__arrow_c_schema__` reads it, for example `pyarrow.schema(table.schema)`.
+#[pyclass(frozen, module = "cprflow")]
+pub(crate) struct Schema(pub(crate) SchemaRef);
+
+#[pymethods]
+impl Schema {
+    /// The names of the columns.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        let fields = self.0.fields().iter();
+        fields.map(|field| field.name().clone()).collect()
+    }
+
+    /// The columns.
+    #[getter]
+    fn columns(&self) -> Vec<Column> {
+        self.0.fields().iter().map(|field| field.into()).collect()
+    }
+
+    /// Return a batch without rows, for libraries that take types from data only.
+    fn empty(&self) -> Batch {
+        Batch(RecordBatch::new_empty(self.0.clone()))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.fields().len()
+    }
+
+    fn __contains__(&self, name: &str) -> bool {
+        self.0.column_with_name(name).is_some()
+    }
+
+    fn __getitem__(&self, name: &str) -> PyResult<Column> {
+        match self.0.fields().find(name) {
+            Some((_, field)) => Ok(field.into()),
+            None => Err(PyKeyError::new_err(name.to_owned())),
+        }
+    }
+
+    fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let columns = slf.getattr("columns")?;
+        Ok(columns.try_iter()?.into_any().unbind())
+    }
+
+    fn __repr__(&self) -> String {
+        let fields = self.0.fields().iter();
+        let fields: Vec<_> = fields
+            .map(|field| format!("{}: {}", field.name(), type_name(field.data_type())))
+            .collect();
+        format!("Schema({})", fields.join(", "))
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        capsule::schema(py, &self.0)
+    }
+}
+
+/// A column of a table.
+#[pyclass(frozen, get_all, module = "cprflow")]
+pub(crate) struct Column {
+    name: String,
+    r#type: String,
+    nullable: bool,
+    cpr_name: Option<String>,
+    position: Option<u32>,
+    length: Option<u32>,
+    kind: Option<String>,
+    sensitivity: Option<String>,
+}
+
+impl<F: AsRef<Field>> From<&F> for Column {
+    fn from(field: &F) -> Self {
+        let field = field.as_ref();
+        let text = |key| field.metadata().get(key).cloned();
+        let number = |key| field.metadata().get(key)?.parse().ok();
+        Self {
+            name: field.name().clone(),
+            r#type: type_name(field.data_type()),
+            nullable: field.is_nullable(),
+            cpr_name: text("cpr.name"),
+            position: number("cpr.position"),
+            length: number("cpr.length"),
+            kind: text("cpr.kind"),
+            sensitivity: text("cpr.sensitivity"),
+        }
+    }
+}
+
+#[pymethods]
+impl Column {
+    fn __repr__(&self) -> String {
+        format!("Column({:?}, {:?})", self.name, self.r#type)
+    }
+}
+
+/// A table that cprflow knows.
+#[pyclass(frozen, get_all, module = "cprflow")]
+pub(crate) struct CatalogTable {
+    name: String,
+    record_type: Option<String>,
+    cpr_title: String,
+    description: String,
+    columns: Vec<Py<Column>>,
+}
+
+#[pymethods]
+impl CatalogTable {
+    fn __repr__(&self) -> String {
+        format!("CatalogTable({:?}: {})", self.name, self.description)
+    }
+}
+
+/// Return all tables that an extract can have, with their columns.
+///
+/// >>> [table.name for table in cprflow.catalog()][:3]
+/// ['delivery_start', 'person', 'address']
+#[pyfunction]
+pub(crate) fn catalog(py: Python<'_>) -> PyResult<Vec<CatalogTable>> {
+    let connector = detached(py, || crate::connector().map_err(Failure::from))?;
+    let tables = connector.catalog().tables().iter();
+    tables
+        .map(|table| {
+            let schema = table.schema(None);
+            let fields = schema.iter().flat_map(|schema| schema.fields());
+            let columns = fields.map(|field| Py::new(py, Column::from(field)));
+            Ok(CatalogTable {
+                name: table.name.clone(),
+                record_type: table.record_type.clone(),
+                cpr_title: table.cpr_title.clone(),
+                description: table.description.clone(),
+                columns: columns.collect::<PyResult<_>>()?,
+            })
+        })
+        .collect()
+}
+
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Timestamp(_, Some(zone)) => format!("timestamp[us, {zone}]"),
+        other => cprflow::type_name(other).to_owned(),
+    }
+}

@@ -1,0 +1,279 @@
+//! A table of an extract or of a dataset, and scans of it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
+use cprflow::{Irregular, Representation};
+use cprflow_delivery::{DatasetTable, TableQuery};
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+
+use crate::batch::BatchIterator;
+use crate::capsule;
+use crate::extract::OpenExtract;
+use crate::failure::{Failure, detached};
+use crate::interrupt::Interrupt;
+use crate::schema::Schema;
+use crate::stream::{Counters, Rows, ScanStats, Stream};
+
+/// Where the rows of a table come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    Extract(Arc<OpenExtract>),
+    Dataset(Arc<DatasetTable>),
+}
+
+/// A table and how to read it.
+#[derive(Clone)]
+pub(crate) struct TableSource {
+    pub(crate) source: Source,
+    pub(crate) name: String,
+    pub(crate) representation: Representation,
+    pub(crate) accept: Arc<[String]>,
+    /// The counters of the extract or dataset.
+    pub(crate) totals: Arc<Counters>,
+}
+
+impl TableSource {
+    /// Checks a query and returns the scan. No row is read.
+    pub(crate) fn scan(&self, query: TableQuery) -> Result<Scan, Failure> {
+        let query = TableQuery {
+            columns: match query.columns {
+                None => self.kept_columns(),
+                Some(columns) => Some(columns),
+            },
+            ..query
+        };
+        let schema = match &self.source {
+            Source::Extract(extract) => extract.check(&self.name, &query)?,
+            Source::Dataset(table) => arrow::array::RecordBatchReader::schema(&table.read(&query)?),
+        };
+        let schema = self.representation.schema(&schema);
+        if schema.fields().is_empty() {
+            return Err(Failure::request(
+                "no column is left: with irregular=\"drop\" the column \"irregular\" does not exist",
+            ));
+        }
+        Ok(Scan {
+            table: self.clone(),
+            query,
+            schema,
+            counters: Arc::default(),
+        })
+    }
+
+    /// Returns the columns without those that the representation leaves out; `None` if it leaves out none.
+    fn kept_columns(&self) -> Option<Vec<String>> {
+        if self.representation.irregular != Irregular::Drop {
+            return None;
+        }
+        let schema = match &self.source {
+            Source::Extract(extract) => extract.schema(&self.name)?,
+            Source::Dataset(table) => table.schema().clone(),
+        };
+        let fields = schema.fields().iter();
+        let kept = fields.filter(|field| !matches!(field.data_type(), DataType::Map(..)));
+        Some(kept.map(|field| field.name().clone()).collect())
+    }
+}
+
+/// A table of an extract or of a dataset.
+///
+/// Any library that takes `__arrow_c_stream__` reads it: `polars.DataFrame(table)`, `duckdb.sql("from table")`,
+/// `pandas.DataFrame.from_arrow(table)`, `pyarrow.table(table)`.
+#[pyclass(frozen, module = "cprflow")]
+pub(crate) struct Table {
+    source: TableSource,
+    whole: Scan,
+}
+
+impl Table {
+    /// Opens a table. Fails if it does not exist or is hidden.
+    pub(crate) fn open(source: TableSource) -> Result<Self, Failure> {
+        let whole = source.scan(TableQuery::default())?;
+        Ok(Self { source, whole })
+    }
+}
+
+#[pymethods]
+impl Table {
+    /// The name of the table.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.source.name
+    }
+
+    /// The columns of the table.
+    #[getter]
+    fn schema(&self) -> Schema {
+        Schema(self.whole.schema.clone())
+    }
+
+    /// Return a scan of some columns and rows. Only these leave the sandbox.
+    ///
+    /// `columns` are the columns, in this order. `filter` is a condition as for `cprflow scan --where`, for example
+    /// `"status in ('01', '03') and birth_date < '1990-01-01'"`; times in it are Danish local time. `limit` is the
+    /// largest number of rows, and `batch_rows` the largest number of rows in a batch.
+    ///
+    /// >>> adults = extract.table("person").scan(columns=["pnr"], filter="birth_date < '2008-11-23'")
+    /// >>> polars.DataFrame(adults)
+    ///
+    /// Raises RequestError if a column or the condition is not valid.
+    #[pyo3(signature = (*, columns=None, filter=None, limit=None, batch_rows=None))]
+    fn scan(
+        &self,
+        py: Python<'_>,
+        columns: Option<Vec<String>>,
+        filter: Option<String>,
+        limit: Option<u64>,
+        batch_rows: Option<u32>,
+    ) -> PyResult<Scan> {
+        if batch_rows == Some(0) {
+            return Err(Failure::request("batch_rows must be at least 1").into());
+        }
+        let query = TableQuery {
+            columns,
+            condition: filter,
+            limit,
+            batch_rows,
+        };
+        Ok(detached(py, || self.source.scan(query))?)
+    }
+
+    /// Return a fresh stream of all rows.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        self.whole.__arrow_c_stream__(py, requested_schema)
+    }
+
+    fn __iter__(&self, py: Python<'_>) -> PyResult<BatchIterator> {
+        self.whole.__iter__(py)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Table({:?})", self.source.name)
+    }
+}
+
+/// Some columns and rows of a table. Nothing is read before a stream or an iterator is asked for rows.
+#[pyclass(frozen, module = "cprflow")]
+pub(crate) struct Scan {
+    table: TableSource,
+    query: TableQuery,
+    schema: SchemaRef,
+    counters: Arc<Counters>,
+}
+
+impl Scan {
+    /// Starts a stream. `requested` is the schema that a consumer asked for.
+    fn stream(
+        &self,
+        requested: Option<&ArrowSchema>,
+        interrupt: Option<Arc<Interrupt>>,
+    ) -> Result<Stream, Failure> {
+        let (schema, query) = match requested {
+            None => (self.schema.clone(), self.query.clone()),
+            Some(requested) => {
+                let schema = self.requested(requested)?;
+                let names = schema.fields().iter().map(|field| field.name().clone());
+                let columns = Some(names.collect());
+                let query = self.query.clone();
+                (schema, TableQuery { columns, ..query })
+            }
+        };
+        let rows = match &self.table.source {
+            Source::Extract(extract) => {
+                let rows = extract.read(&self.table.name, &query, interrupt)?;
+                Rows::Extract(Box::new(rows))
+            }
+            Source::Dataset(table) => Rows::Dataset(Box::new(table.read(&query)?)),
+        };
+        Ok(Stream::new(
+            rows,
+            schema,
+            self.table.representation,
+            query.limit,
+            self.table.accept.clone(),
+            vec![self.counters.clone(), self.table.totals.clone()],
+        ))
+    }
+
+    /// Returns the schema of a stream that was asked for a schema: its columns, in types that the values can be cast
+    /// to. Other types stay as they are, because Arrow's interface makes a request that is met as far as possible.
+    fn requested(&self, requested: &ArrowSchema) -> Result<SchemaRef, Failure> {
+        let fields = requested.fields().iter().map(|wanted| {
+            let own = self.schema.fields().find(wanted.name());
+            let (_, own) = own.ok_or_else(|| {
+                Failure::request(format!(
+                    "the requested schema has the column {:?}, which the scan has not",
+                    wanted.name()
+                ))
+            })?;
+            let (from, to) = (own.data_type(), wanted.data_type());
+            Ok(match is_lossless(from, to) {
+                true => Field::clone(own).with_data_type(to.clone()),
+                false => Field::clone(own),
+            })
+        });
+        let fields = fields.collect::<Result<Vec<_>, Failure>>()?;
+        let metadata = self.schema.metadata().clone();
+        Ok(Arc::new(ArrowSchema::new_with_metadata(fields, metadata)))
+    }
+}
+
+/// Returns whether every value of a type can be cast to another type without a change. Consumers ask for other types of
+/// text only.
+fn is_lossless(from: &DataType, to: &DataType) -> bool {
+    *from == DataType::Utf8 && matches!(to, DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+#[pymethods]
+impl Scan {
+    /// The columns of the scan.
+    #[getter]
+    pub(crate) fn schema(&self) -> Schema {
+        Schema(self.schema.clone())
+    }
+
+    /// Return what all streams of this scan have read so far.
+    ///
+    /// `bytes_returned` counts the bytes of batches that left the sandbox. For a dataset, which needs no sandbox,
+    /// `bytes_read` counts the pages of its Parquet files.
+    fn stats(&self) -> ScanStats {
+        self.counters.stats()
+    }
+
+    /// Return a fresh stream of the rows.
+    #[pyo3(signature = (requested_schema=None))]
+    pub(crate) fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let requested = requested_schema.as_ref().map(capsule::requested_schema);
+        let requested = requested.transpose()?;
+        let stream = detached(py, || self.stream(requested.as_ref(), None))?;
+        capsule::stream(py, Box::new(stream))
+    }
+
+    pub(crate) fn __iter__(&self, py: Python<'_>) -> PyResult<BatchIterator> {
+        let interrupt = Arc::new(Interrupt::new());
+        let started = detached(py, || self.stream(None, Some(interrupt.clone())));
+        let stream = started.map_err(|failure| interrupt.explain(failure))?;
+        Ok(BatchIterator::new(stream, interrupt))
+    }
+
+    fn __repr__(&self) -> String {
+        let names = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str());
+        let names: Vec<_> = names.collect();
+        format!("Scan({:?}: {})", self.table.name, names.join(", "))
+    }
+}

@@ -1,0 +1,117 @@
+"""Extracts and datasets for the tests of the Python package."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import cprflow
+import pytest
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("cprflow")
+
+
+@pytest.fixture(scope="session")
+def extract(place):
+    """The path of an extract with all record types."""
+    path = place / "d261123.l431101"
+    cprflow.generate(path, persons=3000, seed=11)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(place):
+    """The bytes of an extract of a few persons."""
+    path = place / "tiny"
+    cprflow.generate(path, persons=5, seed=3)
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Runs the command of the package."""
+
+    def run(*arguments, **options):
+        command = [sys.executable, "-m", "cprflow", *map(str, arguments)]
+        options = {"capture_output": True, "timeout": 300, **options}
+        return subprocess.run(command, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rows(run):
+    """Returns the rows of `cprflow scan`, as dictionaries of JSON values."""
+
+    def rows(path, table, *options):
+        ended = run("scan", path, "--table", table, "--format", "jsonl", *options)
+        assert ended.returncode == 0, ended.stderr
+        return [json.loads(line) for line in ended.stdout.splitlines()]
+
+    return rows
+
+
+class DailyJob:
+    """An inbox, a configuration and the datasets that follow from them."""
+
+    def __init__(self, root):
+        self.root = root
+        self.inbox = root / "inbox"
+        self.dataset = root / "dataset"
+        self.config = root / "cprflow.toml"
+        self.inbox.mkdir(parents=True)
+
+    def configure(self, more=""):
+        self.config.write_text(
+            f"dataset = 'dataset'\nstate = 'state'\n[agreement.town]\ninbox = 'inbox'\n{more}"
+        )
+
+    def put(self, path, number):
+        """Puts a delivery into the inbox."""
+        name = f"d{260000 + number:06}.l431101"
+        data = pathlib.Path(path).read_bytes()
+        (self.inbox / name).write_bytes(data)
+        (self.inbox / f"{name}.metadata").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            '<ns2:FileMetadata xmlns:ns2="http://serviceplatformen.dk/xml/wsdl/soap11/SFTP/1/types">'
+            f"<FileTransferUUID>{number:08x}-0000-4000-8000-000000000000</FileTransferUUID>"
+            f"<FileDescriptor><FileName>{name}</FileName><SizeInBytes>{len(data)}</SizeInBytes>"
+            "<Sender>platform</Sender><Recipients>SYSTEM</Recipients></FileDescriptor>"
+            "<FileContentDescriptor/></ns2:FileMetadata>\n"
+        )
+
+    def night(self, number, persons=300, seed=5):
+        """Puts the delivery of a night into the inbox: all persons first, and then changes."""
+        path = self.root / f"night-{number}"
+        cprflow.generate(path, persons=persons, seed=seed, changes=number > 0, night=number or None)
+        self.put(path, number)
+        return path
+
+
+@pytest.fixture
+def job(tmp_path):
+    return DailyJob(tmp_path / "job")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A dataset with three deliveries, and the extracts from which they were made."""
+    job = DailyJob(tmp_path_factory.mktemp("published") / "job")
+    job.configure("unrestricted = 'tests'\n")
+    extracts = []
+    for night in range(3):
+        extracts.append(job.night(night))
+        report = cprflow.sync(job.config)
+        assert report.ok and len(report.published) == 1, report.problems
+    return types.SimpleNamespace(path=job.dataset, extracts=extracts, job=job)
+
+
+def resident_memory():
+    """Returns the memory of this process in bytes."""
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,84 @@
+"""The command that the package installs."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import cprflow
+import pytest
+
+
+def test_version_and_help(run):
+    assert run("--version").stdout.decode().split() == ["cprflow", cprflow.__version__]
+    ended = run("--help")
+    assert ended.returncode == 0 and b"Exit codes:" in ended.stdout
+    assert run("nothing").returncode == 2
+
+
+def test_a_person_number_is_not_repeated(run):
+    ended = run("scan", "--0101965058")
+    assert ended.returncode == 2 and b"0101965058" not in ended.stdout + ended.stderr
+
+
+def test_it_reads_and_writes(run, extract, tmp_path):
+    ended = run("verify", extract, "--format", "json")
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["records"] == cprflow.open(extract).verify().records
+    data = extract.read_bytes()
+    ended = run("verify", "-", input=data)
+    assert ended.returncode == 0
+    assert run("verify", "-", input=data[:5000]).returncode == 1
+    ended = run("generate", "--persons", 3000, "--seed", 11)
+    assert ended.stdout == data
+
+
+def test_output_that_nobody_reads_is_no_error(extract):
+    command = f"{sys.executable} -m cprflow scan {extract} --table person --format jsonl | head -1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=60)
+    assert ended.returncode == 0 and ended.stderr == b""
+
+
+def test_the_end_of_the_output_is_written(run):
+    ended = run("completions", "bash")
+    assert ended.returncode == 0 and b"complete" in ended.stdout.splitlines()[-1] + ended.stdout.splitlines()[-2]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_ctrl_c_ends_it(job, watched):
+    """Without handlers of its own it ends by the signal. A service ends in an orderly way."""
+    job.configure("unrestricted = 'tests'\n")
+    arguments = ["sync", "--config", job.config, "--watch"] if watched else ["verify", "-"]
+    command = [sys.executable, "-m", "cprflow", *map(str, arguments)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if watched:
+        assert child.stdout.readline() == b"nothing new\n"
+    else:
+        child.stdin.write(b"0" * (1 << 20))
+        child.stdin.flush()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=20) == (0 if watched else -signal.SIGINT)
+
+
+def test_a_foreign_component_is_compiled_in_a_process_of_its_own(run, tmp_path):
+    """The command of a package is not a program, so it must know how to run itself again."""
+    component = os.environ.get("CPRFLOW_COMPONENT_FILE")
+    if not component:
+        pytest.skip("CPRFLOW_COMPONENT_FILE names no component")
+    # A module in the working directory must not be imported instead of Python's own.
+    (tmp_path / "json.py").write_text("raise SystemExit('the wrong module')\n")
+    (tmp_path / "cprflow.py").write_text("raise SystemExit('the wrong module')\n")
+    script = [str(pathlib.Path(sys.executable).parent / "python"), "-c"]
+    script.append(
+        "import sys; sys.path.pop(0); import cprflow._command; sys.argv[1:] = sys.argv[1:]; cprflow._command.main()"
+    )
+    ended = subprocess.run(
+        [*script, "--component", component, "tables"], cwd=tmp_path, capture_output=True, timeout=300
+    )
+    assert ended.returncode == 0 and b"person" in ended.stdout, ended.stderr
+    (tmp_path / "not.wasm").write_bytes(b"\0asm\x0d\0\x01\0nonsense")
+    ended = run("--component", tmp_path / "not.wasm", "tables")
+    assert ended.returncode == 2 and b"cannot load the component" in ended.stderr, ended.stderr

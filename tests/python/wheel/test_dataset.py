@@ -1,0 +1,168 @@
+"""Datasets: deliveries, cursors and tables over several deliveries."""
+
+import json
+
+import cprflow
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+
+@pytest.fixture
+def dataset(published):
+    return cprflow.dataset(published.path)
+
+
+def test_deliveries_come_in_the_order_of_publication(published, dataset):
+    deliveries = dataset.deliveries()
+    sequences = [delivery.sequence for delivery in deliveries]
+    assert sequences == list(range(1, len(sequences) + 1)) and len(sequences) >= 3
+    first = deliveries[0]
+    assert first.agreement == "town" and first.directory.is_dir()
+    assert first.directory.name == f"delivery={first.name}"
+    assert first.name.startswith(first.production_date)
+    manifest = json.loads((first.directory / "_delivery.json").read_text())
+    assert first.manifest == manifest
+    assert first.rows == manifest["rows"] and first.published == manifest["published"]
+    assert [finding.code for finding in first.findings] == [one["code"] for one in manifest["findings"]]
+    assert set(dataset.tables) == set(first.rows)
+
+
+def test_a_cursor_selects_later_deliveries(dataset):
+    everything = [delivery.sequence for delivery in dataset.deliveries()]
+    assert dataset.cursor() == {"town": everything[-1]}
+    assert [one.sequence for one in dataset.deliveries(since=1)] == everything[1:]
+    assert [one.sequence for one in dataset.deliveries(since={"town": 2})] == everything[2:]
+    assert [one.sequence for one in dataset.deliveries(since={"other": 2})] == everything
+    assert dataset.deliveries(since=dataset.cursor()) == []
+    assert dataset.deliveries(agreement="other") == []
+    later = pyarrow.table(dataset.table("person", since=1))
+    assert set(later.column("sequence").to_pylist()) == set(everything[1:])
+    assert pyarrow.table(dataset.table("person", since=dataset.cursor())).num_rows == 0
+
+
+def test_a_table_has_the_rows_of_all_deliveries(published, dataset, rows):
+    person = dataset.table("person")
+    assert person.schema.names[-3:] == ["agreement", "delivery", "sequence"]
+    found = pyarrow.table(person)
+    own = found.drop_columns(["agreement", "delivery", "sequence"])
+    for delivery, extract in zip(dataset.deliveries(), published.extracts):
+        at = pyarrow.compute.equal(found.column("sequence"), delivery.sequence)
+        assert own.filter(at).equals(pyarrow.table(cprflow.open(extract).table("person")))
+        assert set(found.filter(at).column("delivery").to_pylist()) == {delivery.name}
+        alone = pyarrow.table(delivery.table("person"))
+        assert alone.equals(found.filter(at))
+
+
+def test_columns_conditions_and_limits_are_pushed_down(dataset):
+    person = dataset.table("person")
+    everything = pyarrow.table(person)
+    for condition in ["sex = 'K' and birth_date > '1980-01-01'", "status != '01'", "line < 40", "occupation is null"]:
+        scan = person.scan(columns=["sequence", "pnr"], filter=condition)
+        found = pyarrow.table(scan)
+        # The condition means the same as for an extract, row by row.
+        expected = []
+        for delivery in dataset.deliveries():
+            rows = pyarrow.table(delivery.table("person").scan(columns=["sequence", "pnr"], filter=condition))
+            expected += rows.to_pylist()
+        assert found.to_pylist() == expected and 0 < len(expected) < everything.num_rows
+    whole = person.scan()
+    narrow = person.scan(columns=["sex"], filter="sex = 'K'")
+    pyarrow.table(whole), pyarrow.table(narrow)
+    assert narrow.stats().bytes_read * 3 < whole.stats().bytes_read
+    assert pyarrow.table(person.scan(limit=7)).num_rows == 7
+    assert [len(batch) for batch in person.scan(batch_rows=50, limit=120)] == [50, 50, 20]
+    assert pyarrow.table(person.scan(columns=["sequence"])).num_rows == everything.num_rows
+    assert dataset.stats().rows > 0
+
+
+def test_the_condition_of_a_dataset_gives_the_rows_of_the_command(published, dataset, rows):
+    for table, condition in [
+        ("person", "status in ('01', '03') and birth_date < '1990-01-01'"),
+        ("address", "municipality_code >= '0500' and not (house_number < '010')"),
+        ("event", "event_code in ('A01', 'P04', 'F05') or line between 10 and 500"),
+    ]:
+        for delivery, extract in zip(dataset.deliveries(), published.extracts):
+            found = pyarrow.table(delivery.table(table).scan(columns=["line"], filter=condition))
+            expected = [row["line"] for row in rows(extract, table, "--where", condition)]
+            assert found.column("line").to_pylist() == expected
+
+
+def test_irregular_and_times_are_represented_like_those_of_an_extract(published):
+    options = {"irregular": "json", "timestamps": "utc"}
+    found = pyarrow.table(cprflow.dataset(published.path, **options).deliveries()[0].table("person"))
+    expected = pyarrow.table(cprflow.open(published.extracts[0], **options).table("person"))
+    assert found.drop_columns(["agreement", "delivery", "sequence"]).equals(expected)
+
+
+def test_columns_that_a_delivery_lacks_are_null(tmp_path, published):
+    """Policies change: the deliveries of a tenant can have other columns and tables."""
+    root = tmp_path / "dataset" / "agreement=town"
+    source = cprflow.dataset(published.path).deliveries()
+    for number, drop in [(0, ["occupation"]), (1, []), (2, ["sex", "status"])]:
+        target = root / source[number].directory.name
+        target.mkdir(parents=True)
+        (target / "_delivery.json").write_text((source[number].directory / "_delivery.json").read_text())
+        rows = pyarrow.parquet.read_table(source[number].directory / "person.parquet", partitioning=None)
+        if number < 2:
+            pyarrow.parquet.write_table(rows.drop_columns(drop), target / "person.parquet", compression="zstd")
+        else:
+            # This delivery has another order of columns.
+            columns = rows.drop_columns(drop).column_names[::-1]
+            pyarrow.parquet.write_table(rows.select(columns), target / "person.parquet", compression="zstd")
+    dataset = cprflow.dataset(tmp_path / "dataset")
+    person = dataset.table("person")
+    assert person.schema["sex"].nullable and person.schema["occupation"].nullable
+    found = pyarrow.table(person)
+    nulls = {}
+    for row in found.to_pylist():
+        nulls.setdefault(row["sequence"], []).append((row["sex"] is None, row["occupation"] is None))
+    assert all(occupation for _, occupation in nulls[1]) and not any(sex for sex, _ in nulls[1])
+    assert all(sex for sex, _ in nulls[3])
+    women = pyarrow.table(person.scan(columns=["sequence"], filter="sex = 'K'"))
+    assert set(women.column("sequence").to_pylist()) == {1, 2}
+    without = pyarrow.table(person.scan(columns=["sequence"], filter="sex is null"))
+    assert set(without.column("sequence").to_pylist()) == {3}
+    with pytest.raises(cprflow.RequestError, match="no published delivery has the table"):
+        dataset.table("address")
+
+
+def test_wrong_requests_are_refused(tmp_path, dataset):
+    with pytest.raises(cprflow.FileError):
+        cprflow.dataset(tmp_path / "nothing")
+    empty = cprflow.dataset(tmp_path)
+    assert empty.deliveries() == [] and empty.cursor() == {} and empty.tables == []
+    with pytest.raises(cprflow.RequestError, match="no published delivery yet"):
+        empty.table("person")
+    for fails, text in [
+        (lambda: dataset.table("../person"), "no published delivery has the table"),
+        (lambda: dataset.table("person").scan(columns=["nothing"]), "no column"),
+        (lambda: dataset.table("person").scan(columns=["pnr", "pnr"]), "twice"),
+        (lambda: dataset.table("person").scan(filter="nothing = 1"), "no column"),
+        (lambda: dataset.table("person").scan(filter="sequence = 1"), "no column"),
+        (lambda: dataset.deliveries(since="x"), None),
+    ]:
+        with pytest.raises(cprflow.RequestError if text else TypeError, match=text):
+            fails()
+
+
+def test_broken_files_are_reported_with_their_path(tmp_path, published):
+    source = cprflow.dataset(published.path).deliveries()[0]
+    target = tmp_path / "agreement=town" / source.directory.name
+    target.mkdir(parents=True)
+    (target / "_delivery.json").write_text((source.directory / "_delivery.json").read_text())
+    data = (source.directory / "person.parquet").read_bytes()
+    dataset = cprflow.dataset(tmp_path)
+    (target / "person.parquet").write_bytes(data[:-8])
+    with pytest.raises(cprflow.DatasetError, match="person.parquet"):
+        dataset.table("person")
+    for at in range(4, len(data) // 2, len(data) // 40):
+        (target / "person.parquet").write_bytes(data[:at] + bytes(200) + data[at + 200 :])
+        try:
+            for _ in dataset.table("person"):
+                pass
+        except (cprflow.DatasetError, cprflow.FileError) as error:
+            assert "person.parquet" in str(error)
+    (target / "_delivery.json").write_text("{}")
+    with pytest.raises(cprflow.DatasetError, match="_delivery.json"):
+        dataset.deliveries()

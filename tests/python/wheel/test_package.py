@@ -1,0 +1,102 @@
+"""The package itself: what importing it costs, its types and its documentation."""
+
+import ast
+import inspect
+import pathlib
+import subprocess
+import sys
+
+import cprflow
+import pytest
+
+PACKAGE = pathlib.Path(cprflow.__file__).parent
+
+
+def seconds(statement):
+    """Returns the shortest of several times that a new Python needs for a statement."""
+    script = f"import time\nstart = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
+    runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, check=True) for _ in range(7)]
+    return min(float(run.stdout) for run in runs)
+
+
+def test_importing_it_is_fast():
+    assert seconds("import cprflow") <= 3 * seconds("import json") + 0.030
+
+
+def test_importing_it_imports_no_other_package():
+    script = "import cprflow, sys; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout.decode().split()
+    assert not {"polars", "dlt", "pyarrow", "pandas", "numpy", "typing", "dataclasses"} & set(modules)
+
+
+def test_adapters_say_which_package_is_missing():
+    for adapter in ("polars", "dlt"):
+        script = f"import sys; sys.modules['{adapter}'] = None; import cprflow; cprflow.{adapter}"
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True)
+        assert f"pip install 'cprflow[{adapter}]'".encode() in ended.stderr
+    with pytest.raises(AttributeError):
+        cprflow.nothing
+
+
+def test_stubs_have_exactly_what_the_module_has():
+    tree = ast.parse((PACKAGE / "_native.pyi").read_text())
+    native = cprflow._native
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    public = {name for name in dir(native) if not name.startswith("_")}
+    assert public == functions.keys() | classes.keys()
+    for name, node in functions.items():
+        compare_signature(getattr(native, name), node, name)
+    for name, node in classes.items():
+        members = {member.name: member for member in node.body if isinstance(member, ast.FunctionDef)}
+        cls = getattr(native, name)
+        own = {member for member in vars(cls) if not member.startswith("__") or member.startswith("__arrow")}
+        assert own == {member for member in members if not member.startswith("__") or member.startswith("__arrow")}
+        for member, stub in members.items():
+            assert hasattr(cls, member), f"{name}.{member}"
+            is_property = any(isinstance(one, ast.Name) and one.id == "property" for one in stub.decorator_list)
+            assert is_property == inspect.isdatadescriptor(vars(cls)[member]) or member.startswith("__")
+            if not is_property and not member.startswith("__"):
+                compare_signature(vars(cls)[member], stub, f"{name}.{member}")
+    assert (PACKAGE / "py.typed").exists()
+    assert set(cprflow.__all__) == public - {"main"} | {"__version__"} | set(dir(cprflow._errors)) & set(cprflow.__all__)
+
+
+def compare_signature(function, stub, name):
+    found = inspect.signature(function).parameters
+    arguments = stub.args
+    names = [one.arg for one in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]]
+    assert [one for one in found if one != "self"] == [one for one in names if one != "self"], name
+    keyword_only = {one for one, value in found.items() if value.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert keyword_only == {one.arg for one in arguments.kwonlyargs}, name
+
+
+def test_everything_has_a_docstring():
+    for name in cprflow.__all__:
+        if name != "__version__":
+            thing = getattr(cprflow, name)
+            assert thing.__doc__ and thing.__doc__.strip(), name
+            assert thing.__module__ in ("cprflow", "cprflow._native"), name
+    for thing in (cprflow.open, cprflow.dataset, cprflow.sync, cprflow.generate, cprflow.catalog):
+        assert ">>>" in thing.__doc__, thing
+
+
+def test_results_print_without_values(extract, published):
+    opened = cprflow.open(extract)
+    person = opened.table("person")
+    batch = next(iter(person))
+    report = opened.verify()
+    things = [
+        opened, person, person.scan(), person.schema, person.schema["pnr"], batch, report, report.findings[0],
+        report.findings[0].places[0], report.start, opened.stats(), cprflow.catalog()[1],
+        cprflow.dataset(published.path), cprflow.dataset(published.path).deliveries()[0],
+        cprflow.sync(published.job.config),
+    ]
+    numbers = set()
+    for found in opened.table("person").scan(columns=["pnr"], limit=3000):
+        import pyarrow
+
+        numbers |= set(pyarrow.record_batch(found).column(0).to_pylist())
+    for thing in things:
+        assert type(thing).__name__ in repr(thing)
+        assert not any(number in repr(thing) + str(thing) for number in numbers)

@@ -1,0 +1,300 @@
+"""Threads, forks, signals, memory and dropped streams."""
+
+import concurrent.futures
+import gc
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import cprflow
+import pyarrow
+import pytest
+
+from conftest import resident_memory
+
+
+def count(extract):
+    return pyarrow.table(cprflow.open(extract).table("person")).num_rows
+
+
+def test_eight_threads_share_an_extract(extract):
+    opened = cprflow.open(extract)
+    names = ["person", "address", "name", "event"] * 8
+    expected = {name: pyarrow.table(opened.table(name)) for name in set(names)}
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for name, found in zip(names, pool.map(lambda name: pyarrow.table(opened.table(name)), names)):
+            assert found.equals(expected[name])
+        # One iterator that all threads pull from returns each batch once.
+        batches = iter(opened.table("person").scan(batch_rows=50))
+        pulled = pool.map(lambda _: sum(len(batch) for batch in batches), range(8))
+        assert sum(pulled) == expected["person"].num_rows
+
+
+def test_other_threads_run_during_a_scan(extract):
+    opened = cprflow.open(extract)
+    ticks, done = [], threading.Event()
+
+    def tick():
+        while not done.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    inside = 0
+    # If a scan kept Python's global lock, there would be no tick between its begin and its end.
+    for _ in range(500):
+        begin = time.monotonic()
+        opened.verify()
+        end = time.monotonic()
+        inside += sum(begin < at < end for at in ticks)
+        ticks.clear()
+        if inside > 50:
+            break
+    done.set()
+    thread.join()
+    assert inside > 50
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_forked_process_reads(extract, used_before, depth):
+    # A process of its own, so that cprflow is not in use before the fork unless the test says so.
+    script = f"""
+import os, sys
+import cprflow, pyarrow
+opened = cprflow.open({str(extract)!r})
+if {used_before}:
+    assert pyarrow.table(opened.table("person")).num_rows == 3000
+    running = iter(opened.table("person").scan(batch_rows=100))
+    next(running)
+for _ in range({depth}):
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if code == 0:
+            assert pyarrow.table(opened.table("person")).num_rows == 3000
+        os._exit(code)
+assert pyarrow.table(opened.table("person")).num_rows == 3000
+assert not opened.verify().needs_attention
+if {used_before}:
+    assert sum(len(batch) for batch in running) == 2900
+os._exit(0)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_deadlines_hold_after_a_fork():
+    """The thread of the deadlines does not exist after a fork; the first call starts another one."""
+    script = """
+import os, threading, time
+import cprflow
+
+def clocks():
+    names = [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+    return sum(name.startswith("cprflow-deadlin") for name in names)
+
+cprflow.catalog()
+assert clocks() == 1, clocks()
+child = os.fork()
+if child == 0:
+    assert clocks() == 0
+    cprflow.open(b"").table("person")
+    assert clocks() == 1, clocks()
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+cprflow.open(b"").table("person")
+assert clocks() == 1
+"""
+    ended = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_multiprocessing_forks(extract):
+    script = f"""
+import multiprocessing
+import cprflow, pyarrow
+opened = cprflow.open({str(extract)!r})
+
+def rows(name):
+    return pyarrow.table(opened.table(name)).num_rows
+
+if __name__ == "__main__":
+    names = ["person", "address", "name", "event"]
+    expected = [rows(name) for name in names]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(rows, names) == expected
+"""
+    ended = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_ten_thousand_streams_leave_nothing(tiny):
+    opened = cprflow.open(tiny)
+    person = opened.table("person")
+
+    def read(times):
+        for number in range(times):
+            if number % 4 == 0:
+                pyarrow.table(person)
+            elif number % 4 == 1:
+                # Never used.
+                person.__arrow_c_stream__()
+            elif number % 4 == 2:
+                # Dropped half-way.
+                next(iter(person.scan(batch_rows=1)))
+            else:
+                person.scan(columns=["pnr"], filter="status = '01'")
+        gc.collect()
+
+    read(2000)
+    before = resident_memory()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    read(10_000)
+    assert resident_memory() - before < 8 << 20
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert opened.stats().streams == 12_000 * 3 // 4
+
+
+def test_many_open_streams_fail_with_an_error(tiny):
+    person = cprflow.open(tiny).table("person")
+    streams = []
+    with pytest.raises(cprflow.ComponentError, match="instances are running"):
+        while len(streams) < 1000:
+            streams.append(iter(person))
+    assert len(streams) > 100
+    del streams
+    assert len(list(person)) == 1
+
+
+def test_an_exception_in_a_consumer_leaves_nothing(tiny):
+    person = cprflow.open(tiny).table("person")
+
+    class ConsumerError(Exception):
+        pass
+
+    for _ in range(600):
+        with pytest.raises(ConsumerError):
+            for _ in person.scan(batch_rows=1):
+                raise ConsumerError
+    assert len(list(person)) == 1
+
+
+def test_corrupt_extracts_end_with_our_errors(extract, tiny):
+    """Cuts, repeats, noise and other files: rows or an error of ours, and never a crash."""
+    import random
+
+    data = extract.read_bytes()[:40_000]
+    random = random.Random(1)
+    inputs = [b"", b"\n", b"\0" * 100_000, b"\xff" * 70_000, bytes(range(256)) * 100, tiny[:50], tiny * 2]
+    corpus = os.environ.get("CPRFLOW_CORPUS")
+    if corpus:
+        inputs += [path.read_bytes() for path in pathlib.Path(corpus).rglob("*") if path.is_file()]
+    for _ in range(150):
+        damaged = bytearray(data)
+        for _ in range(random.randrange(1, 60)):
+            at = random.randrange(len(damaged))
+            if random.random() < 0.3:
+                del damaged[at : at + random.randrange(300)]
+            else:
+                damaged[at] = random.randrange(256)
+        inputs.append(bytes(damaged))
+    errors = 0
+    for damaged in inputs:
+        opened = cprflow.open(damaged)
+        report = opened.verify()
+        try:
+            assert opened.start is None or len(opened.start.task_number) <= 6
+        except cprflow.DataError:
+            assert report.error is not None
+        for name in ("person", "address", "unknown_record", "rejected_record"):
+            try:
+                rows = sum(len(batch) for batch in opened.table(name))
+                assert report.error is None and rows == report.tables.get(name, 0)
+            except cprflow.DataError as error:
+                errors += 1
+                assert report.needs_attention, error
+    assert errors > 10
+
+
+def interrupt(script, *, after, timeout=60):
+    """Runs a script, sends SIGINT when it prints a line, and returns its exit code, its errors and the time it took."""
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    child.stdout.readline()
+    time.sleep(after)
+    start = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=timeout)
+    return child.returncode, errors, time.monotonic() - start
+
+
+@pytest.fixture(scope="session")
+def large(place):
+    path = place / "large"
+    cprflow.generate(path, persons=150_000, seed=2)
+    return path
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        # No row meets the condition, so one step of the iterator reads the whole file.
+        "list(opened.table('event').scan(filter=\"event_code = 'none'\"))",
+        "opened.verify()",
+        "cprflow.generate(target, persons=5_000_000)",
+    ],
+)
+def test_ctrl_c_ends_long_work(large, tmp_path, work):
+    target = tmp_path / "generated"
+    script = f"""
+import cprflow
+opened = cprflow.open({str(large)!r})
+opened.table("person")
+target = {str(target)!r}
+print("ready")
+try:
+    while True:
+        {work}
+except KeyboardInterrupt:
+    raise SystemExit(7)
+"""
+    code, errors, seconds = interrupt(script, after=0.3)
+    assert code == 7, errors
+    assert seconds < 5
+    assert not target.exists() and not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_ends_waiting_for_a_pipe(tiny, tmp_path):
+    """The other end of the pipe has more to write, and does not."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    script = f"""
+import cprflow
+print("ready")
+try:
+    cprflow.open({str(pipe)!r})
+except KeyboardInterrupt:
+    raise SystemExit(7)
+"""
+
+    def write():
+        with pipe.open("wb", buffering=0) as end:
+            end.write(tiny)
+            done.wait(60)
+
+    done = threading.Event()
+    writer = threading.Thread(target=write)
+    writer.start()
+    code, errors, seconds = interrupt(script, after=0.5)
+    done.set()
+    writer.join()
+    assert code == 7 and seconds < 5, errors

@@ -1,0 +1,205 @@
+"""The daily job, and extracts as a tenant sees them."""
+
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cprflow
+import pyarrow
+import pytest
+
+
+def tenant(name, more):
+    return (
+        f"[tenant.{name}]\nagreements = ['town']\npurpose = 'what {name} does'\ndataset = 'tenants/{name}'\n{more}\n"
+    )
+
+
+def most_common_municipality(extract):
+    address = pyarrow.table(cprflow.open(extract).table("address").scan(columns=["municipality_code"]))
+    return collections.Counter(address.column(0).to_pylist()).most_common(1)[0][0]
+
+
+def test_a_run_publishes_and_reports(job):
+    job.configure("unrestricted = 'tests'\n")
+    extract = job.night(0)
+    (job.inbox / "d260009.l431101").write_bytes(b"waits for its metadata")
+    report = cprflow.sync(job.config)
+    [published] = report.published
+    assert (published.agreement, published.tenant, published.file_name) == ("town", None, "d260000.l431101")
+    assert published.persons == 300 and (job.dataset / published.directory).is_dir()
+    assert [(one.file_name, one.agreement) for one in report.waiting] == [("d260009.l431101", None)]
+    assert report.ok and not report.problems and not report.needs_attention
+    assert report.waiting[0].code and report.waiting[0].reason
+    found = pyarrow.table(cprflow.dataset(job.dataset).deliveries()[0].table("person"))
+    assert found.num_rows == pyarrow.table(cprflow.open(extract).table("person")).num_rows
+    assert cprflow.sync(job.config, agreement="town").published == []
+
+
+def test_a_damaged_delivery_is_set_aside(job):
+    job.configure("unrestricted = 'tests'\n")
+    path = job.night(0)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(b"\n999999999999")] + b"\n")
+    job.put(path, 0)
+    report = cprflow.sync(job.config)
+    assert [one.code for one in report.set_aside] == ["missing-end"]
+    assert report.needs_attention and not report.ok and report.published == []
+
+
+def test_problems_are_exceptions_that_were_not_raised(job):
+    job.configure("unrestricted = 'tests'\n")
+    job.inbox.rmdir()
+    report = cprflow.sync(job.config)
+    [problem] = report.problems
+    assert isinstance(problem.error, cprflow.Error) and not report.ok
+    assert "inbox" in str(problem.error) and "inbox" in repr(problem)
+
+
+def test_wrong_configurations_are_refused(job):
+    job.config.write_text("datset = 'x'\n")
+    with pytest.raises(cprflow.ConfigurationError, match="datset"):
+        cprflow.sync(job.config)
+    job.configure()
+    with pytest.raises(cprflow.RequestError, match="It has: town"):
+        cprflow.sync(job.config, agreement="other")
+    with pytest.raises(cprflow.FileError):
+        cprflow.sync(job.root / "nothing.toml")
+
+
+def test_another_process_is_an_error(job):
+    """Two runs on one state directory exclude each other."""
+    job.configure("unrestricted = 'tests'\n")
+    job.night(0)
+    assert cprflow.sync(job.config).ok
+    script = f"""
+import fcntl, glob, sys
+locks = glob.glob({str(job.root / 'state')!r} + "/**/*lock*", recursive=True)
+held = [open(lock, "r+") for lock in locks]
+for lock in held:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+    holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    report = cprflow.sync(job.config)
+    holder.communicate()
+    [problem] = report.problems
+    assert isinstance(problem.error, cprflow.DatasetError)
+    assert cprflow.sync(job.config).ok
+
+
+def test_ctrl_c_stops_a_run_after_the_step(job):
+    job.configure("unrestricted = 'tests'\n")
+    for number in range(40):
+        path = job.root / "extract"
+        cprflow.generate(path, persons=2000, seed=5, changes=number > 0, night=number or None)
+        job.put(path, number)
+    script = f"""
+import cprflow
+cprflow.catalog()
+print("ready", flush=True)
+try:
+    cprflow.sync({str(job.config)!r})
+except KeyboardInterrupt:
+    raise SystemExit(7)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    while not list(job.dataset.glob("agreement=town/delivery=*")):
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=60) == 7
+    done = len(cprflow.dataset(job.dataset).deliveries())
+    assert 0 < done < 40
+    # The next run continues from there.
+    report = cprflow.sync(job.config)
+    assert report.ok and len(report.published) == 40 - done
+
+
+@pytest.fixture
+def policy(job):
+    extract = job.night(0, persons=800)
+    job.configure(
+        tenant("school", f"persons = {{ municipalities = ['{most_common_municipality(extract)}'] }}")
+        + tenant("hidden", "numbers = 'drop'\nclasses = ['name']")
+    )
+    return extract
+
+
+def test_an_extract_as_a_tenant_sees_it(job, policy, run):
+    whole = cprflow.open(policy)
+    seen = cprflow.open(policy, config=job.config, tenant="school")
+    assert "out_of_scope" in seen.tables and "out_of_scope" not in whole.tables
+    assert "church" not in seen.tables and "line" not in seen.table("person").schema
+    person = pyarrow.table(seen.table("person"))
+    assert 0 < person.num_rows < 800
+    ended = run(
+        "scan", policy, "--table", "person", "--tenant", "school", "--config", job.config, "--format", "jsonl"
+    )
+    expected = [json.loads(line)["pnr"] for line in ended.stdout.splitlines()]
+    assert person.column("pnr").to_pylist() == expected
+    # Conditions apply to what the policy lets through, and columns are those of the policy.
+    women = pyarrow.table(seen.table("person").scan(columns=["pnr"], filter="sex = 'K'"))
+    assert 0 < women.num_rows < person.num_rows
+    with pytest.raises(cprflow.RequestError, match="hides"):
+        seen.table("church")
+    with pytest.raises(cprflow.RequestError, match="without tenant="):
+        seen.verify()
+    assert seen.start.task_number == "431101"
+
+
+def test_a_hidden_column_is_refused(job, policy):
+    seen = cprflow.open(policy, config=job.config, tenant="hidden")
+    assert "pnr" not in seen.table("person").schema
+    with pytest.raises(cprflow.RequestError, match="pnr"):
+        seen.table("person").scan(columns=["pnr"])
+    with pytest.raises(cprflow.RequestError):
+        seen.table("person").scan(filter="pnr = '0101965058'")
+
+
+def test_pseudonyms_are_not_compared_and_polars_still_filters(job, policy):
+    polars = pytest.importorskip("polars")
+    import cprflow.polars
+
+    key = job.root / "key"
+    key.write_text("ab" * 32 + "\n")
+    key.chmod(0o600)
+    job.configure(tenant("research", "numbers = 'pseudonym'\nkey = { file = 'key' }"))
+    seen = cprflow.open(policy, config=job.config, tenant="research")
+    person = polars.DataFrame(seen.table("person"))
+    assert not set(person["pnr"]) & set(polars.DataFrame(cprflow.open(policy).table("person"))["pnr"])
+    one = person["pnr"][5]
+    predicate = (polars.col("pnr") == one) & (polars.col("line" if "line" in person.columns else "sex") != "x")
+    found = cprflow.polars.scan(seen.table("person")).filter(polars.col("pnr") == one).collect()
+    assert found.equals(person.filter(polars.col("pnr") == one)) and found.height == 1
+
+
+def test_unknown_tenants_are_refused(job, policy):
+    with pytest.raises(cprflow.RequestError, match="school"):
+        cprflow.open(policy, config=job.config, tenant="nobody")
+    with pytest.raises(cprflow.RequestError, match="town"):
+        cprflow.open(policy, config=job.config, tenant="school", agreement="other")
+
+
+def test_an_incomplete_extract_is_refused_for_a_tenant(job, policy):
+    data = policy.read_bytes()
+    with pytest.raises(cprflow.DataError, match="missing-end"):
+        cprflow.open(data[: len(data) // 2], config=job.config, tenant="school")
+
+
+def test_a_tenants_dataset_can_be_read(job, policy):
+    report = cprflow.sync(job.config)
+    assert {published.tenant for published in report.published} == {"school", "hidden"}
+    dataset = cprflow.dataset(job.root / "tenants" / "school")
+    person = pyarrow.table(dataset.table("person"))
+    seen = pyarrow.table(cprflow.open(policy, config=job.config, tenant="school").table("person"))
+    assert person.drop_columns(["agreement", "delivery", "sequence"]).equals(seen)
+    assert dataset.deliveries()[0].manifest["tenant"]["name"] == "school"
+    assert dataset.deliveries()[0].findings == []
+    assert pyarrow.table(dataset.table("out_of_scope")).num_rows == 0

@@ -1,0 +1,85 @@
+//! Tests of the Python package: its wheel is built once, and the tests in `tests/python/wheel` run with it.
+
+mod package;
+mod wheel;
+
+use std::process::Command;
+
+/// Runs a file of `tests/python/wheel` with the package installed.
+fn pytest(file: &str) {
+    let Some(installed) = package::installed() else {
+        return;
+    };
+    let directory = cprflow_tests::root().join("tests/python/wheel");
+    let output = Command::new(&installed.python)
+        .args([
+            "-m",
+            "pytest",
+            "--quiet",
+            "--color=no",
+            "-p",
+            "no:cacheprovider",
+        ])
+        .arg(directory.join(file))
+        .current_dir(&directory)
+        .env("PYTHONPATH", &installed.directory)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(
+            "CPRFLOW_COMPONENT_FILE",
+            cprflow_tests::command::component_file(),
+        )
+        .env(
+            "CPRFLOW_CORPUS",
+            cprflow_tests::root().join("tests/fuzz/corpus/scan"),
+        )
+        .env_remove("CPRFLOW_CONFIG")
+        .env_remove("CPRFLOW_LOG")
+        .output()
+        .expect("Python can be run");
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn extracts() {
+    pytest("test_extract.py");
+}
+
+#[test]
+fn datasets() {
+    pytest("test_dataset.py");
+}
+
+#[test]
+fn daily_job_and_tenants() {
+    pytest("test_sync.py");
+}
+
+#[test]
+fn every_engine_answers_the_same() {
+    pytest("test_engines.py");
+}
+
+#[test]
+fn polars_queries_reach_the_sandbox() {
+    pytest("test_polars.py");
+}
+
+#[test]
+fn threads_forks_and_signals() {
+    pytest("test_process.py");
+}
+
+#[test]
+fn command_of_the_package() {
+    pytest("test_command.py");
+}
+
+#[test]
+fn types_and_documentation() {
+    pytest("test_package.py");
+}

@@ -1,0 +1,105 @@
+//! Builds the wheel and installs it for the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use cprflow_tests::command::profile_directory;
+
+/// The package, installed for the Python that has the engines.
+pub(crate) struct Installed {
+    /// The Python with `tests/python/requirements.txt`.
+    pub(crate) python: PathBuf,
+    /// The directory that contains the package.
+    pub(crate) directory: PathBuf,
+}
+
+/// Returns the installed package. Returns `None` without Python; see [`cprflow_tests::require`].
+pub(crate) fn installed() -> Option<&'static Installed> {
+    static INSTALLED: OnceLock<Option<Installed>> = OnceLock::new();
+    let install = || {
+        let python = cprflow_tests::python::python()?;
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-package");
+        // The package of an earlier run can have files that this one has not.
+        let _ = std::fs::remove_dir_all(&directory);
+        run(Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-index",
+                "--no-deps",
+                "--target",
+            ])
+            .arg(&directory)
+            .arg(wheel(&python)));
+        Some(Installed { python, directory })
+    };
+    INSTALLED.get_or_init(install).as_ref()
+}
+
+/// Returns the wheel, which is built if necessary. `CPRFLOW_WHEEL` names one that is built already.
+pub(crate) fn wheel(python: &Path) -> &'static Path {
+    static WHEEL: OnceLock<PathBuf> = OnceLock::new();
+    WHEEL.get_or_init(|| match std::env::var_os("CPRFLOW_WHEEL") {
+        Some(named) => PathBuf::from(named),
+        None => build(python),
+    })
+}
+
+fn build(python: &Path) -> PathBuf {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheel");
+    let _ = std::fs::remove_dir_all(&out);
+    let scripts = python.parent().expect("Python is in a directory");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(scripts.to_owned()).chain(std::env::split_paths(&path));
+    run(Command::new(python)
+        .args([
+            "-m",
+            "maturin",
+            "build",
+            "--profile",
+            "wheel",
+            "--locked",
+            "--zig",
+        ])
+        .args(["--compatibility", "manylinux_2_28", "--manifest-path"])
+        .arg(cprflow_tests::root().join("host/python/Cargo.toml"))
+        .arg("--out")
+        .arg(&out)
+        .env(
+            "PATH",
+            std::env::join_paths(path).expect("no path has a colon"),
+        )
+        .env("CARGO_TARGET_DIR", target_directory()));
+    let mut wheels: Vec<_> = std::fs::read_dir(&out)
+        .expect("maturin has made the directory")
+        .map(|entry| entry.expect("the directory can be read").path())
+        .collect();
+    assert_eq!(wheels.len(), 1, "{wheels:?}");
+    wheels.remove(0)
+}
+
+/// Returns the target directory of this build, so that the wheel is built once and not for every run.
+fn target_directory() -> PathBuf {
+    let profile = profile_directory();
+    profile
+        .parent()
+        .expect("a profile has a directory")
+        .to_owned()
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.output().expect("the command can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}\n{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
