@@ -33,7 +33,7 @@ pub(super) fn remove_published(
             } else {
                 tracing::warn!(
                     file = record.redacted_file_name(),
-                    "a file under the name of a published delivery is another one, or cannot be recognised; it stays on the server"
+                    "another file has come under the name of a published delivery, or it cannot be recognised; it stays on the server"
                 );
                 ledger.removed(record.id, State::Done, now)?;
                 return Ok(());
