@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::Serialize;
 
 use crate::error::{ComponentError, Error, LimitKind};
+use crate::policy::DATA_CLASSES;
 use crate::sandbox::MAX_COLUMNS;
 use crate::wit::catalog as wit;
 
@@ -166,22 +167,38 @@ const MAX_TEXT: usize = 4 * 1024;
 /// The largest number of event codes and derived marks. CPR has about 150.
 const MAX_EVENT_CLASSES: usize = 1_000;
 
+/// Checks event codes, derived marks and their classes. They are shown to people, so a code must look like one and a
+/// class must be one that the host knows. A code with two entries would have two meanings.
 fn check_event_classes(event_classes: &[EventClass]) -> Result<(), ComponentError> {
-    let is_code = |code: &str| {
-        (2..=3).contains(&code.chars().count()) && code.chars().all(char::is_alphanumeric)
+    let misbehaved = |what: &str| {
+        Err(ComponentError::misbehaved(&format!(
+            "its catalog has {what}"
+        )))
     };
-    let is_class = |class: &String| {
-        class.len() <= 40 && class.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
-    };
-    let is_sound = |event: &EventClass| {
-        is_code(&event.code) && is_text(&event.code) && event.classes.iter().all(is_class)
-    };
-    match event_classes.len() <= MAX_EVENT_CLASSES && event_classes.iter().all(is_sound) {
-        true => Ok(()),
-        false => Err(ComponentError::misbehaved(
-            "its catalog has an invalid event code or class",
-        )),
+    if event_classes.len() > MAX_EVENT_CLASSES {
+        return misbehaved("too many event codes");
     }
+    let mut codes = HashSet::new();
+    for event in event_classes {
+        let length = event.code.chars().count();
+        if !(2..=3).contains(&length) || !event.code.chars().all(char::is_alphanumeric) {
+            return misbehaved("an invalid event code");
+        }
+        if !codes.insert(event.code.as_str()) {
+            return misbehaved("an event code twice");
+        }
+        let mut classes = HashSet::new();
+        let is_known = |class: &String| DATA_CLASSES.contains(&class.as_str());
+        if event.classes.len() > DATA_CLASSES.len()
+            || !event
+                .classes
+                .iter()
+                .all(|class| is_known(class) && classes.insert(class))
+        {
+            return misbehaved("an event code with an unknown class, or with a class twice");
+        }
+    }
+    Ok(())
 }
 
 /// Checks names, texts and limits.

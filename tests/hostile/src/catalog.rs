@@ -106,8 +106,62 @@ impl Guest for Component {
     }
 
     fn event_classes() -> Vec<EventClass> {
-        Vec::new()
+        spin("spin-event-classes");
+        event_classes()
     }
+}
+
+/// Returns valid event codes and derived marks, changed by the attack.
+fn event_classes() -> Vec<EventClass> {
+    let event = |code: &str, classes: &[&str]| EventClass {
+        code: code.to_owned(),
+        classes: classes.iter().map(|class| (*class).to_owned()).collect(),
+    };
+    let mut events = vec![
+        event("A01", &["address"]),
+        event("A21", &[]),
+        event("P11", &["protection", "free-text", "address", "family"]),
+        event("BØ", &["family"]),
+    ];
+    if attack("million-events") {
+        events.extend((0..1_000_000).map(|_| event("A01", &["address"])));
+    }
+    if attack("many-events") {
+        let codes = (0..2_000).map(|place| format!("{place:03x}"));
+        events.extend(codes.map(|code| event(&code, &[])));
+    }
+    if attack("many-classes-of-event") {
+        events.push(event("A34", &["religion"; 10_000]));
+    }
+    for (name, code) in [
+        ("event-number", "0101010101"),
+        ("event-half-number", "010101-0101"),
+        ("event-of-a-megabyte", &"A".repeat(1 << 20)),
+        ("event-without-code", ""),
+        ("event-control", "\u{1b}[2"),
+        ("event-path", "../"),
+        ("event-mark-of-one", "B"),
+        ("event-twice", "A01"),
+    ] {
+        if attack(name) {
+            events.push(event(code, &["religion"]));
+        }
+    }
+    for (name, class) in [
+        ("event-class-unknown", "hans-hansen"),
+        ("event-class-number", "0101010101"),
+        ("event-class-control", "\u{1b}[2J"),
+        ("event-class-empty", ""),
+        ("event-class-word", "person-id"),
+    ] {
+        if attack(name) {
+            events.push(event("A34", &[class]));
+        }
+    }
+    if attack("event-class-twice") {
+        events.push(event("A34", &["religion", "religion"]));
+    }
+    events
 }
 
 /// Returns valid tables.

@@ -8,6 +8,10 @@ use cprflow_tests::hostile_guest::{beside_healthy_scan, component, refused};
 fn an_unchanged_catalog_is_accepted() {
     let connector = cprflow_tests::hostile_guest::connector("");
     assert_eq!(connector.catalog().tables().len(), 2);
+    let events = connector.catalog().event_classes();
+    let codes: Vec<_> = events.iter().map(|event| event.code.as_str()).collect();
+    assert_eq!(codes, ["A01", "A21", "P11", "BØ"]);
+    assert_eq!(events[2].classes.len(), 4);
 }
 
 #[test]
@@ -107,6 +111,82 @@ fn hostile_record_type_that_is_a_person_number() {
 #[test]
 fn hostile_field_that_moves_the_cursor() {
     misbehaves("field-control", "an invalid field name, kind or class");
+}
+
+#[test]
+fn hostile_event_codes_by_the_million() {
+    let limits = Limits::new().memory(1 << 30);
+    is_over(
+        &load("million-events", limits),
+        LimitKind::AnswerBytes,
+        4 << 20,
+    );
+}
+
+#[test]
+fn hostile_event_codes_by_the_thousand() {
+    misbehaves("many-events", "too many event codes");
+}
+
+#[test]
+fn hostile_event_code_with_thousands_of_classes() {
+    misbehaves("many-classes-of-event", "or with a class twice");
+}
+
+#[test]
+fn hostile_event_code_that_is_a_person_number() {
+    misbehaves("event-number", "an invalid event code");
+    misbehaves("event-half-number", "an invalid event code");
+}
+
+#[test]
+fn hostile_event_code_of_a_megabyte() {
+    misbehaves("event-of-a-megabyte", "an invalid event code");
+}
+
+#[test]
+fn hostile_event_code_of_another_length() {
+    misbehaves("event-without-code", "an invalid event code");
+    misbehaves("event-mark-of-one", "an invalid event code");
+}
+
+#[test]
+fn hostile_event_code_that_moves_the_cursor() {
+    misbehaves("event-control", "an invalid event code");
+    misbehaves("event-path", "an invalid event code");
+}
+
+/// One entry could hide what the other one shows.
+#[test]
+fn hostile_event_code_with_two_entries() {
+    misbehaves("event-twice", "an event code twice");
+}
+
+/// A class that nobody knows could hold anything, for example a name.
+#[test]
+fn hostile_event_class_that_is_unknown() {
+    for attack in [
+        "event-class-unknown",
+        "event-class-empty",
+        "event-class-word",
+    ] {
+        misbehaves(attack, "an unknown class");
+    }
+}
+
+#[test]
+fn hostile_event_class_that_is_a_person_number() {
+    misbehaves("event-class-number", "an unknown class");
+}
+
+#[test]
+fn hostile_event_class_that_moves_the_cursor() {
+    misbehaves("event-class-control", "an unknown class");
+}
+
+#[test]
+fn hostile_event_class_that_is_told_twice() {
+    misbehaves("event-class-twice", "or with a class twice");
 }
 
 fn load(attack: &str, limits: Limits) -> ComponentError {

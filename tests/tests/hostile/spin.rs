@@ -20,6 +20,14 @@ fn hostile_loop_in_the_catalog() {
 }
 
 #[test]
+fn hostile_loop_in_the_event_classes() {
+    let bytes = component("spin-event-classes");
+    is_late(&stopped_beside_healthy_scan(|| {
+        refused(&bytes, short_deadline())
+    }));
+}
+
+#[test]
 fn hostile_loop_in_open() {
     is_late(&scan_of("spin-open", b"x"));
 }
