@@ -28,10 +28,13 @@ Exit codes:
 
 Findings:
   errors    missing-start, missing-end, count-mismatch, damaged-encoding,
-            look-alike, records-after-end, nothing-known
+            look-alike, records-after-end, second-start, nothing-known
   warnings  rejected-record, unknown-type, person-without-001,
             sequence-gap (only with --previous)
-  notes     irregular-value, longer-record
+  notes     irregular-value, longer-record, padding-after-end
+  by the extent of the damage:
+            protection-unreadable (error or warning), person-twice (warning or
+            note), control-characters (error, warning or note)
 
 Examples:
   cprflow verify D100313.L431101

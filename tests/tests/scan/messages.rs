@@ -14,6 +14,24 @@ fn help() {
     insta::assert_snapshot!("help-verify", cprflow(["verify", "--help"]).text());
 }
 
+/// The help names every finding that the documentation describes.
+#[test]
+fn the_help_of_verify_names_every_finding() {
+    let page = std::fs::read_to_string(cprflow_tests::root().join("docs/data-model.md")).unwrap();
+    let levels = ["error", "warning", "note"];
+    let codes: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+        .filter(|(_, rest)| levels.iter().any(|level| rest.starts_with(level)))
+        .map(|(code, _)| code)
+        .collect();
+    assert!(codes.len() >= 17, "{codes:?}");
+    let help = cprflow(["verify", "--help"]);
+    for code in codes {
+        assert!(help.text().contains(code), "{code}");
+    }
+}
+
 #[test]
 fn prints_reports() {
     insta::assert_snapshot!(

@@ -21,6 +21,13 @@ const INPUT_ERROR: &str = "input_error";
 /// The class of the former civil statuses and separations.
 const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
 
+/// The table of events.
+const EVENT: &str = "event";
+
+/// The lengths of an event code and of a derived mark, in characters.
+const EVENT_CODE_LENGTH: usize = 3;
+const MARK_LENGTH: usize = 2;
+
 /// A person with a status from this one on is dead or gone, and can have a last known address.
 const FIRST_INACTIVE_STATUS: &str = "30";
 
@@ -47,9 +54,11 @@ impl PolicyText<'_> {
             ("dataset", vec![tenant.dataset.display().to_string()]),
             ("readers", vec![self.readers()]),
             ("persons", vec![self.persons()]),
+            ("may reveal", vec![self.may_reveal().to_owned()]),
             ("protected", vec![self.protection().to_owned()]),
             ("numbers", vec![self.numbers().to_owned()]),
             ("church", vec![self.church()]),
+            ("events", self.events()),
             ("leavers", vec![self.leavers()]),
             ("classes", vec![self.classes()]),
             ("sees", self.visible()),
@@ -85,6 +94,12 @@ impl PolicyText<'_> {
                 None => "who live",
             };
             conditions.push(format!("{condition} in municipality {}", or(codes)));
+            if persons.status_codes.is_none() {
+                conditions.push(
+                    "who are residents (status 01, 03, 05 or 07; `statuses` chooses others)"
+                        .to_owned(),
+                );
+            }
         }
         if let Some(codes) = &persons.status_codes {
             conditions.push(format!("whose status is {}", or(codes)));
@@ -96,7 +111,14 @@ impl PolicyText<'_> {
             ));
         }
         if let Some(codes) = &persons.event_codes {
-            conditions.push(format!("who have event {} in the delivery", or(codes)));
+            conditions.push(format!(
+                "who have event {} in the delivery{}",
+                or(codes),
+                match self.policy.may_reveal {
+                    true => "",
+                    false => ", with a mark that the tenant sees",
+                }
+            ));
         }
         if let Some(numbers) = &persons.numbers {
             conditions.push(format!(
@@ -117,6 +139,53 @@ impl PolicyText<'_> {
         }
     }
 
+    const fn may_reveal(&self) -> &'static str {
+        match self.policy.may_reveal {
+            true => {
+                "yes: persons and rows may be chosen by what the tenant does not see; the tenant then knows that each of \
+                 them fulfils the conditions"
+            }
+            false => {
+                "no: a condition on what the tenant does not see is refused, unless `may_reveal = true`"
+            }
+        }
+    }
+
+    /// Returns the event codes whose code, mark and time of day are hidden.
+    fn events(&self) -> Vec<String> {
+        if self.view.table(EVENT).is_none() {
+            return vec!["the table event is hidden".to_owned()];
+        }
+        let hides = |class: &String| !self.policy.classes.contains(class);
+        let all = self.catalog.event_classes().iter();
+        let of_length = |length: usize| {
+            let hidden = all.clone().filter(move |event| {
+                event.code.chars().count() == length && event.classes.iter().any(hides)
+            });
+            hidden
+                .map(|event| event.code.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let (codes, marks) = (of_length(EVENT_CODE_LENGTH), of_length(MARK_LENGTH));
+        let mut lines = Vec::new();
+        if !codes.is_empty() {
+            lines.push(format!(
+                "the row and the day of every event are shown; code, mark and time of day are null for {codes}, and for \
+                 codes of unknown meaning"
+            ));
+        }
+        if !marks.is_empty() {
+            lines.push(format!(
+                "the same for events with the mark {marks}, or with a mark of unknown meaning"
+            ));
+        }
+        match lines.is_empty() {
+            true => vec!["every code and mark is shown".to_owned()],
+            false => lines,
+        }
+    }
+
     const fn protection(&self) -> &'static str {
         match self.policy.protection {
             ProtectionRule::Include => {
@@ -127,8 +196,8 @@ impl PolicyText<'_> {
                  a relative who is protected or not in the delivery"
             }
             ProtectionRule::Drop => {
-                "persons with name and address protection are left out; name and address of a relative are null if the \
-                 relative is protected or not in the delivery"
+                "persons with name and address protection are left out; name, address, number, birth date and dates of a \
+                 relative are null if the relative is protected or not in the delivery"
             }
         }
     }
@@ -138,24 +207,31 @@ impl PolicyText<'_> {
             NumberRule::Keep => "person numbers are shown",
             NumberRule::Pseudonym => {
                 "each person number is replaced by a pseudonym, made with the tenant's key; it is the same in every \
-                 table and delivery"
+                 table and delivery, and rows are sorted by it"
             }
-            NumberRule::Drop => "columns with person numbers are left out",
+            NumberRule::Drop => {
+                "columns with person numbers are left out, and rows are sorted by their values"
+            }
         }
     }
 
     fn church(&self) -> String {
         match &self.tenant.church_purpose {
             Some(purpose) => format!("church membership is shown, for this purpose: {purpose}"),
-            None => "church membership is hidden: the tables church and church_history, and the events A34 and P56"
-                .to_owned(),
+            None => {
+                "church membership is hidden: the tables church and church_history, and its events"
+                    .to_owned()
+            }
         }
     }
 
     fn leavers(&self) -> String {
         let rows = match self.policy.leavers {
             LeaverRule::Notice => "",
-            LeaverRule::Last => ", and their rows are published once more",
+            LeaverRule::Last => {
+                "; the rows of those who died, disappeared or lost their number are published once more, unless the \
+                 delivery has an address of them outside the scope"
+            }
         };
         format!("persons who leave the scope are listed in the table {OUT_OF_SCOPE}{rows}")
     }
