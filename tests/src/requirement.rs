@@ -17,6 +17,8 @@ pub enum Requirement {
     Python,
     /// Python with the packages of `tests/python/requirements-spark.txt`, and Java.
     Spark,
+    /// The wheel of the Python package, named by `CPRFLOW_WHEEL`, or permission to build it, which takes many minutes.
+    PythonPackage,
 }
 
 impl Requirement {
@@ -28,6 +30,7 @@ impl Requirement {
             Self::Sshd => "CPRFLOW_REQUIRE_SSHD",
             Self::Python => "CPRFLOW_REQUIRE_PYTHON",
             Self::Spark => "CPRFLOW_REQUIRE_SPARK",
+            Self::PythonPackage => "CPRFLOW_REQUIRE_PYTHON_PACKAGE",
         }
     }
 }

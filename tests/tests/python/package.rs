@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use cprflow_tests::command::profile_directory;
+use cprflow_tests::{Requirement, require};
 
 /// The package, installed for the Python that has the engines.
 pub(crate) struct Installed {
@@ -18,7 +19,7 @@ pub(crate) struct Installed {
 pub(crate) fn installed() -> Option<&'static Installed> {
     static INSTALLED: OnceLock<Option<Installed>> = OnceLock::new();
     let install = || {
-        let python = cprflow_tests::python::python()?;
+        let python = python_for_package()?;
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-package");
         // The package of an earlier run can have files that this one has not.
         let _ = std::fs::remove_dir_all(&directory);
@@ -37,6 +38,18 @@ pub(crate) fn installed() -> Option<&'static Installed> {
         Some(Installed { python, directory })
     };
     INSTALLED.get_or_init(install).as_ref()
+}
+
+/// Returns the Python that has the engines, if the package is to be tested. Building its wheel takes many minutes, so it
+/// is only built on demand.
+pub(crate) fn python_for_package() -> Option<PathBuf> {
+    let is_set = |variable: &str| {
+        std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
+    };
+    let is_wanted = is_set("CPRFLOW_WHEEL") || is_set(Requirement::PythonPackage.variable());
+    let missing = "CPRFLOW_WHEEL names no wheel, so the Python package is not tested";
+    require(Requirement::PythonPackage, is_wanted.then_some(()), missing)?;
+    cprflow_tests::python::python()
 }
 
 /// Returns the wheel, which is built if necessary. `CPRFLOW_WHEEL` names one that is built already.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cprflow_tests::command::TestDirectory;
 
-use crate::package::{run, wheel};
+use crate::package::{python_for_package, run, wheel};
 
 /// The largest size of the wheel in bytes.
 const MAX_WHEEL: u64 = 20_000_000;
@@ -13,7 +13,7 @@ const MAX_WHEEL: u64 = 20_000_000;
 /// In an environment without any other package, the wheel brings the module and the command.
 #[test]
 fn the_wheel_is_small_and_needs_no_other_package() {
-    let Some(python) = cprflow_tests::python::python() else {
+    let Some(python) = python_for_package() else {
         return;
     };
     let wheel = wheel(&python);
