@@ -13,7 +13,7 @@ use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::statistics::Statistics;
 
 use crate::marked::Mark;
-use crate::reference_reader::{Tables, Value};
+use crate::reference_reader::{Row, Tables, Value};
 use crate::test_run::files;
 
 /// What the bytes of a result tell.
@@ -146,7 +146,7 @@ fn text(bytes: &[u8]) -> String {
 /// # Panics
 ///
 /// Panics if a bound is not a value of the column, or a dictionary has a value that no row has.
-pub fn assert_parquet_tells_only_its_values(path: &Path, rows: &[crate::reference_reader::Row]) {
+pub fn assert_parquet_tells_only_its_values(path: &Path, rows: &[Row]) {
     let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
     let metadata = reader.metadata();
     assert!(metadata.num_row_groups() <= 1, "the file is small");
@@ -300,4 +300,100 @@ fn marks_of_text(text: &str, found: &mut BTreeSet<Mark>) {
     };
     let shorts = bytes.windows(4).filter(is_short);
     found.extend(shorts.map(|window| Mark::Short(String::from_utf8_lossy(window).into_owned())));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic;
+    use std::sync::Arc;
+
+    use arrow::array::{Date32Array, StringArray};
+    use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+    use arrow::datatypes::{Field, Schema};
+    use cprflow::ParquetFile;
+
+    use super::*;
+    use crate::command::TestDirectory;
+
+    fn batch(column: ArrayRef) -> RecordBatch {
+        let field = Field::new("column", column.data_type().clone(), true);
+        RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column]).unwrap()
+    }
+
+    fn panics(check: impl FnOnce()) -> bool {
+        panic::catch_unwind(panic::AssertUnwindSafe(check)).is_err()
+    }
+
+    fn write(batch: &RecordBatch, directory: &TestDirectory) -> String {
+        let path = directory.path("table.parquet");
+        let file = File::create(&path).unwrap();
+        let mut file = ParquetFile::new(file, batch.schema(), &path).unwrap();
+        file.write(batch).unwrap();
+        file.finish().unwrap();
+        path
+    }
+
+    #[test]
+    fn finds_what_is_under_a_null() {
+        let nulls = || Some(NullBuffer::from(vec![true, false]));
+        let text = |ends: Vec<i32>, bytes: &str| {
+            let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
+            let bytes = Buffer::from(bytes.as_bytes().to_vec());
+            batch(Arc::new(StringArray::new(offsets, bytes, nulls())))
+        };
+        let date = |days: [i32; 2]| {
+            let days = ScalarBuffer::from(days.to_vec());
+            batch(Arc::new(Date32Array::new(days, nulls())))
+        };
+        assert_nothing_under_nulls(&text(vec![0, 1, 1], "a"));
+        assert_nothing_under_nulls(&date([7, 0]));
+        assert!(panics(|| assert_nothing_under_nulls(&text(
+            vec![0, 1, 2],
+            "ab"
+        ))));
+        assert!(panics(|| assert_nothing_under_nulls(&date([7, 8]))));
+    }
+
+    #[test]
+    fn finds_marks_in_pages_and_in_the_footer() {
+        let directory = TestDirectory::new();
+        let texts = ["x ZqAAAAAB 0101701234", "ZqAAAAAC", "ZqAAAA"];
+        let column = StringArray::from(texts.map(Some).to_vec());
+        let path = write(&batch(Arc::new(column)), &directory);
+        let mut found = Found::default();
+        found.add_file(path.as_ref());
+        let marks: Vec<&str> = found.marks.keys().map(String::as_str).collect();
+        assert_eq!(marks, ["ZqAAAAAB", "ZqAAAAAC"]);
+        assert!(found.numbers.contains_key("0101701234"));
+        // The bounds of the column are in the footer.
+        let bytes = fs::read(&path).unwrap();
+        let mut in_footer = Found::default();
+        in_footer.add(&bytes[bytes.len() - 400..]);
+        assert!(in_footer.marks.contains_key("ZqAAAAAB"));
+        let mut wanted = found.clone();
+        found.assert_marks(&wanted, "the same");
+        wanted.marks.remove("ZqAAAAAC");
+        assert!(panics(|| found.assert_marks(&wanted, "one less")));
+        assert!(panics(|| wanted.assert_marks(&found, "one more")));
+    }
+
+    #[test]
+    fn bounds_and_dictionaries_must_be_values_of_rows() {
+        let directory = TestDirectory::new();
+        let path = write(
+            &batch(Arc::new(Date32Array::from(vec![7, 8, 7]))),
+            &directory,
+        );
+        let rows = |days: &[i64]| -> Vec<Row> {
+            let row = |day: &i64| vec![("column".to_owned(), Value::Days(*day))];
+            days.iter().map(row).collect()
+        };
+        let check = |days: &[i64]| {
+            let rows = rows(days);
+            panics(|| assert_parquet_tells_only_its_values(path.as_ref(), &rows))
+        };
+        assert!(!check(&[7, 8, 7]));
+        assert!(check(&[7, 7, 7]));
+        assert!(check(&[7, 8, 9]));
+    }
 }

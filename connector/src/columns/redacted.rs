@@ -7,11 +7,13 @@ const DIGITS: usize = 10;
 
 /// Returns whether the text of a column can hold a person number besides the columns that are made for one.
 ///
-/// Tables that tie numbers are shown only if a policy names them.
+/// Tables that tie numbers are shown only if a policy names them. Their texts stay as they are.
 pub(crate) fn can_hold_number(table: &Table, column: &Column) -> bool {
-    !table.ties_numbers
-        && matches!(column.kind, Kind::Text | Kind::Code | Kind::Uuid)
-        && column.length >= DIGITS
+    match column.kind {
+        Kind::Text | Kind::Code => !table.ties_numbers && column.length >= DIGITS,
+        Kind::Uuid => true,
+        _ => false,
+    }
 }
 
 /// Returns the text of such a column with `[number]` in place of every person number, or `None` if it has none.
@@ -63,6 +65,8 @@ mod tests {
         let uuid = table.column("address_uuid").unwrap();
         let name = table.column("co_name").unwrap();
         assert!(can_hold_number(table, uuid) && can_hold_number(table, name));
+        let ties = layout::by_name("person_id").unwrap();
+        assert!(can_hold_number(ties, ties.column("person_id").unwrap()));
         for text in [
             &b"12345678-1234-4123-8123-123456789012"[..],
             b"0A3F50B1-23cd-4123-8123-0A3F50B1234d",

@@ -1,6 +1,9 @@
 //! Tests of the findings of a scan.
 
-use arrow::array::AsArray;
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 
 use super::*;
 use crate::finding::{Code, Finding, Level};
@@ -27,7 +30,8 @@ fn line_of(record_type: &str, rest: &str) -> String {
 
 /// Returns the findings of a scan and its rows as `table reason-or-type`, which do not depend on the block size.
 fn scan(bytes: &[u8], options: &ScanOptions) -> (Vec<Finding>, Vec<TableBatch>) {
-    let mut results = [bytes.len().max(1), 1, 7].map(|block| {
+    // The first block is collected to find out the shape of the file. Lines of later blocks are read where they are.
+    let mut results = [bytes.len().max(1), 1, 7, 40_000].map(|block| {
         let mut scan = Scan::open(options, None).unwrap();
         let mut batches = Vec::new();
         for piece in bytes.chunks(block) {
@@ -42,9 +46,27 @@ fn scan(bytes: &[u8], options: &ScanOptions) -> (Vec<Finding>, Vec<TableBatch>) 
         }
         (scan.summary().findings, batches)
     });
-    assert_eq!(results[0].0, results[1].0);
-    assert_eq!(results[0].0, results[2].0);
+    for result in &results {
+        assert_eq!(results[0].0, result.0);
+        assert_eq!(rows(&results[0].1), rows(&result.1));
+    }
     std::mem::take(&mut results[0])
+}
+
+/// Returns the rows of each table, however they are divided into batches.
+fn rows(batches: &[TableBatch]) -> BTreeMap<&'static str, RecordBatch> {
+    let mut tables: BTreeMap<&str, Vec<&RecordBatch>> = BTreeMap::new();
+    for batch in batches {
+        tables
+            .entry(batch.table.name())
+            .or_default()
+            .push(&batch.batch);
+    }
+    let joined = |(table, batches): (_, Vec<&RecordBatch>)| {
+        let schema = batches[0].schema();
+        (table, concat_batches(&schema, batches).unwrap())
+    };
+    tables.into_iter().map(joined).collect()
 }
 
 fn checked() -> ScanOptions {
@@ -325,4 +347,21 @@ fn repeated_carriage_returns_do_not_get_into_values() {
     }
     let crlf = format!("{}\r\n", text.replace('\n', "\r\n")).into_bytes();
     assert_eq!(findings(&crlf), none());
+    // Enough lines for several blocks.
+    let names = vec!["0080101010010Anna"; 4_000];
+    let text = String::from_utf8(extract(&names)).unwrap();
+    let bytes = text.replace('\n', "\r\r\n").into_bytes();
+    let (found, batches) = scan(&bytes, &ScanOptions::default());
+    let returns = found.iter().find(|f| f.code == Code::ControlCharacters);
+    let count = returns.map(|finding| (finding.level, finding.count));
+    assert_eq!(count, Some((Level::Note, names.len() as u64 + 1)));
+    let names_of = batches.iter().filter(|b| b.table.name() == "name");
+    let mut rows = 0;
+    for batch in names_of {
+        let given = batch.batch.column_by_name("given_name").unwrap();
+        let mut texts = given.as_string::<i32>().iter();
+        assert!(texts.all(|text| text == Some("Anna")));
+        rows += given.len();
+    }
+    assert_eq!(rows, names.len());
 }

@@ -2,63 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Mark, Place, Relative};
+use super::documented::{Documented, economic};
+use super::mark_source::MarkSource;
+use super::{Mark, Place};
 use crate::extract::Dice;
-use crate::layout_data;
-use crate::oracle::columns::relative;
 use crate::oracle::events::{EVENTS, MARKS};
 use crate::raw_record::Record;
 use crate::reference_reader::{FieldRule, Rules};
 
 /// The municipalities of the tests.
-pub(super) const HOMES: [&str; 4] = ["0851", "0101", "0461", "0000"];
-
-/// 2100-01-01: no other date of the extracts is later.
-const FIRST_DAY: i64 = 47_482;
-
-/// The moments are at this minute of their day.
-const MINUTE: i64 = 13 * 60 + 37;
+const HOMES: [&str; 4] = ["0851", "0101", "0461", "0000"];
 
 /// Fills records, and keeps account of the marks.
 #[derive(Debug)]
 pub(super) struct Fields {
-    /// The class of each column, by record type.
-    classes: BTreeMap<(String, String), String>,
-    /// The class without which the records of a type are missing.
-    subjects: BTreeMap<String, String>,
+    documented: Documented,
+    marks: MarkSource,
     is_small: bool,
     dice: Dice,
-    next: u32,
-    next_short: u32,
-    next_day: i64,
     next_event: usize,
     births: i64,
     present: Vec<String>,
-    marks: BTreeMap<Mark, Place>,
     numbers: BTreeSet<String>,
 }
 
 impl Fields {
     pub(super) fn new(seed: u64, is_small: bool) -> Self {
-        let classes = layout_data::fields().into_iter();
-        let classes = classes.filter_map(|field| {
-            let key = (field.record_type, field.column);
-            Some((key, field.sensitivity?))
-        });
         let mut dice = Dice::new(seed);
         Self {
-            classes: classes.collect(),
-            subjects: documented_subjects(),
+            documented: Documented::new(),
+            marks: MarkSource::new(seed),
             is_small,
-            // The marks of other seeds are others.
-            next: u32::try_from(seed % 64).unwrap_or_default() << 18,
-            next_short: 0,
-            next_day: FIRST_DAY,
             next_event: dice.below(1000),
             births: 0,
             dice,
             present: Vec::new(),
-            marks: BTreeMap::new(),
             numbers: BTreeSet::new(),
         }
     }
@@ -71,10 +49,7 @@ impl Fields {
 
     /// Ends an extract, and returns its marks and person numbers.
     pub(super) fn end(&mut self) -> (BTreeMap<Mark, Place>, BTreeSet<String>) {
-        (
-            std::mem::take(&mut self.marks),
-            std::mem::take(&mut self.numbers),
-        )
+        (self.marks.take(), std::mem::take(&mut self.numbers))
     }
 
     /// Returns a 001.
@@ -170,9 +145,9 @@ impl Fields {
     /// Sets marks as the dates of a 004.
     pub(super) fn dates_of_protection(&mut self, record: &mut Record, own: &str, kind: &str) {
         for column in ["start_date", "deletion_date"] {
-            let mut place = self.place(record, column, Some(own));
+            let mut place = self.documented.place(record, column, Some(own));
             place.needs.extend(economic(kind));
-            let day = self.day(place);
+            let day = self.marks.day(place);
             record.set(column, &iso_date(day));
         }
     }
@@ -222,9 +197,9 @@ impl Fields {
             }
         }
         if own.is_some() && self.dice.below(24) == 0 {
-            let mut place = self.place(record, "+", own);
+            let mut place = self.documented.place(record, "+", own);
             place.is_irregular = true;
-            let mark = self.long(place);
+            let mark = self.marks.long(place);
             record.tail = mark;
         }
     }
@@ -296,25 +271,25 @@ impl Fields {
 
     /// Fills a field with a mark.
     fn mark(&mut self, record: &mut Record, field: &FieldRule, own: Option<&str>) {
-        let mut place = self.place(record, &field.column, own);
+        let mut place = self.documented.place(record, &field.column, own);
         let draw = self.dice.below(40);
         let text = match field.kind.as_str() {
             // The day of an event is shown also if the event is hidden, so it is no mark.
             "date" | "timestamp" if draw == 0 && field.column != "registered" => {
                 place.is_irregular = true;
-                self.long(place)
+                self.marks.long(place)
             }
             // A person number where there should be a date.
             "date" | "timestamp" if draw == 1 => own.unwrap_or_default().to_owned(),
-            "date" => iso_date(self.day(place)),
+            "date" => iso_date(self.marks.day(place)),
             "timestamp" => {
-                let day = self.moment(place);
+                let day = self.marks.moment(place);
                 format!("{}1337", iso_date(day).replace('-', ""))
             }
-            _ if field.length < MARK_LENGTHS[1] => self.short(place),
+            _ if field.length < MARK_LENGTHS[1] => self.marks.short(place),
             _ if field.length >= 30 && draw < 3 => {
                 place.has_number = true;
-                let mark = self.long(place);
+                let mark = self.marks.long(place);
                 let (birth, serial) = own.unwrap_or("0101701234").split_at(6);
                 match draw {
                     0 => format!("{mark} {birth}{serial}"),
@@ -322,117 +297,9 @@ impl Fields {
                     _ => format!("{birth} {serial}{mark}"),
                 }
             }
-            _ => self.long(place),
+            _ => self.marks.long(place),
         };
         record.set(&field.column, &text);
-    }
-
-    /// Describes a column of a record.
-    fn place(&self, record: &Record, column: &str, own: Option<&str>) -> Place {
-        let record_type = record.record_type();
-        let record_type = record_type.as_str();
-        let table = record.rule.table.clone();
-        let class = self
-            .classes
-            .get(&(record_type.to_owned(), column.to_owned()));
-        let mut needs: BTreeSet<String> = self
-            .subjects
-            .get(record_type)
-            .cloned()
-            .into_iter()
-            .collect();
-        needs.extend(class.map(|class| match (class.as_str(), record_type) {
-            ("civil-status", "029" | "030") => "civil-status-history".to_owned(),
-            (class, _) => class.to_owned(),
-        }));
-        let relative = relative(&table, column).map(|number| {
-            let number = record.get(number);
-            let is_number = number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit());
-            match is_number && number != "0000000000" {
-                true => Relative::Number(number),
-                false => Relative::Unknown,
-            }
-        });
-        if column == "registered" {
-            needs.extend(of_event(&record.get("event_code"), &EVENTS));
-            if record_type == "099" {
-                needs.extend(of_event(&record.get("derived_mark"), &MARKS));
-            }
-        }
-        if record_type == "910" {
-            needs.insert("free-text".to_owned());
-        }
-        if record_type == "034" {
-            needs.extend(economic(&record.get("protection_type")));
-        }
-        let is_place = match (record_type, column) {
-            ("009", "birth_authority_code") | ("020", "election_code") => true,
-            // All persons of a place have these events.
-            ("099" | "997", "registered") => {
-                matches!(record.get("event_code").as_str(), "P10" | "A42")
-            }
-            ("018", "condition_code") => {
-                !matches!(record.get("condition_type").as_str(), "1" | "2" | "3")
-            }
-            _ => false,
-        };
-        if record_type == "012" && relative.is_some() {
-            let is_present = matches!(record.get("civil_status").as_str(), "G" | "P");
-            needs.extend((!is_present).then(|| "civil-status-history".to_owned()));
-        }
-        Place {
-            owner: own.map(str::to_owned),
-            relative,
-            record_type: record_type.to_owned(),
-            table,
-            column: column.to_owned(),
-            class: class.cloned(),
-            needs,
-            is_place,
-            is_irregular: false,
-            has_number: false,
-        }
-    }
-
-    fn long(&mut self, place: Place) -> String {
-        let mut text = "Zq".to_owned();
-        for digit in (0..6).rev() {
-            let letter = self.next >> (4 * digit) & 15;
-            text.extend(char::from_digit(letter + 10, 36).map(|c| c.to_ascii_uppercase()));
-        }
-        self.next += 1;
-        self.marks.insert(Mark::Long(text.clone()), place);
-        text
-    }
-
-    fn short(&mut self, place: Place) -> String {
-        let mut text = "w".to_owned();
-        for digit in (0..3).rev() {
-            let letter = self.next_short >> (5 * digit) & 31;
-            text.extend(char::from_digit(letter, 32).map(|c| c.to_ascii_uppercase()));
-        }
-        self.next_short += 1;
-        let before = self.marks.insert(Mark::Short(text.clone()), place);
-        assert!(
-            before.is_none(),
-            "there are no more marks of four characters"
-        );
-        text
-    }
-
-    fn day(&mut self, place: Place) -> i64 {
-        let day = self.next_day;
-        self.next_day += 1;
-        self.marks.insert(Mark::Day(day), place);
-        day
-    }
-
-    fn moment(&mut self, place: Place) -> i64 {
-        let day = self.next_day;
-        self.next_day += 1;
-        let micros = (day * 24 * 60 + MINUTE) * 60 * 1_000_000;
-        self.marks.insert(Mark::Moment(micros), place);
-        day
     }
 }
 
@@ -453,65 +320,7 @@ enum Known {
     Filling,
 }
 
-/// The classes of an event or a derived mark; all classes if its meaning is not known.
-fn of_event(
-    code: &str,
-    codes: &BTreeMap<String, crate::oracle::events::Disclosed>,
-) -> BTreeSet<String> {
-    if code.is_empty() {
-        return BTreeSet::new();
-    }
-    let known = codes.get(code).and_then(|code| code.classes.clone());
-    known.unwrap_or_else(|| crate::oracle::columns::CLASSES.map(str::to_owned).into())
-}
-
-/// The class of a protection that can be a credit warning.
-fn economic(kind: &str) -> Option<String> {
-    let is_readable = kind.len() == 4 && kind.bytes().all(|byte| byte.is_ascii_digit());
-    (kind == "0005" || !is_readable).then(|| "economic".to_owned())
-}
-
 fn iso_date(days: i64) -> String {
     let date = chrono::NaiveDate::default() + chrono::TimeDelta::days(days);
     date.format("%Y-%m-%d").to_string()
-}
-
-/// Returns the record types that are missing without a class, as `docs/privacy.md` lists them.
-fn documented_subjects() -> BTreeMap<String, String> {
-    let text = include_str!("../../../docs/privacy.md");
-    let mut subjects = BTreeMap::new();
-    for line in text.lines() {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let &["", class, types, ""] = cells.as_slice() else {
-            continue;
-        };
-        let Some(class) = class.strip_prefix('`').and_then(|c| c.strip_suffix('`')) else {
-            continue;
-        };
-        let types: Vec<&str> = types.split(", ").collect();
-        let is_type = |text: &&str| text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
-        if types.iter().all(is_type) {
-            for record_type in types {
-                subjects.insert(record_type.to_owned(), class.to_owned());
-            }
-        }
-    }
-    assert!(
-        subjects.len() > 30,
-        "docs/privacy.md lists the tables of each class"
-    );
-    subjects
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_tables_of_the_documentation() {
-        let subjects = documented_subjects();
-        for (record_type, class) in [("002", "address"), ("011", "religion"), ("910", "identity")] {
-            assert_eq!(subjects[record_type], class);
-        }
-    }
 }

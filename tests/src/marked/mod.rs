@@ -4,7 +4,9 @@
 //! [`shape`]s, and the extract knows from the way it was made who is protected. What [`promises`] asks of a tenant's
 //! output follows from that, without the oracle.
 
+mod documented;
 mod fields;
+mod mark_source;
 pub mod promises;
 pub mod shape;
 
@@ -239,7 +241,7 @@ fn person(
     if let (Shape::RelativeWithDate(relative), 0) = (shape, place) {
         lines.push(fields.relative_with_date(rules, &own, relative, &of(1)));
     }
-    if shape == Shape::Unsubscribed {
+    if shape.is_unsubscribed() {
         lines.push(fields.receipt(rules, &own));
     }
     lines.extend(fields.others(rules, &own));

@@ -51,6 +51,13 @@ pub enum Shape {
     RelativeWithDate(u8),
     /// A person with a receipt (997).
     Unsubscribed,
+    /// A person with a status that ends the scope, and perhaps with a receipt.
+    Ended {
+        /// The status: an index of [`ENDED`].
+        status: u8,
+        /// Whether there is a receipt.
+        is_unsubscribed: bool,
+    },
 }
 
 /// The dates of a protection.
@@ -134,6 +141,9 @@ pub enum Link {
 /// The types of protection that are not of name and address.
 pub const OTHER_TYPES: [&str; 6] = ["0002", "0003", "0004", "0005", "0000", "9999"];
 
+/// Statuses of persons who are no residents. None is that of a replaced number.
+pub const ENDED: [&str; 5] = ["90", "70", "80", "30", "20"];
+
 /// Types that are not four digits.
 pub const UNREADABLE_TYPES: [&str; 9] =
     ["", "1", " 1", "\t", "001", "001 ", "00O1", "1   ", "0 01"];
@@ -202,6 +212,10 @@ impl Shape {
             | Self::Harmless(_)
             | Self::Twice { differ: false }
             | Self::Unsubscribed => vec![ordinary],
+            Self::Ended { status, .. } => vec![Part {
+                status: Some(ENDED[usize::from(status) % ENDED.len()]),
+                ..ordinary
+            }],
             Self::Protected(_) | Self::ProtectedTwice | Self::UnreadableType(_) => vec![protected],
             Self::Damaged(_) | Self::Twice { differ: true } => vec![Part {
                 is_uncertain: true,
@@ -257,6 +271,18 @@ impl Shape {
             }],
             Self::RelativeWithDate(_) => vec![ordinary, protected],
         }
+    }
+
+    /// Returns whether number 0 has a receipt.
+    pub const fn is_unsubscribed(self) -> bool {
+        matches!(
+            self,
+            Self::Unsubscribed
+                | Self::Ended {
+                    is_unsubscribed: true,
+                    ..
+                }
+        )
     }
 
     /// Returns the numbers with a 004 of type 0001.

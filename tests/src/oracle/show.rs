@@ -328,15 +328,15 @@ impl TableRules<'_> {
         let table = self.rule.table.as_str();
         let mut fields = self.rule.fields.iter();
         let can_hold = fields.any(|field| {
+            // Texts of tables that tie numbers stay as they are.
             let can_be = match field.kind.as_str() {
-                "text" | "code" => field.length >= 10,
+                "text" | "code" => field.length >= 10 && !NUMBER_TABLES.contains(&table),
                 "uuid" => !is_uuid(text),
                 _ => false,
             };
             field.column == column && can_be
         });
         can_hold
-            && !NUMBER_TABLES.contains(&table)
             && self.wanted.policy.numbers != NumberRule::Keep
             && !self.has_bug(InjectedBug::NumberInTextShown)
             && redacted(text).is_some()

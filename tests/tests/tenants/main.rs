@@ -3,11 +3,13 @@
 mod addresses;
 mod attacks;
 mod daily_job;
+mod hidden_exactly;
 mod hidden_files;
 mod hidden_rows;
 mod hidden_values;
 mod keys;
 mod leavers;
+mod marked_nights;
 mod oracle;
 mod policy;
 mod policy_view;
