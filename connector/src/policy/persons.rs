@@ -88,10 +88,12 @@ pub(crate) struct PersonCondition {
     wanted: Requirement,
     /// The persons with a record that meets the condition.
     pub(crate) meeting: RoaringTreemap,
-    /// The persons with a readable value that does not meet the condition. Only they have left because of it: of a
-    /// person whose value is missing or damaged, it is not known. Without a value, for example for events, there is
-    /// nothing to read, and everybody who does not meet the condition fails it.
+    /// For a municipality: the persons with a readable one that does not meet the condition. Only they have moved: a
+    /// person without an address may live anywhere.
     pub(crate) failing: Option<RoaringTreemap>,
+    /// For a status or an age: the persons whose value cannot be read. They have not left because of it. Every delivered
+    /// person has the value, so few are in this set.
+    pub(crate) unreadable: RoaringTreemap,
 }
 
 /// What a record must contain to meet a condition.
@@ -186,7 +188,8 @@ impl PersonMatcher {
         }
         let condition = |(kind, wanted): (_, Requirement)| PersonCondition {
             kind,
-            failing: wanted.has_value().then(RoaringTreemap::new),
+            failing: (kind == ConditionKind::Municipality).then(RoaringTreemap::new),
+            unreadable: RoaringTreemap::new(),
             wanted,
             meeting: RoaringTreemap::new(),
         };
@@ -230,12 +233,12 @@ impl PersonMatcher {
                 condition.meeting.insert(person);
             } else if found == Match::ByPlace {
                 self.with_place_event.insert(person);
-            } else if let Some(failing) = &mut condition.failing
-                && condition
-                    .wanted
-                    .is_failed_by(condition.kind, index, record, day)
-            {
-                failing.insert(person);
+            } else if let Some(failing) = &mut condition.failing {
+                if condition.wanted.is_failed_by(index, record) {
+                    failing.insert(person);
+                }
+            } else if condition.wanted.is_unreadable_in(index, record) {
+                condition.unreadable.insert(person);
             }
         }
     }
@@ -283,6 +286,7 @@ impl PersonMatcher {
     pub(crate) fn merge(&mut self, other: &Self) {
         for (own, other) in self.conditions.iter_mut().zip(&other.conditions) {
             own.meeting |= &other.meeting;
+            own.unreadable |= &other.unreadable;
             if let (Some(own), Some(other)) = (&mut own.failing, &other.failing) {
                 *own |= other;
             }
@@ -305,46 +309,32 @@ impl PersonMatcher {
 }
 
 impl Requirement {
-    /// Returns whether records of a person have a value that can fail the condition. Events have none: a person without
-    /// the wanted event just has other events, or none.
-    fn has_value(&self) -> bool {
-        match self {
-            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
-            Self::Codes(..) | Self::Residence(_) | Self::Ages(..) => true,
-        }
+    /// Returns whether a record has a readable municipality that is none of the wanted ones. It stands in 002 and, for
+    /// some persons, in 003.
+    fn is_failed_by(&self, index: usize, record: &[u8]) -> bool {
+        let Self::Codes(table, column, codes) = self else {
+            return false;
+        };
+        let column = match index {
+            PLAINTEXT => PLAINTEXT_MUNICIPALITY,
+            _ if index == *table => *column,
+            _ => return false,
+        };
+        readable_code(column, record).is_some_and(|code| codes.iter().all(|one| one != code))
     }
 
-    /// Returns whether a record that does not meet the condition has a readable value.
-    ///
-    /// A municipality stands in 002 and, for some persons, in 003.
-    fn is_failed_by(
-        &self,
-        kind: ConditionKind,
-        index: usize,
-        record: &[u8],
-        day: Option<i32>,
-    ) -> bool {
-        let code = |column: &Column| {
-            let code = record.get(column.start()..column.end());
-            code.filter(|code| code.iter().all(u8::is_ascii_digit) && !value::is_zeros(code))
-        };
+    /// Returns whether a record has a status or birth date that cannot be read.
+    fn is_unreadable_in(&self, index: usize, record: &[u8]) -> bool {
         match self {
-            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
-            Self::Codes(table, column, _) if index == *table => code(column).is_some(),
-            Self::Codes(_, _, codes) => {
-                kind == ConditionKind::Municipality
-                    && index == PLAINTEXT
-                    && code(PLAINTEXT_MUNICIPALITY)
-                        .is_some_and(|code| codes.iter().all(|one| one != code))
+            Self::Codes(table, column, _) => {
+                index == *table && readable_code(column, record).is_none()
             }
-            Self::Residence(column) => index == PERSON && code(column).is_some(),
+            Self::Residence(column) => index == PERSON && readable_code(column, record).is_none(),
             Self::Ages(column, _) => {
                 let birth = record.get(column.start()..column.end());
-                index == PERSON
-                    && day
-                        .zip(birth)
-                        .is_some_and(|(day, birth)| age_on(day, birth).is_some())
+                index == PERSON && birth.is_none_or(|birth| age_on(0, birth).is_none())
             }
+            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
         }
     }
 
@@ -400,6 +390,12 @@ impl EventRequirement {
             Match::Yes
         }
     }
+}
+
+/// Returns the code in a column, if it is all digits and not only zeros.
+fn readable_code<'a>(column: &Column, record: &'a [u8]) -> Option<&'a [u8]> {
+    let code = record.get(column.start()..column.end())?;
+    (code.iter().all(u8::is_ascii_digit) && !value::is_zeros(code)).then_some(code)
 }
 
 /// The index of 003 in [`layout::tables`].

@@ -461,10 +461,10 @@ impl PolicyPass {
         // A receipt is certain, whatever else is damaged.
         let mut left = match facts.has_unknown_protection {
             true => RoaringTreemap::new(),
-            false => delivered - &unchanged,
+            false => &facts.roster & delivered,
         };
-        left |= &facts.unsubscribed;
-        left &= &facts.roster;
+        left -= &unchanged;
+        left |= &facts.roster & &facts.unsubscribed;
         left -= &persons;
         left -= &facts.delivered_later;
         let entered = persons.difference_len(&facts.roster);

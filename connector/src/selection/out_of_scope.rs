@@ -89,6 +89,7 @@ impl Leavers {
             };
             give(reason, &|left| {
                 let mut given = left - &*meeting;
+                given -= &condition.unreadable;
                 if let Some(failing) = &condition.failing {
                     given &= failing;
                 }

@@ -1,5 +1,4 @@
 //! Leavers of a delivery that an operator sets aside for a tenant.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 

@@ -374,7 +374,7 @@ fn repeats_no_state_outside_the_scope() {
     for status in ["90", "70", "60", "50", "30"] {
         assert_eq!(after(status, own), [2, 3, 4], "{status}");
         // It is not known where the person lived, or the person had moved before. 003 has an address too.
-        let elsewhere = format!("{own}0030101010010{:195}0706\n", "");
+        let elsewhere = format!("{own}0030101010010{:194}0706\n", "");
         for unknown in ["", "002010101001000000000\n", other, &elsewhere] {
             assert!(after(status, unknown).is_empty(), "{status} {unknown}");
         }
