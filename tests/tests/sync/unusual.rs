@@ -1,5 +1,4 @@
 //! Deliveries that can be read and are not what they should be: from the future, already published, or of another kind.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use cprflow_tests::extract;
 use cprflow_tests::reference_reader::Value;

@@ -122,7 +122,7 @@ const DAMAGED_EXTRACT_KEY: &str = "the file is not a key for digests of extracts
      another key, and a lost ledger can no longer compare files on the server with what tenants got before";
 
 /// What the digest of an extract with a key begins with.
-const KEYED: &str = "hmac-sha256:";
+pub(crate) const KEYED: &str = "hmac-sha256:";
 
 impl ExtractKey {
     /// Reads the key of a state directory, or makes it on first use.
