@@ -131,7 +131,7 @@ fn an_ordered_record_type_of_church_membership_needs_a_purpose() {
     assert!(ended.stderr.contains(named), "{}", ended.stderr);
     // Tenants have purposes of their own.
     test.configure(
-        "[agreement.one]\ninbox = \"inbox\"\nrecord_types = [\"001\", \"004\", \"011\"]\n\
+        "[agreement.one]\ninbox = \"inbox\"\nrecord_types = [\"001\", \"004\", \"011\", \"022\"]\n\
          [tenant.t]\nagreements = [\"one\"]\npurpose = \"test\"\ndataset = \"tenants/t\"\n",
     );
     let ended = test.run("sync", &[]);

@@ -91,7 +91,7 @@ fn same_name_again_before_the_first_is_removed() {
 #[test]
 fn same_transfer_again_before_the_first_is_removed() {
     let test = TestRun::local();
-    let (status, _) = two_nights();
+    let (status, changes) = two_nights();
     test.put(NAME, &status, &transfer(1));
     test.stop_at("published").kill();
     test.put(NAME, &status, &transfer(1));
@@ -111,7 +111,7 @@ fn same_transfer_again_before_the_first_is_removed() {
     assert!(test.remote().is_empty());
     // If the bytes differ, both files stay for an operator.
     let other = extract::small(60, 9);
-    test.put(NAME, &status, &transfer(2));
+    test.put(NAME, &changes, &transfer(2));
     test.stop_at("published").kill();
     test.put(NAME, &other, &transfer(2));
     let ended = test.sync();

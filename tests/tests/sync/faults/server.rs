@@ -129,9 +129,8 @@ fn permission_denied_on_reading() {
         assert_eq!(test.remote(), ["a", "a.metadata", "b", "b.metadata"]);
     }
     assert_eq!(test.run("status", &[]).code, 1);
-    for name in ["a", "b"] {
-        test.put(name, &changes, &transfer(if name == "a" { 1 } else { 2 }));
-    }
+    test.put("a", &changes, &transfer(1));
+    test.put("b", &extract::small(60, 9), &transfer(2));
     for closed in ["a.metadata", "b"] {
         close(&test, closed, 0o644);
     }
