@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 #[test]
 fn every_tenant_gets_what_was_checked_by_hand() {
     let attacks = entries(&cprflow_tests::root().join("tests/data/attacks"));
-    assert!(attacks.len() >= 11, "{attacks:?}");
+    assert!(attacks.len() >= 10, "{attacks:?}");
     for attack in attacks {
         check(&attack);
     }
@@ -88,7 +88,15 @@ fn assert_delivery(place: &str, directory: &Path, expected: &Json) {
         let rows: Vec<_> = rows.iter().map(values).collect();
         let expected = &expected["tables"][&table];
         assert_eq!(json!(columns), expected["columns"], "{place}: {table}");
-        assert_eq!(json!(rows), expected["rows"], "{place}: {table}");
+        // Rows without a visible number are not in the order of the extract.
+        let sorted = |rows: &Json| {
+            let rows = rows.as_array().into_iter().flatten();
+            let mut rows: Vec<String> = rows.map(Json::to_string).collect();
+            rows.sort();
+            rows
+        };
+        let (found, expected) = (json!(rows), &expected["rows"]);
+        assert_eq!(sorted(&found), sorted(expected), "{place}: {table}");
         filled.insert(table);
     }
     assert_eq!(filled, keys(&expected["tables"]), "{place}");

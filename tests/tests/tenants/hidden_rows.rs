@@ -29,7 +29,7 @@ const POLICIES: [(&str, &str); 5] = [
 ];
 
 fn configure(test: &TestRun, policies: &[(&str, &str)]) {
-    fs::write(test.path("key"), "0123456789abcdef0123456789abcdef").unwrap();
+    fs::write(test.path("key"), "0123456789abcdef".repeat(4)).unwrap();
     fs::set_permissions(test.path("key"), fs::Permissions::from_mode(0o600)).unwrap();
     let mut text = "[agreement.town]\ninbox = \"inbox\"\n".to_owned();
     for (name, policy) in policies {
