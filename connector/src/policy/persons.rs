@@ -82,7 +82,7 @@ pub(crate) struct PersonMatcher {
     with_place_event: RoaringTreemap,
 }
 
-/// A condition, with the persons of whom the extract says whether they meet it.
+/// A condition, and what the records of each person say about it.
 pub(crate) struct PersonCondition {
     pub(crate) kind: ConditionKind,
     wanted: Requirement,

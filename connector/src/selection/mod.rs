@@ -286,7 +286,8 @@ impl Selection {
         let chosen = self.chosen()?;
         let scope = chosen.scope.as_ref().ok_or_else(no_policy)?;
         let stay = &scope.facts.roster - scope.leavers.all();
-        // Whoever is published is on the roster, also after damage: otherwise nobody would tell when the person leaves.
+        // Persons with published rows are on the roster, also after damage. Without that, a later extract could not report
+        // them as leavers.
         roster::write(&(stay | &*chosen.persons))
     }
 

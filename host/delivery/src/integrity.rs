@@ -15,6 +15,7 @@ use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Damage, Identity, compare_with_disk};
 use crate::error::Error;
 use crate::fs::{StateLock, ask_disks};
+use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Reason, Record, TenantDeliveryState};
 
 /// The reason code of a published delivery that a person knows to be gone.
@@ -74,6 +75,8 @@ struct ExpectedDelivery {
     transfer_uuid: String,
     /// The SHA-256 of the extract.
     sha256: String,
+    /// Its digest with the key of the state directory, in the dataset of a tenant.
+    keyed_digest: Option<String>,
 }
 
 impl DatasetIntegrity {
@@ -148,6 +151,7 @@ pub fn check_store(
 ) -> Result<Vec<DatasetIntegrity>, Error> {
     let records = ledger.all()?;
     let shares = ledger.tenant_deliveries()?;
+    let key = ExtractKey::read(&store.state)?;
     let mut datasets = vec![(None, store.dataset.clone(), in_dataset(store, &records))];
     for tenant in &store.tenants {
         let name = tenant.name.as_str();
@@ -167,6 +171,7 @@ pub fn check_store(
                 directory: share.directory.clone()?,
                 transfer_uuid: share.transfer_uuid.clone(),
                 sha256: record.counts.sha256.clone(),
+                keyed_digest: key.as_ref().map(|key| key.digest(&record.counts.sha256)),
             })
         });
         datasets.push((
@@ -215,6 +220,7 @@ fn in_dataset(store: &Store, records: &[Record]) -> Vec<ExpectedDelivery> {
             directory: record.directory.clone()?,
             transfer_uuid: record.transfer_uuid.clone(),
             sha256: record.counts.sha256.clone(),
+            keyed_digest: None,
         })
     });
     expected.collect()
@@ -243,6 +249,7 @@ fn damaged(
         let identity = Identity {
             transfer_uuid: &delivery.transfer_uuid,
             sha256: &delivery.sha256,
+            keyed_digest: delivery.keyed_digest.as_deref(),
         };
         let damage = compare_with_disk(&directory, identity, depth);
         if !damage.is_empty() {

@@ -104,8 +104,6 @@ def test_polars_lazy(extract, question, expected, engine):
 
 
 def test_polars_lazy_over_the_stream(extract, question, expected):
-    if not hasattr(polars, "scan_arrow_c_stream"):
-        pytest.skip("this polars has no scan_arrow_c_stream")
     _, by_name = tables(extract)
     frames = {name: polars.scan_arrow_c_stream(table) for name, table in by_name.items()}
     assert same(joined(**frames, question=question).collect().rows(), expected)

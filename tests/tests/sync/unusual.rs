@@ -124,6 +124,25 @@ fn sets_aside_bytes_that_are_published() {
     test.assert_published(&[&bytes, &bytes]);
 }
 
+/// A ledger that was made again from the dataset of a tenant knows the extract by a digest with a key only.
+#[test]
+fn sets_aside_bytes_that_are_published_to_a_tenant_after_the_ledger_is_lost() {
+    let test = TestRun::local();
+    test.configure(
+        "[agreement.a]\ninbox = \"inbox\"\n[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\n\
+         dataset = \"tenants/t\"\n",
+    );
+    let bytes = extract::small(20, 1);
+    test.put("d", &bytes, &transfer(1));
+    assert_eq!(test.sync().code, 0);
+    test.remove_ledger();
+    test.put("again", &bytes, &transfer(2));
+    let ended = test.sync();
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(ended.text().contains("(same-content)"), "{}", ended.text());
+    assert_eq!(test.published_to("t").len(), 1);
+}
+
 /// Two agreements may order the same persons, so that their first deliveries can be equal.
 #[test]
 fn publishes_equal_deliveries_of_two_agreements() {

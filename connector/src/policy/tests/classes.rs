@@ -478,9 +478,9 @@ fn refuses_to_select_by_what_is_hidden() {
     assert!(speaks_of(&smiths, "person 2 ") && !speaks_of(&smiths, "person 5 "));
 }
 
-/// An event whose mark is hidden selects nobody: being selected would reveal the event, and so what the mark says.
+/// An event with a hidden mark does not select its person: the selection would show that the person has the event.
 #[test]
-fn a_hidden_mark_selects_nobody() {
+fn an_event_with_a_hidden_mark_does_not_select() {
     let by_move = |classes: &[&str]| Policy {
         persons: PersonFilter {
             event_codes: Some(names(&["A01", "A05"])),

@@ -40,14 +40,14 @@ fn roster_of(persons: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn a_damaged_protection_hides_its_person_and_ends_nobody() {
+fn a_damaged_protection_hides_its_person_and_makes_no_leaver() {
     let (none, one) = (roster_of(&[]), roster_of(&["0101010010"]));
     let (other, both) = (
         roster_of(&["0101010029"]),
         roster_of(&["0101010010", "0101010029"]),
     );
     for rule in [ProtectionRule::Mask, ProtectionRule::Drop] {
-        // Whoever is published is on the roster, so that it is told when the person leaves.
+        // Persons with published rows are on the roster, so that a later delivery can report them as leavers.
         let is_published = rule == ProtectionRule::Mask;
         // The number can be read.
         for damaged in [

@@ -119,7 +119,7 @@ fn a_last_known_address_is_not_a_residence() {
     assert_eq!(left(&selection, extract), ["0101010053 moved"]);
 }
 
-/// An agreement may stop to deliver 002. Where the person lives is not known then, and nobody has moved.
+/// If an agreement no longer orders 002, the municipality is not known, and no person is reported as moved.
 #[test]
 fn a_missing_address_ends_no_residence() {
     let extract = "00000000000001109012026061520260614\n\
@@ -165,7 +165,7 @@ fn a_missing_address_ends_no_residence() {
                 "0101010096 unsubscribed",
             ]
         );
-        // Nobody enters without an address, and the rows of nobody are returned.
+        // A person without an address does not enter, and no rows are returned.
         assert!(lines_of(&selection, extract).is_empty());
         let after = roster::read(&selection.roster().unwrap()).unwrap();
         assert!(after == [101_010_010, 101_010_029, 101_010_037].into());
@@ -479,7 +479,7 @@ fn a_person_with_two_different_001_is_masked_and_does_not_leave() {
         names.collect::<Vec<_>>()
     };
     for rule in [ProtectionRule::Mask, ProtectionRule::Drop] {
-        // Whoever is published is on the roster, so that it is told when the person leaves.
+        // Persons with published rows are on the roster, so that a later delivery can report them as leavers.
         let entered = if rule == ProtectionRule::Mask {
             &both[..]
         } else {

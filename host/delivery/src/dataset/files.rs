@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::manifest::Manifest;
 use crate::error::Error;
 use crate::fs::{Digesting, entries};
-use crate::keyed_hash::KEYED;
 use cprflow_transport::redacted_name;
 
 /// A file of a published delivery.
@@ -136,6 +135,9 @@ pub(crate) struct Identity<'a> {
     pub(crate) transfer_uuid: &'a str,
     /// The SHA-256 of the extract.
     pub(crate) sha256: &'a str,
+    /// The digest with a key, by which the manifest of a tenant names the extract. Those of older versions have the
+    /// SHA-256.
+    pub(crate) keyed_digest: Option<&'a str>,
 }
 
 /// Compares the directory of a delivery with what was published. Returns nothing if it is as it was published.
@@ -160,8 +162,8 @@ pub(crate) fn compare_with_disk(
         }
         Err(_) => return vec![Damage::ManifestUnreadable],
     };
-    // A tenant's manifest has a digest with a key, which says nothing without it. The transfer names the delivery.
-    let is_same = manifest.sha256 == identity.sha256 || manifest.sha256.starts_with(KEYED);
+    let is_same = manifest.sha256 == identity.sha256
+        || identity.keyed_digest == Some(manifest.sha256.as_str());
     if manifest.transfer_uuid != identity.transfer_uuid || !is_same {
         return vec![Damage::OtherDelivery];
     }
@@ -280,8 +282,30 @@ mod tests {
         let identity = Identity {
             transfer_uuid: "uuid",
             sha256: "digest",
+            keyed_digest: None,
         };
         compare_with_disk(directory, identity, depth)
+    }
+
+    #[test]
+    fn recognises_an_extract_by_each_of_its_digests_only() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("delivery");
+        delivery(&directory, json!({}));
+        let damage = |sha256, keyed_digest| {
+            let identity = Identity {
+                transfer_uuid: "uuid",
+                sha256,
+                keyed_digest,
+            };
+            compare_with_disk(&directory, identity, CheckDepth::Sizes)
+        };
+        assert_eq!(damage("digest", None), []);
+        assert_eq!(damage("digest", Some("hmac-sha256:1")), []);
+        assert_eq!(damage("other", Some("digest")), []);
+        for keyed_digest in [None, Some("hmac-sha256:1")] {
+            assert_eq!(damage("other", keyed_digest), [Damage::OtherDelivery]);
+        }
     }
 
     #[test]

@@ -118,16 +118,27 @@ impl ListKey {
 #[derive(Debug)]
 pub(crate) struct ExtractKey(Key);
 
-const DAMAGED_EXTRACT_KEY: &str = "the file is not a key for digests of extracts. Restore it from a backup, or remove it: then the next run makes \
-     another key, and a lost ledger can no longer compare files on the server with what tenants got before";
+/// The name of the file in the state directory.
+const EXTRACT_KEY: &str = "extract.key";
+
+const DAMAGED_EXTRACT_KEY: &str = "the file is not a key for digests of extracts. Restore it from a backup. Without a \
+                                   backup, remove it: the next run makes another key. Then `cprflow status` takes the \
+                                   deliveries that tenants have for other deliveries, until `cprflow set-aside --gone` \
+                                   accepts that, and a lost ledger does not recognise their extracts";
 
 /// What the digest of an extract with a key begins with.
-pub(crate) const KEYED: &str = "hmac-sha256:";
+const KEYED: &str = "hmac-sha256:";
 
 impl ExtractKey {
     /// Reads the key of a state directory, or makes it on first use.
     pub(crate) fn open(state: &Path) -> Result<Self, Error> {
-        Key::open(&state.join("extract.key"), DAMAGED_EXTRACT_KEY).map(Self)
+        Key::open(&state.join(EXTRACT_KEY), DAMAGED_EXTRACT_KEY).map(Self)
+    }
+
+    /// Reads the key of a state directory. Returns `None` if it was not made yet.
+    pub(crate) fn read(state: &Path) -> Result<Option<Self>, Error> {
+        let key = Key::read(&state.join(EXTRACT_KEY), DAMAGED_EXTRACT_KEY)?;
+        Ok(key.map(Self))
     }
 
     /// Returns the digest with the key of an extract with this SHA-256 in hexadecimal. A digest that has a key already

@@ -42,19 +42,28 @@ impl Ledger {
     }
 
     /// Returns a published delivery of an agreement with the same extract as this one, if there is another.
+    ///
+    /// `keyed_digest` is the extract's digest with the key of the state directory: a ledger that was made again from the
+    /// datasets of tenants knows no other.
     pub(crate) fn published_with_content(
         &self,
         record: &Record,
+        keyed_digest: &str,
     ) -> Result<Option<Record>, LedgerError> {
         let sql = format!(
             "SELECT {RECORD_COLUMNS} FROM delivery
-             WHERE agreement = ?1 AND sha256 = ?2 AND id <> ?3
+             WHERE agreement = ?1 AND sha256 IN (?2, ?4) AND id <> ?3
                  AND state IN ('publishing', 'published', 'data-removed', 'done')
              ORDER BY id LIMIT 1"
         );
         let found = self.connection.query_row(
             &sql,
-            params![record.agreement, record.counts.sha256, record.id],
+            params![
+                record.agreement,
+                record.counts.sha256,
+                record.id,
+                keyed_digest
+            ],
             read_record,
         );
         self.checked(found.optional())

@@ -151,6 +151,25 @@ fn a_file_of_a_delivery_that_is_deleted_or_changed() {
     assert!(told.contains("describes another delivery"), "{told}");
 }
 
+/// The manifest of a tenant names the extract by a digest with a key.
+#[test]
+fn a_tenants_delivery_that_is_of_another_extract() {
+    let test = two_deliveries();
+    let (first, manifest) = &test.published_to("one")[0];
+    assert!(
+        manifest.sha256.starts_with("hmac-sha256:"),
+        "{}",
+        manifest.sha256
+    );
+    let path = first.join("_delivery.json");
+    let other = &test.published_to("one")[1].1.sha256;
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(&manifest.sha256, other)).unwrap();
+    let told = said(&test, &[]).unwrap();
+    assert!(told.contains("describes another delivery"), "{told}");
+    assert!(told.contains("of tenant one"), "{told}");
+}
+
 /// The run goes on, and asks for a person.
 #[test]
 fn a_delivery_that_is_deleted() {

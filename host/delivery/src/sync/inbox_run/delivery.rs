@@ -202,7 +202,9 @@ impl<'a> InboxRun<'a> {
             .fetched(record.id, &counts(sha256, &staged.summary), now)?;
         crate::failpoint::reached("fetched");
         let record = self.current(record)?;
-        let published = self.ledger.published_with_content(&record)?;
+        let key = ExtractKey::open(&self.store.state)?;
+        let keyed_digest = key.digest(&record.counts.sha256);
+        let published = self.ledger.published_with_content(&record, &keyed_digest)?;
         let verdict = scanned_delivery(
             &staged,
             &agreement.accept,
