@@ -74,8 +74,8 @@ pub enum LeaverRule {
 pub struct Policy {
     /// The persons whose records the tenant may see.
     pub persons: PersonFilter,
-    /// The day on which ages are calculated, `YYYY-MM-DD`; `None` for the extract's production date. Everything else
-    /// always uses the production date.
+    /// The day on which ages are calculated, `YYYY-MM-DD`; `None` for the extract's production date. Protections do
+    /// not depend on it, and leavers are reported with the production date.
     pub day: Option<String>,
     /// The day that an extract shows which has no usable production date, `YYYY-MM-DD`, in place of the production date.
     pub as_of: Option<String>,

@@ -74,8 +74,8 @@ pub enum LeaverRule {
 pub struct Policy {
     /// The persons whose records the tenant may see.
     pub persons: PersonFilter,
-    /// The day on which ages are calculated, `YYYY-MM-DD`; none for the production date. Protections always use the
-    /// production date.
+    /// The day on which ages are calculated, `YYYY-MM-DD`; none for the production date. Protections do not
+    /// depend on it, and leavers are reported with the production date.
     pub day: Option<String>,
     /// The day that an extract shows which has no usable production date, `YYYY-MM-DD`, in place of the production date.
     pub as_of: Option<String>,
