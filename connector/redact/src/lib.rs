@@ -15,8 +15,12 @@ const NUMBER: &str = "[number]";
 /// The number of digits from which a group can be a person number.
 const DIGITS: usize = 10;
 
-/// The largest number of separators in a row inside one number, as in `010101 - 0101`.
-const MAX_SEPARATORS: usize = 3;
+/// The number of digits in the date part of a person number. After it any character that is no letter or digit may be a
+/// separator, as in `010101+0101`. Earlier only the usual ones are, so that a list of codes is not taken for a number.
+const DATE_DIGITS: usize = 6;
+
+/// The largest number of separators in a row inside one number, as in `010101 -- 0101`.
+const MAX_SEPARATORS: usize = 4;
 
 /// Returns the text on one line, with `[number]` in place of every number of ten digits or more.
 ///
@@ -33,15 +37,20 @@ pub fn holds_person_number(text: &str) -> bool {
 
 fn redact_and_count(text: &str, max_chars: usize) -> (String, usize) {
     let mut redactor = Redactor::default();
-    for character in text.chars().filter(|c| !is_invisible(*c)) {
+    let mut rest = text.chars().filter(|c| !is_invisible(*c));
+    while let Some(character) = rest.next() {
         let character = if character.is_control() {
             ' '
         } else {
             character
         };
-        if character.is_numeric() {
+        if let Some((escaped, escape)) = percent_escape(character, &mut rest) {
+            redactor.escape(escaped, escape);
+        } else if character.is_numeric() {
             redactor.digit(character);
-        } else if is_separator(character) {
+        } else if is_separator(character)
+            || !character.is_alphabetic() && redactor.digits >= DATE_DIGITS
+        {
             redactor.separator(character);
         } else {
             redactor.end_pending();
@@ -68,8 +77,10 @@ struct Redactor {
     /// Digits and separators that may become a number. Not filled further once there are ten digits.
     pending: String,
     digits: usize,
-    /// The number of separators at the end of `pending`.
+    /// The number of separators after the last digit.
     separators: usize,
+    /// These separators as they are written.
+    after: String,
 }
 
 impl Redactor {
@@ -81,8 +92,26 @@ impl Redactor {
     fn digit(&mut self, digit: char) {
         self.digits += 1;
         self.separators = 0;
+        let after = std::mem::take(&mut self.after);
         if self.digits < DIGITS {
+            self.pending.push_str(&after);
             self.pending.push(digit);
+        }
+    }
+
+    /// Adds an escaped character, like `%2D`. Its digits are no part of a number.
+    fn escape(&mut self, character: char, escape: [char; 3]) {
+        if self.digits == 0 || self.digits < DATE_DIGITS && !is_separator(character) {
+            self.end_pending();
+            escape
+                .into_iter()
+                .for_each(|character| self.push(character));
+            return;
+        }
+        self.separators += 1;
+        self.after.extend(escape);
+        if self.separators > MAX_SEPARATORS {
+            self.end_pending();
         }
     }
 
@@ -91,9 +120,7 @@ impl Redactor {
             return self.push(separator);
         }
         self.separators += 1;
-        if self.digits < DIGITS {
-            self.pending.push(separator);
-        }
+        self.after.push(separator);
         if self.separators > MAX_SEPARATORS {
             self.end_pending();
         }
@@ -104,17 +131,36 @@ impl Redactor {
             self.numbers += 1;
             self.output.push_str(NUMBER);
             self.chars += NUMBER.len();
-            if self.separators > 0 {
-                self.push(' ');
-            }
         } else {
             self.output.push_str(&self.pending);
             self.chars += self.pending.chars().count();
         }
+        self.output.push_str(&self.after);
+        self.chars += self.after.chars().count();
         self.pending.clear();
+        self.after.clear();
         self.digits = 0;
         self.separators = 0;
     }
+}
+
+/// Takes the two hexadecimal digits after a `%`, if they follow and do not stand for a digit or a letter. Returns the
+/// character that they stand for, and how it is written.
+fn percent_escape(
+    character: char,
+    rest: &mut (impl Iterator<Item = char> + Clone),
+) -> Option<(char, [char; 3])> {
+    if character != '%' {
+        return None;
+    }
+    let mut ahead = rest.clone();
+    let (high, low) = (ahead.next()?, ahead.next()?);
+    let code = u8::try_from(high.to_digit(16)? * 16 + low.to_digit(16)?).ok()?;
+    if code.is_ascii_alphanumeric() {
+        return None;
+    }
+    *rest = ahead;
+    Some((char::from(code), [character, high, low]))
 }
 
 /// Returns whether the character is white space or usual between the parts of a number.
@@ -164,6 +210,16 @@ mod tests {
             "010\u{200b}1010101",
             "\u{ff10}101010101",
             "00010101010100",
+            "010101+0101",
+            "010101 -- 0101",
+            "010101:0101",
+            "010101, 0101",
+            "010101) (0101",
+            "010101%2D0101",
+            "010101%20%2d%200101",
+            "01%2D01%2D01%2D0101",
+            "010101\u{b7}0101",
+            "01.01.01+0101",
         ] {
             assert_eq!(redact(text, 100), NUMBER, "{text}");
             assert!(holds_person_number(text));
@@ -172,6 +228,7 @@ mod tests {
             let between = format!("x{text}y");
             assert_eq!(redact(&between, 100), "x[number]y", "{text}");
         }
+        assert_eq!(redact("(010101-0101), <a>", 100), "([number]), <a>");
         let many = "0101010101,".repeat(1000);
         assert!(!redact(&many, 100).contains('0'));
     }
@@ -183,6 +240,10 @@ mod tests {
             "Service Configuration update failed",
             "municipality 0851 (code 12345)",
             "Received: 2025-10-23T13:06:14.306Z",
+            "municipalities 0851, 0461, 0101 and 0265; statuses (01), (03)",
+            "12%2C345678901",
+            "a%20b%20%30",
+            "100%",
             "Blåbærgrød 1.2.3",
         ] {
             assert_eq!(redact(text, 100), text);
