@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU8;
 
-use crate::layout::{self, Column};
+use crate::layout::{self, Column, Sensitivity, Table};
 use crate::value;
 
 /// The class of a line.
@@ -74,54 +74,134 @@ pub(crate) fn may_be_damaged(class: RecordClass, record: &[u8]) -> bool {
         RecordClass::Rejected(_) => true,
         RecordClass::Known(index) => {
             let table = layout::tables().get(index);
-            index == PROTECTION || table.is_some_and(|table| record.len() > table.record_length())
+            may_protect(index) || table.is_some_and(|table| record.len() > table.record_length())
         }
         RecordClass::Unknown(_) => false,
     }
 }
 
-/// Returns what a line tells about a protection that is damaged or not in its place, or `None` if there is no sign of
+/// Returns whether records of the table at that index can tell that a person is protected: 004 itself, and the tables
+/// that show a relative's protection.
+#[inline]
+pub(crate) fn may_protect(index: usize) -> bool {
+    static TABLES: [bool; layout::tables().len()] = {
+        let mut may = [false; layout::tables().len()];
+        let mut i = 0;
+        while i < may.len() {
+            let columns = layout::tables()[i].columns;
+            let mut k = 0;
+            while k < columns.len() {
+                may[i] |= is_protection_mark(&columns[k]);
+                k += 1;
+            }
+            i += 1;
+        }
+        may[PROTECTION] = true;
+        may
+    };
+    TABLES.get(index).copied().unwrap_or_default()
+}
+
+/// Returns whether a column is filled if the relative whom it is about has a protection.
+pub(crate) const fn is_protection_mark(column: &Column) -> bool {
+    column.relative.is_some() && matches!(column.sensitivity, Some(Sensitivity::Protection))
+}
+
+/// Returns the relative's number in each filled column of a record that tells that this relative is protected.
+pub(crate) fn marked_relatives<'a>(
+    table: &'static Table,
+    record: &'a [u8],
+) -> impl Iterator<Item = &'a [u8]> {
+    // A record without trailing spaces can end within a column.
+    let field = move |column: &Column| {
+        let rest = record.get(column.start()..).unwrap_or_default();
+        rest.get(..column.length).unwrap_or(rest)
+    };
+    let marks = table.columns.iter().filter(|one| is_protection_mark(one));
+    marks
+        .filter(move |mark| !value::is_spaces(field(mark)))
+        .filter_map(move |mark| Some(field(table.column(mark.relative?)?)))
+}
+
+/// Returns what a record tells about a protection that is damaged or not in its place, or `None` if there is no sign of
 /// one.
 ///
-/// Such a line begins with 004, perhaps after blanks or with one wrong character, but its key is not ten digits, or
-/// names no person. Or it is a longer record that goes on with a whole 004, because the line end between them was
-/// lost.
+/// Such a line begins with 004, perhaps after blanks or with wrong characters, but its key is not ten digits, or names
+/// no person. Or it is a record that goes on with a whole 004, because the line end between them was lost. Or it shows
+/// that a relative is protected, but the relative's number cannot be read.
 #[cold]
 pub(crate) fn damaged_protection(class: RecordClass, record: &[u8]) -> Option<DamagedProtection> {
     match class {
-        RecordClass::Rejected(_) => {
-            let is_junk = |byte: &&u8| !byte.is_ascii_alphanumeric();
-            let lead = record.iter().take_while(is_junk).count();
-            let after_lead = record.get(lead..).unwrap_or_default();
-            let line = [record, after_lead]
-                .into_iter()
-                .find(|line| seems_protection(line))?;
-            Some(readable_key(line.get(3..).unwrap_or_default()))
-        }
+        RecordClass::Rejected(reason) => rejected_protection(reason, record),
         RecordClass::Known(index) => {
-            let key = record.get(3..13).unwrap_or_default();
-            if index == PROTECTION
-                && value::is_zeros(key)
-                && protection_type(record) != ProtectionType::Other
-            {
+            let table = layout::tables().get(index)?;
+            if index == PROTECTION {
+                let key = record.get(3..13).unwrap_or_default();
+                let is_protection = protection_type(record) != ProtectionType::Other;
+                if value::is_zeros(key) && is_protection {
+                    return Some(DamagedProtection::Unknown);
+                }
+                // The first 004 may be a short one, so the second can begin anywhere after its key.
+                let mut starts = (17..record.len()).chain(13..17);
+                let joined = starts.find_map(|at| joined_protection(record.get(at..)?, true));
+                if joined.is_some() {
+                    return joined;
+                }
+            }
+            let unreadable =
+                |number: &[u8]| !value::is_pnr(number) && !number.iter().all(|b| *b == b' ');
+            if marked_relatives(table, record).any(unreadable) {
                 return Some(DamagedProtection::Unknown);
             }
-            let table = layout::tables().get(index)?;
-            let tail = record.get(table.record_length()..)?;
-            if !tail.starts_with(b"004") {
-                return None;
-            }
-            let rest = tail.get(3..).unwrap_or_default();
-            match rest.get(..10).filter(|key| value::is_pnr(key)) {
-                Some(_) if protection_type(tail) == ProtectionType::Other => None,
-                Some(key) if !value::is_blank_pnr(key) => {
-                    Some(DamagedProtection::Of(pnr_number(key)))
-                }
-                _ => Some(DamagedProtection::Unknown),
-            }
+            joined_protection(record.get(table.record_length()..)?, false)
         }
         RecordClass::Unknown(_) => None,
     }
+}
+
+/// Returns what the tail of a record tells if it is a 004. `needs_key` tells that a tail without a readable number is
+/// something else.
+fn joined_protection(tail: &[u8], needs_key: bool) -> Option<DamagedProtection> {
+    let rest = tail.strip_prefix(b"004")?;
+    match rest.get(..10).filter(|key| value::is_pnr(key)) {
+        Some(_) if protection_type(tail) == ProtectionType::Other => None,
+        Some(key) if !value::is_blank_pnr(key) => Some(DamagedProtection::Of(pnr_number(key))),
+        _ if needs_key => None,
+        _ => Some(DamagedProtection::Unknown),
+    }
+}
+
+/// Returns what a line tells that was rejected for its record type or its key.
+fn rejected_protection(reason: RejectReason, line: &[u8]) -> Option<DamagedProtection> {
+    let is_junk = |byte: &u8| !byte.is_ascii_alphanumeric();
+    let lead = line.iter().take_while(|byte| is_junk(byte)).count();
+    let after_lead = line.get(lead..).unwrap_or_default();
+    if let Some(line) = [line, after_lead]
+        .into_iter()
+        .find(|line| seems_protection(line))
+    {
+        return Some(readable_key(line.get(3..).unwrap_or_default()));
+    }
+    if reason != RejectReason::NoRecordType {
+        return None;
+    }
+    // Characters stand between the digits of the type, or most of it is lost. That is a sign only if the rest of the
+    // line is like that of a protection: every garbled line would be one otherwise.
+    let mut types = line.iter().enumerate().filter(|(_, byte)| !is_junk(byte));
+    let inserted = match [types.next(), types.next(), types.next()] {
+        [Some((_, b'0')), Some((_, b'0')), Some((at, b'4'))] => line.get(at + 1..),
+        _ => None,
+    };
+    let replaced = line.get(3..).filter(|rest| {
+        let type_digits = line.iter().zip(b"004").filter(|(one, other)| one == other);
+        let has_type = rest.get(10..14) == Some(b"0001");
+        type_digits.count() > 0 || has_type
+    });
+    [inserted, replaced]
+        .into_iter()
+        .flatten()
+        .map(readable_key)
+        .find(|found| *found != DamagedProtection::Unknown)
 }
 
 /// Returns whether a line begins with 004, or does so but for one character that is not a digit.
@@ -332,6 +412,13 @@ mod tests {
             "\u{0}00401010100100001",
             "0O401010100100001",
             " 004 01010100100001",
+            "  401010100100001",
+            "0  01010100100001",
+            "0 0401010100100001",
+            "0-0-401010100100001",
+            "OO401010100100001",
+            "   01010100100001",
+            "XYZ01010100100001",
         ] {
             assert_eq!(damaged(readable), of, "{readable:?}");
         }
@@ -361,8 +448,12 @@ mod tests {
             "0040101010010",
             "001010101 0010",
             "034010101 00100001",
-            "OO401010100100001",
             "garbage",
+            "  4",
+            "0  0101 010",
+            "   0101010010",
+            "   01010100100003",
+            "ABC0101010010 0001",
             "",
             "0360101010010",
         ] {
@@ -385,5 +476,53 @@ mod tests {
         assert_eq!(joined("00401010100100005"), None);
         assert_eq!(joined("MORE"), None);
         assert_eq!(joined(""), None);
+    }
+
+    #[test]
+    fn finds_a_protection_joined_to_another() {
+        for dates in ["", "2026-01-01", "          2026-01-01"] {
+            let line = format!("00401010100290003{dates}00401010100100001");
+            assert_eq!(
+                damaged(&line),
+                Some(DamagedProtection::Of(101_010_010)),
+                "{dates:?}"
+            );
+            let other = format!("00401010100290001{dates}00401010100100003");
+            assert_eq!(damaged(&other), None, "{dates:?}");
+        }
+        // A year that ends with 004.
+        assert_eq!(damaged("004010101001000012004-01-012004-01-01"), None);
+    }
+
+    #[test]
+    fn finds_the_protection_of_a_relative_whose_number_is_damaged() {
+        for (record_type, mark) in [("031", 260), ("032", 260), ("033", 260)] {
+            let index = table_index(record_type);
+            let table = layout::tables().get(index).unwrap();
+            let marks: Vec<&Column> = table
+                .columns
+                .iter()
+                .filter(|c| is_protection_mark(c))
+                .collect();
+            let [column] = marks[..] else {
+                panic!("{record_type}");
+            };
+            assert_eq!(column.start(), mark - 1);
+            let record = |number: &str, date: &str| {
+                let head = format!("{record_type}0101010010{number:10}");
+                damaged(&format!("{head:width$}{date}", width = mark - 1))
+            };
+            for unreadable in ["0101010 29", "010101002", "O101010029", " 101010029"] {
+                assert_eq!(
+                    record(unreadable, "2026-01-01"),
+                    Some(DamagedProtection::Unknown),
+                    "{record_type} {unreadable:?}"
+                );
+                assert_eq!(record(unreadable, ""), None);
+            }
+            for known in ["0101010029", "0000000000", ""] {
+                assert_eq!(record(known, "2026-01-01"), None, "{record_type} {known:?}");
+            }
+        }
     }
 }

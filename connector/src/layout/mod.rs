@@ -77,6 +77,8 @@ pub enum Sensitivity {
     Address,
     /// Civil status and its dates.
     CivilStatus,
+    /// Former civil statuses and separations.
+    CivilStatusHistory,
     /// Credit warnings.
     Economic,
     /// Children, parents, custody, shared residence, and the numbers of relatives.
@@ -99,9 +101,10 @@ pub enum Sensitivity {
 
 impl Sensitivity {
     /// All classes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Address,
         Self::CivilStatus,
+        Self::CivilStatusHistory,
         Self::Economic,
         Self::Family,
         Self::Franchise,
@@ -118,6 +121,7 @@ impl Sensitivity {
         match self {
             Self::Address => "address",
             Self::CivilStatus => "civil-status",
+            Self::CivilStatusHistory => "civil-status-history",
             Self::Economic => "economic",
             Self::Family => "family",
             Self::Franchise => "franchise",
@@ -247,6 +251,7 @@ impl Table {
         let first = self.columns.iter().find_map(|column| column.sensitivity)?;
         match first {
             Sensitivity::CivilStatus
+            | Sensitivity::CivilStatusHistory
             | Sensitivity::Economic
             | Sensitivity::Family
             | Sensitivity::Franchise
@@ -256,11 +261,6 @@ impl Table {
             Sensitivity::FreeText => (self.record_type == NOTE).then_some(first),
             Sensitivity::Address | Sensitivity::Identity | Sensitivity::Name => None,
         }
-    }
-
-    /// Returns whether a row is about a former civil status.
-    pub fn is_of_former_status(&self) -> bool {
-        FORMER_STATUS.contains(&self.record_type)
     }
 
     /// Returns the offsets of the timestamps in the record, 0-based.
@@ -285,12 +285,6 @@ impl Table {
 
 /// The record type of notes: a text with its number and dates.
 const NOTE: &str = "019";
-
-/// The record types of former civil statuses and separations.
-const FORMER_STATUS: &[&str] = &["029", "030"];
-
-/// The class of former civil statuses and separations. Their columns have [`Sensitivity::CivilStatus`].
-pub const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
 
 /// The columns of events (099), and of the receipt for an ended subscription (997), that tell what happened.
 pub(crate) const EVENT_CODE: &str = "event_code";

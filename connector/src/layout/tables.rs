@@ -11,8 +11,8 @@
 //! that tie numbers to persons apart from the key.
 
 use super::Sensitivity::{
-    Address, CivilStatus, Economic, Family, Franchise, FreeText, Identity, Name, Protection,
-    Religion, Social,
+    Address, CivilStatus, CivilStatusHistory, Economic, Family, Franchise, FreeText, Identity,
+    Name, Protection, Religion, Social,
 };
 use super::{Table, code, count, date, date8, flag, mark, pnr, table, text, timestamp, uuid};
 
@@ -346,28 +346,28 @@ pub(super) static TABLES: &[Table] = &[
     table("029", "civil_status_history", &[109], "Historiske civilstande",
         "Former civil statuses", &[
         pnr("PNR", "pnr", 4, 10),
-        mark("ANNKOR", "correction_mark", 14, 1).class(CivilStatus),
-        code("CIVST", "civil_status", 15, 1).class(CivilStatus),
+        mark("ANNKOR", "correction_mark", 14, 1).class(CivilStatusHistory),
+        code("CIVST", "civil_status", 15, 1).class(CivilStatusHistory),
         pnr("AEGTEPNR", "spouse_pnr", 16, 10).class(Family).of_itself(),
-        date("AEGTEFOED_DT", "spouse_birth_date", 26, 10).class(CivilStatus).of("spouse_pnr"),
-        flag("AEGTEFOEDDT_UMRK", "spouse_birth_date_uncertain", 36, 1).class(CivilStatus).of("spouse_pnr"),
+        date("AEGTEFOED_DT", "spouse_birth_date", 26, 10).class(CivilStatusHistory).of("spouse_pnr"),
+        flag("AEGTEFOEDDT_UMRK", "spouse_birth_date_uncertain", 36, 1).class(CivilStatusHistory).of("spouse_pnr"),
         text("AEGTENVN", "spouse_name", 37, 34).class(Name).of("spouse_pnr"),
         mark("AEGTENVN_MRK", "spouse_name_mark", 71, 1).class(Name).of("spouse_pnr"),
-        timestamp("HAENSTART-CIVILSTAND", "civil_status_start", 72, 12).zeros().class(CivilStatus),
-        flag("HAENSTART_UMRK-CIVILSTAND", "civil_status_start_uncertain", 84, 1).class(CivilStatus),
-        timestamp("HAENSLUT-CIVILSTAND", "civil_status_end", 85, 12).zeros().class(CivilStatus),
-        flag("HAENSLUT_UMRK-CIVILSTAND", "civil_status_end_uncertain", 97, 1).class(CivilStatus),
-        timestamp("SEP_HENVIS-CIVILSTAND", "separation_reference", 98, 12).class(CivilStatus),
+        timestamp("HAENSTART-CIVILSTAND", "civil_status_start", 72, 12).zeros().class(CivilStatusHistory),
+        flag("HAENSTART_UMRK-CIVILSTAND", "civil_status_start_uncertain", 84, 1).class(CivilStatusHistory),
+        timestamp("HAENSLUT-CIVILSTAND", "civil_status_end", 85, 12).zeros().class(CivilStatusHistory),
+        flag("HAENSLUT_UMRK-CIVILSTAND", "civil_status_end_uncertain", 97, 1).class(CivilStatusHistory),
+        timestamp("SEP_HENVIS-CIVILSTAND", "separation_reference", 98, 12).class(CivilStatusHistory),
     ]),
     table("030", "separation_history", &[48], "Historiske separationer",
         "Former separations", &[
         pnr("PNR", "pnr", 4, 10),
-        mark("ANNKOR", "correction_mark", 14, 1).class(CivilStatus),
-        timestamp("SEP_HENVIS-SEPARATION", "civil_status_reference", 15, 12).class(CivilStatus),
-        date("START_DT-SEPARATION", "start_date", 27, 10).class(CivilStatus),
-        flag("START_DT_UMRK-SEPARATION", "start_date_uncertain", 37, 1).class(CivilStatus),
-        date("SLUT_DT-SEPARATION", "end_date", 38, 10).class(CivilStatus),
-        flag("SLUT_DT_UMRK-SEPARATION", "end_date_uncertain", 48, 1).class(CivilStatus),
+        mark("ANNKOR", "correction_mark", 14, 1).class(CivilStatusHistory),
+        timestamp("SEP_HENVIS-SEPARATION", "civil_status_reference", 15, 12).class(CivilStatusHistory),
+        date("START_DT-SEPARATION", "start_date", 27, 10).class(CivilStatusHistory),
+        flag("START_DT_UMRK-SEPARATION", "start_date_uncertain", 37, 1).class(CivilStatusHistory),
+        date("SLUT_DT-SEPARATION", "end_date", 38, 10).class(CivilStatusHistory),
+        flag("SLUT_DT_UMRK-SEPARATION", "end_date_uncertain", 48, 1).class(CivilStatusHistory),
     ]),
     table("031", "mother_address", &[269], "Mor med klarskriftadresse",
         "Mother with plain-text address", &[

@@ -73,7 +73,8 @@ fn tables_have_these_subjects() {
         tables.map(|table| table.record_type).collect()
     };
     assert_eq!(of(Sensitivity::Religion), ["011", "028"]);
-    assert_eq!(of(Sensitivity::CivilStatus), ["012", "013", "029", "030"]);
+    assert_eq!(of(Sensitivity::CivilStatus), ["012", "013"]);
+    assert_eq!(of(Sensitivity::CivilStatusHistory), ["029", "030"]);
     assert_eq!(of(Sensitivity::Protection), ["004", "034"]);
     assert_eq!(of(Sensitivity::Economic), ["035", "050"]);
     let social = ["007", "017", "018", "021", "025", "052"];

@@ -21,7 +21,6 @@ pub(crate) use rules::Rules;
 pub use view::{View, ViewTable};
 
 use crate::error::Error;
-pub use crate::layout::CIVIL_STATUS_HISTORY;
 use crate::layout::Sensitivity;
 
 /// The names in [`Policy::classes`] that show a table which ties person numbers to each other or to other identifiers.
@@ -81,7 +80,7 @@ pub struct Policy {
     pub as_of: Option<String>,
     /// The classes of personal data that the tenant may see. Columns without a class are always visible.
     ///
-    /// The names are those of [`Sensitivity`], [`CIVIL_STATUS_HISTORY`], and `former-pnr`, `person-id` and
+    /// The names are those of [`Sensitivity`], and `former-pnr`, `person-id` and
     /// `input-error`. Each of these three shows the table of that name although person numbers are not kept, or, for
     /// `input-error`, although only some persons are in scope. The classes of the table's columns must be allowed too.
     pub classes: Vec<String>,
@@ -142,6 +141,5 @@ impl fmt::Debug for Policy {
 
 /// Returns every class of personal data; without the names of [`NUMBER_TABLES`].
 fn class_names() -> impl Iterator<Item = &'static str> {
-    let of_columns = Sensitivity::ALL.iter().map(|class| class.name());
-    of_columns.chain([CIVIL_STATUS_HISTORY])
+    Sensitivity::ALL.iter().map(|class| class.name())
 }

@@ -2,8 +2,8 @@
 
 use super::{ProtectionRule, Rules};
 use crate::layout::{
-    CIVIL_STATUS_HISTORY, Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass,
-    MARK_CLASSES, Places, Sensitivity, Table, class_of,
+    Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass, MARK_CLASSES, Places, Sensitivity,
+    Table, class_of,
 };
 use crate::record::{ProtectionType, protection_type};
 use crate::value;
@@ -53,31 +53,33 @@ impl ShownClasses {
         let mut every = Sensitivity::ALL.iter().map(|class| class.name());
         Self {
             economic: allows(Sensitivity::Economic.name()),
-            former_spouse: allows(CIVIL_STATUS_HISTORY),
-            all: every.all(&allows) && allows(CIVIL_STATUS_HISTORY),
+            former_spouse: allows(Sensitivity::CivilStatusHistory.name()),
+            all: every.all(&allows),
             events: shown(EVENT_CLASSES),
             marks: shown(MARK_CLASSES),
         }
     }
 
-    /// Returns whether an event with this code may be shown.
+    /// Returns whether an event with this code may be shown. An event without a code can be of any class.
     pub(super) fn shows_event(&self, code: &[u8]) -> bool {
         self.shows(EVENT_CLASSES, &self.events, code)
     }
 
-    /// Returns whether a code is shown: all of its classes are, or it is blank. A code whose meaning is not known can
-    /// be of any class.
+    /// Returns whether a derived mark may be shown. Most events have none.
+    fn shows_mark(&self, mark: &[u8]) -> bool {
+        value::is_spaces(mark) || self.shows(MARK_CLASSES, &self.marks, mark)
+    }
+
+    /// Returns whether all classes of a code are shown. A code whose meaning is not known can be of any class.
     fn shows(&self, all: &'static [EventClass], shown: &[&str], code: &[u8]) -> bool {
-        self.all
-            || value::is_spaces(code)
-            || class_of(all, code).is_some_and(|event| shown.contains(&event.code))
+        self.all || class_of(all, code).is_some_and(|event| shown.contains(&event.code))
     }
 }
 
 impl Rules {
     /// Returns whether the classes show an event with this code and derived mark.
     pub(super) fn shows_event(&self, code: &[u8], mark: &[u8]) -> bool {
-        self.shown.shows_event(code) && self.shown.shows(MARK_CLASSES, &self.shown.marks, mark)
+        self.shown.shows_event(code) && self.shown.shows_mark(mark)
     }
 
     /// Returns whether the policy hides an event with this code from the rows of protected persons, because all persons

@@ -111,7 +111,7 @@ fn check_rows(
 ) -> Result<(), Error> {
     for column in predicate.columns() {
         if let ColumnId::Field(field) = column
-            && let Some(why) = policy.why_hidden(table, field)
+            && let Some(why) = policy.why_hidden(field)
         {
             return Err(reveals(&format!(
                 "rows of the table {:?} by the column {:?} but hides it: {why}",

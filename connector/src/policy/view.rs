@@ -3,7 +3,7 @@
 use super::{NUMBER_TABLES, NumberRule, Policy, ProtectionRule, class_names};
 use crate::columns::schema::{self, ColumnId, TableId, all_tables};
 use crate::error::Error;
-use crate::layout::{self, CIVIL_STATUS_HISTORY, Column, Kind, Sensitivity, Table};
+use crate::layout::{self, Column, Kind, Table};
 
 /// The tables and columns that a policy lets through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,16 @@ impl View {
                 tables.push(policy.view_table(id)?);
             }
         }
+        for (class, name) in NUMBER_TABLES {
+            if policy.allows(class)
+                && let Some(Hidden::Because(why)) =
+                    TableId::by_name(name).and_then(|id| policy.hides(id))
+            {
+                return Err(invalid(format!(
+                    "the policy names the class {class:?} but hides its table {name:?}: {why}. Leave the class out"
+                )));
+            }
+        }
         Ok(Self { tables })
     }
 }
@@ -122,7 +132,7 @@ impl Policy {
             return Some(Hidden::Because(why));
         }
         if let Some(subject) = table.subject() {
-            let class = class_in(table, subject);
+            let class = subject.name();
             if !self.allows(class) {
                 return Some(Hidden::Class(class));
             }
@@ -130,7 +140,7 @@ impl Policy {
         let mut shown = table
             .columns
             .iter()
-            .filter(|c| self.hides_column(table, c).is_none());
+            .filter(|c| self.hides_column(c).is_none());
         // A row that holds only person numbers shows no more than that it exists. It is useful only if the layout has
         // no other columns.
         let has_content = |column: &Column| column.kind != Kind::Pnr;
@@ -139,7 +149,7 @@ impl Policy {
             return None;
         }
         let mut classes = table.columns.iter().filter(|column| has_content(column));
-        let class = classes.find_map(|column| self.hides_column(table, column));
+        let class = classes.find_map(|column| self.hides_column(column));
         Some(match class {
             Some(Hidden::Class(class)) => Hidden::Class(class),
             _ => Hidden::Because("it has only person numbers, which the policy drops"),
@@ -165,22 +175,22 @@ impl Policy {
             return Some(Hidden::Unnamed { why, class });
         }
         let mut ties = table.columns.iter().filter(|c| c.sensitivity.is_some());
-        ties.find_map(|column| self.hides_column(table, column))
+        ties.find_map(|column| self.hides_column(column))
     }
 
     /// Returns why the policy hides the column, if it does. Ignores the policy's list of columns.
-    fn hides_column(&self, table: &Table, column: &Column) -> Option<Hidden> {
+    fn hides_column(&self, column: &Column) -> Option<Hidden> {
         if column.kind == Kind::Pnr && self.numbers == NumberRule::Drop {
             let why = "it holds person numbers, which the policy drops";
             return Some(Hidden::Because(why));
         }
-        let class = class_in(table, column.sensitivity?);
+        let class = column.sensitivity?.name();
         (!self.allows(class)).then_some(Hidden::Class(class))
     }
 
     /// Returns why the policy hides the column, as a clause, if it does.
-    pub(super) fn why_hidden(&self, table: &Table, column: &Column) -> Option<String> {
-        Some(match self.hides_column(table, column)? {
+    pub(super) fn why_hidden(&self, column: &Column) -> Option<String> {
+        Some(match self.hides_column(column)? {
             Hidden::Class(class) => format!("its class is {class:?}"),
             Hidden::Because(why) | Hidden::Unnamed { why, .. } => why.to_owned(),
         })
@@ -207,7 +217,7 @@ impl Policy {
         let fields = table
             .columns
             .iter()
-            .filter(|column| self.hides_column(table, column).is_none() && is_listed(column.name));
+            .filter(|column| self.hides_column(column).is_none() && is_listed(column.name));
         let mut columns: Vec<ColumnId> = fields.map(ColumnId::Field).collect();
         columns.extend(has_protected.then_some(ColumnId::Protected));
         columns.extend(is_listed(schema::IRREGULAR).then_some(ColumnId::Irregular));
@@ -267,7 +277,7 @@ impl Policy {
                 table.name, table.name
             ))
         })?;
-        match self.hides_column(table, column) {
+        match self.hides_column(column) {
             None => Ok(()),
             Some(Hidden::Class(class)) => Err(invalid(format!(
                 "the policy names the column {:?} of the table {:?} but hides its class {class:?}: allow the class \
@@ -300,14 +310,6 @@ impl Policy {
             }
         }
         Ok(())
-    }
-}
-
-/// Returns the class that decides over a column in this table. Former civil statuses have their own class.
-fn class_in(table: &Table, class: Sensitivity) -> &'static str {
-    match class {
-        Sensitivity::CivilStatus if table.is_of_former_status() => CIVIL_STATUS_HISTORY,
-        class => class.name(),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::person_records::PersonRecords;
 use crate::policy::{LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules};
 use crate::record::{
     DamagedProtection, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify,
-    damaged_protection, may_be_damaged, pnr_number,
+    damaged_protection, may_be_damaged, may_protect, pnr_number,
 };
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
@@ -197,7 +197,7 @@ impl Selection {
                     && (index == PERSON
                         || index == RECEIPT
                         || index == number_links::TABLE
-                        || protection::reads(index))
+                        || may_protect(index))
         };
         Self {
             irrelevant: RecordTypes::keyed(|index| !speaks(index)),
@@ -379,7 +379,7 @@ impl PolicyPass {
             facts.unsubscribed.insert(person);
         } else if index == number_links::TABLE {
             facts.links.add_former(person, record);
-        } else if protection::reads(index) {
+        } else if may_protect(index) {
             facts.protections.add_record(index, person, record);
         }
     }
@@ -427,13 +427,12 @@ impl PolicyPass {
     /// Selects the persons and finds the leavers from everything that was read.
     fn evaluate(&self, filter: &PersonMatcher) -> (SelectedPersons, Selected) {
         let facts = &*self.facts;
-        let known = facts.protections.of_persons();
-        let protected = facts
-            .links
-            .protected(known, |number| facts.is_missing(number));
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
         // It is not certain what holds for persons with two different 001, so they are treated as protected.
-        let protected = protected | &twice;
+        let known = facts.protections.of_persons() | &twice;
+        let protected = facts
+            .links
+            .protected(&known, |number| facts.is_missing(number));
         let unchanged = twice | &facts.damaged;
         let delivered = facts.records.persons();
         // An event that all persons of a place have shows where a protected person lives.

@@ -30,24 +30,35 @@ pub(super) struct NumberLinks {
     former: Vec<(u64, u64)>,
     /// The numbers that were deleted or changed.
     replaced: RoaringTreemap,
+    /// The numbers whose record names another number that cannot be read.
+    unreadable: RoaringTreemap,
 }
 
 impl NumberLinks {
-    /// Reads a 001.
+    /// Reads a 001. A number whose status cannot be read may be a replaced one.
     pub(super) fn add_person(&mut self, person: u64, record: &[u8]) {
-        if let Some(current) = number(record, CURRENT) {
-            self.current.push((person, current));
+        let current = number(record, CURRENT);
+        match current {
+            LinkedNumber::Known(current) => self.current.push((person, current)),
+            LinkedNumber::Unreadable => drop(self.unreadable.insert(person)),
+            LinkedNumber::None => {}
         }
-        let status = record.get(STATUS.start()..STATUS.end());
-        if status.is_some_and(|status| REPLACED.contains(&status)) {
+        let is_replaced = match record.get(STATUS.start()..STATUS.end()) {
+            Some(status) if status.iter().all(u8::is_ascii_digit) => REPLACED.contains(&status),
+            Some(status) if value::is_spaces(status) => current != LinkedNumber::None,
+            _ => true,
+        };
+        if is_replaced {
             self.replaced.insert(person);
         }
     }
 
     /// Reads a 022.
     pub(super) fn add_former(&mut self, person: u64, record: &[u8]) {
-        if let Some(former) = number(record, FORMER) {
-            self.former.push((person, former));
+        match number(record, FORMER) {
+            LinkedNumber::Known(former) => self.former.push((person, former)),
+            LinkedNumber::Unreadable => drop(self.unreadable.insert(person)),
+            LinkedNumber::None => {}
         }
     }
 
@@ -55,16 +66,17 @@ impl NumberLinks {
         self.current.extend_from_slice(&other.current);
         self.former.extend_from_slice(&other.former);
         self.replaced |= &other.replaced;
+        self.unreadable |= &other.unreadable;
     }
 
-    /// Returns the protected persons: `known`, all numbers tied to them, and the replaced numbers whose valid number
-    /// cannot be checked. `is_missing` tells whether the extract has no valid 001 of a number.
+    /// Returns the protected persons: `known`, those whose other number cannot be read, all numbers tied to them, and the
+    /// replaced numbers whose valid number cannot be checked. `is_missing` tells whether the extract has no valid 001 of a number.
     pub(super) fn protected(
         &self,
         known: &RoaringTreemap,
         is_missing: impl Fn(u64) -> bool,
     ) -> RoaringTreemap {
-        let mut protected = self.tied_to(known);
+        let mut protected = self.tied_to(&(known | &self.unreadable));
         protected |= self.unresolved(is_missing);
         protected
     }
@@ -127,10 +139,27 @@ impl NumberLinks {
     }
 }
 
-/// Returns the person number in a field, if it holds one.
-fn number(record: &[u8], column: &Column) -> Option<u64> {
-    let field = record.get(column.start()..column.end())?;
-    (value::is_pnr(field) && !value::is_blank_pnr(field)).then(|| pnr_number(field))
+/// The other number that a record names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkedNumber {
+    None,
+    Known(u64),
+    /// The field is neither ten digits nor blank.
+    Unreadable,
+}
+
+/// Reads the person number in a field.
+fn number(record: &[u8], column: &Column) -> LinkedNumber {
+    // A record without trailing spaces can end before the field.
+    let rest = record.get(column.start()..).unwrap_or_default();
+    let field = rest.get(..column.length).unwrap_or(rest);
+    if value::is_spaces(field) || value::is_zeros(field) {
+        LinkedNumber::None
+    } else if value::is_pnr(field) {
+        LinkedNumber::Known(pnr_number(field))
+    } else {
+        LinkedNumber::Unreadable
+    }
 }
 
 #[cfg(test)]
@@ -187,13 +216,35 @@ mod tests {
         // A 022 names it instead.
         assert!(protected(&[(1, "60", 0), (5, "01", 0)], &[(5, 1)], &[]).is_empty());
         // Numbers that were not replaced are not protected.
-        for status in ["01", "30", "70", "80", "90", "  "] {
+        for status in ["01", "30", "70", "80", "90"] {
             assert!(
                 protected(&[(1, status, 2)], &[], &[]).is_empty(),
                 "{status}"
             );
         }
+        assert!(protected(&[(1, "  ", 0)], &[], &[]).is_empty());
         assert!(protected(&[(3, "01", 0)], &[(3, 1), (3, 2)], &[]).is_empty());
+    }
+
+    #[test]
+    fn a_damaged_link_protects_the_number_of_its_record() {
+        // A status that cannot be read may be that of a replaced number.
+        for status in ["6 ", " 6", "6O", "", "6", "\t0"] {
+            assert_eq!(protected(&[(1, status, 2)], &[], &[]), [1], "{status:?}");
+        }
+        assert_eq!(protected(&[(1, "  ", 2)], &[], &[]), [1]);
+        // The valid number is there, so its protection can be checked.
+        assert!(protected(&[(1, "6 ", 2), (2, "01", 0)], &[], &[]).is_empty());
+        let mut links = NumberLinks::default();
+        links.add_person(1, b"0010000000001");
+        links.add_person(2, b"001000000000200000 000901");
+        links.add_former(3, b"022000000000300000 0009");
+        links.add_former(4, b"0220000000004000");
+        links.add_former(5, b"0220000000005");
+        links.add_former(6, b"02200000000060000000005");
+        links.add_former(7, b"02200000000070000000003");
+        let protected = links.protected(&RoaringTreemap::new(), |_| false);
+        assert_eq!(protected.iter().collect::<Vec<_>>(), [1, 2, 3, 7]);
     }
 
     #[test]

@@ -2,28 +2,12 @@
 
 use roaring::RoaringTreemap;
 
-use crate::layout::{self, Column, Sensitivity, Table};
-use crate::record::{ProtectionType, pnr_number, protection_type, table_index};
+use crate::layout;
+use crate::record::{ProtectionType, marked_relatives, pnr_number, protection_type, table_index};
 use crate::value;
 
 /// The index of 004 in [`layout::tables`].
 pub(super) const TABLE: usize = table_index("004");
-
-/// Whether a table has columns that are filled if a relative is protected, by index in [`layout::tables`].
-static HAS_MARKS: [bool; layout::tables().len()] = {
-    let mut has_marks = [false; layout::tables().len()];
-    let mut i = 0;
-    while i < has_marks.len() {
-        let columns = layout::tables()[i].columns;
-        let mut k = 0;
-        while k < columns.len() {
-            has_marks[i] |= is_mark(&columns[k]);
-            k += 1;
-        }
-        i += 1;
-    }
-    has_marks
-};
 
 /// The persons who have a protection of name and address.
 ///
@@ -34,13 +18,8 @@ pub(super) struct Protections {
     protected: RoaringTreemap,
 }
 
-/// Returns whether a record of the table at that index can tell that a person is protected.
-pub(super) fn reads(index: usize) -> bool {
-    index == TABLE || HAS_MARKS.get(index).copied().unwrap_or_default()
-}
-
 impl Protections {
-    /// Reads a record of a table that [`reads`] accepts. A type that is not four digits counts as a protection of name
+    /// Reads a record of a table that [`may_protect`](crate::record::may_protect) accepts. A type that is not four digits counts as a protection of name
     /// and address.
     pub(super) fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
         if index == TABLE {
@@ -48,35 +27,17 @@ impl Protections {
                 self.protected.insert(person);
             }
         } else if let Some(table) = layout::tables().get(index) {
-            self.add_marks(table, record);
+            // The relatives whom a filled start date of a protection (031-033) is about.
+            let relatives = marked_relatives(table, record).filter(|number| value::is_pnr(number));
+            for number in relatives.filter(|number| !value::is_blank_pnr(number)) {
+                self.protected.insert(pnr_number(number));
+            }
         }
     }
 
     /// Adds a person whose protection the extract shows in another way than by a 004.
     pub(super) fn add_person(&mut self, person: u64) {
         self.protected.insert(person);
-    }
-
-    /// Adds the relative whom a filled start date of a protection (031-033) is about.
-    fn add_marks(&mut self, table: &Table, record: &[u8]) {
-        let field = |column: &Column| {
-            record
-                .get(column.start()..)
-                .map(|rest| rest.get(..column.length).unwrap_or(rest))
-        };
-        for mark in table.columns.iter().filter(|column| is_mark(column)) {
-            let number = mark
-                .relative
-                .and_then(|name| table.column(name))
-                .and_then(field);
-            if let Some(number) = number
-                && value::is_pnr(number)
-                && !value::is_blank_pnr(number)
-                && field(mark).is_some_and(|mark| !value::is_spaces(mark))
-            {
-                self.protected.insert(pnr_number(number));
-            }
-        }
     }
 
     /// Returns the protected persons.
@@ -89,14 +50,10 @@ impl Protections {
     }
 }
 
-/// Returns whether a column is filled if the relative whom it is about has a protection.
-const fn is_mark(column: &Column) -> bool {
-    column.relative.is_some() && matches!(column.sensitivity, Some(Sensitivity::Protection))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::may_protect;
 
     fn is_protected(fields: &str) -> bool {
         let mut protections = Protections::default();
@@ -161,7 +118,7 @@ mod tests {
             ("033", "child_pnr"),
         ] {
             let index = table_index(record_type);
-            assert!(reads(index), "{name}");
+            assert!(may_protect(index), "{name}");
             let protected = |relative: &str, mark: &str| {
                 let mut protections = Protections::default();
                 let record = format!("{record_type}0101010010{relative:10}{:236}{mark}", "");
@@ -179,6 +136,6 @@ mod tests {
                 assert!(protected(relative, mark).is_empty(), "{name}");
             }
         }
-        assert!(!reads(table_index("034")) && !reads(table_index("015")));
+        assert!(!may_protect(table_index("034")) && !may_protect(table_index("015")));
     }
 }

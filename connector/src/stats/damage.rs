@@ -13,6 +13,8 @@ pub(crate) struct DamagedProtections {
     unknown: Occurrences,
     /// Protections of which the person number can be read, but not the record or its type.
     of_person: Occurrences,
+    /// Those without a readable number that stand in a record of another type.
+    elsewhere: Occurrences,
 }
 
 impl DamagedProtections {
@@ -28,7 +30,10 @@ impl DamagedProtections {
     fn add_damaged(&mut self, class: RecordClass, record: &[u8], line: u64) {
         let is_protection = class == RecordClass::Known(PROTECTION);
         match damaged_protection(class, record) {
-            Some(DamagedProtection::Unknown) => self.unknown.add(line),
+            Some(DamagedProtection::Unknown) => match class {
+                RecordClass::Known(index) if index != PROTECTION => self.elsewhere.add(line),
+                _ => self.unknown.add(line),
+            },
             Some(DamagedProtection::Of(_)) => self.of_person.add(line),
             None if is_protection && protection_type(record) == ProtectionType::Unreadable => {
                 self.of_person.add(line);
@@ -39,7 +44,10 @@ impl DamagedProtections {
 
     /// Returns the finding, if there is one.
     pub(crate) fn finding(&self) -> Option<Finding> {
-        let (level, message) = match (self.unknown.count, self.of_person.count) {
+        let (level, message) = match (
+            self.unknown.count + self.elsewhere.count,
+            self.of_person.count,
+        ) {
             (0, 0) => return None,
             (0, _) => (
                 Level::Warning,
@@ -48,18 +56,24 @@ impl DamagedProtections {
             ),
             _ => (
                 Level::Error,
-                "protections (004) are damaged and their person numbers cannot be read: for tenants every person of \
+                "protections (004, or of a relative in 031-033) are damaged and their person numbers cannot be read: for tenants every person of \
                  this extract is protected. Order the extract again",
             ),
         };
-        let seen = [self.unknown, self.of_person];
-        let seen = seen.into_iter().filter(|seen| seen.count > 0);
+        let seen = [
+            (Some("004"), self.unknown),
+            (Some("004"), self.of_person),
+            (None, self.elsewhere),
+        ];
+        let seen = seen.into_iter().filter(|(_, seen)| seen.count > 0);
         Some(Finding {
             code: Code::ProtectionUnreadable,
             level,
-            count: self.unknown.count + self.of_person.count,
+            count: self.unknown.count + self.of_person.count + self.elsewhere.count,
             message: message.to_owned(),
-            places: seen.map(|seen| place(Some("004"), None, seen)).collect(),
+            places: seen
+                .map(|(record_type, seen)| place(record_type, None, seen))
+                .collect(),
         })
     }
 }

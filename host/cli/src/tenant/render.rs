@@ -18,9 +18,6 @@ const NUMBER_TABLES: [(&str, &str); 3] = [
 /// The table of input errors, whose records do not belong to a person.
 const INPUT_ERROR: &str = "input_error";
 
-/// The class of the former civil statuses and separations.
-const CIVIL_STATUS_HISTORY: &str = "civil-status-history";
-
 /// The table of events.
 const EVENT: &str = "event";
 
@@ -293,7 +290,7 @@ impl PolicyText<'_> {
             };
             for column in &table.columns {
                 if !visible.columns.iter().any(|one| one.name == column.name) {
-                    let reason = self.why_column_is_hidden(table, column);
+                    let reason = self.why_column_is_hidden(column);
                     let name = format!("{}.{}", table.name, column.name);
                     hidden.entry(reason).or_default().push(name);
                 }
@@ -308,10 +305,10 @@ impl PolicyText<'_> {
         }
     }
 
-    fn why_column_is_hidden(&self, table: &Table, column: &Column) -> String {
+    fn why_column_is_hidden(&self, column: &Column) -> String {
         let field = column.field.as_ref();
         let is_number = field.is_some_and(|field| field.kind == "pnr");
-        match self.missing_class(table, column) {
+        match self.missing_class(column) {
             Some(class) => format!("class {class}"),
             None if is_number && self.policy.numbers == NumberRule::Drop => {
                 "person numbers".to_owned()
@@ -337,7 +334,7 @@ impl PolicyText<'_> {
             return format!("class {word}");
         }
         let mut columns = table.columns.iter();
-        if let Some(class) = columns.find_map(|column| self.missing_class(table, column)) {
+        if let Some(class) = columns.find_map(|column| self.missing_class(column)) {
             return format!("class {class}");
         }
         match record_type {
@@ -357,12 +354,8 @@ impl PolicyText<'_> {
     }
 
     /// Returns the class of the column, if the policy does not allow it.
-    fn missing_class<'t>(&self, table: &Table, column: &'t Column) -> Option<&'t str> {
+    fn missing_class<'t>(&self, column: &'t Column) -> Option<&'t str> {
         let class = column.field.as_ref()?.sensitivity.as_deref()?;
-        let class = match class {
-            "civil-status" if table.name.ends_with("_history") => CIVIL_STATUS_HISTORY,
-            class => class,
-        };
         (!self.policy.classes.contains(class)).then_some(class)
     }
 
