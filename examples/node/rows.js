@@ -1,6 +1,4 @@
 // Prints the rows of a table of an extract as JSON lines: node rows.js EXTRACT TABLE [CONDITION]
-//
-// Columns without a value are left out, as in `cprflow scan`.
 
 import { createReadStream, readFileSync } from 'node:fs';
 import { RecordBatchReader, Type } from 'apache-arrow';
@@ -46,6 +44,9 @@ async function* messages(extract, table, where) {
 
 /** Returns a value as JSON has it. */
 function plain(value, type) {
+  if (value === null) {
+    return null;
+  }
   const [day, time] = [Type.Date, Type.Timestamp].includes(type.typeId) ? new Date(value).toISOString().split('T') : [];
   switch (type.typeId) {
     case Type.Date:
@@ -64,9 +65,7 @@ function plain(value, type) {
 async function main(extract, table, where) {
   for await (const batch of await RecordBatchReader.from(messages(extract, table, where))) {
     for (const row of batch) {
-      const cells = batch.schema.fields
-        .filter(({ name }) => row[name] !== null)
-        .map(({ name, type }) => [name, plain(row[name], type)]);
+      const cells = batch.schema.fields.map(({ name, type }) => [name, plain(row[name], type)]);
       process.stdout.write(`${JSON.stringify(Object.fromEntries(cells))}\n`);
     }
   }

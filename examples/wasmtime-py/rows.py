@@ -1,7 +1,4 @@
-"""Prints the rows of a table of an extract as JSON lines: python rows.py COMPONENT EXTRACT TABLE [CONDITION]
-
-Columns without a value are left out, as in `cprflow scan`.
-"""
+"""Prints the rows of a table of an extract as JSON lines: python rows.py COMPONENT EXTRACT TABLE [CONDITION]"""
 
 import datetime
 import json
@@ -94,7 +91,7 @@ def main(component, extract, table, where=None):
     stream = b"".join(messages(source, extract, table, where))
     for batch in pyarrow.ipc.open_stream(stream) if stream else ():
         for row in batch.to_pylist():
-            print(json.dumps({name: plain(value) for name, value in row.items() if value is not None}, ensure_ascii=False))
+            print(json.dumps({name: plain(value) for name, value in row.items()}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

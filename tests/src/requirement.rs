@@ -17,8 +17,10 @@ pub enum Requirement {
     Python,
     /// Python with the packages of `tests/python/requirements-spark.txt`, and Java.
     Spark,
-    /// The wheel of the Python package, named by `CPRFLOW_WHEEL`, or permission to build it, which takes many minutes.
+    /// The wheel of the Python package, named by `CPRFLOW_WHEEL`, or permission to build it, which takes minutes.
     PythonPackage,
+    /// Node 20 or newer, and its package manager npm, which downloads the packages of `examples/node`.
+    Node,
 }
 
 impl Requirement {
@@ -31,6 +33,7 @@ impl Requirement {
             Self::Python => "CPRFLOW_REQUIRE_PYTHON",
             Self::Spark => "CPRFLOW_REQUIRE_SPARK",
             Self::PythonPackage => "CPRFLOW_REQUIRE_PYTHON_PACKAGE",
+            Self::Node => "CPRFLOW_REQUIRE_NODE",
         }
     }
 }

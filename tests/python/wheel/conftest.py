@@ -56,6 +56,10 @@ def rows(run):
     return rows
 
 
+# The keys of an agreement that publishes everything of every person.
+EVERYTHING = "unrestricted = 'tests'\nchurch = { purpose = 'tests' }\n"
+
+
 class DailyJob:
     """An inbox, a configuration and the datasets that follow from them."""
 
@@ -64,9 +68,9 @@ class DailyJob:
         self.inbox = root / "inbox"
         self.dataset = root / "dataset"
         self.config = root / "cprflow.toml"
-        self.inbox.mkdir(parents=True)
+        self.inbox.mkdir(parents=True, exist_ok=True)
 
-    def configure(self, more=""):
+    def configure(self, more=EVERYTHING):
         self.config.write_text(
             f"dataset = 'dataset'\nstate = 'state'\n[agreement.town]\ninbox = 'inbox'\n{more}"
         )
@@ -102,7 +106,7 @@ def job(tmp_path):
 def published(tmp_path_factory):
     """A dataset with three deliveries, and the extracts from which they were made."""
     job = DailyJob(tmp_path_factory.mktemp("published") / "job")
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     extracts = []
     for night in range(3):
         extracts.append(job.night(night))

@@ -50,7 +50,7 @@ def test_the_end_of_the_output_is_written(run):
 @pytest.mark.parametrize("watched", [False, True])
 def test_ctrl_c_ends_it(job, watched):
     """Without handlers of its own it ends by the signal. A service ends in an orderly way."""
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     arguments = ["sync", "--config", job.config, "--watch"] if watched else ["verify", "-"]
     command = [sys.executable, "-m", "cprflow", *map(str, arguments)]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -25,7 +25,7 @@ def most_common_municipality(extract):
 
 
 def test_a_run_publishes_and_reports(job):
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     extract = job.night(0)
     (job.inbox / "d260009.l431101").write_bytes(b"waits for its metadata")
     report = cprflow.sync(job.config)
@@ -41,7 +41,7 @@ def test_a_run_publishes_and_reports(job):
 
 
 def test_a_damaged_delivery_is_set_aside(job):
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     path = job.night(0)
     data = path.read_bytes()
     path.write_bytes(data[: data.rindex(b"\n999999999999")] + b"\n")
@@ -52,7 +52,7 @@ def test_a_damaged_delivery_is_set_aside(job):
 
 
 def test_problems_are_exceptions_that_were_not_raised(job):
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     job.inbox.rmdir()
     report = cprflow.sync(job.config)
     [problem] = report.problems
@@ -73,7 +73,7 @@ def test_wrong_configurations_are_refused(job):
 
 def test_another_process_is_an_error(job):
     """Two runs on one state directory exclude each other."""
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     job.night(0)
     assert cprflow.sync(job.config).ok
     script = f"""
@@ -95,7 +95,7 @@ sys.stdin.read()
 
 
 def test_ctrl_c_stops_a_run_after_the_step(job):
-    job.configure("unrestricted = 'tests'\n")
+    job.configure()
     for number in range(40):
         path = job.root / "extract"
         cprflow.generate(path, persons=2000, seed=5, changes=number > 0, night=number or None)
@@ -111,7 +111,7 @@ except KeyboardInterrupt:
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     child.stdout.readline()
-    while not list(job.dataset.glob("agreement=town/delivery=*")):
+    while child.poll() is None and not list(job.dataset.glob("agreement=town/delivery=*")):
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
     assert child.wait(timeout=60) == 7
@@ -186,6 +186,31 @@ def test_unknown_tenants_are_refused(job, policy):
         cprflow.open(policy, config=job.config, tenant="nobody")
     with pytest.raises(cprflow.RequestError, match="town"):
         cprflow.open(policy, config=job.config, tenant="school", agreement="other")
+
+
+def test_an_advice_names_the_parameter(job, policy):
+    """The command would name its option."""
+    more = "[agreement.city]\ninbox = 'other'\n"
+    job.config.write_text(job.config.read_text().replace("['town']", "['town', 'city']") + more)
+    with pytest.raises(cprflow.RequestError, match="with agreement=: .*city") as raised:
+        cprflow.open(policy, config=job.config, tenant="school")
+    assert "--" not in str(raised.value)
+
+
+def test_the_log_goes_to_logging(job, caplog):
+    job.configure()
+    whole = job.night(0)
+    part = job.night(1)
+    part.write_bytes(whole.read_bytes()[:50_000])
+    job.put(part, 1)
+    with caplog.at_level("INFO", logger="cprflow"):
+        assert len(cprflow.sync(job.config).published) == 1
+    assert {record.name for record in caplog.records} == {"cprflow"}
+    by_level = {level: [one.getMessage() for one in caplog.records if one.levelname == level] for level in ("INFO", "WARNING")}
+    assert any(text.startswith("published ") and "agreement=town" in text for text in by_level["INFO"])
+    assert any(text.startswith("set aside: ") and "code=missing-end" in text for text in by_level["WARNING"])
+    numbers = pyarrow.table(cprflow.open(whole).table("person").scan(columns=["pnr"])).column(0).to_pylist()
+    assert not any(number in record.getMessage() for number in numbers for record in caplog.records)
 
 
 def test_an_incomplete_extract_is_refused_for_a_tenant(job, policy):

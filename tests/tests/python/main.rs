@@ -1,6 +1,8 @@
-//! Tests of the Python package: its wheel is built once, and the tests in `tests/python/wheel` run with it.
+//! Tests of the Python package: its wheel is built once, and the tests in `tests/python/wheel` run with it. Also tests of
+//! the component in other hosts.
 #![expect(clippy::expect_used, reason = "a test that cannot be set up must fail")]
 
+mod other_hosts;
 mod package;
 mod wheel;
 
@@ -83,4 +85,9 @@ fn command_of_the_package() {
 #[test]
 fn types_and_documentation() {
     pytest("test_package.py");
+}
+
+#[test]
+fn examples_of_the_documentation() {
+    pytest("test_documentation.py");
 }

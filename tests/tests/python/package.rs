@@ -40,22 +40,34 @@ pub(crate) fn installed() -> Option<&'static Installed> {
     INSTALLED.get_or_init(install).as_ref()
 }
 
-/// Returns the Python that has the engines, if the package is to be tested. Building its wheel takes many minutes, so it
-/// is only built on demand.
+/// Returns the Python that has the engines, if the package is to be tested. Building its wheel takes minutes, so it is
+/// only built on demand.
 pub(crate) fn python_for_package() -> Option<PathBuf> {
-    let is_set = |variable: &str| {
-        std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
-    };
-    let is_wanted = is_set("CPRFLOW_WHEEL") || is_set(Requirement::PythonPackage.variable());
+    let is_wanted = is_release() || is_set(Requirement::PythonPackage.variable());
     let missing = "CPRFLOW_WHEEL names no wheel, so the Python package is not tested";
     require(Requirement::PythonPackage, is_wanted.then_some(()), missing)?;
     cprflow_tests::python::python()
 }
 
+/// Returns whether the wheel is the one that users install, and not one of the profile of the tests.
+pub(crate) fn is_release() -> bool {
+    is_set(NAMED_WHEEL) || is_set(RELEASE_WHEEL)
+}
+
+/// The variable that names a wheel that is built already.
+const NAMED_WHEEL: &str = "CPRFLOW_WHEEL";
+
+/// The variable that asks for a wheel as users install it, which takes many minutes to build.
+const RELEASE_WHEEL: &str = "CPRFLOW_RELEASE_WHEEL";
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// Returns the wheel, which is built if necessary. `CPRFLOW_WHEEL` names one that is built already.
 pub(crate) fn wheel(python: &Path) -> &'static Path {
     static WHEEL: OnceLock<PathBuf> = OnceLock::new();
-    WHEEL.get_or_init(|| match std::env::var_os("CPRFLOW_WHEEL") {
+    WHEEL.get_or_init(|| match std::env::var_os(NAMED_WHEEL) {
         Some(named) => PathBuf::from(named),
         None => build(python),
     })
@@ -67,17 +79,21 @@ fn build(python: &Path) -> PathBuf {
     let scripts = python.parent().expect("Python is in a directory");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(scripts.to_owned()).chain(std::env::split_paths(&path));
-    run(Command::new(python)
-        .args([
-            "-m",
-            "maturin",
-            "build",
+    // The profile of the tests shares what is built for them.
+    let profile: &[&str] = match is_set(RELEASE_WHEEL) {
+        true => &[
             "--profile",
             "wheel",
-            "--locked",
             "--zig",
-        ])
-        .args(["--compatibility", "manylinux_2_28", "--manifest-path"])
+            "--compatibility",
+            "manylinux_2_28",
+        ],
+        false => &["--profile", "dev", "--compatibility", "linux"],
+    };
+    run(Command::new(python)
+        .args(["-m", "maturin", "build", "--locked"])
+        .args(profile)
+        .arg("--manifest-path")
         .arg(cprflow_tests::root().join("host/python/Cargo.toml"))
         .arg("--out")
         .arg(&out)

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use cprflow_tests::command::TestDirectory;
 
-use crate::package::{python_for_package, run, wheel};
+use crate::package::{is_release, python_for_package, run, wheel};
 
 /// The largest size of the wheel in bytes.
 const MAX_WHEEL: u64 = 20_000_000;
@@ -18,12 +18,12 @@ fn the_wheel_is_small_and_needs_no_other_package() {
     };
     let wheel = wheel(&python);
     let name = wheel.file_name().unwrap_or_default().to_string_lossy();
-    assert!(
-        name.starts_with("cprflow-") && name.contains("cp310-abi3-manylinux_2_28"),
-        "{name}"
-    );
-    let size = std::fs::metadata(wheel).expect("the wheel exists").len();
-    assert!(size <= MAX_WHEEL, "{size} bytes");
+    assert!(name.starts_with("cprflow-"), "{name}");
+    if is_release() {
+        assert!(name.contains("cp310-abi3-manylinux_2_28"), "{name}");
+        let size = std::fs::metadata(wheel).expect("the wheel exists").len();
+        assert!(size <= MAX_WHEEL, "{size} bytes");
+    }
     let listed = run(Command::new(&python)
         .args(["-m", "zipfile", "-l"])
         .arg(wheel));
