@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 use cprflow::Error as ExtractError;
 use cprflow_delivery::Error;
 use cprflow_delivery::config::ConfigurationError;
+use cprflow_delivery::sync::TenantPublishError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -76,12 +77,15 @@ pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, F
     }
 }
 
-/// Runs work without Python's global lock, so that other Python threads can run.
+/// Runs work without Python's global lock, so that other Python threads can run. Then hands what it logged to Python.
 pub(crate) fn detached<T: Send>(
     py: Python<'_>,
     work: impl FnOnce() -> Result<T, Failure> + Send,
 ) -> Result<T, Failure> {
-    py.detach(|| guard(work))
+    crate::log::start();
+    let done = py.detach(|| guard(work));
+    crate::log::deliver(py).map_err(Failure::Python)?;
+    done
 }
 
 thread_local! {
@@ -108,7 +112,16 @@ fn panic_message(place: &str) -> String {
 }
 
 fn of_error(py: Python<'_>, error: &Error) -> PyErr {
-    let text = error.to_string();
+    let text = match error {
+        // Its own text names the option of the command.
+        Error::TenantPublish(TenantPublishError::AgreementNotNamed { tenant, agreements }) => {
+            format!(
+                "tenant {tenant} may see data of several agreements. Name the one of this extract with agreement=: \
+                 {agreements}"
+            )
+        }
+        error => error.to_string(),
+    };
     let extract = match error {
         Error::Extract(extract) => extract,
         Error::File { error, .. } => return file_error(py, &text, error),

@@ -15,6 +15,7 @@
 //! | `command` | the command `cprflow` |
 //! | `choice` | options that name one of several texts |
 //! | `interrupt` | Ctrl-C during long work |
+//! | `log` | the log as records of Python's `logging` |
 //! | `failure` | errors and panics as Python exceptions |
 //!
 //! All work runs without Python's global lock, and a panic never leaves this library as one.
@@ -29,6 +30,7 @@ mod failure;
 mod generate;
 mod input;
 mod interrupt;
+mod log;
 mod report;
 mod schema;
 mod stream;

@@ -69,12 +69,16 @@ pub(crate) fn sync(
     let report = loop {
         let received;
         (received, ended) = py.detach(move || (ended.recv_timeout(POLL_INTERVAL), ended));
+        let delivered = crate::log::deliver(py);
         match received {
-            Ok(report) => break report?,
+            Ok(report) => {
+                delivered?;
+                break report?;
+            }
             Err(RecvTimeoutError::Disconnected) => return Err(Failure::from(Error::Bug).into()),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if let Err(raised) = py.check_signals() {
+        if let Err(raised) = delivered.and_then(|()| py.check_signals()) {
             stop.flag()
                 .store(true, std::sync::atomic::Ordering::Relaxed);
             match interrupted {
