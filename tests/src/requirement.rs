@@ -17,8 +17,10 @@ pub enum Requirement {
     Python,
     /// Python with the packages of `tests/python/requirements-spark.txt`, and Java.
     Spark,
-    /// The wheel of the Python package, named by `CPRFLOW_WHEEL`, or permission to build it, which takes minutes.
+    /// Permission to build the Python package in the profile of the tests, which takes minutes.
     PythonPackage,
+    /// The wheel of the Python package, named by `CPRFLOW_WHEEL`, or permission to build it, which takes many minutes.
+    Wheel,
     /// Node 20 or newer, and its package manager npm, which downloads the packages of `examples/node`.
     Node,
 }
@@ -33,6 +35,7 @@ impl Requirement {
             Self::Python => "CPRFLOW_REQUIRE_PYTHON",
             Self::Spark => "CPRFLOW_REQUIRE_SPARK",
             Self::PythonPackage => "CPRFLOW_REQUIRE_PYTHON_PACKAGE",
+            Self::Wheel => "CPRFLOW_RELEASE_WHEEL",
             Self::Node => "CPRFLOW_REQUIRE_NODE",
         }
     }

@@ -83,7 +83,7 @@ def run(place, heading, before=""):
     # The tests install the package without its command.
     (wrapper / "cprflow").write_text(f"#!/bin/sh\nexec {sys.executable} -m cprflow \"$@\"\n")
     (wrapper / "cprflow").chmod(0o755)
-    environment = {**os.environ, "HOME": str(place), "PATH": f"{wrapper}:{scripts}:{os.environ['PATH']}"}
+    environment = {**os.environ, "DLT_DATA_DIR": str(place / "dlt"), "PATH": f"{wrapper}:{scripts}:{os.environ['PATH']}"}
     done = subprocess.run([sys.executable, script], cwd=place, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

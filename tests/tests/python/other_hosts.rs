@@ -72,10 +72,17 @@ fn wasmtime_py_gives_the_rows_of_scan() {
 fn compare(persons: u32, rows: impl Fn(&[&str]) -> String) {
     let place = TestDirectory::new();
     let extract = place.path("extract.cpr");
-    let made = cprflow(["generate", "--persons", &persons.to_string(), "-o", &extract]);
+    let made = cprflow([
+        "generate",
+        "--persons",
+        &persons.to_string(),
+        "-o",
+        &extract,
+    ]);
     assert_eq!(made.code, 0, "{}", made.stderr);
     let scan = |options: &[&str]| {
-        let output = cprflow([&["scan", &extract, "--format", "jsonl", "--table"], options].concat());
+        let output =
+            cprflow([&["scan", &extract, "--format", "jsonl", "--table"], options].concat());
         assert_eq!(output.code, 0, "{}", output.stderr);
         parsed(output.text())
     };

@@ -1,4 +1,4 @@
-//! Builds the wheel and installs it for the tests.
+//! Builds the package and installs it for the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,42 +23,72 @@ pub(crate) fn installed() -> Option<&'static Installed> {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-package");
         // The package of an earlier run can have files that this one has not.
         let _ = std::fs::remove_dir_all(&directory);
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-index",
-                "--no-deps",
-                "--target",
-            ])
-            .arg(&directory)
-            .arg(wheel(&python)));
+        match is_release() {
+            true => install_wheel(&python, &directory),
+            false => install_module(&directory),
+        }
         Some(Installed { python, directory })
     };
     INSTALLED.get_or_init(install).as_ref()
 }
 
-/// Returns the Python that has the engines, if the package is to be tested. Building its wheel takes minutes, so it is
-/// only built on demand.
+fn install_wheel(python: &Path, directory: &Path) {
+    run(Command::new(python)
+        .args(["-m", "pip", "install", "--quiet", "--no-index"])
+        .args(["--no-deps", "--target"])
+        .arg(directory)
+        .arg(wheel(python)));
+}
+
+/// Builds the native module like the tests, so that it shares what is built for them, and puts it beside the Python
+/// files.
+fn install_module(directory: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    // Build scripts that look at these variables would run again; see `cprflow_tests::command`.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&variable);
+        }
+    }
+    // The tests are built with the features of the whole workspace. Other features would cause a second build.
+    cargo.args(["build", "--workspace", "--lib", "--locked"]);
+    if profile_directory().ends_with("release") {
+        cargo.arg("--release");
+    }
+    run(cargo
+        .current_dir(cprflow_tests::root())
+        .env("CARGO_TARGET_DIR", target_directory()));
+    let package = directory.join("cprflow");
+    std::fs::create_dir_all(&package).expect("a directory can be created");
+    let sources = cprflow_tests::root().join("host/python/python/cprflow");
+    for entry in std::fs::read_dir(sources).expect("the package has files") {
+        let file = entry.expect("the directory can be read").path();
+        if file.is_file() && file.extension().is_none_or(|extension| extension != "so") {
+            let name = file.file_name().expect("a file has a name");
+            std::fs::copy(&file, package.join(name)).expect("a file can be copied");
+        }
+    }
+    let module = profile_directory().join("lib_native.so");
+    std::fs::copy(module, package.join("_native.abi3.so")).expect("cargo has built the module");
+}
+
+/// Returns the Python that has the engines, if the package is to be tested. Building it takes minutes, so it is only built
+/// on demand.
 pub(crate) fn python_for_package() -> Option<PathBuf> {
     let is_wanted = is_release() || is_set(Requirement::PythonPackage.variable());
-    let missing = "CPRFLOW_WHEEL names no wheel, so the Python package is not tested";
+    let missing = "building the Python package was not asked for, so it is not tested";
     require(Requirement::PythonPackage, is_wanted.then_some(()), missing)?;
     cprflow_tests::python::python()
 }
 
-/// Returns whether the wheel is the one that users install, and not one of the profile of the tests.
+/// Returns whether the tests run with the wheel that users install, and not with a module of the tests' profile.
 pub(crate) fn is_release() -> bool {
-    is_set(NAMED_WHEEL) || is_set(RELEASE_WHEEL)
+    is_set(NAMED_WHEEL) || is_set(Requirement::Wheel.variable())
 }
 
 /// The variable that names a wheel that is built already.
 const NAMED_WHEEL: &str = "CPRFLOW_WHEEL";
-
-/// The variable that asks for a wheel as users install it, which takes many minutes to build.
-const RELEASE_WHEEL: &str = "CPRFLOW_RELEASE_WHEEL";
 
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "0")
@@ -79,20 +109,9 @@ fn build(python: &Path) -> PathBuf {
     let scripts = python.parent().expect("Python is in a directory");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(scripts.to_owned()).chain(std::env::split_paths(&path));
-    // The profile of the tests shares what is built for them.
-    let profile: &[&str] = match is_set(RELEASE_WHEEL) {
-        true => &[
-            "--profile",
-            "wheel",
-            "--zig",
-            "--compatibility",
-            "manylinux_2_28",
-        ],
-        false => &["--profile", "dev", "--compatibility", "linux"],
-    };
     run(Command::new(python)
-        .args(["-m", "maturin", "build", "--locked"])
-        .args(profile)
+        .args(["-m", "maturin", "build", "--profile", "wheel", "--locked"])
+        .args(["--zig", "--compatibility", "manylinux_2_28"])
         .arg("--manifest-path")
         .arg(cprflow_tests::root().join("host/python/Cargo.toml"))
         .arg("--out")
@@ -110,7 +129,7 @@ fn build(python: &Path) -> PathBuf {
     wheels.remove(0)
 }
 
-/// Returns the target directory of this build, so that the wheel is built once and not for every run.
+/// Returns the target directory of this build, so that the package is built once and not for every run.
 fn target_directory() -> PathBuf {
     let profile = profile_directory();
     profile
