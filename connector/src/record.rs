@@ -74,9 +74,46 @@ pub(crate) fn may_be_damaged(class: RecordClass, record: &[u8]) -> bool {
         RecordClass::Rejected(_) => true,
         RecordClass::Known(index) => {
             let table = layout::tables().get(index);
-            may_protect(index) || table.is_some_and(|table| record.len() > table.record_length())
+            may_protect(index)
+                || table.is_some_and(|table| record.len() > table.record_length())
+                || linked_number(index, record) == LinkedNumber::Unreadable
         }
-        RecordClass::Unknown(_) => false,
+        // The beginning of a 004 that has lost a zero.
+        RecordClass::Unknown(_) => record.starts_with(b"04"),
+    }
+}
+
+/// The other number of the same person that a record names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkedNumber {
+    None,
+    Known(u64),
+    /// The field is neither ten digits nor blank.
+    Unreadable,
+}
+
+/// Returns the valid number that a 001 names, or the former number of a 022. A 022 without one is damaged.
+#[inline]
+pub(crate) fn linked_number(index: usize, record: &[u8]) -> LinkedNumber {
+    const CURRENT: &Column = column_of(PERSON, "current_pnr");
+    const FORMER: &Column = column_of(FORMER_NUMBER, "former_pnr");
+    let column = match index {
+        PERSON => CURRENT,
+        FORMER_NUMBER => FORMER,
+        _ => return LinkedNumber::None,
+    };
+    // A record without trailing spaces can end before the field.
+    let rest = record.get(column.start()..).unwrap_or_default();
+    let field = rest.get(..column.length).unwrap_or(rest);
+    if value::is_spaces(field) || value::is_zeros(field) {
+        match index {
+            FORMER_NUMBER => LinkedNumber::Unreadable,
+            _ => LinkedNumber::None,
+        }
+    } else if value::is_pnr(field) {
+        LinkedNumber::Known(pnr_number(field))
+    } else {
+        LinkedNumber::Unreadable
     }
 }
 
@@ -128,11 +165,13 @@ pub(crate) fn marked_relatives<'a>(
 ///
 /// Such a line begins with 004, perhaps after blanks or with wrong characters, but its key is not ten digits, or names
 /// no person. Or it is a record that goes on with a whole 004, because the line end between them was lost. Or it shows
-/// that a relative is protected, but the relative's number cannot be read.
+/// that a relative is protected, but the relative's number cannot be read. Or it ties two numbers of a person, and one
+/// of them cannot be read: the other may be a protected one.
 #[cold]
 pub(crate) fn damaged_protection(class: RecordClass, record: &[u8]) -> Option<DamagedProtection> {
     match class {
-        RecordClass::Rejected(reason) => rejected_protection(reason, record),
+        RecordClass::Rejected(RejectReason::NoRecordType) => line_without_type(record),
+        RecordClass::Rejected(_) => line_without_key(record),
         RecordClass::Known(index) => {
             let table = layout::tables().get(index)?;
             if index == PROTECTION {
@@ -148,15 +187,27 @@ pub(crate) fn damaged_protection(class: RecordClass, record: &[u8]) -> Option<Da
                     return joined;
                 }
             }
-            let unreadable =
-                |number: &[u8]| !value::is_pnr(number) && !number.iter().all(|b| *b == b' ');
-            if marked_relatives(table, record).any(unreadable) {
+            let mut relatives = marked_relatives(table, record);
+            if relatives.any(|number| readable_pnr(number).is_none())
+                || linked_number(index, record) == LinkedNumber::Unreadable
+            {
                 return Some(DamagedProtection::Unknown);
             }
             joined_protection(record.get(table.record_length()..)?, false)
         }
-        RecordClass::Unknown(_) => None,
+        // A 004 that has lost a zero.
+        RecordClass::Unknown(_) => {
+            let rest = record.strip_prefix(b"04")?;
+            let has_type = rest.get(10..14) == Some(b"0001");
+            let found = readable_key(rest);
+            (has_type && found != DamagedProtection::Unknown).then_some(found)
+        }
     }
+}
+
+/// Returns the number in a field, if it is ten digits that name a person.
+fn readable_pnr(field: &[u8]) -> Option<u64> {
+    (value::is_pnr(field) && !value::is_zeros(field)).then(|| pnr_number(field))
 }
 
 /// Returns what the tail of a record tells if it is a 004. `needs_key` tells that a tail without a readable number is
@@ -171,49 +222,77 @@ fn joined_protection(tail: &[u8], needs_key: bool) -> Option<DamagedProtection> 
     }
 }
 
-/// Returns what a line tells that was rejected for its record type or its key.
-fn rejected_protection(reason: RejectReason, line: &[u8]) -> Option<DamagedProtection> {
-    let is_junk = |byte: &u8| !byte.is_ascii_alphanumeric();
-    let lead = line.iter().take_while(|byte| is_junk(byte)).count();
-    let after_lead = line.get(lead..).unwrap_or_default();
-    if let Some(line) = [line, after_lead]
-        .into_iter()
-        .find(|line| seems_protection(line))
-    {
+/// Returns what a line of a known type tells whose key is not ten digits.
+fn line_without_key(line: &[u8]) -> Option<DamagedProtection> {
+    if line.starts_with(b"004") {
         return Some(readable_key(line.get(3..).unwrap_or_default()));
     }
-    if reason != RejectReason::NoRecordType {
-        return None;
+    let index = layout::index_of(*line.first_chunk::<3>()?)?;
+    let table = layout::tables().get(index)?;
+    if linked_number(index, line) != LinkedNumber::None {
+        return Some(DamagedProtection::Unknown);
     }
-    // Characters stand between the digits of the type, or most of it is lost. That is a sign only if the rest of the
-    // line is like that of a protection: every garbled line would be one otherwise.
+    let mut relatives = marked_relatives(table, line);
+    relatives.next().map(|number| match readable_pnr(number) {
+        Some(number) => DamagedProtection::Of(number),
+        None => DamagedProtection::Unknown,
+    })
+}
+
+/// Returns what a line tells that does not begin with a record type.
+fn line_without_type(line: &[u8]) -> Option<DamagedProtection> {
+    // Up to two characters, or any number of blanks and the like, may stand before the type.
+    let is_junk = |byte: &u8| !byte.is_ascii_alphanumeric();
+    let lead = line.iter().take_while(|byte| is_junk(byte)).count();
+    let begins = |at: usize| line.get(at..).filter(|line| line.starts_with(b"004"));
+    if let Some(line) = [0, lead, 1, 2].into_iter().find_map(begins) {
+        return Some(readable_key(line.get(3..).unwrap_or_default()));
+    }
     let mut types = line.iter().enumerate().filter(|(_, byte)| !is_junk(byte));
     let inserted = match [types.next(), types.next(), types.next()] {
         [Some((_, b'0')), Some((_, b'0')), Some((at, b'4'))] => line.get(at + 1..),
         _ => None,
     };
-    let replaced = line.get(3..).filter(|rest| {
-        let type_digits = line.iter().zip(b"004").filter(|(one, other)| one == other);
-        let has_type = rest.get(10..14) == Some(b"0001");
-        type_digits.count() > 0 || has_type
-    });
-    [inserted, replaced]
-        .into_iter()
-        .flatten()
-        .map(readable_key)
-        .find(|found| *found != DamagedProtection::Unknown)
+    let replaced = || line.get(3..).filter(|_| line_may_be(line, b"004"));
+    let is_cut = line.len() < 3 && line_may_be(line, b"004");
+    if (is_cut || inserted.or_else(replaced).is_some()) && is_like_protection(line) {
+        return Some(readable_key(inserted.or_else(replaced).unwrap_or_default()));
+    }
+    // Other records whose type is damaged can tie numbers of a person, or show a relative's protection.
+    for record_type in [b"001", b"022", b"031", b"032", b"033"] {
+        let index = layout::index_of(*record_type)?;
+        let table = layout::tables().get(index)?;
+        if !line_may_be(line, record_type) || line.len() > table.record_length() + 2 {
+            continue;
+        }
+        if let LinkedNumber::Known(_) = linked_number(index, line) {
+            return Some(DamagedProtection::Unknown);
+        }
+        if let Some(number) = marked_relatives(table, line).find_map(readable_pnr) {
+            return Some(DamagedProtection::Of(number));
+        }
+    }
+    None
 }
 
-/// Returns whether a line begins with 004, or does so but for one character that is not a digit.
-fn seems_protection(line: &[u8]) -> bool {
-    let Some(first) = line.first_chunk::<3>() else {
-        return false;
-    };
-    let same = first.iter().zip(b"004").filter(|(one, other)| one == other);
-    match first.iter().all(u8::is_ascii_digit) {
-        true => first == b"004",
-        false => same.count() >= 2,
-    }
+/// Returns whether the line can be a record of that type of which characters were replaced: each of its first characters
+/// is that of the type, or no digit.
+fn line_may_be(line: &[u8], record_type: &[u8; 3]) -> bool {
+    line.iter()
+        .zip(record_type)
+        .all(|(found, expected)| found == expected || !found.is_ascii_digit())
+}
+
+/// Returns whether a line without a record type can be a 004: it is no longer than one, and has at most two letters,
+/// because a 004 has only digits and hyphens.
+fn is_like_protection(line: &[u8]) -> bool {
+    /// The length of a 004 with both dates, and of some characters more.
+    const LONGEST: usize = 40;
+    let letters = line
+        .iter()
+        .filter(|byte| byte.is_ascii_alphabetic())
+        .count();
+    line.len() <= LONGEST && letters <= 2 && !value::is_spaces(line)
 }
 
 /// Reads the person number of a damaged 004 from the bytes after its type.
@@ -344,6 +423,7 @@ fn is_keyed(index: usize) -> bool {
 pub(crate) const START: usize = table_index("000");
 pub(crate) const PERSON: usize = table_index("001");
 pub(crate) const PROTECTION: usize = table_index("004");
+pub(crate) const FORMER_NUMBER: usize = table_index("022");
 pub(crate) const INPUT_ERROR: usize = table_index("910");
 pub(crate) const RECEIPT: usize = table_index("997");
 pub(crate) const END: usize = table_index("999");
@@ -418,7 +498,11 @@ mod tests {
             "0-0-401010100100001",
             "OO401010100100001",
             "   01010100100001",
-            "XYZ01010100100001",
+            "XY401010100100001",
+            "X00401010100100001",
+            "XX0040101010010",
+            "0401010100100001",
+            "???01010100100001",
         ] {
             assert_eq!(damaged(readable), of, "{readable:?}");
         }
@@ -435,6 +519,15 @@ mod tests {
             "004          0001",
             "004 00000000000001",
             "004010101 00100001 0101010029",
+            // Nothing can be read.
+            "???????????????????????????",
+            "0",
+            "00",
+            "  4",
+            "?04",
+            "   0101010",
+            "0  0101 010",
+            "\u{1}\u{1}",
         ] {
             assert_eq!(
                 damaged(unknown),
@@ -449,11 +542,14 @@ mod tests {
             "001010101 0010",
             "034010101 00100001",
             "garbage",
-            "  4",
-            "0  0101 010",
-            "   0101010010",
-            "   01010100100003",
-            "ABC0101010010 0001",
+            "and so on",
+            "-- more text of a note that was on two lines --",
+            "5",
+            "?5?01010100100001",
+            "04010101001",
+            "04010101001000",
+            "0410101010010SECRET",
+            "XYZ01010100100001",
             "",
             "0360101010010",
         ] {
@@ -496,33 +592,59 @@ mod tests {
 
     #[test]
     fn finds_the_protection_of_a_relative_whose_number_is_damaged() {
-        for (record_type, mark) in [("031", 260), ("032", 260), ("033", 260)] {
-            let index = table_index(record_type);
-            let table = layout::tables().get(index).unwrap();
-            let marks: Vec<&Column> = table
-                .columns
-                .iter()
-                .filter(|c| is_protection_mark(c))
-                .collect();
-            let [column] = marks[..] else {
-                panic!("{record_type}");
+        for record_type in ["031", "032", "033"] {
+            let record = |record_type: &str, key: &str, number: &str, date: &str| {
+                let head = format!("{record_type}{key:10}{number:10}");
+                damaged(format!("{head:259}{date}").trim_end())
             };
-            assert_eq!(column.start(), mark - 1);
-            let record = |number: &str, date: &str| {
-                let head = format!("{record_type}0101010010{number:10}");
-                damaged(&format!("{head:width$}{date}", width = mark - 1))
-            };
-            for unreadable in ["0101010 29", "010101002", "O101010029", " 101010029"] {
-                assert_eq!(
-                    record(unreadable, "2026-01-01"),
-                    Some(DamagedProtection::Unknown),
-                    "{record_type} {unreadable:?}"
-                );
-                assert_eq!(record(unreadable, ""), None);
+            let unknown = Some(DamagedProtection::Unknown);
+            let unreadable = ["0101010 29", "010101002", "O101010029", "0000000000", ""];
+            for number in unreadable {
+                let found = record(record_type, "0101010010", number, "2026-01-01");
+                assert_eq!(found, unknown, "{record_type} {number:?}");
+                assert_eq!(record(record_type, "0101010010", number, ""), None);
+                // The key cannot be read either.
+                let found = record(record_type, "010101001", number, "2026-01-01");
+                assert_eq!(found, unknown, "{record_type} {number:?}");
             }
-            for known in ["0101010029", "0000000000", ""] {
-                assert_eq!(record(known, "2026-01-01"), None, "{record_type} {known:?}");
-            }
+            let of = Some(DamagedProtection::Of(101_010_029));
+            let known = |kind, key| record(kind, key, "0101010029", "2026-01-01");
+            assert_eq!(known(record_type, "0101010010"), None);
+            assert_eq!(known(record_type, "O101010010"), of);
+            assert_eq!(known(&record_type.replace("03", "0?"), "0101010010"), of);
+            assert_eq!(record(record_type, "O101010010", "0101010029", ""), None);
+        }
+    }
+
+    #[test]
+    fn finds_ties_of_numbers_that_cannot_be_read() {
+        let unknown = Some(DamagedProtection::Unknown);
+        for unreadable in [
+            // A 001 with a valid number that is damaged, and one without a readable key.
+            "001010101001031080662?560",
+            "001010101001 310806622560",
+            "0010101010010 1 ",
+            "0?10101010010310806622560",
+            // A 022 without a readable number, on either side.
+            "0220101010010310806622 ",
+            "022?1010100103108066225",
+            "0220000000 103108066225",
+            "02201010100100000000000",
+            "0220101010010",
+            "0?201010100103108066225",
+        ] {
+            assert_eq!(damaged(unreadable), unknown, "{unreadable:?}");
+        }
+        for other in [
+            "001010101001031080662256",
+            "0010101010010",
+            "0010101010010          01",
+            "0010101010010000000000001",
+            "00101010100            01",
+            "02201010100103108066225",
+            "0?20101010010",
+        ] {
+            assert_eq!(damaged(other), None, "{other:?}");
         }
     }
 }

@@ -16,7 +16,8 @@ const NUMBER: &str = "[number]";
 const DIGITS: usize = 10;
 
 /// The number of digits in the date part of a person number. After it any character that is no letter or digit may be a
-/// separator, as in `010101+0101`. Earlier only the usual ones are, so that a list of codes is not taken for a number.
+/// separator, as in `010101+0101`. Elsewhere only the usual ones are, so that a list of codes, or the port after an
+/// address, is not taken for a number.
 const DATE_DIGITS: usize = 6;
 
 /// The largest number of separators in a row inside one number, as in `010101 -- 0101`.
@@ -48,8 +49,7 @@ fn redact_and_count(text: &str, max_chars: usize) -> (String, usize) {
             redactor.escape(escaped, escape);
         } else if character.is_numeric() {
             redactor.digit(character);
-        } else if is_separator(character)
-            || !character.is_alphabetic() && redactor.digits >= DATE_DIGITS
+        } else if is_separator(character) || !character.is_alphabetic() && redactor.is_after_date()
         {
             redactor.separator(character);
         } else {
@@ -77,6 +77,10 @@ struct Redactor {
     /// Digits and separators that may become a number. Not filled further once there are ten digits.
     pending: String,
     digits: usize,
+    /// The number of digits since the last separator.
+    group: usize,
+    /// The number of groups of two digits directly before that.
+    pairs: usize,
     /// The number of separators after the last digit.
     separators: usize,
     /// These separators as they are written.
@@ -90,7 +94,12 @@ impl Redactor {
     }
 
     fn digit(&mut self, digit: char) {
+        if self.separators > 0 {
+            self.pairs = if self.group == 2 { self.pairs + 1 } else { 0 };
+            self.group = 0;
+        }
         self.digits += 1;
+        self.group += 1;
         self.separators = 0;
         let after = std::mem::take(&mut self.after);
         if self.digits < DIGITS {
@@ -99,9 +108,14 @@ impl Redactor {
         }
     }
 
+    /// Returns whether the last digits can be the date of a person number: six in a row, or three pairs.
+    fn is_after_date(&self) -> bool {
+        self.group >= DATE_DIGITS || self.group == 2 && self.pairs >= 2
+    }
+
     /// Adds an escaped character, like `%2D`. Its digits are no part of a number.
     fn escape(&mut self, character: char, escape: [char; 3]) {
-        if self.digits == 0 || self.digits < DATE_DIGITS && !is_separator(character) {
+        if self.digits == 0 || !self.is_after_date() && !is_separator(character) {
             self.end_pending();
             escape
                 .into_iter()
@@ -140,6 +154,8 @@ impl Redactor {
         self.pending.clear();
         self.after.clear();
         self.digits = 0;
+        self.group = 0;
+        self.pairs = 0;
         self.separators = 0;
     }
 }
@@ -243,6 +259,7 @@ mod tests {
             "municipalities 0851, 0461, 0101 and 0265; statuses (01), (03)",
             "12%2C345678901",
             "a%20b%20%30",
+            "127.0.0.1:46545",
             "100%",
             "Blåbærgrød 1.2.3",
         ] {

@@ -7,6 +7,7 @@ mod masking;
 mod persons;
 mod row_rules;
 mod rules;
+mod shifted;
 #[cfg(test)]
 mod tests;
 mod view;

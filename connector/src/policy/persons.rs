@@ -91,8 +91,8 @@ pub(crate) struct PersonCondition {
     /// For a municipality: the persons with a readable one that does not meet the condition. Only they have moved: a
     /// person without an address may live anywhere.
     pub(crate) failing: Option<RoaringTreemap>,
-    /// For a status or an age: the persons whose value cannot be read. They have not left because of it. Every delivered
-    /// person has the value, so few are in this set.
+    /// The persons with a value that cannot be read. They have not left because of it; for a municipality only their rows
+    /// are not repeated. Few persons are in this set.
     pub(crate) unreadable: RoaringTreemap,
 }
 
@@ -233,10 +233,10 @@ impl PersonMatcher {
                 condition.meeting.insert(person);
             } else if found == Match::ByPlace {
                 self.with_place_event.insert(person);
-            } else if let Some(failing) = &mut condition.failing {
-                if condition.wanted.is_failed_by(index, record) {
-                    failing.insert(person);
-                }
+            } else if let Some(failing) = &mut condition.failing
+                && condition.wanted.is_failed_by(index, record)
+            {
+                failing.insert(person);
             } else if condition.wanted.is_unreadable_in(index, record) {
                 condition.unreadable.insert(person);
             }
@@ -326,6 +326,18 @@ impl Requirement {
     /// Returns whether a record has a status or birth date that cannot be read.
     fn is_unreadable_in(&self, index: usize, record: &[u8]) -> bool {
         match self {
+            Self::Codes(table, column, _) if is_municipality(*table) => {
+                let column = match index {
+                    PLAINTEXT => PLAINTEXT_MUNICIPALITY,
+                    _ if index == *table => *column,
+                    _ => return false,
+                };
+                // Persons without an address have none, or zeros.
+                let code = record.get(column.start()..).unwrap_or_default();
+                let code = code.get(..column.length).unwrap_or(code);
+                let is_empty = value::is_spaces(code) || value::is_zeros(code);
+                !is_empty && readable_code(column, record).is_none()
+            }
             Self::Codes(table, column, _) => {
                 index == *table && readable_code(column, record).is_none()
             }
@@ -334,7 +346,12 @@ impl Requirement {
                 let birth = record.get(column.start()..column.end());
                 index == PERSON && birth.is_none_or(|birth| age_on(0, birth).is_none())
             }
-            Self::Anything | Self::Numbers(_) | Self::Event(_) => false,
+            Self::Event(event) => {
+                let code = record.get(event.code.start()..event.code.end());
+                index == event.index
+                    && !code.is_some_and(|code| code.iter().all(u8::is_ascii_alphanumeric))
+            }
+            Self::Anything | Self::Numbers(_) => false,
         }
     }
 
@@ -397,6 +414,14 @@ fn readable_code<'a>(column: &Column, record: &'a [u8]) -> Option<&'a [u8]> {
     let code = record.get(column.start()..column.end())?;
     (code.iter().all(u8::is_ascii_digit) && !value::is_zeros(code)).then_some(code)
 }
+
+/// Returns whether the table at that index is that of addresses (002), whose code is a municipality.
+const fn is_municipality(table: usize) -> bool {
+    table == ADDRESS
+}
+
+/// The index of 002 in [`layout::tables`].
+const ADDRESS: usize = table_index("002");
 
 /// The index of 003 in [`layout::tables`].
 const PLAINTEXT: usize = table_index("003");

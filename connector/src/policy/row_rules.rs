@@ -1,5 +1,6 @@
 //! What a policy hides of single rows, because the row's type tells the class.
 
+use super::shifted::is_shifted;
 use super::{ProtectionRule, Rules};
 use crate::layout::{
     Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass, MARK_CLASSES, Places, Sensitivity,
@@ -16,6 +17,8 @@ pub(crate) mod row_bits {
     pub(crate) const FORMER_SPOUSE: u8 = 2;
     /// A code that shows where a protected person is in some rows.
     pub(crate) const PLACE: u8 = 4;
+    /// Everything but the person's own number, because values stand in the wrong columns.
+    pub(crate) const SHIFTED: u8 = 8;
 }
 
 /// The record types of protections (004) and former ones (034), which also hold credit warnings.
@@ -23,6 +26,9 @@ const PROTECTIONS: [&str; 2] = ["004", "034"];
 
 /// The type of a credit warning.
 const CREDIT_WARNING: &[u8] = b"0005";
+
+/// The position of the person number that is a record's key.
+const KEY_POSITION: usize = 4;
 
 /// The record type of the current civil status.
 const CIVIL_STATUS: &str = "012";
@@ -108,6 +114,9 @@ impl Rules {
         field: impl Fn(&Column) -> &'a [u8],
     ) -> u8 {
         let mut bits = 0;
+        if !self.hides_nothing && is_shifted(table, &field) {
+            bits |= row_bits::SHIFTED;
+        }
         if let Some(code) = table.column(EVENT_CODE) {
             let code = field(code);
             let mark = table.column(DERIVED_MARK).map_or(&b""[..], &field);
@@ -133,6 +142,13 @@ impl Rules {
 
     /// Returns the bits of [`row_bits`] under which a column is null.
     pub(super) fn column_bits(table: &Table, column: &Column) -> u8 {
+        let is_key = table.is_keyed() && column.position == KEY_POSITION;
+        let shifted = if is_key { 0 } else { row_bits::SHIFTED };
+        shifted | Self::bits_of_type(table, column)
+    }
+
+    /// Returns the bits of [`row_bits`] under which the type of the row makes a column null.
+    fn bits_of_type(table: &Table, column: &Column) -> u8 {
         if [EVENT_CODE, DERIVED_MARK].contains(&column.name) {
             row_bits::EVENT
         } else if table.record_type == CIVIL_STATUS && column.relative.is_some() {

@@ -21,6 +21,8 @@ pub(crate) struct Rules {
     pub(crate) leavers: LeaverRule,
     /// The row predicates, by index in [`layout::tables`].
     rows: Vec<Option<Predicate>>,
+    /// Whether the policy shows everything of the persons in scope, unchanged.
+    pub(super) hides_nothing: bool,
     /// Whether persons and rows may be selected by what the classes hide.
     pub(crate) may_reveal: bool,
     pub(super) shown: ShownClasses,
@@ -71,6 +73,7 @@ impl Rules {
             numbers: policy.numbers,
             leavers: policy.leavers,
             rows,
+            hides_nothing: policy.hides_nothing(),
             may_reveal: policy.may_reveal,
             shown,
         })

@@ -25,7 +25,7 @@ use crate::layout;
 use crate::person_records::PersonRecords;
 use crate::policy::{LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules};
 use crate::record::{
-    DamagedProtection, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify,
+    DamagedProtection, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify,
     damaged_protection, may_be_damaged, may_protect, pnr_number,
 };
 use number_links::NumberLinks;
@@ -196,7 +196,7 @@ impl Selection {
                 || is_by_policy
                     && (index == PERSON
                         || index == RECEIPT
-                        || index == number_links::TABLE
+                        || index == FORMER_NUMBER
                         || may_protect(index))
         };
         Self {
@@ -291,11 +291,16 @@ impl Selection {
         roster::write(&(stay | &*chosen.persons))
     }
 
-    /// Returns all persons with a 001 in this extract, as bytes for [`set_delivered_later`](Self::set_delivered_later)
-    /// of an older extract that is read later.
+    /// Returns all persons about whom this extract says what holds for them, as bytes for
+    /// [`set_delivered_later`](Self::set_delivered_later) of an older extract that is read later: those with a 001, a 004,
+    /// or a receipt that their subscription has ended (997).
     pub fn delivered_persons(&self) -> Result<Vec<u8>, Error> {
         let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
-        roster::write(scope.facts.records.persons())
+        let facts = &scope.facts;
+        let mut delivered = facts.records.persons() | &facts.unsubscribed;
+        delivered |= facts.protections.of_persons();
+        delivered |= &facts.damaged;
+        roster::write(&delivered)
     }
 
     /// Returns the selected persons. Fails before [`finish`](Self::finish).
@@ -377,7 +382,7 @@ impl PolicyPass {
             self.statuses.add_record(person, record);
         } else if index == RECEIPT {
             facts.unsubscribed.insert(person);
-        } else if index == number_links::TABLE {
+        } else if index == FORMER_NUMBER {
             facts.links.add_former(person, record);
         } else if may_protect(index) {
             facts.protections.add_record(index, person, record);
@@ -391,9 +396,7 @@ impl PolicyPass {
         }
         match damaged_protection(class, record) {
             Some(DamagedProtection::Of(person)) => {
-                let facts = Arc::make_mut(&mut self.facts);
-                facts.protections.add_person(person);
-                facts.damaged.insert(person);
+                Arc::make_mut(&mut self.facts).damaged.insert(person);
             }
             Some(DamagedProtection::Unknown) => {
                 Arc::make_mut(&mut self.facts).has_unknown_protection = true;
@@ -427,13 +430,14 @@ impl PolicyPass {
     /// Selects the persons and finds the leavers from everything that was read.
     fn evaluate(&self, filter: &PersonMatcher) -> (SelectedPersons, Selected) {
         let facts = &*self.facts;
+        // It is not certain what holds for persons with two different 001, or with a damaged 004.
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
-        // It is not certain what holds for persons with two different 001, so they are treated as protected.
-        let known = facts.protections.of_persons() | &twice;
-        let protected = facts
-            .links
-            .protected(&known, |number| facts.is_missing(number));
         let unchanged = twice | &facts.damaged;
+        let is_missing = |number| facts.is_missing(number);
+        let known = facts.protections.of_persons();
+        let certain = facts.links.protected(known, is_missing);
+        let mut protected = facts.links.perhaps_protected(&unchanged, is_missing);
+        protected |= &certain;
         let delivered = facts.records.persons();
         // An event that all persons of a place have shows where a protected person lives.
         let by_place = match facts.has_unknown_protection {
@@ -464,6 +468,8 @@ impl PolicyPass {
             false => &facts.roster & delivered,
         };
         left -= &unchanged;
+        // Persons who are left out only because of a doubt have not left.
+        left -= &excluded - &certain;
         left |= &facts.roster & &facts.unsubscribed;
         left -= &persons;
         left -= &facts.delivered_later;
@@ -473,7 +479,7 @@ impl PolicyPass {
             &self.statuses,
             &facts.unsubscribed,
             &excluded,
-            is_dropped.then_some(&protected),
+            is_dropped.then_some(&certain),
             filter,
             &by_place,
         );

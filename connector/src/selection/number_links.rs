@@ -8,18 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use roaring::RoaringTreemap;
 
 use crate::layout::Column;
-use crate::record::{PERSON, column_of, pnr_number, table_index};
-use crate::value;
-
-/// The index of 022 in [`crate::layout::tables`].
-pub(super) const TABLE: usize = table_index("022");
+use crate::record::{FORMER_NUMBER, LinkedNumber, PERSON, column_of, linked_number};
 
 /// The statuses of numbers that were deleted or changed.
 const REPLACED: [&[u8]; 2] = [b"50", b"60"];
 
 const STATUS: &Column = column_of(PERSON, "status");
-const CURRENT: &Column = column_of(PERSON, "current_pnr");
-const FORMER: &Column = column_of(TABLE, "former_pnr");
 
 /// The ties between the person numbers of an extract.
 #[derive(Clone, Default)]
@@ -30,35 +24,30 @@ pub(super) struct NumberLinks {
     former: Vec<(u64, u64)>,
     /// The numbers that were deleted or changed.
     replaced: RoaringTreemap,
-    /// The numbers whose record names another number that cannot be read.
-    unreadable: RoaringTreemap,
+    /// The numbers whose status cannot be read, so that they may have been replaced.
+    unclear: RoaringTreemap,
 }
 
 impl NumberLinks {
-    /// Reads a 001. A number whose status cannot be read may be a replaced one.
+    /// Reads a 001.
     pub(super) fn add_person(&mut self, person: u64, record: &[u8]) {
-        let current = number(record, CURRENT);
-        match current {
-            LinkedNumber::Known(current) => self.current.push((person, current)),
-            LinkedNumber::Unreadable => drop(self.unreadable.insert(person)),
-            LinkedNumber::None => {}
+        if let LinkedNumber::Known(current) = linked_number(PERSON, record) {
+            self.current.push((person, current));
         }
-        let is_replaced = match record.get(STATUS.start()..STATUS.end()) {
-            Some(status) if status.iter().all(u8::is_ascii_digit) => REPLACED.contains(&status),
-            Some(status) if value::is_spaces(status) => current != LinkedNumber::None,
-            _ => true,
-        };
-        if is_replaced {
-            self.replaced.insert(person);
+        match record.get(STATUS.start()..STATUS.end()) {
+            Some(status) if status.iter().all(u8::is_ascii_digit) => {
+                if REPLACED.contains(&status) {
+                    self.replaced.insert(person);
+                }
+            }
+            _ => drop(self.unclear.insert(person)),
         }
     }
 
     /// Reads a 022.
     pub(super) fn add_former(&mut self, person: u64, record: &[u8]) {
-        match number(record, FORMER) {
-            LinkedNumber::Known(former) => self.former.push((person, former)),
-            LinkedNumber::Unreadable => drop(self.unreadable.insert(person)),
-            LinkedNumber::None => {}
+        if let LinkedNumber::Known(former) = linked_number(FORMER_NUMBER, record) {
+            self.former.push((person, former));
         }
     }
 
@@ -66,19 +55,31 @@ impl NumberLinks {
         self.current.extend_from_slice(&other.current);
         self.former.extend_from_slice(&other.former);
         self.replaced |= &other.replaced;
-        self.unreadable |= &other.unreadable;
+        self.unclear |= &other.unclear;
     }
 
-    /// Returns the protected persons: `known`, those whose other number cannot be read, all numbers tied to them, and the
-    /// replaced numbers whose valid number cannot be checked. `is_missing` tells whether the extract has no valid 001 of a number.
+    /// Returns the protected persons: `known`, all numbers tied to them, and the replaced numbers whose valid number
+    /// cannot be checked. `is_missing` tells whether the extract has no valid 001 of a number.
     pub(super) fn protected(
         &self,
         known: &RoaringTreemap,
         is_missing: impl Fn(u64) -> bool,
     ) -> RoaringTreemap {
-        let mut protected = self.tied_to(&(known | &self.unreadable));
-        protected |= self.unresolved(is_missing);
+        let mut protected = self.tied_to(known);
+        protected |= self.unresolved(&self.replaced, is_missing);
         protected
+    }
+
+    /// Returns the persons who may be protected, although nothing says so for certain: those of `doubtful`, all numbers
+    /// tied to them, and the numbers whose status cannot be read and whose valid number cannot be checked.
+    pub(super) fn perhaps_protected(
+        &self,
+        doubtful: &RoaringTreemap,
+        is_missing: impl Fn(u64) -> bool,
+    ) -> RoaringTreemap {
+        let mut perhaps = self.tied_to(doubtful);
+        perhaps |= self.unresolved(&(&self.replaced | &self.unclear), is_missing);
+        perhaps
     }
 
     /// Returns the persons and every number that is tied to theirs, directly or over other numbers.
@@ -104,24 +105,28 @@ impl NumberLinks {
         tied
     }
 
-    /// Returns the replaced numbers that lead to no number whose protection can be checked: the chain of valid numbers
+    /// Returns those of the replaced numbers that lead to no number whose protection can be checked: the chain of valid numbers
     /// ends at a number that is missing, at no number, or goes in a circle.
     ///
     /// Only the replaced numbers are returned. A 022 that names a former number says nothing about the valid number.
-    fn unresolved(&self, is_missing: impl Fn(u64) -> bool) -> RoaringTreemap {
+    fn unresolved(
+        &self,
+        replaced: &RoaringTreemap,
+        is_missing: impl Fn(u64) -> bool,
+    ) -> RoaringTreemap {
         let by_former = self.former.iter().map(|(valid, former)| (*former, *valid));
         let mut next: BTreeMap<u64, u64> = by_former.collect();
         // What 001 says about its own number counts more than a 022 of another number.
         next.extend(self.current.iter().copied());
         let mut known: BTreeMap<u64, bool> = BTreeMap::new();
-        for start in &self.replaced {
+        for start in replaced {
             let mut path = BTreeSet::new();
             let mut number = start;
             let is_unresolved = loop {
                 if let Some(known) = known.get(&number) {
                     break *known;
                 }
-                if !self.replaced.contains(number) {
+                if !replaced.contains(number) {
                     break is_missing(number);
                 }
                 if !path.insert(number) {
@@ -136,29 +141,6 @@ impl NumberLinks {
         }
         let unresolved = known.into_iter().filter(|(_, is_so)| *is_so);
         unresolved.map(|(number, _)| number).collect()
-    }
-}
-
-/// The other number that a record names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LinkedNumber {
-    None,
-    Known(u64),
-    /// The field is neither ten digits nor blank.
-    Unreadable,
-}
-
-/// Reads the person number in a field.
-fn number(record: &[u8], column: &Column) -> LinkedNumber {
-    // A record without trailing spaces can end before the field.
-    let rest = record.get(column.start()..).unwrap_or_default();
-    let field = rest.get(..column.length).unwrap_or(rest);
-    if value::is_spaces(field) || value::is_zeros(field) {
-        LinkedNumber::None
-    } else if value::is_pnr(field) {
-        LinkedNumber::Known(pnr_number(field))
-    } else {
-        LinkedNumber::Unreadable
     }
 }
 
@@ -222,29 +204,31 @@ mod tests {
                 "{status}"
             );
         }
-        assert!(protected(&[(1, "  ", 0)], &[], &[]).is_empty());
         assert!(protected(&[(3, "01", 0)], &[(3, 1), (3, 2)], &[]).is_empty());
     }
 
     #[test]
-    fn a_damaged_link_protects_the_number_of_its_record() {
-        // A status that cannot be read may be that of a replaced number.
-        for status in ["6 ", " 6", "6O", "", "6", "\t0"] {
-            assert_eq!(protected(&[(1, status, 2)], &[], &[]), [1], "{status:?}");
+    fn an_unreadable_status_protects_perhaps() {
+        let perhaps = |persons: &[(u64, &str, u64)], doubtful: &[u64]| {
+            let delivered: BTreeSet<u64> = persons.iter().map(|(person, ..)| *person).collect();
+            let doubtful = doubtful.iter().copied().collect();
+            let links = links(persons, &[]);
+            let perhaps = links.perhaps_protected(&doubtful, |number| !delivered.contains(&number));
+            perhaps.iter().collect::<Vec<_>>()
+        };
+        for status in ["6 ", " 6", "6O", "", "6", "\t0", "  "] {
+            assert!(
+                protected(&[(1, status, 2)], &[], &[]).is_empty(),
+                "{status:?}"
+            );
+            assert_eq!(perhaps(&[(1, status, 2)], &[]), [1], "{status:?}");
+            assert_eq!(perhaps(&[(1, status, 0)], &[]), [1], "{status:?}");
+            // The valid number is there, so its protection can be checked.
+            assert!(perhaps(&[(1, status, 2), (2, "01", 0)], &[]).is_empty());
         }
-        assert_eq!(protected(&[(1, "  ", 2)], &[], &[]), [1]);
-        // The valid number is there, so its protection can be checked.
-        assert!(protected(&[(1, "6 ", 2), (2, "01", 0)], &[], &[]).is_empty());
-        let mut links = NumberLinks::default();
-        links.add_person(1, b"0010000000001");
-        links.add_person(2, b"001000000000200000 000901");
-        links.add_former(3, b"022000000000300000 0009");
-        links.add_former(4, b"0220000000004000");
-        links.add_former(5, b"0220000000005");
-        links.add_former(6, b"02200000000060000000005");
-        links.add_former(7, b"02200000000070000000003");
-        let protected = links.protected(&RoaringTreemap::new(), |_| false);
-        assert_eq!(protected.iter().collect::<Vec<_>>(), [1, 2, 3, 7]);
+        // A doubt covers the other numbers of the person.
+        assert_eq!(perhaps(&[(1, "60", 2), (2, "01", 0)], &[2]), [1, 2]);
+        assert!(perhaps(&[(1, "60", 2), (2, "01", 0)], &[]).is_empty());
     }
 
     #[test]

@@ -89,9 +89,9 @@ impl Leavers {
             };
             give(reason, &|left| {
                 let mut given = left - &*meeting;
-                given -= &condition.unreadable;
-                if let Some(failing) = &condition.failing {
-                    given &= failing;
+                match &condition.failing {
+                    Some(failing) => given &= failing,
+                    None => given -= &condition.unreadable,
                 }
                 given
             });
@@ -106,6 +106,8 @@ impl Leavers {
             if let Some(elsewhere) = &place.failing {
                 ended_in_scope -= elsewhere;
             }
+            // An address that cannot be read may be outside too.
+            ended_in_scope -= &place.unreadable;
         }
         Self {
             all,

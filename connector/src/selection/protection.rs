@@ -35,11 +35,6 @@ impl Protections {
         }
     }
 
-    /// Adds a person whose protection the extract shows in another way than by a 004.
-    pub(super) fn add_person(&mut self, person: u64) {
-        self.protected.insert(person);
-    }
-
     /// Returns the protected persons.
     pub(super) fn of_persons(&self) -> &RoaringTreemap {
         &self.protected

@@ -14,7 +14,7 @@ use cprflow_redact::{holds_person_number, redact};
 /// use cprflow_transport::{NameError, RemoteName};
 ///
 /// let name = RemoteName::try_from("letter to 010101-0101.pdf")?;
-/// assert_eq!(name.to_string(), "letter to [number] pdf");
+/// assert_eq!(name.to_string(), "letter to [number].pdf");
 /// assert_eq!(RemoteName::try_from("../etc/passwd"), Err(NameError::Slash));
 /// # Ok::<(), NameError>(())
 /// ```
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn replaces_person_numbers_in_names() {
         let name = RemoteName::try_from("letter to 010101-0101.pdf").unwrap();
-        assert_eq!(name.to_string(), "letter to [number] pdf");
-        assert_eq!(format!("{name:?}"), "\"letter to [number] pdf\"");
-        assert_eq!(escaped_name(b"010101\n0101/"), "[number]");
+        assert_eq!(name.to_string(), "letter to [number].pdf");
+        assert_eq!(format!("{name:?}"), "\"letter to [number].pdf\"");
+        assert_eq!(escaped_name(b"010101\n0101/"), "[number]/");
         for name in ["d261123.l431101", "D180927.L123456.metadata"] {
             assert_eq!(redacted_name(name), name);
         }

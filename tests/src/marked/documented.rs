@@ -93,6 +93,7 @@ impl Documented {
             needs,
             is_place,
             is_irregular: false,
+            is_shifted: false,
             has_number: false,
         }
     }

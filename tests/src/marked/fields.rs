@@ -24,6 +24,8 @@ pub(super) struct Fields {
     births: i64,
     present: Vec<String>,
     numbers: BTreeSet<String>,
+    /// Whether the present record has a value that its column cannot have.
+    is_shifted: bool,
 }
 
 impl Fields {
@@ -38,6 +40,7 @@ impl Fields {
             dice,
             present: Vec::new(),
             numbers: BTreeSet::new(),
+            is_shifted: false,
         }
     }
 
@@ -62,7 +65,7 @@ impl Fields {
     ) -> Record<'a> {
         const STATUSES: [&str; 16] = [
             "01", "01", "01", "01", "01", "01", "03", "05", "07", "20", "30", "70", "80", "90",
-            "01", "",
+            "01", "01",
         ];
         let drawn = STATUSES[self.dice.below(STATUSES.len())];
         let born = -10_957 + self.births * 997 % 28_000;
@@ -176,6 +179,8 @@ impl Fields {
         set: impl Fn(&str) -> Option<String>,
     ) {
         let fields = record.rule.fields.clone();
+        self.is_shifted = false;
+        self.marks.begin_record();
         // What the marks of a record depend on comes first: numbers of relatives, and codes that tell a class.
         for field in &fields {
             let text = match (set(&field.column), own) {
@@ -202,6 +207,9 @@ impl Fields {
             let mark = self.marks.long(place);
             record.tail = mark;
         }
+        if self.is_shifted {
+            self.marks.shift_record();
+        }
     }
 
     /// Returns what a column holds instead of a mark, if it holds something else.
@@ -224,6 +232,11 @@ impl Fields {
                     0 => "ZZ".to_owned(),
                     mark => marks.get(mark - 1).copied().unwrap_or_default().to_owned(),
                 })
+            }
+            Known::Filling if field.kind == "flag" => {
+                let draw = self.dice.below(200);
+                self.is_shifted |= draw == 0;
+                Some(["G", "*", " "][draw.min(1 + draw % 2)].to_owned())
             }
             Known::Filling => {
                 Some(["*", " ", "1", "G", "?"][self.dice.below(5)].repeat(field.length.min(3)))
@@ -257,12 +270,15 @@ impl Fields {
     /// Returns a number of somebody in the extract or of nobody, or something that is no number.
     fn number_of_relative(&mut self, field: &FieldRule) -> String {
         match self.dice.below(20) {
-            0 | 1 => {
+            2 if self.dice.below(2) == 0 => {
+                self.is_shifted = true;
+                "01017O1234".to_owned()
+            }
+            0..=2 => {
                 let absent = format!("281170{:04}", self.dice.below(40));
                 self.numbers.insert(absent.clone());
                 absent
             }
-            2 => "01017O1234".to_owned(),
             3 if field.zeros => "0000000000".to_owned(),
             3 | 4 => String::new(),
             _ => self.present[self.dice.below(self.present.len())].clone(),
@@ -272,26 +288,35 @@ impl Fields {
     /// Fills a field with a mark.
     fn mark(&mut self, record: &mut Record, field: &FieldRule, own: Option<&str>) {
         let mut place = self.documented.place(record, &field.column, own);
-        let draw = self.dice.below(40);
+        let draw = self.dice.below(120);
         let text = match field.kind.as_str() {
             // The day of an event is shown also if the event is hidden, so it is no mark.
             "date" | "timestamp" if draw == 0 && field.column != "registered" => {
                 place.is_irregular = true;
+                self.is_shifted = true;
                 self.marks.long(place)
             }
             // A person number where there should be a date.
-            "date" | "timestamp" if draw == 1 => own.unwrap_or_default().to_owned(),
+            "date" | "timestamp" if draw == 1 && own.is_some() => {
+                self.is_shifted = true;
+                own.unwrap_or_default().to_owned()
+            }
+            "uuid" if draw > 3 => "0a3f50b1-23cd-4123-8123-0A3F50B1234d".to_owned(),
+            "uuid" => {
+                self.is_shifted = true;
+                self.marks.long(place)
+            }
             "date" => iso_date(self.marks.day(place)),
             "timestamp" => {
                 let day = self.marks.moment(place);
                 format!("{}1337", iso_date(day).replace('-', ""))
             }
             _ if field.length < MARK_LENGTHS[1] => self.marks.short(place),
-            _ if field.length >= 30 && draw < 3 => {
+            _ if field.length >= 30 && draw < 9 => {
                 place.has_number = true;
                 let mark = self.marks.long(place);
                 let (birth, serial) = own.unwrap_or("0101701234").split_at(6);
-                match draw {
+                match draw % 3 {
                     0 => format!("{mark} {birth}{serial}"),
                     1 => format!("{mark} {birth}-{serial} \u{e6}"),
                     _ => format!("{birth} {serial}{mark}"),

@@ -17,6 +17,8 @@ pub(super) struct MarkSource {
     next_short: u32,
     next_day: i64,
     marks: BTreeMap<Mark, Place>,
+    /// The marks of the present record.
+    of_record: Vec<Mark>,
 }
 
 impl MarkSource {
@@ -27,12 +29,32 @@ impl MarkSource {
             next_short: 0,
             next_day: FIRST_DAY,
             marks: BTreeMap::new(),
+            of_record: Vec::new(),
         }
     }
 
     /// Returns the marks since the last call.
     pub(super) fn take(&mut self) -> BTreeMap<Mark, Place> {
         std::mem::take(&mut self.marks)
+    }
+
+    /// Begins a record.
+    pub(super) fn begin_record(&mut self) {
+        self.of_record.clear();
+    }
+
+    /// Notes of all marks of the record that its values stand in wrong columns.
+    pub(super) fn shift_record(&mut self) {
+        for mark in &self.of_record {
+            if let Some(place) = self.marks.get_mut(mark) {
+                place.is_shifted = true;
+            }
+        }
+    }
+
+    fn insert(&mut self, mark: Mark, place: Place) -> bool {
+        self.of_record.push(mark.clone());
+        self.marks.insert(mark, place).is_none()
     }
 
     /// Returns a mark of eight characters.
@@ -43,7 +65,7 @@ impl MarkSource {
             text.extend(char::from_digit(letter + 10, 36).map(|c| c.to_ascii_uppercase()));
         }
         self.next += 1;
-        self.marks.insert(Mark::Long(text.clone()), place);
+        self.insert(Mark::Long(text.clone()), place);
         text
     }
 
@@ -55,9 +77,8 @@ impl MarkSource {
             text.extend(char::from_digit(letter, 32).map(|c| c.to_ascii_uppercase()));
         }
         self.next_short += 1;
-        let before = self.marks.insert(Mark::Short(text.clone()), place);
         assert!(
-            before.is_none(),
+            self.insert(Mark::Short(text.clone()), place),
             "there are no more marks of four characters"
         );
         text
@@ -67,7 +88,7 @@ impl MarkSource {
     pub(super) fn day(&mut self, place: Place) -> i64 {
         let day = self.next_day;
         self.next_day += 1;
-        self.marks.insert(Mark::Day(day), place);
+        self.insert(Mark::Day(day), place);
         day
     }
 
@@ -76,7 +97,7 @@ impl MarkSource {
         let day = self.next_day;
         self.next_day += 1;
         let micros = (day * 24 * 60 + MINUTE) * 60 * 1_000_000;
-        self.marks.insert(Mark::Moment(micros), place);
+        self.insert(Mark::Moment(micros), place);
         day
     }
 }

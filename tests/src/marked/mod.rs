@@ -52,6 +52,8 @@ pub struct Place {
     pub is_place: bool,
     /// Whether the mark is not a value of its column, but only raw text in `irregular`.
     pub is_irregular: bool,
+    /// Whether the record has a value that its column cannot have, so that values may stand in wrong columns.
+    pub is_shifted: bool,
     /// Whether the text also holds a person number.
     pub has_number: bool,
 }

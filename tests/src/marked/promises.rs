@@ -22,6 +22,9 @@ impl Promises<'_> {
         if !place.needs.is_subset(classes) {
             return Some("its class is hidden");
         }
+        if place.is_shifted && !self.shows_tails() {
+            return Some("its record has values in wrong columns");
+        }
         if place.column == "+" && !self.shows_tails() {
             return Some("what follows the known layout is hidden");
         }

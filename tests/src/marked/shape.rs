@@ -149,7 +149,7 @@ pub const UNREADABLE_TYPES: [&str; 9] =
     ["", "1", " 1", "\t", "001", "001 ", "00O1", "1   ", "0 01"];
 
 /// Damaged 004 whose number can be read. `%` stands for the first six digits of the number, `#` for the others.
-pub const DAMAGES: [&str; 8] = [
+pub const DAMAGES: [&str; 14] = [
     "004% #0001",
     "004%-#00012026-01-01",
     " 004%#0001",
@@ -157,6 +157,14 @@ pub const DAMAGES: [&str; 8] = [
     "0O4%#0001",
     "004\t%#0001",
     "004% #",
+    "OO4%#0001",
+    "  4%#0001",
+    "0 04%#0001",
+    "X004%#00012026-01-01",
+    // A lost zero makes an unknown type.
+    "04%#0001",
+    // Two of them on one line.
+    "004%#0001004%#0001",
     // The line end between two records is lost.
     "007%#             004%#0001",
 ];
@@ -164,7 +172,7 @@ pub const DAMAGES: [&str; 8] = [
 /// Lines that say nothing of a protection.
 pub const HARMLESS: [&str; 6] = [
     "003% #",
-    "OO4%#0001",
+    "99?%#0001",
     "garbage",
     "034% #0001",
     "  ",

@@ -27,6 +27,8 @@ pub struct Facts {
     pub unsubscribed: BTreeSet<String>,
     /// Persons with a protection of name and address, and persons who must be treated like them.
     pub protected: BTreeSet<String>,
+    /// Those whose protection is certain.
+    pub certain: BTreeSet<String>,
     /// Persons whose protection is damaged.
     pub damaged: BTreeSet<String>,
     /// Whether a damaged protection may belong to any person.
@@ -35,6 +37,8 @@ pub struct Facts {
     births: BTreeMap<String, BTreeSet<i64>>,
     homes: BTreeSet<(String, String)>,
     plaintext_homes: BTreeSet<(String, String)>,
+    /// Persons with a municipality that is neither a code nor empty.
+    unreadable_homes: BTreeSet<String>,
     /// The events of each person: code and derived mark.
     events: BTreeSet<(String, String, Option<String>)>,
     bug: Option<InjectedBug>,
@@ -75,15 +79,19 @@ impl Facts {
             }
         }
         facts.doubled = doubled(rows);
+        let shown_doubled = BTreeSet::new();
+        let doubled = match bug {
+            Some(InjectedBug::DoubledPersonShown) => &shown_doubled,
+            _ => &facts.doubled,
+        };
         let Protected {
             persons,
+            certain,
             damaged,
             has_unknown,
-        } = protect::protected(rows, &facts.delivered, bug);
+        } = protect::protected(rows, &facts.delivered, doubled, bug);
         facts.protected = persons;
-        if bug != Some(InjectedBug::DoubledPersonShown) {
-            facts.protected.extend(facts.doubled.iter().cloned());
-        }
+        facts.certain = certain;
         facts.damaged = damaged;
         facts.has_unknown_protection = has_unknown;
         facts
@@ -104,21 +112,31 @@ impl Facts {
             }
             "address" => {
                 let home = code("municipality_code");
+                self.add_unreadable_home(&number, home.as_deref());
                 self.homes.extend(home.map(|home| (number, home)));
             }
             "plaintext_address" => {
                 let home = code("municipality_code");
+                self.add_unreadable_home(&number, home.as_deref());
                 self.plaintext_homes.extend(home.map(|home| (number, home)));
             }
             "event" => {
                 let event = code("event_code");
                 let mark = code("derived_mark");
-                self.events.extend(event.map(|event| (number, event, mark)));
+                self.events
+                    .insert((number, event.unwrap_or_default(), mark));
             }
             "subscription_receipt" if self.bug != Some(InjectedBug::UnsubscribedStays) => {
                 self.unsubscribed.insert(number);
             }
             _ => {}
+        }
+    }
+
+    fn add_unreadable_home(&mut self, number: &str, home: Option<&str>) {
+        let is_empty = home.is_none_or(|home| home.chars().all(|c| c == '0'));
+        if !is_empty && !home.is_some_and(|home| is_filled_code(home, 4)) {
+            self.unreadable_homes.insert(number.to_owned());
         }
     }
 
@@ -205,12 +223,19 @@ pub fn choose(facts: &Facts, policy: &Policy, roster: &BTreeSet<String>) -> Opti
         Some(InjectedBug::UndeliveredPersonLeaves) => true,
         _ => facts.delivered.contains(number) || facts.unsubscribed.contains(number),
     };
+    // A person who is left out only because of a doubt has not left.
+    let is_doubt = |number: &String| {
+        policy.protection == ProtectionRule::Drop
+            && meeting(&number)
+            && !facts.certain.contains(number)
+            && facts.bug != Some(InjectedBug::DoubtToldAsProtected)
+    };
     // A receipt is certain, whatever else is damaged.
     let is_certain =
         |number: &String| !facts.is_uncertain(number) || facts.unsubscribed.contains(number);
-    let gone = roster
-        .iter()
-        .filter(|number| is_there(number) && !chosen.contains(*number) && is_certain(number));
+    let gone = roster.iter().filter(|number| {
+        is_there(number) && !chosen.contains(*number) && is_certain(number) && !is_doubt(number)
+    });
     // A person without a reason stays on the roster.
     let left: BTreeMap<String, &str> = gone
         .filter_map(|number| Some((number.clone(), reason(facts, policy, number)?)))
@@ -247,9 +272,10 @@ fn is_repeated(facts: &Facts, policy: &Policy, number: &str, reason: &str) -> bo
         let here = |code: &String| facts.homes.contains(&(number.to_owned(), code.clone()));
         facts.lives_elsewhere(number, codes) || !codes.iter().any(here)
     });
+    let is_unreadable = codes.is_some() && facts.unreadable_homes.contains(number);
     let is_dropped = policy.protection == ProtectionRule::Drop && facts.is_protected(number);
-    let is_in_scope =
-        ended.contains(&reason) && !elsewhere || facts.bug == Some(InjectedBug::NewAddressRepeated);
+    let is_in_scope = ended.contains(&reason) && !elsewhere && !is_unreadable
+        || facts.bug == Some(InjectedBug::NewAddressRepeated);
     policy.leavers == LeaverRule::Last && is_in_scope && !is_dropped
 }
 
@@ -312,7 +338,12 @@ fn failing(facts: &Facts, policy: &Policy, number: &str) -> Vec<&'static str> {
         reasons.push(if is_known { "status" } else { UNKNOWN });
     }
     if events.is_some_and(|codes| !has_event(facts, policy, number, codes)) {
-        reasons.push("event");
+        let odd = |(person, code, _): &(String, String, Option<String>)| {
+            person == number
+                && !(code.chars().count() == 3 && code.chars().all(char::is_alphanumeric))
+        };
+        let is_known = !facts.events.iter().any(odd);
+        reasons.push(if is_known { "event" } else { UNKNOWN });
     }
     let is_listed = |list: &Vec<cprflow::Pnr>| list.iter().any(|pnr| pnr.as_str() == number);
     let is_missing = is_all && !facts.delivered.contains(number);
@@ -365,7 +396,11 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> 
     if is_unsubscribed {
         return Some("unsubscribed");
     }
-    if policy.protection == ProtectionRule::Drop && facts.is_protected(number) {
+    let is_protected = match facts.bug {
+        Some(InjectedBug::DoubtToldAsProtected) => facts.is_protected(number),
+        _ => facts.certain.contains(number),
+    };
+    if policy.protection == ProtectionRule::Drop && is_protected {
         return Some("protected");
     }
     assert!(

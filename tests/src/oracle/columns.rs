@@ -91,13 +91,13 @@ pub const CLASSED: &[(&str, &str, &[&str])] = &[
     ("church_history", "religion", &[
         "church_relation", "start_date", "start_date_uncertain", "end_date", "end_date_uncertain",
     ]),
-    ("civil_status_history", "civil-status", &[
+    ("civil_status_history", FORMER_CIVIL_STATUS, &[
         "correction_mark", "civil_status", "spouse_birth_date", "spouse_birth_date_uncertain", "civil_status_start",
         "civil_status_start_uncertain", "civil_status_end", "civil_status_end_uncertain", "separation_reference",
     ]),
     ("civil_status_history", "family", &["spouse_pnr"]),
     ("civil_status_history", "name", &["spouse_name", "spouse_name_mark"]),
-    ("separation_history", "civil-status", &[
+    ("separation_history", FORMER_CIVIL_STATUS, &[
         "correction_mark", "civil_status_reference", "start_date", "start_date_uncertain", "end_date",
         "end_date_uncertain",
     ]),
@@ -227,20 +227,12 @@ pub const SUBJECTS: &[(&str, &str)] = &[
 /// The class of former civil statuses.
 pub const FORMER_CIVIL_STATUS: &str = "civil-status-history";
 
-/// Returns the class of a column in the catalog.
+/// Returns the class of a column, which a policy must allow to show the column.
 pub fn class(table: &str, column: &str) -> Option<&'static str> {
     let found = CLASSED
         .iter()
         .find(|(of, _, columns)| *of == table && columns.contains(&column));
     found.map(|(_, class, _)| *class)
-}
-
-/// Returns the class that a policy must allow to show the column.
-pub fn needed_class(table: &str, column: &str) -> Option<&'static str> {
-    match class(table, column)? {
-        "civil-status" if table.ends_with("_history") => Some(FORMER_CIVIL_STATUS),
-        class => Some(class),
-    }
 }
 
 /// Returns the column with the number of the relative whom a column is about: the column itself if it holds that number.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cprflow::policy::{NumberRule, ProtectionRule};
 
 use super::choose::{key, text};
-use super::columns::{class, needed_class, relative};
+use super::columns::{class, relative};
 use super::events::{self, EVENTS, MARKS};
 use super::extract_cases::TextKind;
 use super::search::{Mention, hits};
@@ -110,7 +110,7 @@ pub fn assert_only_persons_in_scope(tables: &Tables, wanted: &TestPolicy, answer
             continue;
         }
         let column = hit.column.rsplit('.').next().unwrap_or_default();
-        if let Some(needed) = needed_class(hit.table, column) {
+        if let Some(needed) = class(hit.table, column) {
             assert!(policy.classes.contains(needed), "{place} must be hidden");
         }
         // If no column identifies the person of the row, the mentioned person must be in scope.

@@ -45,6 +45,11 @@ fn read(kind: &str) -> BTreeMap<String, Disclosed> {
     codes
 }
 
+/// Returns whether a policy with these classes may show an event with that code. An event without a code can be any.
+pub fn is_event_shown(code: Option<&str>, allowed: &BTreeSet<String>) -> bool {
+    is_shown(&EVENTS, code.or(Some("")), allowed)
+}
+
 /// Returns whether a policy with these classes may show the code. Blank codes disclose nothing. A code of unknown
 /// meaning can disclose anything.
 pub fn is_shown(

@@ -152,6 +152,10 @@ pub enum InjectedBug {
     RelativeProtectionDateIgnored,
     /// Free text about protected persons is shown.
     FreeTextShown,
+    /// A person who is left out because of a doubt is told as protected.
+    DoubtToldAsProtected,
+    /// A row whose values stand in wrong columns is shown.
+    ShiftedRowShown,
     /// `irregular` shows values whose column is masked.
     IrregularUnmasked,
     /// Person numbers stay in `irregular` where numbers are not kept.

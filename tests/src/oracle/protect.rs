@@ -10,9 +10,11 @@ use crate::reference_reader::{Row, Tables, Value};
 /// The protections of an extract.
 #[derive(Debug, Clone, Default)]
 pub struct Protected {
-    /// The protected persons.
+    /// The protected persons, and those who may be.
     pub persons: BTreeSet<String>,
-    /// Persons whose protection is damaged. They are protected too.
+    /// Those whose protection is certain.
+    pub certain: BTreeSet<String>,
+    /// Persons whose protection is damaged. They may be protected.
     pub damaged: BTreeSet<String>,
     /// Whether a damaged protection may belong to any person.
     pub has_unknown: bool,
@@ -25,17 +27,18 @@ enum Damaged {
     Anybody,
 }
 
-/// Finds the protected persons. `delivered` has the persons with a record 001.
+/// Finds the protected persons. `delivered` has the persons with a record 001, `doubled` those with two that differ.
 pub fn protected(
     rows: &Tables,
     delivered: &BTreeSet<String>,
+    doubled: &BTreeSet<String>,
     bug: Option<InjectedBug>,
 ) -> Protected {
     let mut found = Protected::default();
     for row in rows.get("protection").into_iter().flatten() {
         if is_of_name_and_address(row, bug) {
             match key(row) {
-                Some(number) => drop(found.persons.insert(number.to_owned())),
+                Some(number) => drop(found.certain.insert(number.to_owned())),
                 // Ten zeros are no person: the number is lost.
                 None => found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored),
             }
@@ -45,10 +48,15 @@ pub fn protected(
         for relative in ["mother", "father", "child"] {
             let table = rows.get(&format!("{relative}_address"));
             for row in table.into_iter().flatten() {
-                let number = text(row, &format!("{relative}_pnr")).filter(|n| is_number(n));
-                let dated = is_filled(row, "protection_start_date") && key(row).is_some();
-                if let Some(number) = number.filter(|_| dated) {
-                    found.persons.insert(number.to_owned());
+                if !is_filled(row, "protection_start_date") {
+                    continue;
+                }
+                match text(row, &format!("{relative}_pnr")).filter(|n| is_number(n)) {
+                    Some(number) if key(row).is_some() => {
+                        found.certain.insert(number.to_owned());
+                    }
+                    Some(_) => {}
+                    None => found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored),
                 }
             }
         }
@@ -63,11 +71,19 @@ pub fn protected(
             }
         }
     }
-    found.persons.extend(found.damaged.iter().cloned());
     let numbers = Numbers::of(rows, bug);
-    let known = found.persons.clone();
-    found.persons.extend(numbers.of_same_persons(&known, bug));
-    found.persons.extend(numbers.unresolved(delivered, bug));
+    let known = found.certain.clone();
+    found.certain.extend(numbers.of_same_persons(&known, bug));
+    found
+        .certain
+        .extend(numbers.unresolved(&numbers.replaced, delivered, bug));
+    let doubtful = found.damaged.union(doubled).cloned().collect();
+    found.persons = numbers.of_same_persons(&doubtful, bug);
+    let perhaps_replaced = numbers.replaced.union(&numbers.unclear).cloned().collect();
+    found
+        .persons
+        .extend(numbers.unresolved(&perhaps_replaced, delivered, bug));
+    found.persons.extend(found.certain.iter().cloned());
     found
 }
 
@@ -101,46 +117,142 @@ fn starts_after(row: &Row, day: i64) -> bool {
     matches!(value(row, "start_date"), Value::Days(start) if *start > day)
 }
 
-/// Returns the persons of the damaged protections: rejected lines, and protections at the end of another line.
+/// Returns the persons of the damaged protections: rejected lines, protections at the end of another line, and ties
+/// between two numbers of which one cannot be read.
 fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
     let mut found = Vec::new();
     for row in rows.get("rejected_record").into_iter().flatten() {
-        found.extend(text(row, "raw").and_then(of_rejected));
+        let line: Vec<char> = text(row, "raw").unwrap_or_default().chars().collect();
+        found.extend(match text(row, "reason") {
+            Some("no-record-type") => of_line_without_type(&line),
+            Some("incomplete-key") => of_line_without_key(&line),
+            _ => None,
+        });
     }
-    for row in rows.values().flatten() {
-        if let Value::Map(entries) = value(row, "irregular") {
-            let tail = entries.iter().find(|(column, _)| column == "+");
-            found.extend(tail.and_then(|(_, tail)| of_tail(tail)));
+    for row in rows.get("unknown_record").into_iter().flatten() {
+        let line: Vec<char> = text(row, "raw").unwrap_or_default().chars().collect();
+        let rest = line.strip_prefix(&['0', '4']).unwrap_or_default();
+        let has_type = part(rest, 10, 4) == "0001";
+        let number = readable_number(rest).filter(|_| has_type);
+        found.extend(number.map(Damaged::Of));
+    }
+    for (table, rows) in rows {
+        for row in rows {
+            let irregular = |name: &str| match value(row, "irregular") {
+                Value::Map(entries) => entries.iter().find(|(column, _)| column == name),
+                _ => None,
+            };
+            let raw = |name: &str| irregular(name).map_or("", |(_, raw)| raw.as_str());
+            let tail = raw("+");
+            found.extend(of_tail(tail));
+            if table == "protection" {
+                let kind = text(row, "protection_type").unwrap_or_default();
+                let (start, deletion) = (raw("start_date"), raw("deletion_date"));
+                let rest = format!("{kind:4}{start:10}{deletion:10}{tail}");
+                found.extend(of_second(&rest));
+            }
+            let other = match table.as_str() {
+                "person" => text(row, "current_pnr"),
+                "former_pnr" => text(row, "former_pnr").or(Some("")),
+                _ => None,
+            };
+            if other.is_some_and(|other| !is_number(other)) {
+                found.push(Damaged::Anybody);
+            }
         }
     }
     found
 }
 
-/// Reads a rejected line. It is a protection if it begins with 004, after junk or with one character that is no digit.
-fn of_rejected(line: &str) -> Option<Damaged> {
-    let without_junk = line.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    let line = [line, without_junk]
-        .into_iter()
-        .find(|l| is_protection(l))?;
-    let rest: Vec<char> = line.chars().skip(3).collect();
-    Some(match readable_number(&rest) {
-        Some(number) => Damaged::Of(number),
-        None => Damaged::Anybody,
-    })
+fn part(line: &[char], from: usize, count: usize) -> String {
+    line.iter().skip(from).take(count).collect()
 }
 
-fn is_protection(line: &str) -> bool {
-    let first: Vec<char> = line.chars().take(3).collect();
-    if first.len() < 3 {
-        return false;
+/// Returns whether the beginning of a line can be that of a record of the type: no other digit stands there.
+fn can_be(line: &[char], record_type: &str) -> bool {
+    let mut pairs = line.iter().zip(record_type.chars());
+    pairs.all(|(found, expected)| *found == expected || !found.is_ascii_digit())
+}
+
+/// Reads a line without a record type. A protection can have characters before its type, in it, or in place of it.
+fn of_line_without_type(line: &[char]) -> Option<Damaged> {
+    let read = |rest: &[char]| match readable_number(rest) {
+        Some(number) => Some(Damaged::Of(number)),
+        None => Some(Damaged::Anybody),
+    };
+    let is_other = |c: &char| !c.is_ascii_alphanumeric();
+    let lead = line.iter().take_while(|c| is_other(c)).count();
+    for skipped in [0, lead, 1, 2] {
+        if part(line, skipped, 3) == "004" {
+            return read(&line[skipped + 3..]);
+        }
     }
-    let wrong = first.iter().zip("004".chars()).filter(|(a, b)| **a != *b);
-    let wrong: Vec<char> = wrong.map(|(a, _)| *a).collect();
-    match wrong.as_slice() {
-        [] => true,
-        [one] => !one.is_ascii_digit(),
-        _ => false,
+    let letters = line.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    let is_blank = line.iter().all(|c| *c == ' ');
+    if line.len() <= 40 && letters <= 2 && !is_blank {
+        let visible: Vec<usize> = (0..line.len()).filter(|at| !is_other(&line[*at])).collect();
+        let first: String = visible.iter().take(3).map(|at| line[*at]).collect();
+        if first == "004" {
+            return read(&line[visible[2] + 1..]);
+        }
+        if can_be(line, "004") {
+            return read(line.get(3..).unwrap_or_default());
+        }
     }
+    for (record_type, longest) in [
+        ("001", 121),
+        ("022", 33),
+        ("031", 269),
+        ("032", 269),
+        ("033", 269),
+    ] {
+        if !can_be(line, record_type) || line.len() > longest + 2 {
+            continue;
+        }
+        let other = part(line, 13, 10);
+        let is_tied = !record_type.starts_with("03");
+        if is_number(&other) && is_tied {
+            return Some(Damaged::Anybody);
+        }
+        let date = part(line, 259, 10);
+        if is_number(&other) && !is_tied && !date.trim().is_empty() {
+            return Some(Damaged::Of(other));
+        }
+    }
+    None
+}
+
+/// Reads a line with a known record type whose number is not ten digits.
+fn of_line_without_key(line: &[char]) -> Option<Damaged> {
+    let record_type = part(line, 0, 3);
+    let other = part(line, 13, 10);
+    let is_empty = other.chars().all(|c| c == ' ') || other == NOBODY;
+    let date = part(line, 259, 10);
+    match record_type.as_str() {
+        "004" => Some(match readable_number(&line[3..]) {
+            Some(number) => Damaged::Of(number),
+            None => Damaged::Anybody,
+        }),
+        "001" => (!is_empty).then_some(Damaged::Anybody),
+        "022" => Some(Damaged::Anybody),
+        "031" | "032" | "033" if !date.trim().is_empty() => Some(match is_number(&other) {
+            true => Damaged::Of(other),
+            false => Damaged::Anybody,
+        }),
+        _ => None,
+    }
+}
+
+/// Finds a second protection in what follows the number of the first: after its type, or else before.
+fn of_second(rest: &str) -> Option<Damaged> {
+    let characters: Vec<char> = rest.chars().collect();
+    (4..characters.len()).chain(0..4).find_map(|at| {
+        let tail = part(&characters, at, usize::MAX);
+        match of_tail(&tail) {
+            Some(Damaged::Of(number)) => Some(Damaged::Of(number)),
+            _ => None,
+        }
+    })
 }
 
 /// Returns the number of a damaged line: ten digits with other characters inserted, and then what a 004 has after its
@@ -205,6 +317,8 @@ struct Numbers {
     valid: BTreeMap<String, String>,
     /// Numbers that were deleted or changed (status 50 and 60).
     replaced: BTreeSet<String>,
+    /// Numbers whose status is not two digits.
+    unclear: BTreeSet<String>,
 }
 
 impl Numbers {
@@ -227,6 +341,10 @@ impl Numbers {
             numbers
                 .replaced
                 .extend(key(row).filter(|_| is_replaced).map(str::to_owned));
+            let is_unclear = !text(row, "status").is_some_and(|status| is_digits(status, 2));
+            numbers
+                .unclear
+                .extend(key(row).filter(|_| is_unclear).map(str::to_owned));
             if let Some((number, valid)) = of(row, "current_pnr") {
                 numbers.pairs.insert((number.clone(), valid.clone()));
                 numbers.valid.insert(number, valid);
@@ -263,9 +381,10 @@ impl Numbers {
         }
     }
 
-    /// Returns the replaced numbers whose valid number is missing, not named or never reached.
+    /// Returns those of the replaced numbers whose valid number is missing, not named or never reached.
     fn unresolved(
         &self,
+        replaced: &BTreeSet<String>,
         delivered: &BTreeSet<String>,
         bug: Option<InjectedBug>,
     ) -> BTreeSet<String> {
@@ -275,8 +394,8 @@ impl Numbers {
         let ends_well = |number: &&String| {
             let mut number = *number;
             // A way without a circle has no more steps than there are numbers.
-            for _ in 0..=self.replaced.len() {
-                if !self.replaced.contains(number) {
+            for _ in 0..=replaced.len() {
+                if !replaced.contains(number) {
                     return delivered.contains(number);
                 }
                 match self.valid.get(number) {
@@ -286,8 +405,7 @@ impl Numbers {
             }
             false
         };
-        let mut unresolved: BTreeSet<String> = self
-            .replaced
+        let mut unresolved: BTreeSet<String> = replaced
             .iter()
             .filter(|number| !ends_well(number))
             .cloned()

@@ -4,12 +4,13 @@
 const DIGITS: usize = 10;
 
 /// More separators than this end a group of digits.
-const SEPARATORS: usize = 3;
+const SEPARATORS: usize = 4;
 
 /// Returns the text with `[number]` in place of each group of ten digits or more, or `None` if it has none.
 ///
-/// Up to three separators between two digits belong to the group, because they do not hide a number. A text that has a
-/// number is also made clean: without soft hyphens, with spaces in place of control characters, and trimmed.
+/// Up to four separators between two digits belong to the group, because they do not hide a number. After the date of a
+/// number, which is six digits or three pairs, all characters but letters are separators. A text that has a number is
+/// also made clean: without soft hyphens, with spaces in place of control characters, and trimmed.
 pub fn redacted(text: &str) -> Option<String> {
     let clean: Vec<char> = text
         .chars()
@@ -31,37 +32,46 @@ pub fn redacted(text: &str) -> Option<String> {
             place += 1;
             continue;
         }
-        let (mut end, mut digits) = (place + 1, 1);
+        let (mut end, mut runs) = (place + 1, vec![1]);
+        let mut gap;
         loop {
-            let gap = separators(&clean[end..]);
+            gap = separators(&clean[end..], ends_with_date(&runs));
             match clean.get(end + gap) {
                 Some(next) if next.is_numeric() && gap <= SEPARATORS => {
-                    digits += 1;
+                    match runs.last_mut() {
+                        Some(run) if gap == 0 => *run += 1,
+                        _ => runs.push(1),
+                    }
                     end += gap + 1;
                 }
                 _ => break,
             }
         }
-        if digits < DIGITS {
+        if runs.iter().sum::<usize>() < DIGITS {
             out.extend(&clean[place..end]);
             place = end;
             continue;
         }
         has_number = true;
         out.push_str("[number]");
-        // One space stands for the separators that may have belonged to the number.
-        let gap = separators(&clean[end..]).min(SEPARATORS + 1);
-        if gap > 0 {
-            out.push(' ');
-        }
-        place = end + gap;
+        place = end;
     }
     has_number.then(|| out.trim().to_owned())
 }
 
-/// Returns the number of separators with which the text begins.
-fn separators(text: &[char]) -> usize {
-    let is_one = |c: &&char| c.is_whitespace() || matches!(c, '-' | '.' | '/' | '_');
+/// Returns whether digits in runs of these lengths end with six digits or three pairs.
+fn ends_with_date(runs: &[usize]) -> bool {
+    runs.last().is_some_and(|last| *last >= 6) || runs.ends_with(&[2, 2, 2])
+}
+
+/// Returns the number of separators with which the text begins. A percent escape (`%2D`) counts as its character, and
+/// its length is not that of the others, so texts with escapes are not asked about.
+fn separators(text: &[char], any: bool) -> usize {
+    let is_one = |c: &&char| {
+        c.is_whitespace()
+            || matches!(c, '-' | '.' | '/' | '_')
+            || any && !c.is_alphabetic() && !c.is_numeric()
+    };
     text.iter().take_while(is_one).count()
 }
 
@@ -76,12 +86,22 @@ mod tests {
             ("barn 010180-1234 og", "barn [number] og"),
             ("x01 01 80 - 1234y", "x[number]y"),
             ("01018012341", "[number]"),
-            ("0101801234    5", "[number] 5"),
+            ("0101801234    5", "[number]"),
+            ("0101801234     5", "[number]     5"),
+            ("(010180+1234), 5", "([number]), 5"),
+            ("01.01.80+1234", "[number]"),
             (" \u{e6}0101801234 ", "\u{e6}[number]"),
         ] {
             assert_eq!(redacted(text).as_deref(), Some(expected), "{text}");
         }
-        for other in ["", "010180123", "1961-00-00", "010180    1234", "Anna"] {
+        for other in [
+            "",
+            "010180123",
+            "1961-00-00",
+            "010180     1234",
+            "0101,801234",
+            "Anna",
+        ] {
             assert_eq!(redacted(other), None, "{other}");
         }
     }

@@ -2,7 +2,7 @@
 
 use cprflow::policy::{NumberRule, Policy};
 
-use super::columns::needed_class;
+use super::columns::class;
 use super::events::{self, EVENTS};
 use super::predicate::Operand;
 use super::{InjectedBug, TestPolicy};
@@ -61,7 +61,7 @@ fn is_hidden(rules: &Rules, policy: &Policy, table: &str, operand: &Operand) -> 
         _ => false,
     };
     hides_number
-        || needed_class(table, column).is_some_and(|class| !policy.classes.contains(class))
+        || class(table, column).is_some_and(|class| !policy.classes.contains(class))
         || operand
             .values
             .iter()

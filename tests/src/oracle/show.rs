@@ -17,7 +17,7 @@ use super::protect::is_readable;
 use super::redact::redacted;
 use super::view::{View, hides_nothing};
 use super::{InjectedBug, TestPolicy};
-use crate::reference_reader::{Row, Rules, TableRule, Tables, Value};
+use crate::reference_reader::{FieldRule, Row, Rules, TableRule, Tables, Value};
 
 /// Returns the rows of every table as the tenant must get them.
 pub fn show(
@@ -150,7 +150,7 @@ impl TableRules<'_> {
         let shows_code = match self.wanted.bug {
             Some(InjectedBug::OtherEventsShown) if !matches!(code, Some("A34" | "P56")) => true,
             Some(InjectedBug::UnknownEventShown) if !is_known => true,
-            _ => events::is_shown(&EVENTS, code, classes),
+            _ => events::is_event_shown(code, classes),
         };
         let mark = text(row, "derived_mark");
         shows_code
@@ -221,6 +221,10 @@ impl TableRules<'_> {
     fn is_masked(&self, row: &Row, column: &str, is_protected: bool, reveals: bool) -> bool {
         let table = self.rule.table.as_str();
         let protection = self.wanted.policy.protection;
+        let is_own_number = column == self.rule.fields[0].column && key(row).is_some();
+        if !is_own_number && self.is_shifted(row) {
+            return true;
+        }
         if matches!(column, "event_code" | "derived_mark")
             && self.hides_event(row, is_protected, reveals)
         {
@@ -249,6 +253,29 @@ impl TableRules<'_> {
         let of_relative = relative(table, column)
             .is_some_and(|number| is_told && self.is_hidden_relative(row, number));
         of_person && protection == ProtectionRule::Mask || of_relative
+    }
+
+    /// Returns whether a value of the row cannot be one of its column, so that values stand in wrong columns. Nothing of
+    /// such a row is told, unless the policy hides nothing.
+    fn is_shifted(&self, row: &Row) -> bool {
+        if hides_nothing(&self.wanted.policy) || self.has_bug(InjectedBug::ShiftedRowShown) {
+            return false;
+        }
+        let raw = |field: &FieldRule| -> Option<String> {
+            let irregular = match value(row, "irregular") {
+                Value::Map(entries) => entries.iter().find(|(name, _)| *name == field.column),
+                _ => None,
+            };
+            match (irregular, value(row, &field.column)) {
+                (Some((_, raw)), _) => Some(raw.clone()),
+                (None, Value::Text(text)) => Some(text.clone()),
+                _ => None,
+            }
+        };
+        self.rule
+            .fields
+            .iter()
+            .any(|field| raw(field).is_some_and(|raw| !fits(field, &raw)))
     }
 
     /// Returns whether the column is about a spouse who is a former or dead one, without the class for it.
@@ -391,4 +418,47 @@ pub fn number_of(wanted: &TestPolicy, number: &str) -> String {
     hash.update(number.as_bytes());
     let digest = hash.finalize().into_bytes();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Returns whether a field can have this content, which has lost its trailing spaces.
+fn fits(field: &FieldRule, raw: &str) -> bool {
+    let shape: String = raw
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
+    let is_blank = |text: &str| text.chars().all(|c| c == ' ');
+    let full = format!("{raw:width$}", width = field.length);
+    if is_blank(raw) || full.chars().all(|c| c == '0') {
+        return true;
+    }
+    // Each part of a date is blank or a number up to a limit.
+    let part = |from: usize, to: usize, most: u32| {
+        let text: String = full.chars().skip(from).take(to - from).collect();
+        let number = text.parse::<u32>();
+        is_blank(&text)
+            || text.chars().all(|c| c.is_ascii_digit()) && number.is_ok_and(|n| n <= most)
+    };
+    let day = |year: usize, month: usize, day: usize| {
+        part(year, year + 4, 2999) && part(month, month + 2, 12) && part(day, day + 2, 31)
+    };
+    let has_hyphens = || {
+        [4, 7]
+            .iter()
+            .all(|at| matches!(full.chars().nth(*at), Some('-' | ' ')))
+    };
+    match field.kind.as_str() {
+        "flag" => raw == "*",
+        "count" => full.chars().all(|c| c.is_ascii_digit() || c == ' '),
+        "pnr" => shape == "9999999999",
+        "uuid" => {
+            let hex = raw
+                .to_ascii_lowercase()
+                .replace(|c: char| c.is_ascii_hexdigit(), "9");
+            hex == "99999999-9999-9999-9999-999999999999"
+        }
+        "date" => has_hyphens() && day(0, 5, 8),
+        "date8" => day(0, 4, 6),
+        "timestamp" => day(0, 4, 6) && part(8, 10, 24) && part(10, 12, 99),
+        _ => true,
+    }
 }

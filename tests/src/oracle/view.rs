@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cprflow::policy::{NumberRule, PersonFilter, Policy, ProtectionRule};
 
 use super::InjectedBug;
-use super::columns::{CLASSES, SUBJECTS, class, needed_class};
+use super::columns::{CLASSES, SUBJECTS, class};
 use crate::reference_reader::{FieldRule, Rules, TableRule};
 
 /// The columns of each table, in order.
@@ -110,7 +110,7 @@ fn is_shown(table: &str, field: &FieldRule, policy: &Policy, bug: Option<Injecte
     }
     let needed = match bug {
         Some(InjectedBug::FormerCivilStatusShown) => class(table, &field.column),
-        _ => needed_class(table, &field.column),
+        _ => class(table, &field.column),
     };
     needed.is_none_or(|class| {
         policy.classes.contains(class)

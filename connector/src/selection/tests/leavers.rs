@@ -198,11 +198,43 @@ fn a_missing_address_ends_no_residence() {
 }
 
 /// A late extract has outdated data about persons whom a later one has delivered.
+/// A later extract says what holds for a person also by a receipt or a protection alone.
+#[test]
+fn a_late_extract_does_not_bring_back_who_ended_or_was_protected_later() {
+    let start = "00000000000001109012026061520260614\n";
+    let receipt = "9970101010010202606151200\n";
+    for later in [receipt, "00401010100100001\n", "004010101 00100001\n"] {
+        for protection in [
+            ProtectionRule::Include,
+            ProtectionRule::Mask,
+            ProtectionRule::Drop,
+        ] {
+            let policy = in_0851(protection);
+            let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+            let (newer, _) = choose(&policy, Some(&roster), &format!("{start}{later}"));
+            let roster = newer.roster().unwrap();
+            let mut late = Selection::open_policy(policy, Some(&roster)).unwrap();
+            let delivered = newer.delivered_persons().unwrap();
+            late.set_delivered_later(&delivered).unwrap();
+            let (late, selected) = finish(late, FIRST);
+            assert_eq!(selected.entered, 0, "{later}");
+            assert!(late.roster().unwrap() == roster, "{later}");
+            let of_person = lines_of(&late, FIRST);
+            let lines: Vec<&str> = FIRST.lines().collect();
+            let is_of = |line: &i64| lines[*line as usize - 1].get(3..13) == Some("0101010010");
+            assert!(!of_person.iter().any(is_of), "{later} {of_person:?}");
+        }
+    }
+}
+
 #[test]
 fn a_late_extract_does_not_change_persons_delivered_later() {
-    // The first extract is read after the second, which has no 001 of 0101010045 and 0101010053, and has 0101010061 in
-    // addition.
-    let second = &SECOND.replace("0010101010045 ", "0010101010088 ");
+    // The first extract is read after the second, which says nothing of 0101010045 and 0101010053, and has 0101010061
+    // in addition.
+    let second = &SECOND
+        .replace("0010101010045 ", "0010101010088 ")
+        .replace("0040101010045", "0040101010088")
+        .replace("0040101010053", "0040101010088");
     for protection in [
         ProtectionRule::Include,
         ProtectionRule::Mask,

@@ -70,10 +70,10 @@ fn names_with_person_numbers() {
     let ended = test.sync();
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     for told in [
-        "published  [number] l431101 as",
-        "waiting    [number] pdf (no-metadata)",
-        "skipped    [number] sftpreceipt (foreign)",
-        "skipped    [number] l431101 (unreadable)",
+        "published  [number].l431101 as",
+        "waiting    [number].pdf (no-metadata)",
+        "skipped    [number].sftpreceipt (foreign)",
+        "skipped    [number].l431101 (unreadable)",
         "skipped    [number] (foreign): it is a directory",
     ] {
         assert!(ended.text().contains(told), "{told}: {}", ended.text());
@@ -81,7 +81,7 @@ fn names_with_person_numbers() {
     test.assert_published(&[&bytes]);
     // Two names with the same placeholder are still two files.
     let status = test.run("status", &["--format", "json"]);
-    for name in ["\"[number] pdf\"", "\"[number] pdf (2)\""] {
+    for name in ["\"[number].pdf\"", "\"[number].pdf (2)\""] {
         assert!(status.text().contains(name), "{}", status.text());
     }
     test.put("0606060606.l431101", &other, &transfer(1));
