@@ -45,12 +45,12 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     ),
     assumption(
         "leaver-is-delivered-once",
-        "A person who is no longer covered because of an event is delivered once more, with the data after the event.",
+        "A person who leaves the filters that remain because of an event is delivered once more, with the data after the event.",
         None,
     ),
     assumption(
         "filter-removal-is-not-delivered",
-        "Persons covered only by a removed filter are no longer delivered, without a notice.",
+        "Persons covered only by a removed filter are no longer delivered, without a notice. Their full load is not continued.",
         None,
     ),
     assumption(

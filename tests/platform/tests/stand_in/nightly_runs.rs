@@ -280,6 +280,121 @@ fn filter_groups_combine_as_a_union_or_an_intersection() {
     }
 }
 
+/// Returns the subject and the argument of calls that add and remove a filter.
+fn ages(start: u32, end: u32) -> (&'static str, String) {
+    let ages = format!("<s:StartAge>{start}</s:StartAge><s:EndAge>{end}</s:EndAge>");
+    ("AgeRange", format!("<s:AgeRange>{ages}</s:AgeRange>"))
+}
+
+fn event(code: &str) -> (&'static str, String) {
+    let argument = format!("<s:ChangeCode>{code}</s:ChangeCode>");
+    ("ChangeCode", argument)
+}
+
+fn municipality(code: &str) -> (&'static str, String) {
+    let argument = format!("<s:MunicipalityCode>{code}</s:MunicipalityCode>");
+    ("MunicipalityCode", argument)
+}
+
+fn change_filters(client: &Client, verb: &str, filters: &[(&str, String)], result: &str) {
+    for (subject, argument) in filters {
+        let operation = format!("{verb}{subject}Subscription");
+        assert_eq!(client.result(&operation, argument), result, "{operation}");
+    }
+}
+
+/// Returns the persons of a municipality with an event in the night: those who live there, and those who moved away.
+fn changed_in(test: &TestPlatform, night: u32, code: &str) -> BTreeSet<String> {
+    let before = population_after(test, night - 1);
+    let lived = |number: &str| {
+        let person = before.get(number);
+        person.is_some_and(|person| lives_in(person, code))
+    };
+    numbers_where(&population_after(test, night), |person| {
+        person.is_touched() && (lives_in(person, code) || lived(person.number()))
+    })
+}
+
+#[test]
+fn persons_of_a_removed_filter_are_no_longer_delivered() {
+    let test = platform(3000);
+    let people = population_after(&test, 0);
+    let elsewhere = numbers_where(&people, |person| !lives_in(person, AALBORG));
+    let codes: BTreeSet<_> = people
+        .values()
+        .filter_map(Person::municipality_code)
+        .collect();
+    let others = codes.into_iter().filter(|code| *code != AALBORG);
+    let pnr = |number: &String| ("PNR", crate::client::pnr(number));
+    let groups = [
+        vec![("NoFilter", String::new())],
+        ["A01", "A19", "A20", "A33", "P03"].map(event).to_vec(),
+        vec![ages(0, 120)],
+        others.map(municipality).collect(),
+        elsewhere.iter().take(400).map(pnr).collect(),
+    ];
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    test.platform.run_night().unwrap();
+    let mut had_removed = 0;
+    for filters in groups {
+        change_filters(&client, "Add", &filters, "ADDED");
+        test.platform.run_night().unwrap();
+        let with_both = test.platform.run_night().unwrap();
+        let expected = changed_in(&test, with_both.number, AALBORG);
+        had_removed += usize::from(with_both.deliveries[0].changed.len() > expected.len());
+
+        change_filters(&client, "Remove", &filters, "REMOVED");
+        for _night in 0..2 {
+            let next = run_and_check(&test);
+            let night = test.platform.completed_nights();
+            assert_eq!(
+                next.changed,
+                changed_in(&test, night, AALBORG),
+                "{}",
+                filters[0].0
+            );
+            assert!(next.loaded.is_empty());
+        }
+    }
+    // Each group delivered persons of other municipalities before its filters were removed.
+    assert_eq!(had_removed, 5);
+}
+
+#[test]
+fn a_removed_filter_of_an_intersection_delivers_nothing() {
+    let test = platform_with(3000, |options| {
+        options.filter_combination = FilterCombination::Intersection;
+    });
+    let client = Client::new(&test.platform);
+    // Without another group, a change code selects everybody with the event.
+    change_filters(&client, "Add", &[event("A01")], "ADDED");
+    test.platform.run_night().unwrap();
+    change_filters(&client, "Remove", &[event("A01")], "REMOVED");
+    client.add_municipality(AALBORG);
+    let second = run_and_check(&test);
+    let residents = numbers_where(&population_after(&test, 2), |person| {
+        lives_in(person, AALBORG)
+    });
+    assert_eq!(second.loaded, residents);
+    assert_eq!(second.changed, BTreeSet::new());
+}
+
+#[test]
+fn the_full_load_of_a_removed_filter_is_not_continued() {
+    let test = platform_with(3000, |options| options.cut_after = Some(5));
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    change_filters(&client, "Add", &[ages(0, 120)], "ADDED");
+    assert!(run_and_check(&test).has_backlog);
+    change_filters(&client, "Remove", &[municipality(AALBORG)], "REMOVED");
+    let second = run_and_check(&test);
+    assert_eq!(second.loaded, BTreeSet::new());
+    assert!(!second.has_backlog);
+    let touched = numbers_where(&population_after(&test, 2), Person::is_touched);
+    assert_eq!(second.changed, touched);
+}
+
 #[test]
 fn no_filter_delivers_changes_only() {
     let test = platform(500);
