@@ -23,6 +23,7 @@
 mod agreement;
 mod assumptions;
 mod certificates;
+mod contract;
 mod delivery_fault;
 mod delivery_plan;
 mod error;
@@ -50,6 +51,7 @@ pub use assumptions::{ASSUMPTIONS, Assumption};
 pub use certificates::{
     ClientCertificate, ClientKeys, ClientKind, P12_PASSWORD, ServerCertificate, TlsVersions,
 };
+pub use contract::Contract;
 pub use delivery_fault::DeliveryFault;
 pub use delivery_plan::FilterCombination;
 pub use error::Error;

@@ -6,6 +6,7 @@ use cprflow_connector::generate::Settings;
 
 use crate::Agreement;
 use crate::certificates::{ServerCertificate, TlsVersions};
+use crate::contract::Contract;
 use crate::delivery_plan::FilterCombination;
 use crate::inbox_server::SftpBackend;
 use crate::metadata::MetadataRoot;
@@ -32,6 +33,8 @@ pub struct Options {
     pub tls: TlsVersions,
     /// The namespace prefixes of responses. Default: as Apache CXF writes them.
     pub prefixes: NamespacePrefixes,
+    /// The version of the service's contract. Default: 1.1.
+    pub contract: Contract,
     /// The names of data files. Default: [`FileNaming::Dated`].
     pub naming: FileNaming,
     /// The root element of metadata files. Default: `FileMetadata`.
@@ -67,6 +70,7 @@ impl Options {
             server_certificate: ServerCertificate::Valid,
             tls: TlsVersions::Both,
             prefixes: NamespacePrefixes::Cxf,
+            contract: Contract::V1_1,
             naming: FileNaming::Dated,
             metadata_root: MetadataRoot::FileMetadata,
             has_routing: false,

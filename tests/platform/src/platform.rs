@@ -110,7 +110,12 @@ impl Platform {
             &directory.join("ssh"),
             options.sftp_port,
         )?;
-        let context = Arc::new(ServiceContext::new(state, certificates, tls));
+        let context = Arc::new(ServiceContext::new(
+            state,
+            certificates,
+            options.contract,
+            tls,
+        ));
         *lock(&context.prefixes) = options.prefixes;
         Ok(Self {
             service: Service::start(Arc::clone(&context), options.port)?,

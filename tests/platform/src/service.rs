@@ -15,6 +15,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::agreement::derived_uuid;
 use crate::certificates::Certificates;
+use crate::contract::Contract;
 use crate::event_log::ServiceEvent;
 use crate::fault_injection::{ResponseAction, apply_fault, documented_error, gateway_response};
 use crate::http::{Request, Response};
@@ -29,6 +30,7 @@ use crate::{Error, lock};
 pub(crate) struct ServiceContext {
     pub(crate) state: Mutex<PlatformState>,
     pub(crate) certificates: Certificates,
+    pub(crate) contract: Contract,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) prefixes: Mutex<NamespacePrefixes>,
     pub(crate) armed: Mutex<VecDeque<ServiceFault>>,
@@ -44,11 +46,13 @@ impl ServiceContext {
     pub(crate) fn new(
         state: PlatformState,
         certificates: Certificates,
+        contract: Contract,
         tls: Arc<ServerConfig>,
     ) -> Self {
         Self {
             state: Mutex::new(state),
             certificates,
+            contract,
             tls: Mutex::new(tls),
             prefixes: Mutex::default(),
             armed: Mutex::default(),
@@ -199,7 +203,7 @@ fn serve(context: &ServiceContext, mut connection: TcpStream) -> io::Result<()> 
 
 /// Validates a request, applies it if the client is authorised, and returns the response.
 fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> ResponseAction {
-    let call = match validate(request) {
+    let call = match validate(request, context.contract) {
         Ok(call) => call,
         Err(rejection) => return ResponseAction::Respond(reject(context, rejection)),
     };
@@ -243,7 +247,7 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
     });
     let correct = |prefixes| match result {
         Some(result) => soap_response::result(prefixes, operation.name(), result),
-        None => soap_response::filters(prefixes, &agreement.subscription.filters),
+        None => soap_response::filters(prefixes, context.contract, &agreement.subscription.filters),
     };
     let prefixes = *lock(&context.prefixes);
     match &fault {

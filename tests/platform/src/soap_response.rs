@@ -1,5 +1,6 @@
 //! The SOAP responses of the service, in the form that Apache CXF writes and in other valid forms.
 
+use crate::contract::Contract;
 use crate::filter::{Filter, Filters};
 use crate::http::Response;
 use crate::request_validation::{CONTEXT, PNR, SOAP, TNS};
@@ -26,7 +27,11 @@ pub(crate) fn result(prefixes: NamespacePrefixes, operation: &str, result: &str)
 }
 
 /// Returns the response of `GetAllFilters`, in the order of the contract.
-pub(crate) fn filters(prefixes: NamespacePrefixes, filters: &Filters) -> Response {
+pub(crate) fn filters(
+    prefixes: NamespacePrefixes,
+    contract: Contract,
+    filters: &Filters,
+) -> Response {
     let mut inner = String::new();
     let mut is_unfiltered = false;
     for filter in filters.all() {
@@ -52,8 +57,10 @@ pub(crate) fn filters(prefixes: NamespacePrefixes, filters: &Filters) -> Respons
         };
         inner.push_str(&filter_element);
     }
-    let flag = is_unfiltered.to_string();
-    inner.push_str(&element(prefixes, Namespace::Service, "noFilter", &flag));
+    if contract.has_no_filter() {
+        let flag = is_unfiltered.to_string();
+        inner.push_str(&element(prefixes, Namespace::Service, "noFilter", &flag));
+    }
     Response::xml(200, envelope(prefixes, "GetAllFilters", &inner))
 }
 

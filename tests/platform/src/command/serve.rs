@@ -8,8 +8,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use cprflow_connector::writer::OutputShape;
 use cprflow_platform::{
-    Agreement, FileNaming, FilterCombination, MetadataRoot, Options, P12_PASSWORD, Platform,
-    SERVICE_UUID, SftpBackend, TlsVersions,
+    Agreement, Contract, FileNaming, FilterCombination, MetadataRoot, Options, P12_PASSWORD,
+    Platform, SERVICE_UUID, SftpBackend, TlsVersions,
 };
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,7 +27,8 @@ use super::control::ControlSocket;
 Examples:
   cprflow-platform serve --directory platform/
   cprflow-platform serve --directory platform/ --persons 50000 --seed 7 --agreements 3
-  cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2")]
+  cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2
+  cprflow-platform serve --directory platform/ --contract 1.0")]
 pub(super) struct ServeArguments {
     /// Directory for certificates, keys, the inbox and the state
     #[arg(long, value_name = "DIR")]
@@ -60,6 +61,10 @@ pub(super) struct ServeArguments {
     /// TLS versions of the SOAP service
     #[arg(long, value_enum, default_value_t)]
     tls: TlsArg,
+
+    /// Version of the service's contract
+    #[arg(long, value_enum, default_value_t)]
+    contract: ContractArg,
 
     /// Form of the records in data files
     #[arg(long, value_enum, default_value_t)]
@@ -112,6 +117,17 @@ enum TlsArg {
     /// TLS 1.3 only
     #[value(name = "1.3")]
     Only13,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum ContractArg {
+    /// The contract of 2015: ten operations, no NoFilter, no noFilter in GetAllFilters
+    #[value(name = "1.0")]
+    V1_0,
+    /// The present contract: twelve operations
+    #[default]
+    #[value(name = "1.1")]
+    V1_1,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -177,6 +193,10 @@ impl ServeArguments {
             TlsArg::Both => TlsVersions::Both,
             TlsArg::Only12 => TlsVersions::Only12,
             TlsArg::Only13 => TlsVersions::Only13,
+        };
+        options.contract = match self.contract {
+            ContractArg::V1_0 => Contract::V1_0,
+            ContractArg::V1_1 => Contract::V1_1,
         };
         if self.agreement_in_names {
             options.naming = FileNaming::WithAgreement;

@@ -10,7 +10,7 @@ use ureq::tls::PrivateKey;
 
 use crate::client::{Client, agent, context, envelope, files, platform, platform_with, pnr};
 use cprflow_platform::{
-    Agreement, ClientKind, Filter, NamespacePrefixes, P12_PASSWORD, ServerCertificate,
+    Agreement, ClientKind, Contract, Filter, NamespacePrefixes, P12_PASSWORD, ServerCertificate,
     ServiceEvent, TlsVersions,
 };
 
@@ -98,6 +98,35 @@ fn every_operation_returns_the_result_of_the_contract() {
     };
     assert_eq!(seen.iter().filter(is_call).count(), seen.len());
     assert!(!format!("{seen:?}").contains(UNUSED_PNR));
+}
+
+#[test]
+fn the_contract_of_2015_has_no_no_filter() {
+    let test = platform_with(10, |options| options.contract = Contract::V1_0);
+    let client = Client::new(&test.platform);
+    assert_eq!(client.add_municipality("0851"), "ADDED");
+    for prefixes in [NamespacePrefixes::Cxf, NamespacePrefixes::Everywhere] {
+        test.platform.set_prefixes(prefixes);
+        let all = client.call("GetAllFilters", "").unwrap();
+        assert_eq!(all.text("MunicipalityCode"), "851");
+        assert_eq!(all.texts("noFilter"), Vec::<String>::new());
+    }
+    let group = |group: &str| format!("<s:FilterGroup>{group}</s:FilterGroup>");
+    for (operation, argument) in [
+        ("AddNoFilterSubscription", String::new()),
+        ("RemoveNoFilterSubscription", String::new()),
+        ("RemoveAll", group("NoFilter")),
+    ] {
+        let fault = client.call(operation, &argument).unwrap();
+        assert_eq!(fault.status, 500, "{operation}");
+        assert_eq!(fault.text("faultcode"), "soap:Client");
+        let text = fault.text("faultstring");
+        assert!(text.contains("version 1.0 of the contract"), "{text}");
+    }
+    assert_eq!(
+        client.result("RemoveAll", &group("MunicipalityCode")),
+        "REMOVED"
+    );
 }
 
 #[test]
