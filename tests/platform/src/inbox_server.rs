@@ -65,10 +65,29 @@ impl InboxServer {
         }
     }
 
-    /// Returns the inbox directory relative to the start of a session. It is not absolute, because OpenSSH shows the
-    /// whole file system.
-    pub const fn inbox(&self) -> &'static str {
-        "IN"
+    /// Returns the absolute path of the inbox directory on the server.
+    pub fn inbox(&self) -> String {
+        match &self.0 {
+            // OpenSSH shows the whole file system.
+            RunningServer::Sshd(sshd) => sshd.root().join("IN").display().to_string(),
+            RunningServer::InProcess(_) => "/IN".to_owned(),
+        }
+    }
+
+    /// Returns the URL of the inbox directory, for OpenSSH's client and for cprflow.
+    ///
+    /// OpenSSH's client takes the path after the first slash as relative to the directory in which a session starts.
+    pub fn url(&self) -> String {
+        let path = match &self.0 {
+            RunningServer::Sshd(_) => self.inbox(),
+            RunningServer::InProcess(_) => "IN".to_owned(),
+        };
+        format!(
+            "sftp://{}@{}:{}/{path}",
+            self.user(),
+            self.host(),
+            self.port()
+        )
     }
 
     /// Returns the file with the private key of the client, which has no passphrase.

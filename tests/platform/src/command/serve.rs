@@ -245,6 +245,7 @@ fn describe(platform: &Platform) -> Result<serde_json::Value, CommandError> {
             "port": sftp.port(),
             "user": sftp.user(),
             "inbox": sftp.inbox(),
+            "url": sftp.url(),
             "identity": sftp.identity(),
             "known_hosts": sftp.known_hosts(),
             "fingerprint": sftp.fingerprint()?,
@@ -267,9 +268,11 @@ fn print_addresses(platform: &Platform) -> Result<(), CommandError> {
         line("  user system", agreement.user_system.clone())?;
         line("  user", agreement.user.clone())?;
     }
-    line("inbox", format!("{}@{}", sftp.user(), sftp.host()))?;
+    line("inbox", sftp.url())?;
+    line("  host", sftp.host().to_owned())?;
     line("  port", sftp.port().to_string())?;
-    line("  directory", sftp.inbox().to_owned())?;
+    line("  user", sftp.user().to_owned())?;
+    line("  directory", sftp.inbox())?;
     line("  identity", path(&sftp.identity()))?;
     line("  known hosts", path(&sftp.known_hosts()))?;
     line("  fingerprint", sftp.fingerprint()?)?;
