@@ -134,6 +134,21 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         Some("DeliveryFault::MetadataFirst, MetadataLate, Growing (hazard)"),
     ),
     assumption(
+        "working-days",
+        "Nightly runs are made from Monday to Friday, except on public holidays, 5 June, 24 December and 31 December.",
+        None,
+    ),
+    assumption(
+        "delivered-at-four",
+        "A nightly run is at 04:00 UTC of the production date. Received and SenderTimestamp count from the last run.",
+        None,
+    ),
+    assumption(
+        "one-sending-system",
+        "SenderIt-system is the same in all metadata files.",
+        None,
+    ),
+    assumption(
         "metadata-root",
         "The root element of metadata is FileMetadata, without a routing block.",
         Some("Options::metadata_root, has_routing (--trigger, --routing)"),

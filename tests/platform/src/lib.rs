@@ -23,6 +23,7 @@
 mod agreement;
 mod assumptions;
 mod certificates;
+mod clock;
 mod contract;
 mod delivery_fault;
 mod delivery_plan;

@@ -11,6 +11,7 @@ use crate::agreement::derived_uuid;
 use crate::certificates::{
     Certificates, ClientCertificate, ClientKeys, ClientKind, ServerCertificate, TlsVersions,
 };
+use crate::clock::Clock;
 use crate::delivery_fault::DeliveryFault;
 use crate::delivery_plan::{DeliveryPlan, PlanRules, plan_delivery};
 use crate::event_log::ServiceEvent;
@@ -110,10 +111,12 @@ impl Platform {
             &directory.join("ssh"),
             options.sftp_port,
         )?;
+        let clock = Clock::at_run(options.population.production_date(state.night));
         let context = Arc::new(ServiceContext::new(
             state,
             certificates,
             options.contract,
+            clock,
             tls,
         ));
         *lock(&context.prefixes) = options.prefixes;
@@ -273,6 +276,7 @@ impl Platform {
         let mut state = lock(&self.context.state);
         let number = state.night + 1;
         let day = self.options.population.production_date(number);
+        *lock(&self.context.clock) = Clock::at_run(day);
         let mut deliveries = Vec::new();
         for entry in &mut state.agreements {
             deliveries.extend(self.run_agreement(entry, number, day)?);
@@ -388,6 +392,7 @@ impl Platform {
     }
 
     fn put(&self, delivered: &Delivery, fault: Option<DeliveryFault>) -> Result<(), Error> {
+        let sent = lock(&self.context.clock).now();
         let outgoing = OutgoingDelivery {
             name: &delivered.name,
             bytes: delivered.bytes.clone(),
@@ -398,6 +403,7 @@ impl Platform {
                 size: 0,
                 sender: &self.options.sender,
                 recipient: self.sftp.user(),
+                sent: &sent,
                 has_routing: self.options.has_routing,
             },
         };

@@ -15,6 +15,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::agreement::derived_uuid;
 use crate::certificates::Certificates;
+use crate::clock::Clock;
 use crate::contract::Contract;
 use crate::event_log::ServiceEvent;
 use crate::fault_injection::{ResponseAction, apply_fault, documented_error, gateway_response};
@@ -31,6 +32,7 @@ pub(crate) struct ServiceContext {
     pub(crate) state: Mutex<PlatformState>,
     pub(crate) certificates: Certificates,
     pub(crate) contract: Contract,
+    pub(crate) clock: Mutex<Clock>,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) prefixes: Mutex<NamespacePrefixes>,
     pub(crate) armed: Mutex<VecDeque<ServiceFault>>,
@@ -47,12 +49,14 @@ impl ServiceContext {
         state: PlatformState,
         certificates: Certificates,
         contract: Contract,
+        clock: Clock,
         tls: Arc<ServerConfig>,
     ) -> Self {
         Self {
             state: Mutex::new(state),
             certificates,
             contract,
+            clock: Mutex::new(clock),
             tls: Mutex::new(tls),
             prefixes: Mutex::default(),
             armed: Mutex::default(),
@@ -226,7 +230,9 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
         Err(DenialReason::WrongUserSystem) => {
             let error = ServiceErrorCode::WrongUserSystem;
             context.record(ServiceEvent::AccessDenied(error.text().to_owned()));
-            return ResponseAction::Respond(documented_error(error, FaultStyle::Typed));
+            let received = lock(&context.clock).now();
+            let fault = documented_error(error, FaultStyle::Typed, &received);
+            return ResponseAction::Respond(fault);
         }
     };
     let ServiceCall { operation, .. } = call;
@@ -252,7 +258,10 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
     let prefixes = *lock(&context.prefixes);
     match &fault {
         None => ResponseAction::Respond(correct(prefixes)),
-        Some(fault) => apply_fault(fault, &operation, correct, prefixes),
+        Some(fault) => {
+            let received = lock(&context.clock).now();
+            apply_fault(fault, &operation, correct, prefixes, &received)
+        }
     }
 }
 
@@ -288,6 +297,7 @@ fn deny(context: &ServiceContext, why: &str) -> ResponseAction {
     let text = text_block(
         &format!("Access denied: {why}."),
         &derived_uuid(&["call"], &[place]),
+        &lock(&context.clock).now(),
     );
     ResponseAction::Respond(soap_fault("Client", &text, None))
 }

@@ -88,10 +88,10 @@ pub(crate) fn typed_detail(code: &str, text: &str) -> String {
 }
 
 /// Returns the fault text of the platform's access layer.
-pub(crate) fn text_block(text: &str, call_uuid: &str) -> String {
+pub(crate) fn text_block(text: &str, call_uuid: &str, received: &str) -> String {
     format!(
         "{text}\n\nFor further information contact Serviceplatformen Helpdesk and inform:\n  \
-         CallUUID: {call_uuid}\n  Received: 2026-03-02T13:06:14.306Z\n"
+         CallUUID: {call_uuid}\n  Received: {received}\n"
     )
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::client::{Client, TestPlatform, names, numbers, platform, platform_with, records};
-use cprflow_connector::generate::{self, Person, Settings};
+use cprflow_connector::generate::{self, Day, Person, Settings};
 use cprflow_platform::{
     Agreement, Delivery, FileNaming, FilterCombination, MetadataRoot, PreviousDate,
 };
@@ -469,4 +469,58 @@ fn agreements_have_separate_files_and_previous_dates() {
             FileNaming::WithAgreement => assert!(first.name.contains(&first.agreement.uuid)),
         }
     }
+}
+
+#[test]
+fn no_run_is_on_a_public_holiday() {
+    let test = platform_with(10, |options| {
+        options.population.first_day = Day::new(2026, 3, 31).unwrap();
+    });
+    let client = Client::new(&test.platform);
+    client.result("AddNoFilterSubscription", "");
+    // Maundy Thursday is 2 April 2026 and Easter Monday 6 April.
+    let days = ["2026-04-01", "2026-04-07", "2026-04-08"];
+    for day in days {
+        assert_eq!(test.platform.run_night().unwrap().day.to_string(), day);
+    }
+}
+
+#[test]
+fn times_in_metadata_and_faults_move_and_the_sending_system_stays() {
+    let test = platform_with(3000, |options| options.has_routing = true);
+    let mut client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    client
+        .agreement
+        .uuid
+        .clone_from(&test.platform.agreements()[0].user);
+    let received = || {
+        let fault = client.call("GetAllFilters", "").unwrap();
+        let text = fault.text("faultstring");
+        let (_, received) = text.split_once("Received: ").unwrap();
+        received.trim().to_owned()
+    };
+    let mut systems = BTreeSet::new();
+    let mut sent = Vec::new();
+    assert!(received().starts_with("2026-03-02T04:0"), "{}", received());
+    for day in ["2026-03-03", "2026-03-04"] {
+        let delivered = run_and_check(&test);
+        let path = test.platform.inbox().join(delivered.name + ".metadata");
+        let text = fs::read_to_string(path).unwrap();
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let value = |name: &str| {
+            let mut nodes = document.descendants();
+            let node = nodes.find(|node| node.has_tag_name(name)).unwrap();
+            node.text().unwrap().to_owned()
+        };
+        systems.insert(value("SenderIt-system"));
+        sent.push(value("SenderTimestamp"));
+        let begin = format!("{day}T04:0");
+        assert!(sent.iter().any(|time| time.starts_with(&begin)), "{sent:?}");
+        assert!(received().starts_with(&begin), "{}", received());
+    }
+    assert_eq!(systems.len(), 1);
+    let first = received();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert!(first < received());
 }
