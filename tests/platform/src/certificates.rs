@@ -105,6 +105,8 @@ pub struct ClientCertificate {
 pub(crate) struct Certificates {
     directory: PathBuf,
     seed: u64,
+    /// The names and addresses of the service for its certificate.
+    hosts: Vec<String>,
     server: Authority,
     client_root: CertificateDer<'static>,
     client: Authority,
@@ -114,7 +116,10 @@ pub(crate) struct Certificates {
 
 impl Certificates {
     /// Creates new authorities, and writes the server's authority to `ca.pem` in the directory.
-    pub(crate) fn new(directory: &Path, seed: u64) -> Result<Self, Error> {
+    ///
+    /// `host` is the name or address of the service. Its certificate is also valid for this machine's loopback names.
+    pub(crate) fn new(directory: &Path, seed: u64, host: &str) -> Result<Self, Error> {
+        let hosts = ["localhost", "127.0.0.1", "::1", host].map(str::to_owned);
         let server = Authority::root("Stand-in server CA")?;
         let client_root = Authority::root("Stand-in OCES root CA")?;
         let client = client_root.subordinate("Stand-in OCES issuing CA 1")?;
@@ -122,6 +127,7 @@ impl Certificates {
         Ok(Self {
             directory: directory.to_owned(),
             seed,
+            hosts: hosts.to_vec(),
             server,
             client_root: client_root.der,
             client,
@@ -231,7 +237,7 @@ impl Certificates {
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
         let names = match kind {
             ServerCertificate::WrongHost => vec!["prod.serviceplatformen.invalid".to_owned()],
-            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            _ => self.hosts.clone(),
         };
         let mut params = CertificateParams::new(names)?;
         params

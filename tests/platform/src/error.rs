@@ -1,6 +1,7 @@
 //! The errors of the stand-in platform itself. No error contains a value of a person's record.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// An error of the stand-in platform.
@@ -18,10 +19,10 @@ pub enum Error {
     },
 
     /// A server cannot listen on its port.
-    #[error("cannot listen on port {port} of 127.0.0.1: {error}")]
+    #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// The port; 0 for any free port.
-        port: u16,
+        /// The address; port 0 for any free port.
+        address: SocketAddr,
         /// The cause.
         #[source]
         error: io::Error,

@@ -1,5 +1,6 @@
 //! The options of the stand-in platform and their defaults.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use cprflow_connector::generate::Settings;
@@ -21,6 +22,11 @@ pub struct Options {
     pub population: Settings,
     /// The service agreements. Default: one.
     pub agreements: Vec<Agreement>,
+    /// The address on which both servers listen. Default: 127.0.0.1.
+    pub address: IpAddr,
+    /// The name or address under which clients find both servers. Default: the address on which they listen, or 127.0.0.1
+    /// if they listen on all addresses.
+    pub host: Option<String>,
     /// The port of the SOAP service. Default: 0, any free port.
     pub port: u16,
     /// The SFTP server of the inbox. Default: OpenSSH if it is installed.
@@ -56,6 +62,15 @@ pub struct Options {
 }
 
 impl Options {
+    /// Returns the name or address under which clients find both servers.
+    pub(crate) fn host(&self) -> String {
+        let address = match self.address.is_unspecified() {
+            true => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            false => self.address,
+        };
+        self.host.clone().unwrap_or_else(|| address.to_string())
+    }
+
     /// Returns the defaults: one agreement, and the behaviour that is assumed of the real platform.
     ///
     /// `persons` is the size of the population; `seed` selects the population, the agreements and the UUIDs.
@@ -64,6 +79,8 @@ impl Options {
             directory: directory.into(),
             population: Settings::new(persons, seed),
             agreements: vec![Agreement::from_seed(seed, 0)],
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: None,
             port: 0,
             sftp: SftpBackend::Any,
             sftp_port: 0,

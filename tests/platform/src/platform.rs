@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,7 @@ use crate::request_validation::PATH;
 use crate::service::{Service, ServiceContext};
 use crate::service_fault::ServiceFault;
 use crate::soap_response::NamespacePrefixes;
-use crate::{Agreement, Error, lock};
+use crate::{Agreement, Error, lock, url_host};
 
 /// The deliveries of one nightly run.
 #[derive(Debug, Clone)]
@@ -92,7 +93,8 @@ impl Platform {
     pub fn start(options: Options) -> Result<Self, Error> {
         let directory = &options.directory;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
-        let certificates = Certificates::new(directory, options.population.seed)?;
+        let host = options.host();
+        let certificates = Certificates::new(directory, options.population.seed, &host)?;
         let client = certificates.client("client", ClientKind::Valid)?;
         let next_client = certificates.client("client-next", ClientKind::Valid)?;
         let tls =
@@ -109,7 +111,8 @@ impl Platform {
             options.sftp,
             &root,
             &directory.join("ssh"),
-            options.sftp_port,
+            SocketAddr::new(options.address, options.sftp_port),
+            host,
         )?;
         let clock = Clock::at_run(options.population.production_date(state.night));
         let context = Arc::new(ServiceContext::new(
@@ -121,7 +124,10 @@ impl Platform {
         ));
         *lock(&context.prefixes) = options.prefixes;
         Ok(Self {
-            service: Service::start(Arc::clone(&context), options.port)?,
+            service: Service::start(
+                Arc::clone(&context),
+                SocketAddr::new(options.address, options.port),
+            )?,
             options,
             context,
             sftp,
@@ -134,7 +140,8 @@ impl Platform {
 
     /// Returns the URL of the SOAP service.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}{PATH}", self.service.port())
+        let host = url_host(&self.options.host());
+        format!("https://{host}:{}{PATH}", self.service.port())
     }
 
     /// Returns the PEM file with the authority of the service's certificate.

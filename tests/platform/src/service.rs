@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -95,9 +95,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start(context: Arc<ServiceContext>, port: u16) -> Result<Self, Error> {
-        let listen = |error| Error::Listen { port, error };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
+    pub(crate) fn start(context: Arc<ServiceContext>, address: SocketAddr) -> Result<Self, Error> {
+        let listen = |error| Error::Listen { address, error };
+        let listener = TcpListener::bind(address).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let shared = Arc::clone(&context);
         let listener = thread::spawn(move || accept(&shared, &listener));
@@ -117,7 +117,15 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.context.is_stopping.store(true, Ordering::SeqCst);
         // The listener blocks in `accept`; a connection makes it check `is_stopping`.
-        let _woken = TcpStream::connect(self.address);
+        // Linux takes a connection to an unspecified address as one to loopback; other systems do not.
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.is_ipv4() {
+                true => Ipv4Addr::LOCALHOST.into(),
+                false => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let _woken = TcpStream::connect(address);
         for connection in lock(&self.context.connections).values() {
             let _closed = connection.shutdown(Shutdown::Both);
         }

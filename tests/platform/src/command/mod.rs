@@ -22,7 +22,7 @@ enum CommandError {
 }
 
 /// A stand-in for KOMBIT's Serviceplatformen, for tests of SF6002 (CPR Abonnement): the subscription service, the
-/// nightly run and the SFTP inbox. It listens on this machine only and delivers persons who do not exist.
+/// nightly run and the SFTP inbox. It delivers persons who do not exist. Other machines can reach it only with --listen.
 #[derive(Debug, Parser)]
 #[command(version, long_about = None, max_term_width = 100)]
 #[command(after_help = "\

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ Examples:
   cprflow-platform serve --directory platform/
   cprflow-platform serve --directory platform/ --persons 50000 --seed 7 --agreements 3
   cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2
-  cprflow-platform serve --directory platform/ --contract 1.0")]
+  cprflow-platform serve --directory platform/ --contract 1.0
+  cprflow-platform serve --directory platform/ --listen 0.0.0.0 --host test.example.dk --port 8443")]
 pub(super) struct ServeArguments {
     /// Directory for certificates, keys, the inbox and the state
     #[arg(long, value_name = "DIR")]
@@ -45,6 +47,15 @@ pub(super) struct ServeArguments {
     /// Number of service agreements
     #[arg(long, value_name = "N", default_value_t = 1)]
     agreements: u32,
+
+    /// Address on which both servers listen; 0.0.0.0 for all addresses of this machine
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+
+    /// Name or address under which clients find both servers; it stands in the URLs, the service's certificate and the
+    /// known_hosts file [default: the address of --listen, or 127.0.0.1 for all addresses]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
 
     /// Port of the SOAP service; 0 for any free port
     #[arg(long, value_name = "P", default_value_t = 0)]
@@ -183,6 +194,7 @@ impl ServeArguments {
         options.agreements = (0..self.agreements)
             .map(|index| Agreement::from_seed(self.seed, index))
             .collect();
+        (options.address, options.host) = (self.listen, self.host.clone());
         (options.port, options.sftp_port) = (self.port, self.sftp_port);
         options.sftp = match self.sftp {
             SftpArg::Any => SftpBackend::Any,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -190,5 +191,33 @@ fn the_url_and_the_directory_of_the_inbox_work_in_the_openssh_client() {
             succeeded && output.contains("\nd260303.l431101\n"),
             "{server:?}: {output}"
         );
+    }
+}
+
+#[test]
+fn both_servers_listen_on_the_given_address() {
+    if !has_openssh() {
+        return;
+    }
+    for server in [SftpBackend::Sshd, SftpBackend::InProcess] {
+        for (address, host, found_as) in [
+            ("127.0.0.2", None, "127.0.0.2"),
+            ("0.0.0.0", Some("localhost"), "localhost"),
+            ("0.0.0.0", None, "127.0.0.1"),
+        ] {
+            let test = platform_with(10, |options| {
+                options.sftp = server;
+                options.address = address.parse().unwrap();
+                options.host = host.map(str::to_owned);
+            });
+            let (platform, sftp) = (&test.platform, test.platform.sftp());
+            assert!(platform.url().starts_with(&format!("https://{found_as}:")));
+            assert_eq!(Client::new(platform).add_municipality("0851"), "ADDED");
+            assert_eq!(sftp.host(), found_as);
+            let (succeeded, output) = Login::for_inbox(sftp).session_at(&[], &sftp.url(), "ls\n");
+            assert!(succeeded, "{server:?} {}: {output}", sftp.url());
+            let is_on_loopback = TcpStream::connect(("127.0.0.1", sftp.port())).is_ok();
+            assert_eq!(is_on_loopback, address == "0.0.0.0", "{server:?} {address}");
+        }
     }
 }
