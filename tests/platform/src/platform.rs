@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cprflow_connector::generate::{self, Day, Settings, Share};
+use cprflow_connector::generate::{self, Day, Person, Settings, Share};
 
 use crate::agreement::derived_uuid;
 use crate::certificates::{
@@ -226,6 +226,15 @@ impl Platform {
     /// Returns the settings of the generated population.
     pub const fn population(&self) -> &Settings {
         &self.options.population
+    }
+
+    /// Returns all persons after the last nightly run, in the order of a status file. None of them exists.
+    ///
+    /// Fails if the generator fails.
+    pub fn persons(&self) -> Result<Vec<Person>, Error> {
+        let persons = generate::population(&self.options.population, self.completed_nights());
+        let persons = persons.and_then(Iterator::collect);
+        persons.map_err(Error::Extract)
     }
 
     /// Returns the number of completed nightly runs.
