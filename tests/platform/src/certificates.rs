@@ -2,7 +2,7 @@
 //!
 //! Client certificates have the structure of OCES: a root, an issuing authority and a leaf.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,10 +28,14 @@ use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use crate::agreement::derived_uuid;
+use crate::foreign_client::{AcceptForeign, ForeignClient};
 use crate::{Error, lock};
 
 /// The password of every PKCS#12 file that the stand-in writes.
 pub const P12_PASSWORD: &str = "cprflow";
+
+/// The CVR number in the client certificates that the stand-in issues. No company has it.
+const STAND_IN_CVR: &str = "00000000";
 
 /// The certificate that the service presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,7 +115,10 @@ pub(crate) struct Certificates {
     client_root: CertificateDer<'static>,
     client: Authority,
     unknown: Authority,
-    registered: Mutex<BTreeSet<[u8; 32]>>,
+    /// The fingerprints of the certificates that are registered with the IT system, with their CVR numbers.
+    registered: Mutex<BTreeMap<[u8; 32], String>>,
+    /// The fingerprints of the certificates of other authorities that are accepted.
+    foreign: BTreeSet<[u8; 32]>,
 }
 
 impl Certificates {
@@ -132,8 +139,17 @@ impl Certificates {
             client_root: client_root.der,
             client,
             unknown: Authority::root("Stand-in unknown CA")?,
-            registered: Mutex::new(BTreeSet::new()),
+            registered: Mutex::default(),
+            foreign: BTreeSet::new(),
         })
+    }
+
+    /// Accepts and registers a client certificate of another authority. Returns its CVR number.
+    pub(crate) fn accept_foreign(&mut self, client: &ForeignClient) -> Result<String, Error> {
+        let certificate = client.read()?;
+        self.foreign.insert(certificate.fingerprint);
+        lock(&self.registered).insert(certificate.fingerprint, certificate.cvr.clone());
+        Ok(certificate.cvr)
     }
 
     /// Returns the file with the authority that clients must trust.
@@ -156,7 +172,7 @@ impl Certificates {
         let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
         subject.push(serial, format!("UI:DK-O:G:{uuid}"));
         let organisation = DnType::CustomDnType(vec![2, 5, 4, 97]);
-        subject.push(organisation, "NTRDK-00000000");
+        subject.push(organisation, format!("NTRDK-{STAND_IN_CVR}"));
         subject.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -183,19 +199,21 @@ impl Certificates {
         write(&certificate.key, &key.serialize_pem(), 0o600)?;
         let archive = p12(name, &key.serialize_der(), &[leaf.der(), &issuer.der])?;
         write_bytes(&certificate.p12, &archive, 0o600)?;
-        lock(&self.registered).insert(certificate.fingerprint);
+        self.set_registered(&certificate, true);
         Ok(certificate)
     }
 
-    /// Whether a client certificate is registered with the IT system.
-    pub(crate) fn is_registered(&self, certificate: &CertificateDer<'_>) -> bool {
-        lock(&self.registered).contains(&fingerprint(certificate))
+    /// Returns the CVR number of a client certificate; `None` if it is not registered with the IT system.
+    pub(crate) fn registered_cvr(&self, certificate: &CertificateDer<'_>) -> Option<String> {
+        lock(&self.registered)
+            .get(&fingerprint(certificate))
+            .cloned()
     }
 
     pub(crate) fn set_registered(&self, certificate: &ClientCertificate, is_registered: bool) {
         let mut registered = lock(&self.registered);
         match is_registered {
-            true => registered.insert(certificate.fingerprint),
+            true => registered.insert(certificate.fingerprint, STAND_IN_CVR.to_owned()),
             false => registered.remove(&certificate.fingerprint),
         };
     }
@@ -217,6 +235,13 @@ impl Certificates {
         let verifier: Arc<dyn ClientCertVerifier> = match keys {
             ClientKeys::All => verifier,
             ClientKeys::OnlyRsa => Arc::new(OnlyRsa(verifier)),
+        };
+        let verifier = match self.foreign.is_empty() {
+            true => verifier,
+            false => Arc::new(AcceptForeign {
+                verifier,
+                accepted: self.foreign.clone(),
+            }),
         };
         let versions: &[&SupportedProtocolVersion] = match versions {
             TlsVersions::Both => &[&rustls::version::TLS12, &rustls::version::TLS13],
@@ -378,7 +403,7 @@ fn validity_period((first, last): (i64, i64)) -> (OffsetDateTime, OffsetDateTime
     (now + Duration::days(first), now + Duration::days(last))
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+pub(crate) fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 

@@ -32,6 +32,15 @@ pub enum Error {
     #[error("cannot create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
 
+    /// A client certificate that the service should accept cannot be used.
+    #[error("cannot accept the client certificate {path}: {reason}", path = path.display())]
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// The reason, and what to do.
+        reason: String,
+    },
+
     /// A PKCS#12 file cannot be created.
     #[error("cannot create a PKCS#12 file: {0}")]
     Pkcs12(#[from] p12_keystore::error::Error),

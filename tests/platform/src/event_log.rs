@@ -20,6 +20,8 @@ pub enum ServiceEvent {
     AccessDenied(String),
     /// A valid request of an authorised client.
     Call {
+        /// The CVR number of the client certificate.
+        cvr: String,
         /// The requested operation.
         operation: Operation,
         /// The value of `Result`; `None` if the call was not applied or has no result.
@@ -45,12 +47,14 @@ impl ServiceEvent {
             }
             Self::AccessDenied(reason) => json!({"event": "access-denied", "reason": reason}),
             Self::Call {
+                cvr,
                 operation,
                 result,
                 is_applied,
                 fault,
             } => json!({
                 "event": "call",
+                "cvr": cvr,
                 "operation": operation.name(),
                 "filter": filter_json(operation),
                 "applied": is_applied,
@@ -93,6 +97,7 @@ impl fmt::Display for ServiceEvent {
                 result,
                 is_applied,
                 fault,
+                ..
             } => {
                 write!(f, "call {operation:?}: ")?;
                 f.write_str(match is_applied {
@@ -120,6 +125,7 @@ mod tests {
     #[test]
     fn formats_a_call_on_one_line_without_its_person_number() {
         let event = ServiceEvent::Call {
+            cvr: "00000000".to_owned(),
             operation: Operation::Add(Filter::Pnr("0101010101".to_owned())),
             result: Some("ADDED"),
             is_applied: true,
@@ -134,6 +140,7 @@ mod tests {
     #[test]
     fn describes_every_event_in_json_without_person_numbers() {
         let call = |operation, fault| ServiceEvent::Call {
+            cvr: "00000000".to_owned(),
             operation,
             result: Some("ADDED"),
             is_applied: true,
@@ -144,21 +151,21 @@ mod tests {
             (
                 call(Operation::Add(pnr), Some(ServiceFault::UnknownResult)),
                 json!({
-                    "event": "call", "operation": "AddPNRSubscription", "applied": true, "result": "ADDED",
+                    "event": "call", "cvr": "00000000", "operation": "AddPNRSubscription", "applied": true, "result": "ADDED",
                     "filter": {"group": "PNR", "value": "######-####"}, "fault": "unknown-result",
                 }),
             ),
             (
                 call(Operation::Add(Filter::MunicipalityCode(101)), None),
                 json!({
-                    "event": "call", "operation": "AddMunicipalityCodeSubscription", "applied": true,
+                    "event": "call", "cvr": "00000000", "operation": "AddMunicipalityCodeSubscription", "applied": true,
                     "result": "ADDED", "filter": {"group": "MunicipalityCode", "value": "0101"}, "fault": null,
                 }),
             ),
             (
                 call(Operation::RemoveAll(FilterGroup::EventChangeCode), None),
                 json!({
-                    "event": "call", "operation": "RemoveAll", "applied": true, "result": "ADDED",
+                    "event": "call", "cvr": "00000000", "operation": "RemoveAll", "applied": true, "result": "ADDED",
                     "filter": {"group": "EventChangeCode"}, "fault": null,
                 }),
             ),

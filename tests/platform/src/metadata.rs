@@ -22,6 +22,8 @@ pub(crate) struct Metadata<'a> {
     pub(crate) size: u64,
     pub(crate) sender: &'a str,
     pub(crate) recipient: &'a str,
+    /// The CVR number of the receiving authority in the routing block.
+    pub(crate) recipient_cvr: &'a str,
     /// `SenderTimestamp` of the routing block.
     pub(crate) sent: &'a str,
     /// Whether it has a routing block. The block is optional for SF6002.
@@ -69,9 +71,10 @@ impl Metadata<'_> {
              <SenderAuthority>urn:oio:cvr-nr:00000001</SenderAuthority>\n\
              <TransactionId>{transaction}</TransactionId>\n\
              <SenderTimestamp>{sent}</SenderTimestamp>\n\
-             <RecipientAuthority>urn:oio:cvr-nr:00000002</RecipientAuthority>\n\
+             <RecipientAuthority>urn:oio:cvr-nr:{cvr}</RecipientAuthority>\n\
              </SFTPDynamicRoutingInfo>\n",
             sent = self.sent,
+            cvr = self.recipient_cvr,
         )
     }
 }
@@ -95,6 +98,7 @@ mod tests {
                 size: 11,
                 sender: "s",
                 recipient: "r",
+                recipient_cvr: "00000002",
                 sent: "2026-03-02T04:00:00.000Z",
                 has_routing: true,
             };

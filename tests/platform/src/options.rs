@@ -9,6 +9,7 @@ use crate::Agreement;
 use crate::certificates::{ServerCertificate, TlsVersions};
 use crate::contract::Contract;
 use crate::delivery_plan::FilterCombination;
+use crate::foreign_client::ForeignClient;
 use crate::inbox_server::SftpBackend;
 use crate::metadata::MetadataRoot;
 use crate::soap_response::NamespacePrefixes;
@@ -35,6 +36,8 @@ pub struct Options {
     pub sftp_port: u16,
     /// The certificate that the service presents. Default: a valid one.
     pub server_certificate: ServerCertificate,
+    /// The client certificates of other authorities that the service accepts. Default: none.
+    pub foreign_clients: Vec<ForeignClient>,
     /// The TLS versions that the service offers. Default: 1.2 and 1.3.
     pub tls: TlsVersions,
     /// The namespace prefixes of responses. Default: as Apache CXF writes them.
@@ -85,6 +88,7 @@ impl Options {
             sftp: SftpBackend::Any,
             sftp_port: 0,
             server_certificate: ServerCertificate::Valid,
+            foreign_clients: Vec::new(),
             tls: TlsVersions::Both,
             prefixes: NamespacePrefixes::Cxf,
             contract: Contract::V1_1,

@@ -86,6 +86,8 @@ pub struct Platform {
     delivery_faults: Mutex<VecDeque<DeliveryFault>>,
     client: ClientCertificate,
     next_client: ClientCertificate,
+    /// The CVR numbers of [`Options::foreign_clients`].
+    foreign_cvrs: Vec<String>,
 }
 
 impl Platform {
@@ -94,7 +96,11 @@ impl Platform {
         let directory = &options.directory;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
         let host = options.host();
-        let certificates = Certificates::new(directory, options.population.seed, &host)?;
+        let mut certificates = Certificates::new(directory, options.population.seed, &host)?;
+        let foreign_clients = options.foreign_clients.iter();
+        let foreign_cvrs = foreign_clients
+            .map(|client| certificates.accept_foreign(client))
+            .collect::<Result<_, _>>()?;
         let client = certificates.client("client", ClientKind::Valid)?;
         let next_client = certificates.client("client-next", ClientKind::Valid)?;
         let tls =
@@ -135,6 +141,7 @@ impl Platform {
             delivery_faults: Mutex::default(),
             client,
             next_client,
+            foreign_cvrs,
         })
     }
 
@@ -157,6 +164,13 @@ impl Platform {
     /// Returns the next client certificate of the IT system, for a certificate change. It is registered too.
     pub const fn next_client(&self) -> &ClientCertificate {
         &self.next_client
+    }
+
+    /// Returns the accepted client certificates of other authorities, each with its file and CVR number.
+    pub fn foreign_clients(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let files = self.options.foreign_clients.iter();
+        let files = files.map(|client| client.file.as_path());
+        files.zip(self.foreign_cvrs.iter().map(String::as_str))
     }
 
     /// Issues another client certificate and registers it with the IT system. `name` is the name of its files.
@@ -419,6 +433,8 @@ impl Platform {
                 size: 0,
                 sender: &self.options.sender,
                 recipient: self.sftp.user(),
+                // The receiver is the first client that is not the stand-in's own.
+                recipient_cvr: self.foreign_cvrs.first().map_or("00000002", String::as_str),
                 sent: &sent,
                 has_routing: self.options.has_routing,
             },

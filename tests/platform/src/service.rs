@@ -220,12 +220,13 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
         Err(rejection) => return ResponseAction::Respond(reject(context, rejection)),
     };
     let certificate = stream.conn.peer_certificates().unwrap_or_default().first();
-    if !certificate.is_some_and(|known| context.certificates.is_registered(known)) {
+    let cvr = certificate.and_then(|known| context.certificates.registered_cvr(known));
+    let Some(cvr) = cvr else {
         return deny(
             context,
             "the client certificate is not registered with the IT system",
         );
-    }
+    };
     let mut state = lock(&context.state);
     let agreement = match state.agreement(&call) {
         Ok(agreement) => agreement,
@@ -254,6 +255,7 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
         false => None,
     };
     context.record(ServiceEvent::Call {
+        cvr,
         operation: operation.clone(),
         result,
         is_applied,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use cprflow_connector::writer::OutputShape;
 use cprflow_platform::{
-    Agreement, Contract, FileNaming, FilterCombination, MetadataRoot, Options, P12_PASSWORD,
-    Platform, SERVICE_UUID, SftpBackend, TlsVersions,
+    Agreement, Contract, FileNaming, FilterCombination, ForeignClient, MetadataRoot, Options,
+    P12_PASSWORD, Platform, SERVICE_UUID, SftpBackend, TlsVersions,
 };
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -30,7 +30,8 @@ Examples:
   cprflow-platform serve --directory platform/ --persons 50000 --seed 7 --agreements 3
   cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2
   cprflow-platform serve --directory platform/ --contract 1.0
-  cprflow-platform serve --directory platform/ --listen 0.0.0.0 --host test.example.dk --port 8443")]
+  cprflow-platform serve --directory platform/ --listen 0.0.0.0 --host test.example.dk --port 8443
+  cprflow-platform serve --directory platform/ --client-certificate own.pem=12345678")]
 pub(super) struct ServeArguments {
     /// Directory for certificates, keys, the inbox and the state
     #[arg(long, value_name = "DIR")]
@@ -68,6 +69,11 @@ pub(super) struct ServeArguments {
     /// SFTP server of the inbox
     #[arg(long, value_enum, default_value_t)]
     sftp: SftpArg,
+
+    /// Client certificate of your own (PEM) that the service accepts, in addition to the ones that it makes. It is mapped
+    /// to the CVR number in it (OCES), or to the one after "=". Can be repeated
+    #[arg(long, value_name = "FILE[=CVR]")]
+    client_certificate: Vec<ForeignClient>,
 
     /// TLS versions of the SOAP service
     #[arg(long, value_enum, default_value_t)]
@@ -206,6 +212,7 @@ impl ServeArguments {
             TlsArg::Only12 => TlsVersions::Only12,
             TlsArg::Only13 => TlsVersions::Only13,
         };
+        options.foreign_clients.clone_from(&self.client_certificate);
         options.contract = match self.contract {
             ContractArg::V1_0 => Contract::V1_0,
             ContractArg::V1_1 => Contract::V1_1,
@@ -251,6 +258,10 @@ fn describe(platform: &Platform) -> Result<serde_json::Value, CommandError> {
         "ca": platform.ca(),
         "client": client(platform.client()),
         "next_client": client(platform.next_client()),
+        "accepted_clients": platform
+            .foreign_clients()
+            .map(|(file, cvr)| json!({"certificate": file, "cvr": cvr}))
+            .collect::<Vec<_>>(),
         "agreements": agreements.collect::<Vec<_>>(),
         "sftp": {
             "host": sftp.host(),
@@ -275,6 +286,12 @@ fn print_addresses(platform: &Platform) -> Result<(), CommandError> {
     line("  CA certificate", path(&platform.ca()))?;
     line("  client certificate", path(&client.chain))?;
     line("  client key", path(&client.key))?;
+    for (file, cvr) in platform.foreign_clients() {
+        line(
+            "  accepted client",
+            format!("{}, CVR {cvr}", file.display()),
+        )?;
+    }
     for agreement in platform.agreements() {
         line("service agreement", agreement.uuid.clone())?;
         line("  user system", agreement.user_system.clone())?;

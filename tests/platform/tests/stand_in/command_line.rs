@@ -9,6 +9,7 @@ use cprflow_platform::{ASSUMPTIONS, Agreement, DeliveryFault, ServiceFault};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Client, agent};
+use crate::operations::{ORGANIZATION_IDENTIFIER, self_signed};
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cprflow-platform"));
@@ -140,10 +141,19 @@ fn prints_the_persons_of_the_population() {
 }
 
 #[test]
-fn prints_the_events_as_json() {
+fn prints_the_calls_of_an_accepted_client_as_json() {
     let directory = tempfile::tempdir().unwrap();
-    let serving = Serving::start(directory.path());
-    let client = client(directory.path(), 0);
+    let attribute = (ORGANIZATION_IDENTIFIER, "NTRDK-12345678");
+    let (own, key) = self_signed(directory.path(), attribute, (2020, 2099));
+    let argument = format!("{}=23456789", own.display());
+    let serving = Serving::start_with(directory.path(), &["--client-certificate", &argument]);
+    let accepted = &description(directory.path())["accepted_clients"];
+    let expected = serde_json::json!([{"certificate": own, "cvr": "23456789"}]);
+    assert_eq!(*accepted, expected);
+    let mut client = client(directory.path(), 0);
+    let timeout = std::time::Duration::from_secs(10);
+    let ca = directory.path().join("ca.pem");
+    client.agent = agent(&ca, Some((&own, &key)), timeout);
     client.add_municipality("0851");
     client.add_pnr("0101010101");
     client.call("GetAllFilters", "").unwrap();
@@ -156,6 +166,7 @@ fn prints_the_events_as_json() {
     assert_eq!(kinds, ["call", "call", "call", "contract-violation"]);
     assert_eq!(events[0]["operation"], "AddMunicipalityCodeSubscription");
     assert_eq!(events[0]["filter"]["value"], "0851");
+    assert_eq!(events[0]["cvr"], "23456789");
     assert_eq!(events[1]["result"], "ADDED");
     assert_eq!(events[1]["applied"], true);
     assert_eq!(events[2]["filter"], serde_json::Value::Null);
@@ -218,6 +229,14 @@ fn serves_answers_requests_and_continues_after_a_restart() {
 #[test]
 fn prints_assumptions_faults_and_examples() {
     let no_directory = Path::new("");
+    let wrong = [
+        "serve",
+        "--directory",
+        ".",
+        "--client-certificate",
+        "own.pem=12",
+    ];
+    assert!(output_text(&run(&wrong, no_directory)).contains("own.pem=12345678"));
     let assumptions = output_text(&run(&["--assumptions"], no_directory));
     for assumption in ASSUMPTIONS {
         assert!(assumptions.contains(assumption.name));
