@@ -45,6 +45,7 @@ mod service;
 mod service_fault;
 mod soap_response;
 mod sshd;
+mod wsdl;
 
 use std::net::Ipv6Addr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

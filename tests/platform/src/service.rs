@@ -21,9 +21,10 @@ use crate::event_log::ServiceEvent;
 use crate::fault_injection::{ResponseAction, apply_fault, documented_error, gateway_response};
 use crate::http::{Request, Response};
 use crate::platform_state::{DenialReason, PlatformState};
-use crate::request_validation::{Operation, Rejection, ServiceCall, validate};
+use crate::request_validation::{Operation, PATH, Rejection, ServiceCall, validate};
 use crate::service_fault::{FaultStyle, ServiceErrorCode, ServiceFault};
 use crate::soap_response::{self, NamespacePrefixes, soap_fault, text_block, typed_detail};
+use crate::wsdl::wsdl;
 use crate::{Error, lock};
 
 /// The state that all connections of the service share.
@@ -215,6 +216,12 @@ fn serve(context: &ServiceContext, mut connection: TcpStream) -> io::Result<()> 
 
 /// Validates a request, applies it if the client is authorised, and returns the response.
 fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> ResponseAction {
+    if request.method == "GET" && is_wsdl(&request.target) {
+        // Without this header, a program that reads the description must be told the address.
+        let host = request.header("host").unwrap_or("localhost");
+        let text = wsdl(context.contract, &format!("https://{host}{PATH}"));
+        return ResponseAction::Respond(Response::xml(200, text));
+    }
     let call = match validate(request, context.contract) {
         Ok(call) => call,
         Err(rejection) => return ResponseAction::Respond(reject(context, rejection)),
@@ -273,6 +280,12 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
             apply_fault(fault, &operation, correct, prefixes, &received)
         }
     }
+}
+
+/// Whether a target asks for the description of the service.
+fn is_wsdl(target: &str) -> bool {
+    let query = target.strip_prefix(PATH);
+    query.is_some_and(|query| query.eq_ignore_ascii_case("?wsdl"))
 }
 
 fn reject(context: &ServiceContext, rejection: Rejection) -> Response {

@@ -132,6 +132,47 @@ fn the_contract_of_2015_has_no_no_filter() {
 }
 
 #[test]
+fn the_description_has_the_operations_of_the_contract() {
+    for (contract, operations, groups) in [(Contract::V1_0, 10, 4), (Contract::V1_1, 12, 5)] {
+        let test = platform_with(10, |options| options.contract = contract);
+        let client = Client::new(&test.platform);
+        for query in ["?wsdl", "?WSDL"] {
+            let url = client.url.clone() + query;
+            let mut response = client.agent.get(&url).call().unwrap();
+            assert_eq!(response.status().as_u16(), 200);
+            let text = response.body_mut().read_to_string().unwrap();
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let named = |name: &'static str| {
+                let nodes = document.descendants();
+                nodes.filter(move |node| node.is_element() && node.tag_name().name() == name)
+            };
+            let binding = named("binding").find(|node| node.has_attribute("type"));
+            let binding = binding.unwrap();
+            let offered = binding.children().filter(|node| node.has_attribute("name"));
+            assert_eq!(offered.count(), operations);
+            assert_eq!(named("enumeration").count(), groups);
+            assert_eq!(text.contains("noFilter"), contract == Contract::V1_1);
+            let address = named("address").next().unwrap();
+            assert_eq!(address.attribute("location"), Some(client.url.as_str()));
+            // Every message that an operation names is described, and so is every element of a message.
+            for (user, attribute, described) in [
+                ("input", "message", "message"),
+                ("part", "element", "element"),
+            ] {
+                for node in named(user).filter(|node| node.has_attribute(attribute)) {
+                    let wanted = node.attribute(attribute).unwrap().strip_prefix("tns:");
+                    assert!(
+                        named(described).any(|node| node.attribute("name") == wanted),
+                        "{wanted:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(test.platform.take_events(), []);
+    }
+}
+
+#[test]
 fn responses_are_equal_with_all_namespace_prefixes() {
     let test = platform(10);
     let client = Client::new(&test.platform);
