@@ -161,7 +161,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption(
         "files-do-not-expire",
         "Files stay until they are deleted. The specification says 40 days in one place and 30 in another.",
-        None,
+        Some("Options::delete_after (--delete-after)"),
     ),
 ];
 

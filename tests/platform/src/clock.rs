@@ -25,6 +25,11 @@ impl Clock {
         }
     }
 
+    /// Returns the time of the last nightly run.
+    pub(crate) const fn last_run(&self) -> OffsetDateTime {
+        self.run
+    }
+
     /// Returns the time in UTC with milliseconds, such as `2026-03-02T04:00:00.000Z`.
     pub(crate) fn now(&self) -> String {
         let now = self.run + self.since.elapsed();

@@ -60,6 +60,8 @@ pub struct Options {
     pub has_initial_load: bool,
     /// The most persons per agreement and run that are delivered in full. Default: no limit.
     pub cut_after: Option<usize>,
+    /// The days after which a nightly run deletes files from the inbox. Default: never.
+    pub delete_after: Option<u16>,
     /// A file that keeps filters and nightly runs between starts. Default: none.
     pub state_file: Option<PathBuf>,
 }
@@ -100,6 +102,7 @@ impl Options {
             previous_date: PreviousDate::LastDelivery,
             has_initial_load: true,
             cut_after: None,
+            delete_after: None,
             state_file: None,
         }
     }

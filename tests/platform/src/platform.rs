@@ -307,6 +307,10 @@ impl Platform {
         let number = state.night + 1;
         let day = self.options.population.production_date(number);
         *lock(&self.context.clock) = Clock::at_run(day);
+        if let Some(days) = self.options.delete_after {
+            let now = lock(&self.context.clock).last_run();
+            lock(&self.inbox).delete_until(now - time::Duration::days(days.into()))?;
+        }
         let mut deliveries = Vec::new();
         for entry in &mut state.agreements {
             deliveries.extend(self.run_agreement(entry, number, day)?);
@@ -439,7 +443,11 @@ impl Platform {
                 has_routing: self.options.has_routing,
             },
         };
-        lock(&self.inbox).deliver(outgoing, fault)
+        let arrival = self
+            .options
+            .delete_after
+            .map(|_| lock(&self.context.clock).last_run());
+        lock(&self.inbox).deliver(outgoing, fault, arrival)
     }
 
     fn file_name(&self, agreement: &Agreement, day: Day) -> String {

@@ -107,6 +107,11 @@ pub(super) struct ServeArguments {
     #[arg(long)]
     no_initial_load: bool,
 
+    /// Delete files from the inbox when they are N days old by the dates of the nightly runs; the specification says 40
+    /// in one place and 30 in another (default: never)
+    #[arg(long, value_name = "N")]
+    delete_after: Option<u16>,
+
     /// Stop a full load after N persons per night and continue in the next run
     #[arg(long, value_name = "N")]
     cut_after: Option<usize>,
@@ -229,6 +234,7 @@ impl ServeArguments {
         options.has_routing = self.routing;
         options.has_initial_load = !self.no_initial_load;
         options.cut_after = self.cut_after;
+        options.delete_after = self.delete_after;
         options.state_file = Some(directory.join("state.json"));
         Ok(options)
     }

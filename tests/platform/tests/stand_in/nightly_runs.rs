@@ -524,3 +524,19 @@ fn times_in_metadata_and_faults_move_and_the_sending_system_stays() {
     std::thread::sleep(std::time::Duration::from_millis(2));
     assert!(first < received());
 }
+
+#[test]
+fn old_files_are_deleted_from_the_inbox() {
+    for (delete_after, expected) in [(Some(4), 2), (None, 5)] {
+        let test = platform_with(500, |options| options.delete_after = delete_after);
+        Client::new(&test.platform).result("AddNoFilterSubscription", "");
+        // Tuesday to Friday.
+        let deliveries: Vec<_> = (0..4).map(|_| run_and_check(&test)).collect();
+        assert_eq!(names(&test.platform.inbox()).len(), 8);
+        // On Monday, the files of Tuesday to Friday are 6, 5, 4 and 3 days old.
+        let monday = run_and_check(&test);
+        let kept = names(&test.platform.inbox());
+        assert_eq!(kept.len(), 2 * expected, "{kept:?}");
+        assert!(kept.contains(&monday.name) && kept.contains(&deliveries[3].name));
+    }
+}
