@@ -1,7 +1,7 @@
 """Calls every operation of a subscription service with zeep, and prints the results.
 
-Arguments: URL, CA certificate, client certificate, client key, and the UUIDs of agreement, user system, user and
-service.
+Arguments: URL, CA certificate, client certificate, client key, the UUIDs of agreement, user system, user and service,
+and the WSDL (default: subscription.wsdl beside this file).
 """
 
 import pathlib
@@ -14,13 +14,13 @@ import zeep.transports
 PNR = "0101010101"
 
 
-def main(url, authority, certificate, key, agreement, user_system, user, service):
+def main(url, authority, certificate, key, agreement, user_system, user, service, wsdl=None):
     session = requests.Session()
     session.verify = authority
     session.cert = (certificate, key)
     session.trust_env = False
     client = zeep.Client(
-        str(pathlib.Path(__file__).with_name("subscription.wsdl")),
+        wsdl or str(pathlib.Path(__file__).with_name("subscription.wsdl")),
         transport=zeep.transports.Transport(session=session, timeout=20, operation_timeout=20),
     )
     binding = "{http://serviceplatformen.dk/xml/wsdl/soap11/CprSubscriptionService/1/}CprSubscriptionWebServiceBinding"

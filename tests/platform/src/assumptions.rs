@@ -45,12 +45,12 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     ),
     assumption(
         "leaver-is-delivered-once",
-        "A person who is no longer covered because of an event is delivered once more, with the data after the event.",
+        "A person who leaves the filters that remain because of an event is delivered once more, with the data after the event.",
         None,
     ),
     assumption(
         "filter-removal-is-not-delivered",
-        "Persons covered only by a removed filter are no longer delivered, without a notice.",
+        "Persons covered only by a removed filter are no longer delivered, without a notice. Their full load is not continued.",
         None,
     ),
     assumption(
@@ -134,6 +134,21 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         Some("DeliveryFault::MetadataFirst, MetadataLate, Growing (hazard)"),
     ),
     assumption(
+        "working-days",
+        "Nightly runs are made from Monday to Friday, except on public holidays, 5 June, 24 December and 31 December.",
+        None,
+    ),
+    assumption(
+        "delivered-at-four",
+        "A nightly run is at 04:00 UTC of the production date. Received and SenderTimestamp count from the last run.",
+        None,
+    ),
+    assumption(
+        "one-sending-system",
+        "SenderIt-system is the same in all metadata files.",
+        None,
+    ),
+    assumption(
         "metadata-root",
         "The root element of metadata is FileMetadata, without a routing block.",
         Some("Options::metadata_root, has_routing (--trigger, --routing)"),
@@ -146,7 +161,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption(
         "files-do-not-expire",
         "Files stay until they are deleted. The specification says 40 days in one place and 30 in another.",
-        None,
+        Some("Options::delete_after (--delete-after)"),
     ),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! Client certificates have the structure of OCES: a root, an issuing authority and a leaf.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -28,10 +28,14 @@ use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use crate::agreement::derived_uuid;
+use crate::foreign_client::{AcceptForeign, ForeignClient};
 use crate::{Error, lock};
 
 /// The password of every PKCS#12 file that the stand-in writes.
 pub const P12_PASSWORD: &str = "cprflow";
+
+/// The CVR number in the client certificates that the stand-in issues. No company has it.
+const STAND_IN_CVR: &str = "00000000";
 
 /// The certificate that the service presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,16 +109,24 @@ pub struct ClientCertificate {
 pub(crate) struct Certificates {
     directory: PathBuf,
     seed: u64,
+    /// The names and addresses of the service for its certificate.
+    hosts: Vec<String>,
     server: Authority,
     client_root: CertificateDer<'static>,
     client: Authority,
     unknown: Authority,
-    registered: Mutex<BTreeSet<[u8; 32]>>,
+    /// The fingerprints of the certificates that are registered with the IT system, with their CVR numbers.
+    registered: Mutex<BTreeMap<[u8; 32], String>>,
+    /// The fingerprints of the certificates of other authorities that are accepted.
+    foreign: BTreeSet<[u8; 32]>,
 }
 
 impl Certificates {
     /// Creates new authorities, and writes the server's authority to `ca.pem` in the directory.
-    pub(crate) fn new(directory: &Path, seed: u64) -> Result<Self, Error> {
+    ///
+    /// `host` is the name or address of the service. Its certificate is also valid for this machine's loopback names.
+    pub(crate) fn new(directory: &Path, seed: u64, host: &str) -> Result<Self, Error> {
+        let hosts = ["localhost", "127.0.0.1", "::1", host].map(str::to_owned);
         let server = Authority::root("Stand-in server CA")?;
         let client_root = Authority::root("Stand-in OCES root CA")?;
         let client = client_root.subordinate("Stand-in OCES issuing CA 1")?;
@@ -122,12 +134,22 @@ impl Certificates {
         Ok(Self {
             directory: directory.to_owned(),
             seed,
+            hosts: hosts.to_vec(),
             server,
             client_root: client_root.der,
             client,
             unknown: Authority::root("Stand-in unknown CA")?,
-            registered: Mutex::new(BTreeSet::new()),
+            registered: Mutex::default(),
+            foreign: BTreeSet::new(),
         })
+    }
+
+    /// Accepts and registers a client certificate of another authority. Returns its CVR number.
+    pub(crate) fn accept_foreign(&mut self, client: &ForeignClient) -> Result<String, Error> {
+        let certificate = client.read()?;
+        self.foreign.insert(certificate.fingerprint);
+        lock(&self.registered).insert(certificate.fingerprint, certificate.cvr.clone());
+        Ok(certificate.cvr)
     }
 
     /// Returns the file with the authority that clients must trust.
@@ -150,7 +172,7 @@ impl Certificates {
         let serial = DnType::CustomDnType(vec![2, 5, 4, 5]);
         subject.push(serial, format!("UI:DK-O:G:{uuid}"));
         let organisation = DnType::CustomDnType(vec![2, 5, 4, 97]);
-        subject.push(organisation, "NTRDK-00000000");
+        subject.push(organisation, format!("NTRDK-{STAND_IN_CVR}"));
         subject.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -177,19 +199,21 @@ impl Certificates {
         write(&certificate.key, &key.serialize_pem(), 0o600)?;
         let archive = p12(name, &key.serialize_der(), &[leaf.der(), &issuer.der])?;
         write_bytes(&certificate.p12, &archive, 0o600)?;
-        lock(&self.registered).insert(certificate.fingerprint);
+        self.set_registered(&certificate, true);
         Ok(certificate)
     }
 
-    /// Whether a client certificate is registered with the IT system.
-    pub(crate) fn is_registered(&self, certificate: &CertificateDer<'_>) -> bool {
-        lock(&self.registered).contains(&fingerprint(certificate))
+    /// Returns the CVR number of a client certificate; `None` if it is not registered with the IT system.
+    pub(crate) fn registered_cvr(&self, certificate: &CertificateDer<'_>) -> Option<String> {
+        lock(&self.registered)
+            .get(&fingerprint(certificate))
+            .cloned()
     }
 
     pub(crate) fn set_registered(&self, certificate: &ClientCertificate, is_registered: bool) {
         let mut registered = lock(&self.registered);
         match is_registered {
-            true => registered.insert(certificate.fingerprint),
+            true => registered.insert(certificate.fingerprint, STAND_IN_CVR.to_owned()),
             false => registered.remove(&certificate.fingerprint),
         };
     }
@@ -212,6 +236,13 @@ impl Certificates {
             ClientKeys::All => verifier,
             ClientKeys::OnlyRsa => Arc::new(OnlyRsa(verifier)),
         };
+        let verifier = match self.foreign.is_empty() {
+            true => verifier,
+            false => Arc::new(AcceptForeign {
+                verifier,
+                accepted: self.foreign.clone(),
+            }),
+        };
         let versions: &[&SupportedProtocolVersion] = match versions {
             TlsVersions::Both => &[&rustls::version::TLS12, &rustls::version::TLS13],
             TlsVersions::Only12 => &[&rustls::version::TLS12],
@@ -231,7 +262,7 @@ impl Certificates {
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Error> {
         let names = match kind {
             ServerCertificate::WrongHost => vec!["prod.serviceplatformen.invalid".to_owned()],
-            _ => vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            _ => self.hosts.clone(),
         };
         let mut params = CertificateParams::new(names)?;
         params
@@ -372,7 +403,7 @@ fn validity_period((first, last): (i64, i64)) -> (OffsetDateTime, OffsetDateTime
     (now + Duration::days(first), now + Duration::days(last))
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
+pub(crate) fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cprflow_connector::generate::{Day, Person, Share};
+use serde::{Deserialize, Serialize};
 
 use crate::filter::{Filter, FilterGroup};
 use crate::platform_state::SubscriptionState;
@@ -22,8 +23,8 @@ pub enum FilterCombination {
 pub(crate) struct DeliveryPlan {
     /// What is delivered, by person number. Numbers that are missing here are not delivered.
     pub(crate) shares: BTreeMap<String, Share>,
-    /// The numbers that the filters cover in this run.
-    covered: BTreeSet<String>,
+    /// The numbers that the filters cover in this run, with what the filters see of the persons.
+    covered: BTreeMap<String, Traits>,
     /// The numbers whose full load is postponed to the next run.
     backlog: BTreeSet<String>,
 }
@@ -38,6 +39,24 @@ pub(crate) struct PlanRules {
     pub(crate) cut_after: Option<usize>,
 }
 
+/// What filters see of a person, apart from the person number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traits {
+    municipality_code: Option<u32>,
+    /// The age in whole years on the production date.
+    age: u32,
+}
+
+impl Traits {
+    fn of(person: &Person, day: Day) -> Self {
+        let code = person.municipality_code();
+        Self {
+            municipality_code: code.and_then(|code| code.parse().ok()),
+            age: age(person.birth_date(), day),
+        }
+    }
+}
+
 /// Plans an agreement's extract for a production date.
 ///
 /// `everyone` is the whole population after that night. Fails if the generator fails.
@@ -50,6 +69,7 @@ pub(crate) fn plan_delivery(
     let all: Vec<_> = subscription.filters.all().collect();
     let active: Vec<_> = subscription.filters.active().collect();
     let pending: Vec<_> = subscription.filters.pending().collect();
+    let combination = rules.filter_combination;
     let mut plan = DeliveryPlan::default();
     if all.is_empty() {
         return Ok(plan);
@@ -57,32 +77,37 @@ pub(crate) fn plan_delivery(
     let mut loads = 0;
     for person in everyone {
         let person = person?;
-        let number = person.number();
-        let is_covered = covers(&all, rules.filter_combination, &person, day);
+        let (number, traits) = (person.number(), Traits::of(&person, day));
         // Age ranges and NoFilter bring changes only: the specification names full loads for the other two groups.
-        let is_requested = pending.iter().any(|filter| {
-            let loads = matches!(filter, Filter::Pnr(_) | Filter::MunicipalityCode(_));
-            loads && matches(filter, &person, day)
-        });
-        let is_new = is_requested && !covers(&active, rules.filter_combination, &person, day);
-        let is_due = rules.has_initial_load && is_covered;
-        if is_due && (is_new || subscription.backlog.contains(number)) {
+        let is_loaded_by = |filters: &[&Filter]| {
+            filters.iter().any(|filter| {
+                let loads = matches!(filter, Filter::Pnr(_) | Filter::MunicipalityCode(_));
+                loads && matches(filter, number, traits)
+            })
+        };
+        let is_covered = covers(&all, combination, number, traits);
+        let is_new = is_loaded_by(&pending) && !covers(&active, combination, number, traits);
+        let is_continued = subscription.backlog.contains(number) && is_loaded_by(&all);
+        if rules.has_initial_load && is_covered && (is_new || is_continued) {
             if rules.cut_after.is_some_and(|limit| loads >= limit) {
                 plan.backlog.insert(number.to_owned());
                 continue;
             }
             loads += 1;
             plan.shares.insert(number.to_owned(), Share::Everything);
-        } else if person.is_touched() && change_codes_allow(&all, rules.filter_combination, &person)
-        {
-            // A person who is no longer covered is delivered once more, so that the receiver learns of it.
-            let is_in_scope = is_covered || subscription.covered.contains(number);
-            if is_in_scope || change_codes_add(&all, rules.filter_combination, &person) {
+        } else if person.is_touched() && change_codes_allow(&all, combination, &person) {
+            // A person who is no longer covered is delivered once more, so that the receiver learns of it. The filters
+            // that have been removed since the last run do not count, so they are not in `active`.
+            let has_left = || {
+                let before = subscription.last_covered.get(number);
+                before.is_some_and(|before| covers(&active, combination, number, *before))
+            };
+            if is_covered || has_left() || change_codes_add(&all, combination, &person) {
                 plan.shares.insert(number.to_owned(), Share::Changes);
             }
         }
         if is_covered {
-            plan.covered.insert(number.to_owned());
+            plan.covered.insert(number.to_owned(), traits);
         }
     }
     Ok(plan)
@@ -103,24 +128,29 @@ impl DeliveryPlan {
     /// Stores the outcome of the run in the subscription.
     pub(crate) fn store(self, subscription: &mut SubscriptionState) {
         subscription.filters.activate_all();
-        subscription.covered = self.covered;
+        subscription.last_covered = self.covered;
         subscription.backlog = self.backlog;
     }
 }
 
 /// Whether the filters cover the person. Change codes are ignored, because they select events and not persons.
-fn covers(filters: &[&Filter], combination: FilterCombination, person: &Person, day: Day) -> bool {
+fn covers(
+    filters: &[&Filter],
+    combination: FilterCombination,
+    number: &str,
+    traits: Traits,
+) -> bool {
     let selects_persons = |filter: &&&Filter| filter.group() != FilterGroup::EventChangeCode;
     match combination {
         FilterCombination::Union => filters
             .iter()
             .filter(selects_persons)
-            .any(|filter| matches(filter, person, day)),
+            .any(|filter| matches(filter, number, traits)),
         FilterCombination::Intersection => {
             let present: BTreeSet<_> = filters.iter().map(|filter| filter.group()).collect();
             let matched: BTreeSet<_> = filters
                 .iter()
-                .filter(|filter| matches(filter, person, day))
+                .filter(|filter| matches(filter, number, traits))
                 .map(|filter| filter.group())
                 .collect();
             !present.is_empty()
@@ -155,16 +185,11 @@ fn has_filtered_event(filters: &[&Filter], person: &Person) -> bool {
     })
 }
 
-fn matches(filter: &Filter, person: &Person, day: Day) -> bool {
+fn matches(filter: &Filter, number: &str, traits: Traits) -> bool {
     match filter {
-        Filter::Pnr(number) => person.number() == number,
-        Filter::MunicipalityCode(code) => {
-            let known = person
-                .municipality_code()
-                .and_then(|known| known.parse().ok());
-            known == Some(*code)
-        }
-        Filter::AgeRange { start, end } => (*start..=*end).contains(&age(person.birth_date(), day)),
+        Filter::Pnr(wanted) => number == wanted,
+        Filter::MunicipalityCode(code) => traits.municipality_code == Some(*code),
+        Filter::AgeRange { start, end } => (*start..=*end).contains(&traits.age),
         Filter::NoFilter => true,
         Filter::ChangeCode(_) => false,
     }

@@ -1,6 +1,7 @@
 //! The errors of the stand-in platform itself. No error contains a value of a person's record.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// An error of the stand-in platform.
@@ -18,10 +19,10 @@ pub enum Error {
     },
 
     /// A server cannot listen on its port.
-    #[error("cannot listen on port {port} of 127.0.0.1: {error}")]
+    #[error("cannot listen on {address}: {error}")]
     Listen {
-        /// The port; 0 for any free port.
-        port: u16,
+        /// The address; port 0 for any free port.
+        address: SocketAddr,
         /// The cause.
         #[source]
         error: io::Error,
@@ -30,6 +31,15 @@ pub enum Error {
     /// A certificate cannot be created.
     #[error("cannot create a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
+
+    /// A client certificate that the service should accept cannot be used.
+    #[error("cannot accept the client certificate {path}: {reason}", path = path.display())]
+    ClientCertificate {
+        /// The file.
+        path: PathBuf,
+        /// The reason, and what to do.
+        reason: String,
+    },
 
     /// A PKCS#12 file cannot be created.
     #[error("cannot create a PKCS#12 file: {0}")]

@@ -27,15 +27,19 @@ pub(crate) enum ResponseAction {
     Reset,
 }
 
-/// Returns what to send for an armed fault. `correct` makes the correct response with the given prefixes.
+/// Returns what to send for an armed fault. `correct` makes the correct response with the given prefixes; `received` is
+/// the time of the request.
 pub(crate) fn apply_fault(
     armed: &ServiceFault,
     operation: &Operation,
     correct: impl FnOnce(NamespacePrefixes) -> Response,
     prefixes: NamespacePrefixes,
+    received: &str,
 ) -> ResponseAction {
     let response = match armed {
-        ServiceFault::DocumentedError { error, style, .. } => documented_error(*error, *style),
+        ServiceFault::DocumentedError { error, style, .. } => {
+            documented_error(*error, *style, received)
+        }
         ServiceFault::PersonNumberInFault => {
             let number = match operation {
                 Operation::Add(Filter::Pnr(number)) | Operation::Remove(Filter::Pnr(number)) => {
@@ -47,8 +51,11 @@ pub(crate) fn apply_fault(
         }
         ServiceFault::SoapFault { code, text, detail } => soap_fault(code, text, detail.as_deref()),
         ServiceFault::FaultWithStatus200 => {
-            let mut response =
-                documented_error(ServiceErrorCode::WrongUserSystem, FaultStyle::Typed);
+            let mut response = documented_error(
+                ServiceErrorCode::WrongUserSystem,
+                FaultStyle::Typed,
+                received,
+            );
             response.status = 200;
             response
         }
@@ -122,8 +129,12 @@ pub(crate) fn apply_fault(
     ResponseAction::Respond(response)
 }
 
-/// Returns the SOAP fault for a documented error.
-pub(crate) fn documented_error(error: ServiceErrorCode, style: FaultStyle) -> Response {
+/// Returns the SOAP fault for a documented error of a request that was received at this time.
+pub(crate) fn documented_error(
+    error: ServiceErrorCode,
+    style: FaultStyle,
+    received: &str,
+) -> Response {
     let (code, text) = (error.code(), error.text());
     match style {
         FaultStyle::Typed => soap_fault("Server", text, Some(&typed_detail(code, text))),
@@ -132,6 +143,7 @@ pub(crate) fn documented_error(error: ServiceErrorCode, style: FaultStyle) -> Re
             let block = text_block(
                 &format!("{code}: {text}"),
                 &derived_uuid(&["call", code], &[]),
+                received,
             );
             soap_fault("Server", &block, None)
         }

@@ -80,6 +80,17 @@ impl FilterGroup {
         })
     }
 
+    /// Returns the name of the group in the contract.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pnr => "PNR",
+            Self::AgeRange => "AgeRange",
+            Self::MunicipalityCode => "MunicipalityCode",
+            Self::EventChangeCode => "EventChangeCode",
+            Self::NoFilter => "NoFilter",
+        }
+    }
+
     /// Returns the `Result` of removing a filter that is not set.
     const fn missing_result(self) -> &'static str {
         match self {

@@ -4,11 +4,14 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
 
 use crate::Error;
 use crate::delivery_fault::DeliveryFault;
@@ -29,6 +32,8 @@ pub(crate) struct Inbox {
     /// Files are written here and then moved into the inbox, so that they appear complete.
     staging: PathBuf,
     withheld: VecDeque<FileOperation>,
+    /// The modification time of new files; `None` for the present time of the machine.
+    arrival: Option<OffsetDateTime>,
 }
 
 /// A single change of the inbox.
@@ -48,6 +53,7 @@ impl Inbox {
             directory,
             staging,
             withheld: VecDeque::new(),
+            arrival: None,
         })
     }
 
@@ -56,11 +62,15 @@ impl Inbox {
     }
 
     /// Puts the data file and then its metadata file into the inbox, changed by the fault if there is one.
+    ///
+    /// `arrival` is the modification time that the files get; `None` for the present time of the machine.
     pub(crate) fn deliver(
         &mut self,
         outgoing: OutgoingDelivery<'_>,
         fault: Option<DeliveryFault>,
+        arrival: Option<OffsetDateTime>,
     ) -> Result<(), Error> {
+        self.arrival = arrival;
         let OutgoingDelivery {
             name,
             mut bytes,
@@ -117,6 +127,20 @@ impl Inbox {
         }
     }
 
+    /// Deletes the files whose modification time is not after `end`.
+    pub(crate) fn delete_until(&self, end: OffsetDateTime) -> Result<(), Error> {
+        let failed = || Error::file(&self.directory);
+        for entry in fs::read_dir(&self.directory).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            let metadata = entry.metadata().map_err(failed())?;
+            let is_old = metadata.modified().map_err(failed())? <= SystemTime::from(end);
+            if is_old && !metadata.is_dir() {
+                fs::remove_file(entry.path()).map_err(Error::file(entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Carries out the withheld operations and returns their number.
     pub(crate) fn complete(&mut self) -> Result<usize, Error> {
         let withheld = std::mem::take(&mut self.withheld);
@@ -143,6 +167,11 @@ impl Inbox {
     fn put(&self, name: &OsStr, bytes: &[u8]) -> Result<(), Error> {
         let (part, path) = (self.staging.join("part"), self.directory.join(name));
         fs::write(&part, bytes).map_err(Error::file(&part))?;
+        if let Some(arrival) = self.arrival {
+            let file = File::options().append(true).open(&part);
+            file.and_then(|file| file.set_modified(arrival.into()))
+                .map_err(Error::file(&part))?;
+        }
         fs::rename(&part, &path).map_err(Error::file(path))
     }
 

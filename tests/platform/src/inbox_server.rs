@@ -1,9 +1,10 @@
 //! The SFTP server of the inbox: OpenSSH or a server in this process.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::in_process::{InProcessServer, USER};
-use crate::{Error, Sshd, SshdOptions};
+use crate::{Error, Sshd, SshdOptions, url_host};
 
 /// The kind of SFTP server that serves the inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +20,10 @@ pub enum SftpBackend {
 
 /// The running SFTP server of the inbox.
 #[derive(Debug)]
-pub struct InboxServer(RunningServer);
+pub struct InboxServer {
+    running: RunningServer,
+    host: String,
+}
 
 #[derive(Debug)]
 enum RunningServer {
@@ -32,26 +36,30 @@ impl InboxServer {
         server: SftpBackend,
         root: &Path,
         state: &Path,
-        port: u16,
+        address: SocketAddr,
+        host: String,
     ) -> Result<Self, Error> {
         let has_sshd = Sshd::program().is_some();
         if server == SftpBackend::InProcess || (server == SftpBackend::Any && !has_sshd) {
-            let server = InProcessServer::start(root, state, port)?;
-            return Ok(Self(RunningServer::InProcess(Box::new(server))));
+            let server = InProcessServer::start(root, state, address, &host)?;
+            let running = RunningServer::InProcess(Box::new(server));
+            return Ok(Self { running, host });
         }
         let mut options = SshdOptions::new(root, state);
-        options.port = port;
-        Ok(Self(RunningServer::Sshd(Sshd::start(options)?)))
+        (options.address, options.port) = (address.ip(), address.port());
+        options.host.clone_from(&host);
+        let running = RunningServer::Sshd(Sshd::start(options)?);
+        Ok(Self { running, host })
     }
 
-    /// Returns the address on which the server listens.
-    pub const fn host(&self) -> &'static str {
-        "127.0.0.1"
+    /// Returns the name or address of the server for clients.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Returns the port on which the server listens.
     pub fn port(&self) -> u16 {
-        match &self.0 {
+        match &self.running {
             RunningServer::Sshd(sshd) => sshd.port(),
             RunningServer::InProcess(server) => server.port(),
         }
@@ -59,21 +67,40 @@ impl InboxServer {
 
     /// Returns the user for the login.
     pub fn user(&self) -> &str {
-        match &self.0 {
+        match &self.running {
             RunningServer::Sshd(sshd) => sshd.user(),
             RunningServer::InProcess(_) => USER,
         }
     }
 
-    /// Returns the inbox directory relative to the start of a session. It is not absolute, because OpenSSH shows the
-    /// whole file system.
-    pub const fn inbox(&self) -> &'static str {
-        "IN"
+    /// Returns the absolute path of the inbox directory on the server.
+    pub fn inbox(&self) -> String {
+        match &self.running {
+            // OpenSSH shows the whole file system.
+            RunningServer::Sshd(sshd) => sshd.root().join("IN").display().to_string(),
+            RunningServer::InProcess(_) => "/IN".to_owned(),
+        }
+    }
+
+    /// Returns the URL of the inbox directory, for OpenSSH's client and for cprflow.
+    ///
+    /// OpenSSH's client takes the path after the first slash as relative to the directory in which a session starts.
+    pub fn url(&self) -> String {
+        let path = match &self.running {
+            RunningServer::Sshd(_) => self.inbox(),
+            RunningServer::InProcess(_) => "IN".to_owned(),
+        };
+        format!(
+            "sftp://{}@{}:{}/{path}",
+            self.user(),
+            url_host(&self.host),
+            self.port()
+        )
     }
 
     /// Returns the file with the private key of the client, which has no passphrase.
     pub fn identity(&self) -> PathBuf {
-        match &self.0 {
+        match &self.running {
             RunningServer::Sshd(sshd) => sshd.identity(),
             RunningServer::InProcess(server) => server.identity(),
         }
@@ -81,7 +108,7 @@ impl InboxServer {
 
     /// Returns a `known_hosts` file with the host key.
     pub fn known_hosts(&self) -> PathBuf {
-        match &self.0 {
+        match &self.running {
             RunningServer::Sshd(sshd) => sshd.known_hosts(),
             RunningServer::InProcess(server) => server.known_hosts(),
         }
@@ -89,7 +116,7 @@ impl InboxServer {
 
     /// Returns the fingerprint of the host key, `SHA256:…`.
     pub fn fingerprint(&self) -> Result<String, Error> {
-        match &self.0 {
+        match &self.running {
             RunningServer::Sshd(sshd) => sshd.fingerprint(),
             RunningServer::InProcess(server) => Ok(server.fingerprint()),
         }
@@ -97,14 +124,14 @@ impl InboxServer {
 
     /// Adds names of files that do not exist to directory listings. Has no effect with OpenSSH.
     pub fn list_also(&self, names: &[&str]) {
-        if let RunningServer::InProcess(server) = &self.0 {
+        if let RunningServer::InProcess(server) = &self.running {
             server.list_also(names);
         }
     }
 
     /// Stops the server and every session.
     pub fn stop(&mut self) {
-        match &mut self.0 {
+        match &mut self.running {
             RunningServer::Sshd(sshd) => sshd.stop(),
             RunningServer::InProcess(server) => server.stop(),
         }
@@ -112,7 +139,7 @@ impl InboxServer {
 
     /// Returns the OpenSSH server, which has more functions; `None` for the server in this process.
     pub const fn sshd(&mut self) -> Option<&mut Sshd> {
-        match &mut self.0 {
+        match &mut self.running {
             RunningServer::Sshd(sshd) => Some(sshd),
             RunningServer::InProcess(_) => None,
         }
@@ -120,7 +147,7 @@ impl InboxServer {
 
     /// Stops the server and every session, and starts it again on the same port.
     pub fn restart(&mut self) -> Result<(), Error> {
-        match &mut self.0 {
+        match &mut self.running {
             RunningServer::Sshd(sshd) => sshd.restart(),
             RunningServer::InProcess(server) => server.restart(),
         }

@@ -22,6 +22,10 @@ pub(crate) struct Metadata<'a> {
     pub(crate) size: u64,
     pub(crate) sender: &'a str,
     pub(crate) recipient: &'a str,
+    /// The CVR number of the receiving authority in the routing block.
+    pub(crate) recipient_cvr: &'a str,
+    /// `SenderTimestamp` of the routing block.
+    pub(crate) sent: &'a str,
     /// Whether it has a routing block. The block is optional for SF6002.
     pub(crate) has_routing: bool,
 }
@@ -58,17 +62,19 @@ impl Metadata<'_> {
     }
 
     fn routing(&self) -> String {
-        let uuid = |what: &str| derived_uuid(&["routing", what, self.transfer], &[]);
+        // The sending IT system is CPR's and the same for all deliveries.
+        let system = derived_uuid(&["routing", "system"], &[]);
+        let transaction = derived_uuid(&["routing", "transaction", self.transfer], &[]);
         format!(
             "\n<SFTPDynamicRoutingInfo>\n<InfRef>SF6002</InfRef>\n\
-             <SenderIt-system>{}</SenderIt-system>\n\
+             <SenderIt-system>{system}</SenderIt-system>\n\
              <SenderAuthority>urn:oio:cvr-nr:00000001</SenderAuthority>\n\
-             <TransactionId>{}</TransactionId>\n\
-             <SenderTimestamp>2026-03-02T04:00:00Z</SenderTimestamp>\n\
-             <RecipientAuthority>urn:oio:cvr-nr:00000002</RecipientAuthority>\n\
+             <TransactionId>{transaction}</TransactionId>\n\
+             <SenderTimestamp>{sent}</SenderTimestamp>\n\
+             <RecipientAuthority>urn:oio:cvr-nr:{cvr}</RecipientAuthority>\n\
              </SFTPDynamicRoutingInfo>\n",
-            uuid("system"),
-            uuid("transaction")
+            sent = self.sent,
+            cvr = self.recipient_cvr,
         )
     }
 }
@@ -92,6 +98,8 @@ mod tests {
                 size: 11,
                 sender: "s",
                 recipient: "r",
+                recipient_cvr: "00000002",
+                sent: "2026-03-02T04:00:00.000Z",
                 has_routing: true,
             };
             let text = metadata.to_xml();

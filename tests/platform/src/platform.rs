@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use cprflow_connector::generate::{self, Day, Settings, Share};
+use cprflow_connector::generate::{self, Day, Person, Settings, Share};
 
 use crate::agreement::derived_uuid;
 use crate::certificates::{
     Certificates, ClientCertificate, ClientKeys, ClientKind, ServerCertificate, TlsVersions,
 };
+use crate::clock::Clock;
 use crate::delivery_fault::DeliveryFault;
 use crate::delivery_plan::{DeliveryPlan, PlanRules, plan_delivery};
 use crate::event_log::ServiceEvent;
@@ -24,7 +26,7 @@ use crate::request_validation::PATH;
 use crate::service::{Service, ServiceContext};
 use crate::service_fault::ServiceFault;
 use crate::soap_response::NamespacePrefixes;
-use crate::{Agreement, Error, lock};
+use crate::{Agreement, Error, lock, url_host};
 
 /// The deliveries of one nightly run.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub struct Platform {
     delivery_faults: Mutex<VecDeque<DeliveryFault>>,
     client: ClientCertificate,
     next_client: ClientCertificate,
+    /// The CVR numbers of [`Options::foreign_clients`].
+    foreign_cvrs: Vec<String>,
 }
 
 impl Platform {
@@ -91,7 +95,12 @@ impl Platform {
     pub fn start(options: Options) -> Result<Self, Error> {
         let directory = &options.directory;
         fs::create_dir_all(directory).map_err(Error::file(directory))?;
-        let certificates = Certificates::new(directory, options.population.seed)?;
+        let host = options.host();
+        let mut certificates = Certificates::new(directory, options.population.seed, &host)?;
+        let foreign_clients = options.foreign_clients.iter();
+        let foreign_cvrs = foreign_clients
+            .map(|client| certificates.accept_foreign(client))
+            .collect::<Result<_, _>>()?;
         let client = certificates.client("client", ClientKind::Valid)?;
         let next_client = certificates.client("client-next", ClientKind::Valid)?;
         let tls =
@@ -108,12 +117,23 @@ impl Platform {
             options.sftp,
             &root,
             &directory.join("ssh"),
-            options.sftp_port,
+            SocketAddr::new(options.address, options.sftp_port),
+            host,
         )?;
-        let context = Arc::new(ServiceContext::new(state, certificates, tls));
+        let clock = Clock::at_run(options.population.production_date(state.night));
+        let context = Arc::new(ServiceContext::new(
+            state,
+            certificates,
+            options.contract,
+            clock,
+            tls,
+        ));
         *lock(&context.prefixes) = options.prefixes;
         Ok(Self {
-            service: Service::start(Arc::clone(&context), options.port)?,
+            service: Service::start(
+                Arc::clone(&context),
+                SocketAddr::new(options.address, options.port),
+            )?,
             options,
             context,
             sftp,
@@ -121,12 +141,14 @@ impl Platform {
             delivery_faults: Mutex::default(),
             client,
             next_client,
+            foreign_cvrs,
         })
     }
 
     /// Returns the URL of the SOAP service.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}{PATH}", self.service.port())
+        let host = url_host(&self.options.host());
+        format!("https://{host}:{}{PATH}", self.service.port())
     }
 
     /// Returns the PEM file with the authority of the service's certificate.
@@ -142,6 +164,13 @@ impl Platform {
     /// Returns the next client certificate of the IT system, for a certificate change. It is registered too.
     pub const fn next_client(&self) -> &ClientCertificate {
         &self.next_client
+    }
+
+    /// Returns the accepted client certificates of other authorities, each with its file and CVR number.
+    pub fn foreign_clients(&self) -> impl Iterator<Item = (&Path, &str)> {
+        let files = self.options.foreign_clients.iter();
+        let files = files.map(|client| client.file.as_path());
+        files.zip(self.foreign_cvrs.iter().map(String::as_str))
     }
 
     /// Issues another client certificate and registers it with the IT system. `name` is the name of its files.
@@ -213,6 +242,15 @@ impl Platform {
         &self.options.population
     }
 
+    /// Returns all persons after the last nightly run, in the order of a status file. None of them exists.
+    ///
+    /// Fails if the generator fails.
+    pub fn persons(&self) -> Result<Vec<Person>, Error> {
+        let persons = generate::population(&self.options.population, self.completed_nights());
+        let persons = persons.and_then(Iterator::collect);
+        persons.map_err(Error::Extract)
+    }
+
     /// Returns the number of completed nightly runs.
     pub fn completed_nights(&self) -> u32 {
         lock(&self.context.state).night
@@ -268,6 +306,11 @@ impl Platform {
         let mut state = lock(&self.context.state);
         let number = state.night + 1;
         let day = self.options.population.production_date(number);
+        *lock(&self.context.clock) = Clock::at_run(day);
+        if let Some(days) = self.options.delete_after {
+            let now = lock(&self.context.clock).last_run();
+            lock(&self.inbox).delete_until(now - time::Duration::days(days.into()))?;
+        }
         let mut deliveries = Vec::new();
         for entry in &mut state.agreements {
             deliveries.extend(self.run_agreement(entry, number, day)?);
@@ -383,6 +426,7 @@ impl Platform {
     }
 
     fn put(&self, delivered: &Delivery, fault: Option<DeliveryFault>) -> Result<(), Error> {
+        let sent = lock(&self.context.clock).now();
         let outgoing = OutgoingDelivery {
             name: &delivered.name,
             bytes: delivered.bytes.clone(),
@@ -393,10 +437,17 @@ impl Platform {
                 size: 0,
                 sender: &self.options.sender,
                 recipient: self.sftp.user(),
+                // The receiver is the first client that is not the stand-in's own.
+                recipient_cvr: self.foreign_cvrs.first().map_or("00000002", String::as_str),
+                sent: &sent,
                 has_routing: self.options.has_routing,
             },
         };
-        lock(&self.inbox).deliver(outgoing, fault)
+        let arrival = self
+            .options
+            .delete_after
+            .map(|_| lock(&self.context.clock).last_run());
+        lock(&self.inbox).deliver(outgoing, fault, arrival)
     }
 
     fn file_name(&self, agreement: &Agreement, day: Day) -> String {

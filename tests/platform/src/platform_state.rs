@@ -2,7 +2,7 @@
 //!
 //! The state file is JSON: `[nights, [[agreement UUID, subscription], …]]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::path::Path;
 use cprflow_connector::generate::Day;
 use serde::{Deserialize, Serialize};
 
+use crate::delivery_plan::Traits;
 use crate::filter::Filters;
 use crate::request_validation::{Operation, ServiceCall};
 use crate::{Agreement, Error};
@@ -33,8 +34,9 @@ pub(crate) struct AgreementState {
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct SubscriptionState {
     pub(crate) filters: Filters,
-    /// The numbers that the filters covered in the last run.
-    pub(crate) covered: BTreeSet<String>,
+    /// The numbers that the filters covered in the last run, with what the filters saw of the persons.
+    #[serde(default)]
+    pub(crate) last_covered: BTreeMap<String, Traits>,
     /// The numbers whose full load was postponed.
     pub(crate) backlog: BTreeSet<String>,
     /// The previous production date in the next extract (year, month, day).
@@ -55,7 +57,7 @@ impl fmt::Debug for SubscriptionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SubscriptionState")
             .field("filters", &self.filters)
-            .field("covered", &self.covered.len())
+            .field("last_covered", &self.last_covered.len())
             .field("backlog", &self.backlog.len())
             .field("previous", &self.previous)
             .finish_non_exhaustive()

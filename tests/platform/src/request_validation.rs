@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 
 use crate::agreement::SERVICE_UUID;
+use crate::contract::Contract;
 use crate::filter::{Filter, FilterGroup};
 use crate::http::Request;
 
@@ -54,6 +55,16 @@ impl Operation {
             Self::GetAllFilters => "GetAllFilters",
         }
     }
+
+    /// Whether the operation adds or removes the filter `NoFilter`, by itself or as a group.
+    const fn is_about_no_filter(&self) -> bool {
+        matches!(
+            self,
+            Self::Add(Filter::NoFilter)
+                | Self::Remove(Filter::NoFilter)
+                | Self::RemoveAll(FilterGroup::NoFilter)
+        )
+    }
 }
 
 /// A request that satisfies the contract. Whether the agreement exists is checked later.
@@ -77,7 +88,7 @@ pub(crate) enum Rejection {
 }
 
 /// Validates a request and returns the call that it makes.
-pub(crate) fn validate(request: &Request) -> Result<ServiceCall, Rejection> {
+pub(crate) fn validate(request: &Request, contract: Contract) -> Result<ServiceCall, Rejection> {
     if request.target != PATH {
         return Err(Rejection::Http(404));
     }
@@ -89,7 +100,11 @@ pub(crate) fn validate(request: &Request) -> Result<ServiceCall, Rejection> {
     // The parser rejects document types.
     let document =
         Document::parse(text).map_err(|_| violation("the body is not well-formed XML"))?;
-    validate_envelope(document.root_element())
+    let call = validate_envelope(document.root_element())?;
+    match contract.has_no_filter() || !call.operation.is_about_no_filter() {
+        true => Ok(call),
+        false => Err(violation("version 1.0 of the contract has no NoFilter")),
+    }
 }
 
 fn validate_headers(request: &Request) -> Result<(), Rejection> {

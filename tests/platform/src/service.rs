@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -15,13 +15,16 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::agreement::derived_uuid;
 use crate::certificates::Certificates;
+use crate::clock::Clock;
+use crate::contract::Contract;
 use crate::event_log::ServiceEvent;
 use crate::fault_injection::{ResponseAction, apply_fault, documented_error, gateway_response};
 use crate::http::{Request, Response};
 use crate::platform_state::{DenialReason, PlatformState};
-use crate::request_validation::{Operation, Rejection, ServiceCall, validate};
+use crate::request_validation::{Operation, PATH, Rejection, ServiceCall, validate};
 use crate::service_fault::{FaultStyle, ServiceErrorCode, ServiceFault};
 use crate::soap_response::{self, NamespacePrefixes, soap_fault, text_block, typed_detail};
+use crate::wsdl::wsdl;
 use crate::{Error, lock};
 
 /// The state that all connections of the service share.
@@ -29,6 +32,8 @@ use crate::{Error, lock};
 pub(crate) struct ServiceContext {
     pub(crate) state: Mutex<PlatformState>,
     pub(crate) certificates: Certificates,
+    pub(crate) contract: Contract,
+    pub(crate) clock: Mutex<Clock>,
     pub(crate) tls: Mutex<Arc<ServerConfig>>,
     pub(crate) prefixes: Mutex<NamespacePrefixes>,
     pub(crate) armed: Mutex<VecDeque<ServiceFault>>,
@@ -44,11 +49,15 @@ impl ServiceContext {
     pub(crate) fn new(
         state: PlatformState,
         certificates: Certificates,
+        contract: Contract,
+        clock: Clock,
         tls: Arc<ServerConfig>,
     ) -> Self {
         Self {
             state: Mutex::new(state),
             certificates,
+            contract,
+            clock: Mutex::new(clock),
             tls: Mutex::new(tls),
             prefixes: Mutex::default(),
             armed: Mutex::default(),
@@ -87,9 +96,9 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn start(context: Arc<ServiceContext>, port: u16) -> Result<Self, Error> {
-        let listen = |error| Error::Listen { port, error };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
+    pub(crate) fn start(context: Arc<ServiceContext>, address: SocketAddr) -> Result<Self, Error> {
+        let listen = |error| Error::Listen { address, error };
+        let listener = TcpListener::bind(address).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let shared = Arc::clone(&context);
         let listener = thread::spawn(move || accept(&shared, &listener));
@@ -109,7 +118,15 @@ impl Drop for Service {
     fn drop(&mut self) {
         self.context.is_stopping.store(true, Ordering::SeqCst);
         // The listener blocks in `accept`; a connection makes it check `is_stopping`.
-        let _woken = TcpStream::connect(self.address);
+        // Linux takes a connection to an unspecified address as one to loopback; other systems do not.
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.is_ipv4() {
+                true => Ipv4Addr::LOCALHOST.into(),
+                false => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let _woken = TcpStream::connect(address);
         for connection in lock(&self.context.connections).values() {
             let _closed = connection.shutdown(Shutdown::Both);
         }
@@ -199,17 +216,24 @@ fn serve(context: &ServiceContext, mut connection: TcpStream) -> io::Result<()> 
 
 /// Validates a request, applies it if the client is authorised, and returns the response.
 fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> ResponseAction {
-    let call = match validate(request) {
+    if request.method == "GET" && is_wsdl(&request.target) {
+        // Without this header, a program that reads the description must be told the address.
+        let host = request.header("host").unwrap_or("localhost");
+        let text = wsdl(context.contract, &format!("https://{host}{PATH}"));
+        return ResponseAction::Respond(Response::xml(200, text));
+    }
+    let call = match validate(request, context.contract) {
         Ok(call) => call,
         Err(rejection) => return ResponseAction::Respond(reject(context, rejection)),
     };
     let certificate = stream.conn.peer_certificates().unwrap_or_default().first();
-    if !certificate.is_some_and(|known| context.certificates.is_registered(known)) {
+    let cvr = certificate.and_then(|known| context.certificates.registered_cvr(known));
+    let Some(cvr) = cvr else {
         return deny(
             context,
             "the client certificate is not registered with the IT system",
         );
-    }
+    };
     let mut state = lock(&context.state);
     let agreement = match state.agreement(&call) {
         Ok(agreement) => agreement,
@@ -222,7 +246,9 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
         Err(DenialReason::WrongUserSystem) => {
             let error = ServiceErrorCode::WrongUserSystem;
             context.record(ServiceEvent::AccessDenied(error.text().to_owned()));
-            return ResponseAction::Respond(documented_error(error, FaultStyle::Typed));
+            let received = lock(&context.clock).now();
+            let fault = documented_error(error, FaultStyle::Typed, &received);
+            return ResponseAction::Respond(fault);
         }
     };
     let ServiceCall { operation, .. } = call;
@@ -236,6 +262,7 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
         false => None,
     };
     context.record(ServiceEvent::Call {
+        cvr,
         operation: operation.clone(),
         result,
         is_applied,
@@ -243,13 +270,22 @@ fn answer(context: &ServiceContext, request: &Request, stream: &Stream) -> Respo
     });
     let correct = |prefixes| match result {
         Some(result) => soap_response::result(prefixes, operation.name(), result),
-        None => soap_response::filters(prefixes, &agreement.subscription.filters),
+        None => soap_response::filters(prefixes, context.contract, &agreement.subscription.filters),
     };
     let prefixes = *lock(&context.prefixes);
     match &fault {
         None => ResponseAction::Respond(correct(prefixes)),
-        Some(fault) => apply_fault(fault, &operation, correct, prefixes),
+        Some(fault) => {
+            let received = lock(&context.clock).now();
+            apply_fault(fault, &operation, correct, prefixes, &received)
+        }
     }
+}
+
+/// Whether a target asks for the description of the service.
+fn is_wsdl(target: &str) -> bool {
+    let query = target.strip_prefix(PATH);
+    query.is_some_and(|query| query.eq_ignore_ascii_case("?wsdl"))
 }
 
 fn reject(context: &ServiceContext, rejection: Rejection) -> Response {
@@ -284,6 +320,7 @@ fn deny(context: &ServiceContext, why: &str) -> ResponseAction {
     let text = text_block(
         &format!("Access denied: {why}."),
         &derived_uuid(&["call"], &[place]),
+        &lock(&context.clock).now(),
     );
     ResponseAction::Respond(soap_fault("Client", &text, None))
 }

@@ -262,6 +262,13 @@ impl ServiceFault {
         all.find_map(|(known, fault)| (known == name).then_some(fault))
     }
 
+    /// Returns the name of the fault on the command line; the debug form for a fault with other sizes or times.
+    pub(crate) fn name(&self) -> String {
+        let mut all = Self::all().into_iter();
+        let named = all.find(|(_, fault)| fault == self);
+        named.map_or_else(|| format!("{self:?}"), |(name, _)| name)
+    }
+
     /// Whether the fault concerns a connection, before any request is read.
     pub(crate) const fn is_connection_fault(&self) -> bool {
         matches!(self, Self::HandshakeStall | Self::HandshakeReset)

@@ -1,5 +1,6 @@
 //! The SOAP responses of the service, in the form that Apache CXF writes and in other valid forms.
 
+use crate::contract::Contract;
 use crate::filter::{Filter, Filters};
 use crate::http::Response;
 use crate::request_validation::{CONTEXT, PNR, SOAP, TNS};
@@ -26,7 +27,11 @@ pub(crate) fn result(prefixes: NamespacePrefixes, operation: &str, result: &str)
 }
 
 /// Returns the response of `GetAllFilters`, in the order of the contract.
-pub(crate) fn filters(prefixes: NamespacePrefixes, filters: &Filters) -> Response {
+pub(crate) fn filters(
+    prefixes: NamespacePrefixes,
+    contract: Contract,
+    filters: &Filters,
+) -> Response {
     let mut inner = String::new();
     let mut is_unfiltered = false;
     for filter in filters.all() {
@@ -52,8 +57,10 @@ pub(crate) fn filters(prefixes: NamespacePrefixes, filters: &Filters) -> Respons
         };
         inner.push_str(&filter_element);
     }
-    let flag = is_unfiltered.to_string();
-    inner.push_str(&element(prefixes, Namespace::Service, "noFilter", &flag));
+    if contract.has_no_filter() {
+        let flag = is_unfiltered.to_string();
+        inner.push_str(&element(prefixes, Namespace::Service, "noFilter", &flag));
+    }
     Response::xml(200, envelope(prefixes, "GetAllFilters", &inner))
 }
 
@@ -81,10 +88,10 @@ pub(crate) fn typed_detail(code: &str, text: &str) -> String {
 }
 
 /// Returns the fault text of the platform's access layer.
-pub(crate) fn text_block(text: &str, call_uuid: &str) -> String {
+pub(crate) fn text_block(text: &str, call_uuid: &str, received: &str) -> String {
     format!(
         "{text}\n\nFor further information contact Serviceplatformen Helpdesk and inform:\n  \
-         CallUUID: {call_uuid}\n  Received: 2026-03-02T13:06:14.306Z\n"
+         CallUUID: {call_uuid}\n  Received: {received}\n"
     )
 }
 

@@ -1,11 +1,11 @@
-//! An SFTP server on loopback that runs the OpenSSH of this machine with its own keys and configuration.
+//! An SFTP server, by default on loopback, that runs the OpenSSH of this machine with its own keys and configuration.
 //!
 //! It serves the user who runs it, without PAM. It stops when the [`Sshd`] is dropped, and also when the process that
 //! started it is killed: a shell between the two stops the server at the end of its standard input.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Error;
+use crate::{Error, known_host};
 
 /// The options of an OpenSSH server.
 #[derive(Debug, Clone)]
@@ -23,6 +23,10 @@ pub struct SshdOptions {
     pub root: PathBuf,
     /// The directory for keys, configuration and log. It is created if it does not exist.
     pub state: PathBuf,
+    /// The address on which the server listens.
+    pub address: IpAddr,
+    /// The name or address of the server in the `known_hosts` file.
+    pub host: String,
     /// The port; 0 for any free port.
     pub port: u16,
     /// The type of the host key.
@@ -34,11 +38,13 @@ pub struct SshdOptions {
 }
 
 impl SshdOptions {
-    /// Serves `root` on any free port, with Ed25519 keys in `state`.
+    /// Serves `root` on any free port of 127.0.0.1, with Ed25519 keys in `state`.
     pub fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
             state: state.into(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host: Ipv4Addr::LOCALHOST.to_string(),
             port: 0,
             host_key: KeyType::Ed25519,
             client_key: KeyType::Ed25519,
@@ -123,9 +129,9 @@ impl Sshd {
         Ok(sshd)
     }
 
-    /// Returns the address on which the server listens.
-    pub const fn host(&self) -> &'static str {
-        "127.0.0.1"
+    /// Returns the name or address of the server for clients.
+    pub fn host(&self) -> &str {
+        &self.options.host
     }
 
     /// Returns the port on which the server listens.
@@ -221,7 +227,7 @@ impl Sshd {
         loop {
             // Another process can take the free port before the server does. Then the next one is tried.
             let port = match self.port {
-                0 => free_port()?,
+                0 => free_port(self.options.address)?,
                 port => port,
             };
             let running = self.spawn(port)?;
@@ -272,7 +278,7 @@ impl Sshd {
         let path = |name: &str| self.options.state.join(name).display().to_string();
         format!(
             "{more}\n\
-             ListenAddress 127.0.0.1:{port}\n\
+             ListenAddress {address}\n\
              HostKey \"{host_key}\"\n\
              AuthorizedKeysFile \"{authorised}\"\n\
              PidFile none\n\
@@ -288,6 +294,7 @@ impl Sshd {
              Subsystem sftp internal-sftp\n\
              ForceCommand internal-sftp -d {root}\n",
             more = self.options.configuration,
+            address = SocketAddr::new(self.options.address, port),
             host_key = path("host_key"),
             authorised = path("authorized_keys"),
             root = self.options.root.display(),
@@ -316,7 +323,7 @@ impl Sshd {
             words.next().unwrap_or_default(),
             words.next().unwrap_or_default(),
         );
-        let line = format!("[{}]:{} {kind} {key}\n", self.host(), self.port);
+        let line = format!("{} {kind} {key}\n", known_host(self.host(), self.port));
         let path = self.known_hosts();
         fs::write(&path, line).map_err(Error::file(path))
     }
@@ -371,11 +378,12 @@ fn children_of(parent: Pid) -> Vec<Pid> {
     entries.filter_map(child).collect()
 }
 
-fn free_port() -> Result<u16, Error> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    let listen = |error| Error::Listen { port: 0, error };
-    address.map(|address| address.port()).map_err(listen)
+fn free_port(address: IpAddr) -> Result<u16, Error> {
+    let listener = TcpListener::bind((address, 0));
+    let bound = listener.and_then(|listener| listener.local_addr());
+    let address = SocketAddr::new(address, 0);
+    let listen = |error| Error::Listen { address, error };
+    bound.map(|bound| bound.port()).map_err(listen)
 }
 
 fn user_name() -> Result<String, Error> {

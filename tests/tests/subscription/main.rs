@@ -5,3 +5,4 @@ mod faults;
 mod foreign_server;
 mod messages;
 mod removal;
+mod stand_in;

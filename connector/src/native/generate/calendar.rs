@@ -47,19 +47,59 @@ impl Day {
         format!("{year:04}{month:02}{day:02}")
     }
 
-    /// Returns the day of the `night`th run after a first run on this day. Runs are made from Monday to Friday.
-    pub(super) const fn working_day_after(self, night: u32) -> Self {
+    /// Returns the day of the `night`th run after a first run on this day. Runs are made on the days of [`has_run`].
+    ///
+    /// [`has_run`]: Self::has_run
+    pub(super) fn working_day_after(self, night: u32) -> Self {
         let mut day = self;
         let mut left = night;
         while left > 0 {
             day = day.plus(1);
-            // 1970-01-01 was a Thursday.
-            if !matches!((day.0 + 3).rem_euclid(7), 5 | 6) {
-                left -= 1;
-            }
+            left -= u32::from(day.has_run());
         }
         day
     }
+
+    /// Returns whether CPR makes extracts on this day: Monday to Friday, except on public holidays, 5 June, 24 December
+    /// and 31 December.
+    fn has_run(self) -> bool {
+        // 1970-01-01 was a Thursday.
+        if matches!((self.0 + 3).rem_euclid(7), 5 | 6) {
+            return false;
+        }
+        let (year, month, day) = self.parts();
+        let is_fixed = matches!((month, day), (1, 1) | (6, 5) | (12, 24..=26) | (12, 31));
+        // Maundy Thursday, Good Friday, Easter Monday, Great Prayer Day (until 2023), Ascension Day, Whit Monday.
+        let is_movable = easter(year).is_some_and(|easter| match self.0 - easter.0 {
+            -3 | -2 | 1 | 39 | 50 => true,
+            26 => year < 2024,
+            _ => false,
+        });
+        !is_fixed && !is_movable
+    }
+}
+
+/// Returns Easter Sunday of a year: the Sunday after the calendar moon of spring, by the rules of Lilius and Clavius.
+///
+/// The product calculates Easter with another algorithm, so that both do not share a mistake.
+fn easter(year: i32) -> Option<Day> {
+    let golden_number = year % 19 + 1;
+    let century = year / 100 + 1;
+    let dropped_leap_years = 3 * century / 4 - 12;
+    let moon_correction = (8 * century + 5) / 25 - 5;
+    let epact = (11 * golden_number + 20 + moon_correction - dropped_leap_years).rem_euclid(30);
+    let epact = match epact {
+        24 => 25,
+        25 if golden_number > 11 => 26,
+        epact => epact,
+    };
+    // The full moon, as a day of March.
+    let full_moon = match 44 - epact {
+        early @ ..21 => early + 30,
+        day => day,
+    };
+    let weekday = (5 * year / 4 - dropped_leap_years - 10 + full_moon).rem_euclid(7);
+    Day::new(year, 3, 1).map(|march| march.plus(full_moon + 7 - weekday - 1))
 }
 
 impl fmt::Display for Day {
@@ -197,6 +237,42 @@ mod tests {
         assert_eq!(Day::DEFAULT.working_day_after(4).to_string(), "2026-03-06");
         assert_eq!(Day::DEFAULT.working_day_after(5).to_string(), "2026-03-09");
         assert_eq!(Day::DEFAULT.working_day_after(5).compact(), "20260309");
+    }
+
+    #[test]
+    fn runs_skip_public_holidays() {
+        let day = |year, month, day| Day::new(year, month, day).unwrap();
+        for (last, next) in [
+            ((2025, 12, 23), (2025, 12, 29)),
+            ((2025, 12, 30), (2026, 1, 2)),
+            ((2026, 4, 1), (2026, 4, 7)),
+            ((2026, 5, 13), (2026, 5, 15)),
+            ((2026, 5, 22), (2026, 5, 26)),
+            ((2026, 6, 4), (2026, 6, 8)),
+            ((2023, 5, 4), (2023, 5, 8)),
+            ((2024, 4, 25), (2024, 4, 26)),
+            ((2026, 4, 30), (2026, 5, 1)),
+        ] {
+            let (last, next) = (day(last.0, last.1, last.2), day(next.0, next.1, next.2));
+            assert_eq!(last.working_day_after(1), next, "after {last}");
+        }
+    }
+
+    #[test]
+    fn calculates_easter_sunday() {
+        for (year, month, day) in [
+            (2001, 4, 15),
+            (2008, 3, 23),
+            (2011, 4, 24),
+            (2019, 4, 21),
+            (2026, 4, 5),
+            (2035, 3, 25),
+            (2038, 4, 25),
+            (2049, 4, 18),
+            (2076, 4, 19),
+        ] {
+            assert_eq!(easter(year), Day::new(year, month, day));
+        }
     }
 
     #[test]

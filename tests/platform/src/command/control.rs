@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use cprflow_platform::{DeliveryFault, Platform, ServiceFault};
+use cprflow_connector::generate::Person;
+use cprflow_platform::{DeliveryFault, Platform, ServiceEvent, ServiceFault};
+use serde_json::{Value, json};
 
 use super::CommandError;
 
@@ -137,15 +139,56 @@ fn execute(platform: &Platform, request: &str) -> Result<String, CommandError> {
             let count = platform.complete_uploads()?;
             Ok(format!("completed uploads: {count}\n"))
         }
-        ["seen"] => {
+        ["seen", "json"] => {
+            let events = platform.take_events();
+            json_text(&events.iter().map(ServiceEvent::to_json).collect())
+        }
+        ["seen", _] => {
             let mut output = String::new();
             for event in platform.take_events() {
                 let _written = writeln!(output, "{event}");
             }
             Ok(output)
         }
+        ["persons", format] => persons(platform, format, None),
+        ["persons", format, code] => persons(platform, format, Some(code)),
         _ => Err(CommandError::Usage("unknown request".to_owned())),
     }
+}
+
+/// Returns the persons of the population, or of one municipality: as JSON, or one person number in each line.
+fn persons(
+    platform: &Platform,
+    format: &str,
+    municipality: Option<&str>,
+) -> Result<String, CommandError> {
+    let mut persons = platform.persons()?;
+    if let Some(code) = municipality {
+        persons.retain(|person| person.municipality_code() == Some(code));
+    }
+    if format != "json" {
+        let lines = persons
+            .iter()
+            .map(|person| format!("{}\n", person.number()));
+        return Ok(lines.collect());
+    }
+    let object = |person: &Person| {
+        json!({
+            "pnr": person.number(),
+            "current_pnr": person.current_number(),
+            "status": person.status(),
+            "birth_date": person.birth_date().to_string(),
+            "municipality_code": person.municipality_code(),
+            "is_protected": person.is_protected(),
+        })
+    };
+    json_text(&persons.iter().map(object).collect())
+}
+
+fn json_text(values: &Vec<Value>) -> Result<String, CommandError> {
+    let text = serde_json::to_string_pretty(values);
+    let text = text.map_err(|error| CommandError::Usage(error.to_string()))?;
+    Ok(text + "\n")
 }
 
 fn run_nights(platform: &Platform, count: u32) -> Result<String, CommandError> {

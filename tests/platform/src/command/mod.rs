@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use cprflow_platform::{ASSUMPTIONS, DeliveryFault, Error, ServiceFault};
 
 /// An error of the command.
@@ -22,7 +22,7 @@ enum CommandError {
 }
 
 /// A stand-in for KOMBIT's Serviceplatformen, for tests of SF6002 (CPR Abonnement): the subscription service, the
-/// nightly run and the SFTP inbox. It listens on this machine only and delivers persons who do not exist.
+/// nightly run and the SFTP inbox. It delivers persons who do not exist. Other machines can reach it only with --listen.
 #[derive(Debug, Parser)]
 #[command(version, long_about = None, max_term_width = 100)]
 #[command(after_help = "\
@@ -32,6 +32,8 @@ Examples:
   cprflow-platform arm database-error-typed --times 2 --directory platform/
   cprflow-platform hazard growing --directory platform/
   cprflow-platform complete --directory platform/
+  cprflow-platform persons --municipality 0851 --directory platform/
+  cprflow-platform seen --format json --directory platform/
   cprflow-platform --assumptions")]
 struct Cli {
     /// Print the behaviour that is assumed where no document describes the real platform
@@ -90,10 +92,62 @@ enum Command {
         target: Target,
     },
     /// Print the events of the service since the last "seen"; person numbers are masked
+    #[command(after_help = "\
+Examples:
+  cprflow-platform seen --directory platform/
+  cprflow-platform seen --format json --directory platform/ | jq '.[] | select(.event == \"call\").operation'")]
     Seen {
+        /// Output format: lines of text, or a JSON array with one object for each event
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
         #[command(flatten)]
         target: Target,
     },
+    /// Print the person numbers of the population after the last nightly run, one in each line
+    ///
+    /// These persons do not exist. Their numbers fail modulus 11; use them in filters of this stand-in only.
+    #[command(after_help = "\
+Examples:
+  cprflow-platform persons --directory platform/ > numbers.txt
+  cprflow-platform persons --municipality 0851 --format json --directory platform/")]
+    Persons {
+        /// Only the persons with an address in this municipality
+        #[arg(long, value_name = "CODE", value_parser = municipality_code)]
+        municipality: Option<String>,
+        /// Output format: person numbers, or a JSON array with number, status, birth date and municipality
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// An output format.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// Lines of text
+    #[default]
+    Text,
+    /// A JSON array
+    Json,
+}
+
+impl Format {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Reads a municipality code of one to four digits, and adds leading zeros.
+fn municipality_code(text: &str) -> Result<String, String> {
+    let is_code = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    match is_code {
+        true => Ok(format!("{text:0>4}")),
+        false => Err("a municipality code has four digits, such as 0851".to_owned()),
+    }
 }
 
 /// The running stand-in that a request is sent to.
@@ -145,7 +199,17 @@ fn run(cli: Cli) -> Result<(), CommandError> {
             target,
         }) => request(&target, &format!("hazard {fault} {times}")),
         Some(Command::Complete { target }) => request(&target, "complete"),
-        Some(Command::Seen { target }) => request(&target, "seen"),
+        Some(Command::Seen { format, target }) => {
+            request(&target, &format!("seen {}", format.name()))
+        }
+        Some(Command::Persons {
+            municipality,
+            format,
+            target,
+        }) => {
+            let code = municipality.map_or_else(String::new, |code| format!(" {code}"));
+            request(&target, &format!("persons {}{code}", format.name()))
+        }
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use cprflow_connector::writer::OutputShape;
 use cprflow_platform::{
-    Agreement, FileNaming, FilterCombination, MetadataRoot, Options, P12_PASSWORD, Platform,
-    SERVICE_UUID, SftpBackend, TlsVersions,
+    Agreement, Contract, FileNaming, FilterCombination, ForeignClient, MetadataRoot, Options,
+    P12_PASSWORD, Platform, SERVICE_UUID, SftpBackend, TlsVersions,
 };
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -27,7 +28,10 @@ use super::control::ControlSocket;
 Examples:
   cprflow-platform serve --directory platform/
   cprflow-platform serve --directory platform/ --persons 50000 --seed 7 --agreements 3
-  cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2")]
+  cprflow-platform serve --directory platform/ --port 8443 --sftp-port 2222 --tls 1.2
+  cprflow-platform serve --directory platform/ --contract 1.0
+  cprflow-platform serve --directory platform/ --listen 0.0.0.0 --host test.example.dk --port 8443
+  cprflow-platform serve --directory platform/ --client-certificate own.pem=12345678")]
 pub(super) struct ServeArguments {
     /// Directory for certificates, keys, the inbox and the state
     #[arg(long, value_name = "DIR")]
@@ -45,6 +49,15 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     agreements: u32,
 
+    /// Address on which both servers listen; 0.0.0.0 for all addresses of this machine
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+
+    /// Name or address under which clients find both servers; it stands in the URLs, the service's certificate and the
+    /// known_hosts file [default: the address of --listen, or 127.0.0.1 for all addresses]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+
     /// Port of the SOAP service; 0 for any free port
     #[arg(long, value_name = "P", default_value_t = 0)]
     port: u16,
@@ -57,9 +70,18 @@ pub(super) struct ServeArguments {
     #[arg(long, value_enum, default_value_t)]
     sftp: SftpArg,
 
+    /// Client certificate of your own (PEM) that the service accepts, in addition to the ones that it makes. It is mapped
+    /// to the CVR number in it (OCES), or to the one after "=". Can be repeated
+    #[arg(long, value_name = "FILE[=CVR]")]
+    client_certificate: Vec<ForeignClient>,
+
     /// TLS versions of the SOAP service
     #[arg(long, value_enum, default_value_t)]
     tls: TlsArg,
+
+    /// Version of the service's contract
+    #[arg(long, value_enum, default_value_t)]
+    contract: ContractArg,
 
     /// Form of the records in data files
     #[arg(long, value_enum, default_value_t)]
@@ -84,6 +106,11 @@ pub(super) struct ServeArguments {
     /// Deliver changes but no full loads, like the real test environment
     #[arg(long)]
     no_initial_load: bool,
+
+    /// Delete files from the inbox when they are N days old by the dates of the nightly runs; the specification says 40
+    /// in one place and 30 in another (default: never)
+    #[arg(long, value_name = "N")]
+    delete_after: Option<u16>,
 
     /// Stop a full load after N persons per night and continue in the next run
     #[arg(long, value_name = "N")]
@@ -112,6 +139,17 @@ enum TlsArg {
     /// TLS 1.3 only
     #[value(name = "1.3")]
     Only13,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum ContractArg {
+    /// The contract of 2015: ten operations, no NoFilter, no noFilter in GetAllFilters
+    #[value(name = "1.0")]
+    V1_0,
+    /// The present contract: twelve operations
+    #[default]
+    #[value(name = "1.1")]
+    V1_1,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -167,6 +205,7 @@ impl ServeArguments {
         options.agreements = (0..self.agreements)
             .map(|index| Agreement::from_seed(self.seed, index))
             .collect();
+        (options.address, options.host) = (self.listen, self.host.clone());
         (options.port, options.sftp_port) = (self.port, self.sftp_port);
         options.sftp = match self.sftp {
             SftpArg::Any => SftpBackend::Any,
@@ -177,6 +216,11 @@ impl ServeArguments {
             TlsArg::Both => TlsVersions::Both,
             TlsArg::Only12 => TlsVersions::Only12,
             TlsArg::Only13 => TlsVersions::Only13,
+        };
+        options.foreign_clients.clone_from(&self.client_certificate);
+        options.contract = match self.contract {
+            ContractArg::V1_0 => Contract::V1_0,
+            ContractArg::V1_1 => Contract::V1_1,
         };
         if self.agreement_in_names {
             options.naming = FileNaming::WithAgreement;
@@ -190,6 +234,7 @@ impl ServeArguments {
         options.has_routing = self.routing;
         options.has_initial_load = !self.no_initial_load;
         options.cut_after = self.cut_after;
+        options.delete_after = self.delete_after;
         options.state_file = Some(directory.join("state.json"));
         Ok(options)
     }
@@ -219,12 +264,17 @@ fn describe(platform: &Platform) -> Result<serde_json::Value, CommandError> {
         "ca": platform.ca(),
         "client": client(platform.client()),
         "next_client": client(platform.next_client()),
+        "accepted_clients": platform
+            .foreign_clients()
+            .map(|(file, cvr)| json!({"certificate": file, "cvr": cvr}))
+            .collect::<Vec<_>>(),
         "agreements": agreements.collect::<Vec<_>>(),
         "sftp": {
             "host": sftp.host(),
             "port": sftp.port(),
             "user": sftp.user(),
             "inbox": sftp.inbox(),
+            "url": sftp.url(),
             "identity": sftp.identity(),
             "known_hosts": sftp.known_hosts(),
             "fingerprint": sftp.fingerprint()?,
@@ -242,14 +292,22 @@ fn print_addresses(platform: &Platform) -> Result<(), CommandError> {
     line("  CA certificate", path(&platform.ca()))?;
     line("  client certificate", path(&client.chain))?;
     line("  client key", path(&client.key))?;
+    for (file, cvr) in platform.foreign_clients() {
+        line(
+            "  accepted client",
+            format!("{}, CVR {cvr}", file.display()),
+        )?;
+    }
     for agreement in platform.agreements() {
         line("service agreement", agreement.uuid.clone())?;
         line("  user system", agreement.user_system.clone())?;
         line("  user", agreement.user.clone())?;
     }
-    line("inbox", format!("{}@{}", sftp.user(), sftp.host()))?;
+    line("inbox", sftp.url())?;
+    line("  host", sftp.host().to_owned())?;
     line("  port", sftp.port().to_string())?;
-    line("  directory", sftp.inbox().to_owned())?;
+    line("  user", sftp.user().to_owned())?;
+    line("  directory", sftp.inbox())?;
     line("  identity", path(&sftp.identity()))?;
     line("  known hosts", path(&sftp.known_hosts()))?;
     line("  fingerprint", sftp.fingerprint()?)?;

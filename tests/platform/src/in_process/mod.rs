@@ -6,7 +6,7 @@ mod session;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use russh::server::{Auth, ChannelOpenHandle, Config, Msg, Session, VerifiedPubli
 use russh::{Channel, ChannelId};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Error, lock};
+use crate::{Error, known_host, lock};
 use session::SftpSession;
 
 /// The user for the login.
@@ -30,7 +30,7 @@ pub(crate) const USER: &str = "CPRFLOW_SIMPELSFTP";
 pub(crate) struct InProcessServer {
     root: PathBuf,
     state: PathBuf,
-    port: u16,
+    address: SocketAddr,
     host_key: PrivateKey,
     client_key: PublicKey,
     also_listed: Arc<Mutex<Vec<String>>>,
@@ -40,14 +40,19 @@ pub(crate) struct InProcessServer {
 
 impl InProcessServer {
     /// Creates missing keys and starts the server.
-    pub(crate) fn start(root: &Path, state: &Path, port: u16) -> Result<Self, Error> {
+    pub(crate) fn start(
+        root: &Path,
+        state: &Path,
+        address: SocketAddr,
+        host: &str,
+    ) -> Result<Self, Error> {
         for path in [root, state] {
             fs::create_dir_all(path).map_err(Error::file(path))?;
         }
         let mut server = Self {
             root: root.to_owned(),
             state: state.to_owned(),
-            port,
+            address,
             host_key: read_or_create_key(&state.join("in_process_host_key"))?,
             client_key: read_or_create_key(&state.join("in_process_client_key"))?
                 .public_key()
@@ -61,14 +66,14 @@ impl InProcessServer {
             .public_key()
             .to_openssh()
             .map_err(key_error)?;
-        let line = format!("[127.0.0.1]:{} {public}\n", server.port);
+        let line = format!("{} {public}\n", known_host(host, server.port()));
         let path = server.known_hosts();
         fs::write(&path, line).map_err(Error::file(path))?;
         Ok(server)
     }
 
     pub(crate) const fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     pub(crate) fn identity(&self) -> PathBuf {
@@ -104,12 +109,12 @@ impl InProcessServer {
     }
 
     fn launch(&mut self) -> Result<(), Error> {
-        let port = self.port;
-        let listen = |error| Error::Listen { port, error };
+        let address = self.address;
+        let listen = |error| Error::Listen { address, error };
         // The standard library's listener sets SO_REUSEADDR, so a restart can use the same port at once.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
+        let listener = TcpListener::bind(address).map_err(listen)?;
         listener.set_nonblocking(true).map_err(listen)?;
-        self.port = listener.local_addr().map_err(listen)?.port();
+        self.address = listener.local_addr().map_err(listen)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

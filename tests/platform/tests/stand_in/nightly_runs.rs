@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::client::{Client, TestPlatform, names, numbers, platform, platform_with, records};
-use cprflow_connector::generate::{self, Person, Settings};
+use cprflow_connector::generate::{self, Day, Person, Settings};
 use cprflow_platform::{
     Agreement, Delivery, FileNaming, FilterCombination, MetadataRoot, PreviousDate,
 };
@@ -280,6 +280,121 @@ fn filter_groups_combine_as_a_union_or_an_intersection() {
     }
 }
 
+/// Returns the subject and the argument of calls that add and remove a filter.
+fn ages(start: u32, end: u32) -> (&'static str, String) {
+    let ages = format!("<s:StartAge>{start}</s:StartAge><s:EndAge>{end}</s:EndAge>");
+    ("AgeRange", format!("<s:AgeRange>{ages}</s:AgeRange>"))
+}
+
+fn event(code: &str) -> (&'static str, String) {
+    let argument = format!("<s:ChangeCode>{code}</s:ChangeCode>");
+    ("ChangeCode", argument)
+}
+
+fn municipality(code: &str) -> (&'static str, String) {
+    let argument = format!("<s:MunicipalityCode>{code}</s:MunicipalityCode>");
+    ("MunicipalityCode", argument)
+}
+
+fn change_filters(client: &Client, verb: &str, filters: &[(&str, String)], result: &str) {
+    for (subject, argument) in filters {
+        let operation = format!("{verb}{subject}Subscription");
+        assert_eq!(client.result(&operation, argument), result, "{operation}");
+    }
+}
+
+/// Returns the persons of a municipality with an event in the night: those who live there, and those who moved away.
+fn changed_in(test: &TestPlatform, night: u32, code: &str) -> BTreeSet<String> {
+    let before = population_after(test, night - 1);
+    let lived = |number: &str| {
+        let person = before.get(number);
+        person.is_some_and(|person| lives_in(person, code))
+    };
+    numbers_where(&population_after(test, night), |person| {
+        person.is_touched() && (lives_in(person, code) || lived(person.number()))
+    })
+}
+
+#[test]
+fn persons_of_a_removed_filter_are_no_longer_delivered() {
+    let test = platform(3000);
+    let people = population_after(&test, 0);
+    let elsewhere = numbers_where(&people, |person| !lives_in(person, AALBORG));
+    let codes: BTreeSet<_> = people
+        .values()
+        .filter_map(Person::municipality_code)
+        .collect();
+    let others = codes.into_iter().filter(|code| *code != AALBORG);
+    let pnr = |number: &String| ("PNR", crate::client::pnr(number));
+    let groups = [
+        vec![("NoFilter", String::new())],
+        ["A01", "A19", "A20", "A33", "P03"].map(event).to_vec(),
+        vec![ages(0, 120)],
+        others.map(municipality).collect(),
+        elsewhere.iter().take(400).map(pnr).collect(),
+    ];
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    test.platform.run_night().unwrap();
+    let mut had_removed = 0;
+    for filters in groups {
+        change_filters(&client, "Add", &filters, "ADDED");
+        test.platform.run_night().unwrap();
+        let with_both = test.platform.run_night().unwrap();
+        let expected = changed_in(&test, with_both.number, AALBORG);
+        had_removed += usize::from(with_both.deliveries[0].changed.len() > expected.len());
+
+        change_filters(&client, "Remove", &filters, "REMOVED");
+        for _night in 0..2 {
+            let next = run_and_check(&test);
+            let night = test.platform.completed_nights();
+            assert_eq!(
+                next.changed,
+                changed_in(&test, night, AALBORG),
+                "{}",
+                filters[0].0
+            );
+            assert!(next.loaded.is_empty());
+        }
+    }
+    // Each group delivered persons of other municipalities before its filters were removed.
+    assert_eq!(had_removed, 5);
+}
+
+#[test]
+fn a_removed_filter_of_an_intersection_delivers_nothing() {
+    let test = platform_with(3000, |options| {
+        options.filter_combination = FilterCombination::Intersection;
+    });
+    let client = Client::new(&test.platform);
+    // Without another group, a change code selects everybody with the event.
+    change_filters(&client, "Add", &[event("A01")], "ADDED");
+    test.platform.run_night().unwrap();
+    change_filters(&client, "Remove", &[event("A01")], "REMOVED");
+    client.add_municipality(AALBORG);
+    let second = run_and_check(&test);
+    let residents = numbers_where(&population_after(&test, 2), |person| {
+        lives_in(person, AALBORG)
+    });
+    assert_eq!(second.loaded, residents);
+    assert_eq!(second.changed, BTreeSet::new());
+}
+
+#[test]
+fn the_full_load_of_a_removed_filter_is_not_continued() {
+    let test = platform_with(3000, |options| options.cut_after = Some(5));
+    let client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    change_filters(&client, "Add", &[ages(0, 120)], "ADDED");
+    assert!(run_and_check(&test).has_backlog);
+    change_filters(&client, "Remove", &[municipality(AALBORG)], "REMOVED");
+    let second = run_and_check(&test);
+    assert_eq!(second.loaded, BTreeSet::new());
+    assert!(!second.has_backlog);
+    let touched = numbers_where(&population_after(&test, 2), Person::is_touched);
+    assert_eq!(second.changed, touched);
+}
+
 #[test]
 fn no_filter_delivers_changes_only() {
     let test = platform(500);
@@ -353,5 +468,75 @@ fn agreements_have_separate_files_and_previous_dates() {
             ),
             FileNaming::WithAgreement => assert!(first.name.contains(&first.agreement.uuid)),
         }
+    }
+}
+
+#[test]
+fn no_run_is_on_a_public_holiday() {
+    let test = platform_with(10, |options| {
+        options.population.first_day = Day::new(2026, 3, 31).unwrap();
+    });
+    let client = Client::new(&test.platform);
+    client.result("AddNoFilterSubscription", "");
+    // Maundy Thursday is 2 April 2026 and Easter Monday 6 April.
+    let days = ["2026-04-01", "2026-04-07", "2026-04-08"];
+    for day in days {
+        assert_eq!(test.platform.run_night().unwrap().day.to_string(), day);
+    }
+}
+
+#[test]
+fn times_in_metadata_and_faults_move_and_the_sending_system_stays() {
+    let test = platform_with(3000, |options| options.has_routing = true);
+    let mut client = Client::new(&test.platform);
+    client.add_municipality(AALBORG);
+    client
+        .agreement
+        .uuid
+        .clone_from(&test.platform.agreements()[0].user);
+    let received = || {
+        let fault = client.call("GetAllFilters", "").unwrap();
+        let text = fault.text("faultstring");
+        let (_, received) = text.split_once("Received: ").unwrap();
+        received.trim().to_owned()
+    };
+    let mut systems = BTreeSet::new();
+    let mut sent = Vec::new();
+    assert!(received().starts_with("2026-03-02T04:0"), "{}", received());
+    for day in ["2026-03-03", "2026-03-04"] {
+        let delivered = run_and_check(&test);
+        let path = test.platform.inbox().join(delivered.name + ".metadata");
+        let text = fs::read_to_string(path).unwrap();
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let value = |name: &str| {
+            let mut nodes = document.descendants();
+            let node = nodes.find(|node| node.has_tag_name(name)).unwrap();
+            node.text().unwrap().to_owned()
+        };
+        systems.insert(value("SenderIt-system"));
+        sent.push(value("SenderTimestamp"));
+        let begin = format!("{day}T04:0");
+        assert!(sent.iter().any(|time| time.starts_with(&begin)), "{sent:?}");
+        assert!(received().starts_with(&begin), "{}", received());
+    }
+    assert_eq!(systems.len(), 1);
+    let first = received();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert!(first < received());
+}
+
+#[test]
+fn old_files_are_deleted_from_the_inbox() {
+    for (delete_after, expected) in [(Some(4), 2), (None, 5)] {
+        let test = platform_with(500, |options| options.delete_after = delete_after);
+        Client::new(&test.platform).result("AddNoFilterSubscription", "");
+        // Tuesday to Friday.
+        let deliveries: Vec<_> = (0..4).map(|_| run_and_check(&test)).collect();
+        assert_eq!(names(&test.platform.inbox()).len(), 8);
+        // On Monday, the files of Tuesday to Friday are 6, 5, 4 and 3 days old.
+        let monday = run_and_check(&test);
+        let kept = names(&test.platform.inbox());
+        assert_eq!(kept.len(), 2 * expected, "{kept:?}");
+        assert!(kept.contains(&monday.name) && kept.contains(&deliveries[3].name));
     }
 }

@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use rcgen::{CertificateParams, DnType, KeyPair};
 use ureq::tls::PrivateKey;
 
 use crate::client::{Client, agent, context, envelope, files, platform, platform_with, pnr};
 use cprflow_platform::{
-    Agreement, ClientKind, Filter, NamespacePrefixes, P12_PASSWORD, ServerCertificate,
-    ServiceEvent, TlsVersions,
+    Agreement, ClientKind, Contract, Filter, ForeignClient, NamespacePrefixes, Options,
+    P12_PASSWORD, Platform, ServerCertificate, ServiceEvent, TlsVersions,
 };
 
 const UNUSED_PNR: &str = "0101010101";
@@ -98,6 +100,76 @@ fn every_operation_returns_the_result_of_the_contract() {
     };
     assert_eq!(seen.iter().filter(is_call).count(), seen.len());
     assert!(!format!("{seen:?}").contains(UNUSED_PNR));
+}
+
+#[test]
+fn the_contract_of_2015_has_no_no_filter() {
+    let test = platform_with(10, |options| options.contract = Contract::V1_0);
+    let client = Client::new(&test.platform);
+    assert_eq!(client.add_municipality("0851"), "ADDED");
+    for prefixes in [NamespacePrefixes::Cxf, NamespacePrefixes::Everywhere] {
+        test.platform.set_prefixes(prefixes);
+        let all = client.call("GetAllFilters", "").unwrap();
+        assert_eq!(all.text("MunicipalityCode"), "851");
+        assert_eq!(all.texts("noFilter"), Vec::<String>::new());
+    }
+    let group = |group: &str| format!("<s:FilterGroup>{group}</s:FilterGroup>");
+    for (operation, argument) in [
+        ("AddNoFilterSubscription", String::new()),
+        ("RemoveNoFilterSubscription", String::new()),
+        ("RemoveAll", group("NoFilter")),
+    ] {
+        let fault = client.call(operation, &argument).unwrap();
+        assert_eq!(fault.status, 500, "{operation}");
+        assert_eq!(fault.text("faultcode"), "soap:Client");
+        let text = fault.text("faultstring");
+        assert!(text.contains("version 1.0 of the contract"), "{text}");
+    }
+    assert_eq!(
+        client.result("RemoveAll", &group("MunicipalityCode")),
+        "REMOVED"
+    );
+}
+
+#[test]
+fn the_description_has_the_operations_of_the_contract() {
+    for (contract, operations, groups) in [(Contract::V1_0, 10, 4), (Contract::V1_1, 12, 5)] {
+        let test = platform_with(10, |options| options.contract = contract);
+        let client = Client::new(&test.platform);
+        for query in ["?wsdl", "?WSDL"] {
+            let url = client.url.clone() + query;
+            let mut response = client.agent.get(&url).call().unwrap();
+            assert_eq!(response.status().as_u16(), 200);
+            let text = response.body_mut().read_to_string().unwrap();
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let named = |name: &'static str| {
+                let nodes = document.descendants();
+                nodes.filter(move |node| node.is_element() && node.tag_name().name() == name)
+            };
+            let binding = named("binding").find(|node| node.has_attribute("type"));
+            let binding = binding.unwrap();
+            let offered = binding.children().filter(|node| node.has_attribute("name"));
+            assert_eq!(offered.count(), operations);
+            assert_eq!(named("enumeration").count(), groups);
+            assert_eq!(text.contains("noFilter"), contract == Contract::V1_1);
+            let address = named("address").next().unwrap();
+            assert_eq!(address.attribute("location"), Some(client.url.as_str()));
+            // Every message that an operation names is described, and so is every element of a message.
+            for (user, attribute, described) in [
+                ("input", "message", "message"),
+                ("part", "element", "element"),
+            ] {
+                for node in named(user).filter(|node| node.has_attribute(attribute)) {
+                    let wanted = node.attribute(attribute).unwrap().strip_prefix("tns:");
+                    assert!(
+                        named(described).any(|node| node.attribute("name") == wanted),
+                        "{wanted:?}"
+                    );
+                }
+            }
+        }
+        assert_eq!(test.platform.take_events(), []);
+    }
 }
 
 #[test]
@@ -189,6 +261,109 @@ fn clients_without_a_valid_certificate_are_denied() {
         assert!(denied.text("faultstring").contains("not registered"));
         assert!(denied.text("faultstring").contains("CallUUID: "));
     }
+}
+
+/// Writes a self-signed certificate with an attribute of the subject, and its key.
+pub(crate) fn self_signed(
+    directory: &Path,
+    attribute: (&[u64], &str),
+    years: (i32, i32),
+) -> (PathBuf, PathBuf) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    let kind = DnType::CustomDnType(attribute.0.to_vec());
+    params.distinguished_name.push(kind, attribute.1);
+    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let paths = (directory.join("own.pem"), directory.join("own.key"));
+    fs::write(&paths.0, certificate.pem()).unwrap();
+    fs::write(&paths.1, key.serialize_pem()).unwrap();
+    paths
+}
+
+/// The attribute `organizationIdentifier`.
+pub(crate) const ORGANIZATION_IDENTIFIER: &[u64] = &[2, 5, 4, 97];
+/// The attribute `serialNumber`.
+const SERIAL_NUMBER: &[u64] = &[2, 5, 4, 5];
+
+#[test]
+fn a_certificate_of_another_authority_is_accepted_with_its_cvr_number() {
+    for (attribute, given, cvr) in [
+        (
+            (ORGANIZATION_IDENTIFIER, "NTRDK-12345678"),
+            None,
+            "12345678",
+        ),
+        ((SERIAL_NUMBER, "CVR:23456789-UID:1"), None, "23456789"),
+        ((SERIAL_NUMBER, "UI:DK-O:G:1"), Some("34567890"), "34567890"),
+    ] {
+        let own = tempfile::tempdir().unwrap();
+        let (file, key) = self_signed(own.path(), attribute, (2020, 2099));
+        let test = platform_with(3000, |options| {
+            options.has_routing = true;
+            options.foreign_clients = vec![ForeignClient {
+                file: file.clone(),
+                cvr: given.map(str::to_owned),
+            }];
+        });
+        let platform = &test.platform;
+        let known: Vec<_> = platform.foreign_clients().collect();
+        assert_eq!(known, [(file.as_path(), cvr)]);
+        let mut client = Client::new(platform);
+        for versions in [TlsVersions::Only12, TlsVersions::Only13] {
+            platform
+                .set_tls(ServerCertificate::Valid, versions)
+                .unwrap();
+            let timeout = Duration::from_secs(10);
+            client.agent = agent(&platform.ca(), Some((&file, &key)), timeout);
+            client.call("GetAllFilters", "").unwrap().text("noFilter");
+            let is_own = |seen: &ServiceEvent| matches!(seen, ServiceEvent::Call { cvr: by, .. } if by == cvr);
+            assert!(platform.take_events().iter().all(is_own));
+        }
+        // The certificates of the stand-in still work.
+        assert_eq!(Client::new(platform).add_municipality("0851"), "ADDED");
+        let night = platform.run_night().unwrap();
+        let metadata = format!("{}.metadata", night.deliveries[0].name);
+        let metadata = fs::read_to_string(platform.inbox().join(metadata)).unwrap();
+        let recipient = format!("<RecipientAuthority>urn:oio:cvr-nr:{cvr}</RecipientAuthority>");
+        assert!(metadata.contains(&recipient), "{metadata}");
+    }
+}
+
+#[test]
+fn an_expired_or_unknown_certificate_of_another_authority_is_denied() {
+    let own = tempfile::tempdir().unwrap();
+    let attribute = (ORGANIZATION_IDENTIFIER, "NTRDK-12345678");
+    let (file, key) = self_signed(own.path(), attribute, (2020, 2021));
+    let test = platform_with(10, |options| {
+        let file = file.clone();
+        options.foreign_clients = vec![ForeignClient { file, cvr: None }];
+    });
+    let platform = &test.platform;
+    let mut client = Client::new(platform);
+    let timeout = Duration::from_secs(10);
+    client.agent = agent(&platform.ca(), Some((&file, &key)), timeout);
+    client.call("GetAllFilters", "").unwrap_err();
+    // Another certificate with the same subject.
+    let (file, key) = self_signed(own.path(), attribute, (2020, 2099));
+    client.agent = agent(&platform.ca(), Some((&file, &key)), timeout);
+    client.call("GetAllFilters", "").unwrap_err();
+
+    let start = |file: PathBuf| {
+        let mut options = Options::new(own.path().join("platform"), 10, 1);
+        options.foreign_clients = vec![ForeignClient { file, cvr: None }];
+        Platform::start(options).unwrap_err().to_string()
+    };
+    let (file, key) = self_signed(own.path(), (SERIAL_NUMBER, "UI:DK-O:G:1"), (2020, 2099));
+    let error = start(file);
+    assert!(
+        error
+            .ends_with("own.pem: its certificate has no CVR number. Add the number: FILE=12345678"),
+        "{error}"
+    );
+    let error = start(key);
+    assert!(error.contains("no certificate in PEM format"), "{error}");
 }
 
 #[test]

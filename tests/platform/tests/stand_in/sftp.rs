@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -38,16 +39,23 @@ impl Login {
 
     /// Runs commands in a session. Returns whether all succeeded, and the output.
     fn session(&self, commands: &str) -> (bool, String) {
+        let port = ["-P", &self.port.to_string()].map(str::to_owned);
+        self.session_at(&port, &format!("{}@127.0.0.1", self.user), commands)
+    }
+
+    /// Runs commands in a session at an address or URL, with more options of the client.
+    fn session_at(&self, options: &[String], address: &str, commands: &str) -> (bool, String) {
         let option = |name: &str, value: &str| ["-o".to_owned(), format!("{name}={value}")];
         let path = |path: &PathBuf| path.display().to_string();
         let mut child = Command::new("sftp")
-            .args(["-b", "-", "-F", "none", "-P", &self.port.to_string()])
+            .args(["-b", "-", "-F", "none"])
+            .args(options)
             .args(option("IdentityFile", &path(&self.identity)))
             .args(option("IdentitiesOnly", "yes"))
             .args(option("UserKnownHostsFile", &path(&self.known_hosts)))
             .args(option("StrictHostKeyChecking", "yes"))
             .args(option("ConnectTimeout", "10"))
-            .arg(format!("{}@127.0.0.1", self.user))
+            .arg(address)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -120,7 +128,7 @@ fn a_delivery_can_be_fetched_and_deleted_from_either_server() {
         let delivered = &night.deliveries[0];
         let fetched = tempfile::tempdir().unwrap();
         let target = fetched.path().display();
-        let inbox = test.platform.sftp().inbox().to_owned();
+        let inbox = test.platform.sftp().inbox();
         let login = Login::for_inbox(test.platform.sftp());
 
         let name = &delivered.name;
@@ -157,5 +165,59 @@ fn a_delivery_can_be_fetched_and_deleted_from_either_server() {
             ..login
         };
         assert!(!unregistered.session("ls\n").0, "{server:?}");
+    }
+}
+
+#[test]
+fn the_url_and_the_directory_of_the_inbox_work_in_the_openssh_client() {
+    if !has_openssh() {
+        return;
+    }
+    for server in [SftpBackend::Sshd, SftpBackend::InProcess] {
+        let test = platform_with(10, |options| options.sftp = server);
+        fs::write(test.platform.inbox().join("d260303.l431101"), "x").unwrap();
+        let sftp = test.platform.sftp();
+        let login = Login::for_inbox(sftp);
+        let (succeeded, output) = login.session_at(&[], &sftp.url(), "ls -1\n");
+        assert!(
+            succeeded && output.contains("\nd260303.l431101\n"),
+            "{server:?} {}: {output}",
+            sftp.url()
+        );
+        let directory = sftp.inbox();
+        assert!(directory.starts_with('/'), "{directory}");
+        let (succeeded, output) = login.session(&format!("cd {directory}\nls -1\n"));
+        assert!(
+            succeeded && output.contains("\nd260303.l431101\n"),
+            "{server:?}: {output}"
+        );
+    }
+}
+
+#[test]
+fn both_servers_listen_on_the_given_address() {
+    if !has_openssh() {
+        return;
+    }
+    for server in [SftpBackend::Sshd, SftpBackend::InProcess] {
+        for (address, host, found_as) in [
+            ("127.0.0.2", None, "127.0.0.2"),
+            ("0.0.0.0", Some("localhost"), "localhost"),
+            ("0.0.0.0", None, "127.0.0.1"),
+        ] {
+            let test = platform_with(10, |options| {
+                options.sftp = server;
+                options.address = address.parse().unwrap();
+                options.host = host.map(str::to_owned);
+            });
+            let (platform, sftp) = (&test.platform, test.platform.sftp());
+            assert!(platform.url().starts_with(&format!("https://{found_as}:")));
+            assert_eq!(Client::new(platform).add_municipality("0851"), "ADDED");
+            assert_eq!(sftp.host(), found_as);
+            let (succeeded, output) = Login::for_inbox(sftp).session_at(&[], &sftp.url(), "ls\n");
+            assert!(succeeded, "{server:?} {}: {output}", sftp.url());
+            let is_on_loopback = TcpStream::connect(("127.0.0.1", sftp.port())).is_ok();
+            assert_eq!(is_on_loopback, address == "0.0.0.0", "{server:?} {address}");
+        }
     }
 }

@@ -9,6 +9,16 @@ use crate::client::{platform, skipped};
 
 #[test]
 fn zeep_calls_every_operation() {
+    calls_every_operation(|_| None);
+}
+
+#[test]
+fn zeep_calls_every_operation_of_the_description() {
+    calls_every_operation(|url| Some(format!("{url}?wsdl")));
+}
+
+/// Calls every operation with the WSDL that `wsdl` returns for the URL of the service; with the tests' own for `None`.
+fn calls_every_operation(wsdl: impl Fn(&str) -> Option<String>) {
     let Some(python) = python() else {
         return;
     };
@@ -25,6 +35,7 @@ fn zeep_calls_every_operation() {
         ])
         .args([&agreement.uuid, &agreement.user_system, &agreement.user])
         .arg(SERVICE_UUID)
+        .args(wsdl(&platform.url()))
         .output()
         .unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
