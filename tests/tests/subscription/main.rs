@@ -4,4 +4,5 @@ mod command;
 mod faults;
 mod foreign_server;
 mod messages;
+mod odd_service;
 mod removal;
