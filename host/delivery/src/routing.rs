@@ -106,39 +106,25 @@ pub(crate) fn deviations(metadata: &cprflow::metadata::Metadata) -> Vec<String> 
     };
     let is_uuid = |text: &str| uuid::Uuid::try_parse(text).is_ok();
     let is_authority = |text: &str| authority(text).is_some();
-    let is_any = |text: &str| !text.is_empty();
-    let elements: [(&str, &str, &dyn Fn(&str) -> bool, &str); 6] = [
-        ("InfRef", &routing.inf_ref, &is_any, "a text"),
-        (
-            "SenderIt-system",
-            &routing.sender_it_system,
-            &is_uuid,
-            "a UUID",
-        ),
-        (
-            "SenderAuthority",
-            &routing.sender_authority,
-            &is_authority,
-            "a company number (CVR)",
-        ),
-        ("TransactionId", &routing.transaction_id, &is_uuid, "a UUID"),
-        (
-            "SenderTimestamp",
-            &routing.sender_timestamp,
-            &is_any,
-            "a time",
-        ),
+    let number = "a company number (CVR)";
+    let (system, transaction) = (&routing.sender_it_system, &routing.transaction_id);
+    let (sender, recipient) = (&routing.sender_authority, &routing.recipient_authority);
+    for (element, text, has_form, form) in [
+        ("InfRef", &routing.inf_ref, true, "a text"),
+        ("SenderIt-system", system, is_uuid(system), "a UUID"),
+        ("SenderAuthority", sender, is_authority(sender), number),
+        ("TransactionId", transaction, is_uuid(transaction), "a UUID"),
+        ("SenderTimestamp", &routing.sender_timestamp, true, "a time"),
         (
             "RecipientAuthority",
-            &routing.recipient_authority,
-            &is_authority,
-            "a company number (CVR)",
+            recipient,
+            is_authority(recipient),
+            number,
         ),
-    ];
-    for (element, text, has_form, form) in elements {
+    ] {
         if text.is_empty() {
             deviations.push(format!("{element} is missing"));
-        } else if !has_form(text) {
+        } else if !has_form {
             deviations.push(format!("{element} is not {form}"));
         }
     }
