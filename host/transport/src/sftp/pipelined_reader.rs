@@ -133,9 +133,12 @@ impl<'a> RemoteReader<'a> {
             true => ONE_REQUEST / 4,
             false => self.max_chunk,
         };
-        let left = self.size.saturating_sub(self.offset);
-        // At the known end, a small request finds out whether the file has grown.
-        usize::try_from(left / 4).map_or(chunk, |quarter| quarter.clamp(1, chunk))
+        match self.size.checked_sub(self.offset) {
+            // At the known end, a small request finds out whether the file has grown.
+            Some(left) => usize::try_from(left / 4).map_or(chunk, |part| part.clamp(1, chunk)),
+            // The file has grown.
+            None => chunk,
+        }
     }
 
     /// Returns whether the last call failed because the server sent fewer bytes than asked for, in the middle of a file.
