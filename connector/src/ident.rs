@@ -10,10 +10,13 @@ pub fn uuid(value: &str) -> Option<String> {
     form.then(|| value.to_ascii_lowercase())
 }
 
+/// The text before the company number (CVR) of an authority.
+pub(crate) const AUTHORITY_PREFIX: &str = "urn:oio:cvr-nr:";
+
 /// Returns whether the text names an authority by its company number (CVR): `urn:oio:cvr-nr:` and eight digits.
 pub(crate) fn is_authority(value: &str) -> bool {
     value
-        .strip_prefix("urn:oio:cvr-nr:")
+        .strip_prefix(AUTHORITY_PREFIX)
         .is_some_and(|number| is_digits(number, 8))
 }
 

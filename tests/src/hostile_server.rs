@@ -48,6 +48,52 @@ impl HostileServer {
     ///
     /// A lost connection looks the same. The authority to trust is written to `ca.pem` in the directory.
     pub fn truncating(directory: &Path, answer: Vec<u8>) -> (Self, PathBuf) {
+        Self::over_tls(directory, move |stream| {
+            let mut request = Vec::new();
+            let mut block = [0; 4096];
+            while !request.ends_with(b"</end>") {
+                match stream.read(&mut block) {
+                    Ok(read @ 1..) => request.extend_from_slice(&block[..read]),
+                    _ => return,
+                }
+            }
+            stream.write_all(&answer).unwrap();
+            stream.flush().unwrap();
+        })
+    }
+
+    /// Starts a TLS server that answers the body of each HTTP request with status 200, these headers and this body.
+    ///
+    /// The authority to trust is written to `ca.pem` in the directory.
+    pub fn answering(
+        directory: &Path,
+        answer: impl Fn(&str) -> (&'static str, Vec<u8>) + Send + 'static,
+    ) -> (Self, PathBuf) {
+        Self::over_tls(directory, move |stream| {
+            let mut request = Vec::new();
+            let mut block = [0; 4096];
+            while !request.trim_ascii_end().ends_with(b"Envelope>") {
+                match stream.read(&mut block) {
+                    Ok(read @ 1..) => request.extend_from_slice(&block[..read]),
+                    _ => return,
+                }
+            }
+            let (headers, body) = answer(&String::from_utf8_lossy(&request));
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+            stream.conn.send_close_notify();
+            stream.flush().unwrap();
+        })
+    }
+
+    fn over_tls(
+        directory: &Path,
+        serve: impl Fn(&mut StreamOwned<ServerConnection, TcpStream>) + Send + 'static,
+    ) -> (Self, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap();
@@ -63,17 +109,7 @@ impl HostileServer {
         let config = Arc::new(config);
         let server = Self::start(move |connection| {
             let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(tls, connection);
-            let mut request = Vec::new();
-            let mut block = [0; 4096];
-            while !request.ends_with(b"</end>") {
-                match stream.read(&mut block) {
-                    Ok(read @ 1..) => request.extend_from_slice(&block[..read]),
-                    _ => return,
-                }
-            }
-            stream.write_all(&answer).unwrap();
-            stream.flush().unwrap();
+            serve(&mut StreamOwned::new(tls, connection));
         });
         (server, ca)
     }

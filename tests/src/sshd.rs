@@ -27,6 +27,8 @@ pub struct Setup {
     pub configuration: Vec<String>,
     /// Whether the keys of [`Sshd::key`] can log in.
     pub authorized: bool,
+    /// Whether the server offers a login with a password. No password is ever right.
+    pub passwords: bool,
 }
 
 impl Default for Setup {
@@ -37,6 +39,7 @@ impl Default for Setup {
             program: None,
             configuration: Vec::new(),
             authorized: true,
+            passwords: false,
         }
     }
 }
@@ -274,7 +277,13 @@ impl Sshd {
             "UsePAM no".to_owned(),
             "UseDNS no".to_owned(),
             "PermitRootLogin yes".to_owned(),
-            "PasswordAuthentication no".to_owned(),
+            format!(
+                "PasswordAuthentication {}",
+                match self.setup.passwords {
+                    true => "yes",
+                    false => "no",
+                }
+            ),
             "KbdInteractiveAuthentication no".to_owned(),
             "MaxStartups 200".to_owned(),
             "LogLevel VERBOSE".to_owned(),

@@ -1,7 +1,7 @@
 //! Reads the elements of metadata files and receipts.
 
 use super::{DeliveryError, Metadata, NAMESPACE, Receipt, ReceiptKind, Root, Routing};
-use crate::ident::{is_authority, is_date_time, uuid};
+use crate::ident::{AUTHORITY_PREFIX, is_authority, uuid};
 use crate::xml::{ElementName, Reader};
 
 /// The maximum length of a text in characters, by the contract.
@@ -13,7 +13,7 @@ pub(super) fn metadata(reader: &mut Reader<'_>, root: Root) -> Result<Metadata, 
     let mut content = Once::new("FileContentDescriptor");
     while let Some(name) = reader.child()? {
         match of_contract(name) {
-            "FileTransferUUID" => transfer_uuid.read(reader, uuid)?,
+            "FileTransferUUID" => transfer_uuid.read(reader, transfer_key)?,
             "FileDescriptor" => descriptor.set(file_descriptor(reader)?)?,
             "FileContentDescriptor" => content.set(content_descriptor(reader)?)?,
             _ => reader.skip()?,
@@ -98,25 +98,28 @@ fn routing_info(reader: &mut Reader<'_>) -> Result<Routing, DeliveryError> {
     let mut route_parameters = Once::new("RouteParameterList");
     while let Some(name) = reader.child()? {
         match of_contract(name) {
-            "InfRef" => inf_ref.read(reader, short_text)?,
-            "SenderIt-system" => sender_it_system.read(reader, uuid)?,
-            "SenderAuthority" => sender_authority.read(reader, authority)?,
-            "TransactionId" => transaction_id.read(reader, uuid)?,
-            "SenderTimestamp" => sender_timestamp.read(reader, date_time)?,
-            "RecipientIt-system" => recipient_it_system.read(reader, uuid)?,
-            "RecipientAuthority" => recipient_authority.read(reader, authority)?,
+            "InfRef" => inf_ref.read(reader, any_text)?,
+            "SenderIt-system" => sender_it_system.read(reader, any_identifier)?,
+            "SenderAuthority" => sender_authority.read(reader, any_authority)?,
+            "TransactionId" => transaction_id.read(reader, any_identifier)?,
+            "SenderTimestamp" => sender_timestamp.read(reader, any_text)?,
+            "RecipientIt-system" => recipient_it_system.read(reader, any_identifier)?,
+            "RecipientAuthority" => recipient_authority.read(reader, any_authority)?,
             "RouteParameterList" => route_parameters.set(count_route_parameters(reader)?)?,
             _ => reader.skip()?,
         }
     }
+    // A delivery is not refused for what only describes it. What is missing here is an empty text.
     Ok(Routing {
-        inf_ref: inf_ref.required()?,
-        sender_it_system: sender_it_system.required()?,
-        sender_authority: sender_authority.required()?,
-        transaction_id: transaction_id.required()?,
-        sender_timestamp: sender_timestamp.required()?,
-        recipient_it_system: recipient_it_system.value,
-        recipient_authority: recipient_authority.required()?,
+        inf_ref: inf_ref.value.unwrap_or_default(),
+        sender_it_system: sender_it_system.value.unwrap_or_default(),
+        sender_authority: sender_authority.value.unwrap_or_default(),
+        transaction_id: transaction_id.value.unwrap_or_default(),
+        sender_timestamp: sender_timestamp.value.unwrap_or_default(),
+        recipient_it_system: recipient_it_system
+            .value
+            .filter(|system| !system.is_empty()),
+        recipient_authority: recipient_authority.value.unwrap_or_default(),
         route_parameters: route_parameters.value.unwrap_or(0),
     })
 }
@@ -275,10 +278,66 @@ fn error_code(value: &str) -> Option<u32> {
     if short { value.parse().ok() } else { None }
 }
 
-fn authority(value: &str) -> Option<String> {
-    is_authority(value).then(|| value.to_owned())
+/// Accepts any text: its first 255 characters, without control characters.
+fn any_text(value: &str) -> Option<String> {
+    let text = value.chars().filter(|c| !c.is_control());
+    Some(text.take(MAX_TEXT).collect())
 }
 
-fn date_time(value: &str) -> Option<String> {
-    is_date_time(value).then(|| value.to_owned())
+/// Accepts any text; a UUID gets lower case.
+fn any_identifier(value: &str) -> Option<String> {
+    uuid(value).or_else(|| any_text(value))
 }
+
+/// Accepts any text; a company number (CVR) without its prefix gets the prefix.
+fn any_authority(value: &str) -> Option<String> {
+    let prefixed = format!("{AUTHORITY_PREFIX}{value}");
+    match is_authority(&prefixed) {
+        true => Some(prefixed),
+        false => any_text(value),
+    }
+}
+
+/// Returns the key of a transfer: its UUID in any usual form, or for another text a UUID that is computed from it. The key
+/// is used in paths, so it is never the text itself.
+fn transfer_key(value: &str) -> Option<String> {
+    let value = short_text(value)?;
+    let plain = value.strip_prefix("urn:uuid:").unwrap_or(&value);
+    let plain = plain
+        .strip_prefix('{')
+        .and_then(|plain| plain.strip_suffix('}'))
+        .unwrap_or(plain);
+    let is_plain = plain.len() == 32 && plain.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_plain {
+        let number = u128::from_str_radix(plain, 16).ok()?;
+        return Some(hyphenated(number));
+    }
+    uuid(plain).or_else(|| {
+        // FNV-1a with 128 bits: the same text has the same key on every machine and in every version.
+        let hash = value.bytes().fold(FNV_BASIS, |hash, byte| {
+            (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME)
+        });
+        // Version 8 marks a UUID that is computed in a way of one's own.
+        Some(hyphenated(hash & !VERSION_AND_VARIANT | VERSION_8))
+    })
+}
+
+fn hyphenated(number: u128) -> String {
+    let digits = format!("{number:032x}");
+    let part = |from, to| digits.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
+}
+
+const FNV_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+/// The bits of a UUID that hold its version and its variant.
+const VERSION_AND_VARIANT: u128 = 0x0000_0000_0000_f000_c000_0000_0000_0000;
+const VERSION_8: u128 = 0x0000_0000_0000_8000_8000_0000_0000_0000;

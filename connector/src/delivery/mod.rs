@@ -71,7 +71,7 @@ pub enum Root {
 pub struct Metadata {
     /// The root element.
     pub root: Root,
-    /// The UUID of the transfer, in lower case.
+    /// The UUID of the transfer, in lower case. A UUID of version 8 is computed from an identifier that is not a UUID.
     pub transfer_uuid: String,
     /// The name of the data file; never a path.
     pub file_name: String,
@@ -87,7 +87,8 @@ pub struct Metadata {
     pub routing: Option<Box<Routing>>,
 }
 
-/// The origin and destination of a file (SFTPDynamicRoutingInfo).
+/// The origin and destination of a file (SFTPDynamicRoutingInfo). Its texts have the forms of the contract if the sender
+/// follows it; a missing one is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
     /// The identifier of the integration (InfRef).

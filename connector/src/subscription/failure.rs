@@ -140,9 +140,16 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (HTTP {})", self.kind, self.status)?;
         if let Some(fault) = &self.fault {
-            write!(f, ": {}: {}", fault.code, beginning(&fault.text))?;
-            for error in fault.errors.iter().take(2) {
-                write!(f, "; {}: {}", error.code, beginning(&error.text))?;
+            let errors = fault.errors.iter().take(2);
+            let errors = errors.map(|error| (error.code.as_str(), error.text.as_str()));
+            let texts: Vec<_> = [(fault.code.as_str(), fault.text.as_str())]
+                .into_iter()
+                .chain(errors)
+                .filter_map(|(code, text)| labelled(code, beginning(text)))
+                .collect();
+            match texts.is_empty() {
+                true => write!(f, ", which has no code and no text")?,
+                false => write!(f, ": {}", texts.join("; "))?,
             }
         }
         f.write_str(match (self.party, self.retry) {
@@ -166,6 +173,16 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Returns a code and its text, or the one of them that is not empty.
+fn labelled(code: &str, text: &str) -> Option<String> {
+    match (code.is_empty(), text.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(code.to_owned()),
+        (true, false) => Some(text.to_owned()),
+        (false, false) => Some(format!("{code}: {text}")),
+    }
+}
 
 /// Returns the beginning of a text, for a sentence. The fault has the whole text.
 fn beginning(text: &str) -> &str {

@@ -93,17 +93,7 @@ fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
     while let Some(name) = reader.child()? {
         match (name.namespace, name.local) {
             (Some(SERVICE), RESULT) => {
-                let read = match reader.text()? {
-                    "ADDED" => ChangeResult::Added,
-                    "REMOVED" => ChangeResult::Removed,
-                    "ALREADY_EXISTED" => ChangeResult::AlreadyExisted,
-                    "NON_EXISTING_PNR" => ChangeResult::NonExistingPnr,
-                    "NON_EXISTING_AGERANGE" => ChangeResult::NonExistingAgeRange,
-                    "NON_EXISTING_MUNICIPALITYCODE" => ChangeResult::NonExistingMunicipalityCode,
-                    "NON_EXISTING_CHANGECODE" => ChangeResult::NonExistingChangeCode,
-                    "" => return Err(FailureKind::BadValue(RESULT)),
-                    other => ChangeResult::Other(redact(other, MAX_RESULT)),
-                };
+                let read = result_of(reader.text()?);
                 if result.replace(read).is_some() {
                     return Err(FailureKind::RepeatedElement(RESULT));
                 }
@@ -113,6 +103,28 @@ fn change_result(reader: &mut Reader<'_>) -> Result<ChangeResult, FailureKind> {
         }
     }
     result.ok_or(FailureKind::MissingElement(RESULT))
+}
+
+/// Reads a result. The specification and the contract write the same results in different ways, so case and separators
+/// are ignored. An empty result is accepted: the list of filters tells what the call did.
+fn result_of(value: &str) -> ChangeResult {
+    let letters = value
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'));
+    let word: String = letters
+        .map(|c| c.to_ascii_uppercase())
+        .take(MAX_RESULT)
+        .collect();
+    match word.as_str() {
+        "ADDED" => ChangeResult::Added,
+        "REMOVED" => ChangeResult::Removed,
+        "ALREADYEXISTED" => ChangeResult::AlreadyExisted,
+        "NONEXISTINGPNR" => ChangeResult::NonExistingPnr,
+        "NONEXISTINGAGERANGE" => ChangeResult::NonExistingAgeRange,
+        "NONEXISTINGMUNICIPALITYCODE" => ChangeResult::NonExistingMunicipalityCode,
+        "NONEXISTINGCHANGECODE" => ChangeResult::NonExistingChangeCode,
+        _ => ChangeResult::Other(redact(value, MAX_RESULT)),
+    }
 }
 
 /// Reads the filters of the subscription.
@@ -190,13 +202,25 @@ fn age_range(reader: &mut Reader<'_>) -> Result<Option<AgeRange>, FailureKind> {
 }
 
 fn age(value: &str) -> Option<u16> {
-    let digits = (1..=3).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { value.parse().ok() } else { None }
+    integer(value, 3)?.parse().ok()
 }
 
-/// Accepts a municipality code from 1 to 9999. The service returns a number without leading zeros.
+/// Accepts a municipality code from 1 to 9999. The service returns a number, with or without leading zeros.
 fn municipality_code(value: &str) -> Option<String> {
-    let digits = (1..=4).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    let code = digits.then(|| format!("{value:0>4}"));
-    code.filter(|code| code != "0000")
+    let digits = integer(value, 4)?;
+    (digits != "0").then(|| format!("{digits:0>4}"))
+}
+
+/// Returns the digits of an `xsd:int` that is not negative and has at most this number of digits, without its sign and
+/// leading zeros.
+fn integer(value: &str, most: usize) -> Option<&str> {
+    let digits = value.strip_prefix('+').unwrap_or(value);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = match digits.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    (digits.len() <= most).then_some(digits)
 }

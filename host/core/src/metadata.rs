@@ -70,7 +70,7 @@ pub enum Document {
 pub struct Metadata {
     /// The root element.
     pub root: Root,
-    /// The UUID of the transfer, in lower case.
+    /// The UUID of the transfer, in lower case. A UUID of version 8 is computed from an identifier that is not a UUID.
     pub transfer_uuid: String,
     /// The name of the data file: 1 to 255 characters without slash, backslash and control characters.
     pub file_name: String,
@@ -86,7 +86,8 @@ pub struct Metadata {
     pub routing: Option<Box<Routing>>,
 }
 
-/// The routing block of a metadata file (SFTPDynamicRoutingInfo).
+/// The routing block of a metadata file (SFTPDynamicRoutingInfo). The texts have these forms if the sender follows the
+/// contract; otherwise they can be any text, redacted. A missing one is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routing {
     /// The identifier of the integration (InfRef).

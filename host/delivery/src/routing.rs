@@ -26,10 +26,11 @@ pub struct Routing {
 
 impl From<&cprflow::metadata::Routing> for Routing {
     fn from(routing: &cprflow::metadata::Routing) -> Self {
+        let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Self {
-            sender_it_system: Some(routing.sender_it_system.clone()),
-            sender_authority: Some(routing.sender_authority.clone()),
-            recipient_authority: Some(routing.recipient_authority.clone()),
+            sender_it_system: told(&routing.sender_it_system),
+            sender_authority: told(&routing.sender_authority),
+            recipient_authority: told(&routing.recipient_authority),
         }
     }
 }
@@ -87,6 +88,47 @@ impl Routing {
             ),
         ))
     }
+}
+
+/// Returns what in the metadata of a delivery has not the form of the contract, for a note. Nothing of it prevents the
+/// delivery.
+pub(crate) fn deviations(metadata: &cprflow::metadata::Metadata) -> Vec<String> {
+    let mut deviations = Vec::new();
+    // The component computes such a UUID from an identifier that is not one.
+    if metadata.transfer_uuid.as_bytes().get(14) == Some(&b'8') {
+        deviations.push(format!(
+            "FileTransferUUID is not a UUID, so that {} stands for it",
+            metadata.transfer_uuid
+        ));
+    }
+    let Some(routing) = &metadata.routing else {
+        return deviations;
+    };
+    let is_uuid = |text: &str| uuid::Uuid::try_parse(text).is_ok();
+    let is_authority = |text: &str| authority(text).is_some();
+    let number = "a company number (CVR)";
+    let (system, transaction) = (&routing.sender_it_system, &routing.transaction_id);
+    let (sender, recipient) = (&routing.sender_authority, &routing.recipient_authority);
+    for (element, text, has_form, form) in [
+        ("InfRef", &routing.inf_ref, true, "a text"),
+        ("SenderIt-system", system, is_uuid(system), "a UUID"),
+        ("SenderAuthority", sender, is_authority(sender), number),
+        ("TransactionId", transaction, is_uuid(transaction), "a UUID"),
+        ("SenderTimestamp", &routing.sender_timestamp, true, "a time"),
+        (
+            "RecipientAuthority",
+            recipient,
+            is_authority(recipient),
+            number,
+        ),
+    ] {
+        if text.is_empty() {
+            deviations.push(format!("{element} is missing"));
+        } else if !has_form {
+            deviations.push(format!("{element} is not {form}"));
+        }
+    }
+    deviations
 }
 
 /// Returns the authority of this company number (CVR), as the metadata names it. The number may have the prefix already.

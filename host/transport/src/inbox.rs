@@ -31,7 +31,8 @@ pub struct Server {
     pub host: String,
     /// The TCP port. Default in an address: 22.
     pub port: u16,
-    /// The path of the folder; empty for the folder in which the login starts.
+    /// The path of the folder. A path without `/` at its beginning is relative to the folder in which the login starts;
+    /// `.` is that folder itself. Empty if the address names no folder.
     pub folder: String,
 }
 
@@ -82,7 +83,16 @@ impl fmt::Display for Server {
         if self.port != SSH_PORT {
             write!(formatter, ":{}", self.port)?;
         }
-        write_encoded(formatter, &self.folder)
+        match self.folder.as_str() {
+            LOGIN_FOLDER => write!(formatter, "/~"),
+            folder if folder.is_empty() || folder.starts_with('/') => {
+                write_encoded(formatter, folder)
+            }
+            relative => {
+                write!(formatter, "/~/")?;
+                write_encoded(formatter, relative)
+            }
+        }
     }
 }
 
@@ -144,7 +154,12 @@ fn parse_server(rest: &str) -> Result<Server, InboxError> {
     let folder = percent_decode(folder)?;
     let folder = match folder.trim_end_matches('/') {
         "" if folder.starts_with('/') => "/",
-        folder => folder,
+        "/~" => LOGIN_FOLDER,
+        folder => match folder.strip_prefix("/~/") {
+            // Without the slashes at its beginning: they would make the path absolute.
+            Some(relative) => relative.trim_start_matches('/'),
+            None => folder,
+        },
     };
     Ok(Server {
         user,
@@ -218,6 +233,9 @@ fn write_encoded(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result 
 
 const SSH_PORT: u16 = 22;
 
+/// The path of the folder in which a login starts.
+const LOGIN_FOLDER: &str = ".";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +262,10 @@ mod tests {
             ("sftp://u@h/", "u", "h", 22, "/"),
             ("sftp://u@[::1]:2222/IN", "u", "::1", 2222, "/IN"),
             ("sftp://a%40b@h/my%20in", "a@b", "h", 22, "/my in"),
+            ("sftp://u@h/~", "u", "h", 22, "."),
+            ("sftp://u@h/~/IN", "u", "h", 22, "IN"),
+            ("sftp://u@h/~/a/b%20c", "u", "h", 22, "a/b c"),
+            ("sftp://u@h/~user/IN", "u", "h", 22, "/~user/IN"),
         ] {
             let server = sftp(text);
             let parts = (
@@ -256,6 +278,8 @@ mod tests {
             assert_eq!(server.to_string(), text);
         }
         assert_eq!(sftp("SFTP://u@HOST/IN/").to_string(), "sftp://u@host/IN");
+        assert_eq!(sftp("sftp://u@h/~//IN/").to_string(), "sftp://u@h/~/IN");
+        assert_eq!(sftp("sftp://u@h/~/").to_string(), "sftp://u@h/~");
     }
 
     #[test]

@@ -27,9 +27,10 @@
 //! | `exact_reader` | reports a file that ends before its known size |
 //! | `pipelined_copy` | [`pipelined_copy`]: reads and writes at the same time |
 //! | [`soap`] | [`SoapClient`](soap::SoapClient): calls the subscription service |
+//! | `private_file` | [`exposed_mode`]: whether other users can read a file with a secret |
 //! | `secret` | [`Secret`]: a text that is never printed |
 //! | `error` | [`TransportError`]: why an inbox cannot be used, and whether to try again |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod connect;
 mod error;
@@ -40,6 +41,7 @@ mod inbox;
 mod local;
 mod name;
 mod pipelined_copy;
+mod private_file;
 mod secret;
 mod sftp;
 pub mod soap;
@@ -53,6 +55,7 @@ pub use inbox::{Inbox, InboxError, Server};
 pub use local::LocalDirectory;
 pub use name::{NameError, RemoteName, redacted_name};
 pub use pipelined_copy::pipelined_copy;
+pub use private_file::exposed_mode;
 pub use secret::Secret;
 pub use sftp::{SftpInbox, SftpSettings, Timeouts};
 pub use transport::{

@@ -123,6 +123,7 @@ mod tests {
         TransportError::Lost {
             server: "sftp.example.dk".to_owned(),
             operation,
+            what: None,
         }
     }
 

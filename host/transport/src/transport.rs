@@ -1,6 +1,7 @@
 //! The interface of an open inbox, and the entries that it lists.
 
 use std::io::Read;
+use std::time::Duration;
 
 use crate::error::TransportError;
 use crate::name::{self, NameError, RemoteName};
@@ -51,6 +52,15 @@ pub trait Transport: Send {
     ///
     /// Fails if the file could not be removed.
     fn remove(&mut self, name: &RemoteName) -> Result<(), TransportError>;
+
+    /// Opens the connection again after this pause. Returns whether it did; the default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the inbox cannot be opened.
+    fn reconnect(&mut self, _pause: Duration) -> Result<bool, TransportError> {
+        Ok(false)
+    }
 }
 
 /// The entries of an inbox.
@@ -113,6 +123,18 @@ pub struct Stat {
     pub is_file: bool,
 }
 
+impl Stat {
+    /// Returns whether two answers of a server can be about the same state of a file. A server may leave the time out of
+    /// some of its answers; such an answer says nothing about the time.
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        let is_same_time = match (self.modified, other.modified) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        self.size == other.size && self.is_file == other.is_file && is_same_time
+    }
+}
+
 /// An entry that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedName {
@@ -135,7 +157,7 @@ pub enum Refusal {
     /// The entry is a symbolic link, which could point to any file.
     #[error("it is a symbolic link")]
     Link,
-    /// The entry is a device or a pipe, or the server does not say what it is.
+    /// The entry is a device or a pipe, or the server does not say what it is and does not open it.
     #[error("it is not a regular file")]
     NotRegular,
 }

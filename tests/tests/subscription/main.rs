@@ -4,5 +4,6 @@ mod command;
 mod faults;
 mod foreign_server;
 mod messages;
+mod odd_service;
 mod removal;
 mod stand_in;

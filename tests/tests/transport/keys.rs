@@ -246,7 +246,10 @@ fn a_key_that_the_server_does_not_know_is_refused() {
     for settings in [sshd.settings(), sshd.settings_with(&rsa, None)] {
         let error = refusal(&sshd.server(), &settings);
         assert!(
-            matches!(error, TransportError::KeyRefused { .. }),
+            matches!(
+                error,
+                TransportError::KeyRefused { .. } | TransportError::RsaKeyRefused { .. }
+            ),
             "{error}"
         );
         assert!(!error.is_transient());

@@ -2,6 +2,7 @@
 
 mod keys;
 mod local;
+mod odd_servers;
 mod sftp;
 mod sftp_faults;
 mod soap;

@@ -78,6 +78,41 @@ fn returns_every_complete_response() {
 }
 
 #[test]
+fn reads_documents_in_other_character_sets_and_in_multipart_bodies() {
+    let setup = ServiceSetup::new();
+    let fault = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'/>\u{e6}";
+    let latin: Vec<u8> = fault.chars().map(|c| c as u8).collect();
+    let multipart = [
+        b"--b\r\nContent-Type: application/xop+xml; charset=iso-8859-1\r\n\r\n".as_slice(),
+        &latin,
+        b"\r\n--b--\r\n",
+    ]
+    .concat();
+    for (content_type, body) in [
+        ("text/xml; charset=ISO-8859-1", latin),
+        (
+            "multipart/related; type=\"application/xop+xml\"; boundary=b",
+            multipart,
+        ),
+    ] {
+        let mut answer = format!(
+            "HTTP/1.1 500 Fault\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
+        answer.extend(body);
+        let (server, ca) = HostileServer::truncating(setup.directory.path(), answer);
+        let answer = setup.call_at(server.port(), &ca).unwrap();
+        assert_eq!(answer.status, 500);
+        assert_eq!(
+            String::from_utf8(answer.body).unwrap(),
+            fault,
+            "{content_type}"
+        );
+    }
+}
+
+#[test]
 fn a_redirection_is_not_followed() {
     let setup = ServiceSetup::new();
     setup.platform.arm(&ServiceFault::Redirect, 1);

@@ -13,7 +13,8 @@ use cprflow_platform::{
 use cprflow_tests::service::{ServiceSetup, p12, pem};
 use cprflow_transport::Secret;
 use cprflow_transport::soap::{
-    CertificateWarning, ClientCertificate, ServerCertificateProblem, SoapClient, SoapError,
+    CertificateProblem, CertificateWarning, ClientCertificate, ServerCertificateProblem,
+    SoapClient, SoapError,
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -185,6 +186,67 @@ fn refuses_an_unusable_certificate_before_connecting() {
     assert_eq!(platform.take_events(), []);
 }
 
+/// BouncyCastle and NSS write archives in BER: lengths are not given in advance, and byte strings come in pieces.
+#[test]
+fn reads_archives_in_ber() {
+    let setup = ServiceSetup::new();
+    let good = setup.platform.client();
+    let der = fs::read(&good.p12).unwrap();
+    let path = setup.directory.path().join("ber.p12");
+    fs::write(&path, ber(&der)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let with = |password: &str| ClientCertificate::Pkcs12 {
+        file: path.clone(),
+        password: Secret::new(password),
+    };
+    let client = setup.client_with(with(P12_PASSWORD)).unwrap();
+    assert_eq!(client.call(&setup.request()).unwrap().status, 200);
+    for wrong in ["wrong-password", "with\0nul"] {
+        let error = setup.client_with(with(wrong)).unwrap_err().to_string();
+        assert!(error.contains("password does not open"), "{error}");
+    }
+    let advice = CertificateProblem::UnsupportedEncryption.to_string();
+    assert!(advice.contains("openssl pkcs12 -legacy"), "{advice}");
+}
+
+/// Rewrites DER as BER.
+fn ber(mut der: &[u8]) -> Vec<u8> {
+    let mut ber = Vec::new();
+    while let [tag, length, rest @ ..] = der {
+        let count = match length {
+            0x80.. => usize::from(length & 0x7f),
+            _ => 0,
+        };
+        let length = match count {
+            0 => usize::from(*length),
+            _ => rest[..count]
+                .iter()
+                .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+        };
+        let (content, after) = rest[count..].split_at(length);
+        match tag {
+            // An element with elements in it.
+            tag if tag & 0x20 != 0 => {
+                ber.extend([*tag, 0x80]);
+                ber.extend(self::ber(content));
+                ber.extend([0, 0]);
+            }
+            // A byte string, in pieces.
+            4 => {
+                ber.extend([0x24, 0x80]);
+                for piece in content.chunks(100) {
+                    ber.extend([4, piece.len() as u8]);
+                    ber.extend(piece);
+                }
+                ber.extend([0, 0]);
+            }
+            _ => ber.extend(&der[..2 + count + length]),
+        }
+        der = after;
+    }
+    ber
+}
+
 #[test]
 fn uses_the_newest_valid_certificate() {
     let setup = ServiceSetup::new();
@@ -279,14 +341,14 @@ fn the_issuer_is_the_signer() {
         };
         let client = setup.client_with(certificate).unwrap();
         let warnings = client.warnings(Timestamp::now());
-        let missing = |warning: &CertificateWarning| {
-            matches!(warning, CertificateWarning::IssuerMissing { .. })
+        let missing = |warning: &CertificateWarning| match warning {
+            CertificateWarning::IssuerMissing { issuer, .. } => Some(issuer.clone()),
+            _ => None,
         };
-        assert_eq!(
-            warnings.iter().any(missing),
-            is_missing,
-            "{name}: {warnings:?}"
-        );
+        let missing: Vec<_> = warnings.iter().filter_map(missing).collect();
+        // The warning names the authority of this certificate.
+        let expected: &[&str] = if is_missing { &["issuing"] } else { &[] };
+        assert_eq!(missing, expected, "{name}: {warnings:?}");
     }
 }
 

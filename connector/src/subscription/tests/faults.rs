@@ -190,3 +190,24 @@ proptest! {
         prop_assert!(!everything.contains(&number) && !everything.contains(&bare), "{everything}");
     }
 }
+
+#[test]
+fn a_fault_without_texts_is_described() {
+    for (content, expected) in [
+        ("", ", which has no code and no text."),
+        (
+            "<faultcode></faultcode><faultstring/>",
+            ", which has no code and no text.",
+        ),
+        ("<faultcode>soap:Server</faultcode>", ": Server."),
+        ("<faultstring>away</faultstring>", ": away."),
+    ] {
+        let body = envelope(&format!("<soap:Fault>{content}</soap:Fault>"));
+        let failure = reply(&Operation::AddNoFilter, 500, body.as_bytes()).unwrap_err();
+        let text = failure.to_string();
+        assert!(
+            text.contains(&format!("fault (HTTP 500){expected}")),
+            "{text}"
+        );
+    }
+}

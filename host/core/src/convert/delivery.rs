@@ -43,28 +43,24 @@ impl TryFrom<wit::Metadata> for Metadata {
             sender: redact(&metadata.sender),
             senders_file_id: metadata.senders_file_id.as_deref().map(redact),
             recipients: recipients.map(|text| redact(text)).collect(),
-            routing: match metadata.routing {
-                Some(routing) => Some(Box::new(routing.try_into()?)),
-                None => None,
-            },
+            routing: metadata.routing.map(|routing| Box::new(routing.into())),
         })
     }
 }
 
-impl TryFrom<wit::Routing> for Routing {
-    type Error = ComponentError;
-
-    fn try_from(routing: wit::Routing) -> Result<Self, ComponentError> {
-        Ok(Self {
+/// The texts only describe the delivery: none of them becomes a key or a path.
+impl From<wit::Routing> for Routing {
+    fn from(routing: wit::Routing) -> Self {
+        Self {
             inf_ref: redact(&routing.inf_ref),
-            sender_it_system: uuid(routing.sender_it_system)?,
+            sender_it_system: identifier(&routing.sender_it_system),
             sender_authority: redact(&routing.sender_authority),
-            transaction_id: uuid(routing.transaction_id)?,
+            transaction_id: identifier(&routing.transaction_id),
             sender_timestamp: redact(&routing.sender_timestamp),
-            recipient_it_system: routing.recipient_it_system.map(uuid).transpose()?,
+            recipient_it_system: routing.recipient_it_system.as_deref().map(identifier),
             recipient_authority: redact(&routing.recipient_authority),
             route_parameters: routing.route_parameters,
-        })
+        }
     }
 }
 
@@ -91,18 +87,28 @@ impl From<wit::Error> for Error {
     }
 }
 
+/// Returns a text that should be a UUID: unchanged if it is one, whose digits mean nothing, otherwise redacted.
+fn identifier(text: &str) -> String {
+    match is_uuid(text) {
+        true => text.to_owned(),
+        false => redact(text),
+    }
+}
+
 /// Returns the text if it is a UUID in lower case, as `wit/` promises.
 fn uuid(text: String) -> Result<String, ComponentError> {
-    let is_uuid = text.len() == 36
+    match is_uuid(&text) {
+        true => Ok(text),
+        false => Err(ComponentError::misbehaved("it returned an invalid UUID")),
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
         && text.bytes().enumerate().all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => byte == b'-',
             _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        });
-    if is_uuid {
-        Ok(text)
-    } else {
-        Err(ComponentError::misbehaved("it returned an invalid UUID"))
-    }
+        })
 }
 
 /// Returns whether the name is safe as the last part of a path.

@@ -1,9 +1,13 @@
 //! Private files and directories, and durable writes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
 
 use crate::error::Error;
 
@@ -40,11 +44,35 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), Error> {
 }
 
 /// Writes the names in a directory to the disk. `None` is the current directory.
+///
+/// Some network file systems cannot do that. A warning then says what is not guaranteed there, once for each directory.
 pub(crate) fn sync_directory(path: Option<&Path>) -> Result<(), Error> {
     let path = path.unwrap_or(Path::new("."));
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(Error::file(path))
+    match File::open(path).and_then(|directory| directory.sync_all()) {
+        Err(error) if is_unsupported(&error) => {
+            warn_once(path, &error);
+            Ok(())
+        }
+        synced => synced.map_err(Error::file(path)),
+    }
+}
+
+/// Returns whether an error of a sync means that the file system cannot sync a directory.
+fn is_unsupported(error: &io::Error) -> bool {
+    let unsupported = [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS];
+    Errno::from_io_error(error).is_some_and(|errno| unsupported.contains(&errno))
+}
+
+fn warn_once(path: &Path, error: &io::Error) {
+    static WARNED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(path.to_owned()) {
+        tracing::warn!(
+            directory = %path.display(),
+            "the file system of this directory cannot bring the directory to the disk ({error}), as some network disks. If \
+             the power fails there, files that were just written can be missing. Use a local disk if that must not happen"
+        );
+    }
 }
 
 /// Removes a file. A file that does not exist is no error.
@@ -66,4 +94,21 @@ pub(crate) fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error>
     file.persist(path)
         .map_err(|error| Error::file(path)(error.error))?;
     sync_directory(Some(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_is_a_warning() {
+        // The kernel answers EINVAL for a directory of /proc, as for one of some network disks.
+        let directory = Path::new("/proc/self");
+        let error = File::open(directory).unwrap().sync_all().unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::INVAL));
+        sync_directory(Some(directory)).unwrap();
+        // Other errors stay errors.
+        let error = sync_directory(Some(Path::new("/no/such/directory"))).unwrap_err();
+        assert!(error.to_string().contains("/no/such/directory"), "{error}");
+    }
 }

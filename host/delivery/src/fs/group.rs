@@ -4,7 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
-use super::entries;
+use super::{entries, sync_directory};
 use crate::error::Error;
 
 /// A group of this machine.
@@ -72,14 +72,21 @@ impl Group {
         for path in entries(directory)? {
             self.open(&path, FILE_MODE)?;
         }
-        self.open(directory, DIRECTORY_MODE)
+        self.set(directory, DIRECTORY_MODE)?;
+        sync_directory(Some(directory))
     }
 
     fn open(&self, path: &Path, mode: u32) -> Result<(), Error> {
+        self.set(path, mode)?;
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(Error::file(path))
+    }
+
+    fn set(&self, path: &Path, mode: u32) -> Result<(), Error> {
         // The group is set before the mode, so that another group never can read the file.
         chown(path, None, Some(self.id))
             .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-            .and_then(|()| File::open(path)?.sync_all())
             .map_err(Error::file(path))
     }
 }

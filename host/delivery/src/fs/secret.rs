@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use cprflow_transport::Secret;
+use cprflow_transport::{Secret, exposed_mode};
 use zeroize::Zeroizing;
 
 use super::SecretError;
@@ -45,18 +45,17 @@ impl SecretSource {
     }
 }
 
-/// Opens a file that only its owner may read. Fails if others may read it too; `contents` is for the error.
+/// Opens a file with a secret. Fails if it belongs to this process and others may read it too; `contents` is for the
+/// error.
 pub(crate) fn private_file(path: &Path, contents: &'static str) -> Result<File, SecretError> {
-    use std::os::unix::fs::PermissionsExt;
     let file = File::open(path).map_err(SecretError::file(path))?;
     let metadata = file.metadata().map_err(SecretError::file(path))?;
-    let mode = metadata.permissions().mode();
-    match mode & 0o077 {
-        0 => Ok(file),
-        _ => Err(SecretError::ReadableByOthers {
+    match exposed_mode(path, &metadata) {
+        None => Ok(file),
+        Some(mode) => Err(SecretError::ReadableByOthers {
             path: path.to_owned(),
             contents,
-            mode: mode & 0o777,
+            mode,
         }),
     }
 }

@@ -121,6 +121,7 @@ impl<'w, 'a> Executor<'w, 'a> {
         let mut counts = self.carry_out(vec![Change::Clear(kind)], self.pace)?;
         let after = self.client.current_filters()?;
         counts.left = after.of(kind).count();
+        counts.believe_list(0, |counts| &mut counts.removed);
         let before = snapshot.contents.of(kind).count();
         counts.removed = before.saturating_sub(counts.left);
         Ok(counts)
@@ -151,6 +152,7 @@ impl<'w, 'a> Executor<'w, 'a> {
         let mut counts = self.carry_out(add, self.pace)?;
         let after = self.client.current_filters()?;
         counts.left = plan.add.difference(&after.filters).count();
+        counts.believe_list(plan.add.len(), |counts| &mut counts.added);
         Ok((counts, Some(after)))
     }
 
@@ -160,6 +162,7 @@ impl<'w, 'a> Executor<'w, 'a> {
         let mut counts = self.carry_out(remove, self.pace)?;
         let after = self.client.current_filters()?;
         counts.left = filters.intersection(&after.filters).count();
+        counts.believe_list(filters.len(), |counts| &mut counts.removed);
         Ok(counts)
     }
 

@@ -122,6 +122,8 @@ impl Executor<'_, '_> {
     fn continue_reorder(&mut self, mut journal: Journal) -> Result<CallCounts, Error> {
         let mut snapshot = journal.snapshot(self.directory.directory(), self.agreement)?;
         let mut counts = CallCounts::default();
+        // The number of calls to add that had an unknown result.
+        let mut unknown = 0;
         for kind in journal.kinds.clone() {
             if !journal.removed.contains(&kind) {
                 counts.add(self.remove_kind(kind, &mut journal, &mut snapshot)?);
@@ -131,13 +133,19 @@ impl Executor<'_, '_> {
             // Adding an existing filter changes nothing, so unreadable filters do not prevent adding the others.
             let missing = wanted.filter(|filter| !current.filters.contains(filter));
             let missing: Vec<_> = missing.map(Change::Add).collect();
+            let (calls, before) = (missing.len(), counts.added + counts.already_there);
             // Removed filters are added again at any hour.
             counts.add(self.carry_out(missing, Pace { any_hour: true })?);
+            unknown += calls - (counts.added + counts.already_there - before).min(calls);
         }
         let after = self.client.current_filters()?;
         let after = after.complete()?;
         let wanted = of_kinds(&journal.kinds, &snapshot.contents.filters);
         counts.left = wanted.filter(|filter| !after.contains(filter)).count();
+        counts.believe_list(0, |counts| &mut counts.added);
+        if counts.left == 0 {
+            counts.added += unknown;
+        }
         failpoint::reached("reorder-done");
         if counts.left == 0 {
             Journal::remove(self.directory.directory())?;
@@ -178,6 +186,7 @@ impl Executor<'_, '_> {
         if left > 0 {
             return Err(SubscriptionError::NotEmptied { kind, left }.into());
         }
+        counts.believe_list(0, |counts| &mut counts.removed);
         counts.removed = of_kind(current, kind).count();
         // This is on the disk before a filter of the kind is added. So a resumed reorder never removes a filter that was
         // added again.

@@ -11,8 +11,8 @@ pub enum KeyFileProblem {
     Unreadable(#[source] io::Error),
     /// Other users than the owner have access to the file.
     #[error(
-        "other users have access to it (mode {mode:o}). Run `chmod 600` on it, and replace the key if somebody may have \
-         copied it"
+        "other users have access to it (mode {mode:o}). Run `chmod 600` on it (for a mounted secret of Kubernetes, set \
+         `defaultMode: 0400`), and replace the key if somebody may have copied it"
     )]
     Exposed {
         /// The file's permission bits.

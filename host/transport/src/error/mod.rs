@@ -56,13 +56,15 @@ pub enum TransportError {
     #[error(
         "{server}: no progress for {limit:?} while {}, so cprflow gave up. Try again later. If it happens again, check the \
          network and ask the server's operator",
-        operation.with_object()
+        operation.of(what.as_deref())
     )]
     Timeout {
         /// Host and port.
         server: String,
         /// The step that made no progress.
         operation: Operation,
+        /// The file or folder; `None` if the step concerns none.
+        what: Option<String>,
         /// The limit that was reached.
         limit: Duration,
     },
@@ -71,19 +73,21 @@ pub enum TransportError {
     #[error(
         "the connection to {server} was lost while {}. Try again later. If it happens again, check the network and ask \
          the server's operator",
-        operation.with_object()
+        operation.of(what.as_deref())
     )]
     Lost {
         /// Host and port.
         server: String,
         /// The step during which the connection ended.
         operation: Operation,
+        /// The file or folder; `None` if the step concerns none.
+        what: Option<String>,
     },
 
     /// The two sides have no algorithm in common.
     #[error(
-        "{server} offers no algorithm that cprflow accepts; it offers {offer}. It is probably an old server that signs \
-         with SHA-1 only. Ask its operator to update it: cprflow does not use weaker algorithms"
+        "{server} offers no algorithm that cprflow accepts; it offers {offer}. It is probably an old server that knows \
+         only weak algorithms, such as SHA-1. Ask its operator to update it: cprflow does not use weaker algorithms"
     )]
     NoCommonAlgorithm {
         /// Host and port.
@@ -162,6 +166,61 @@ pub enum TransportError {
         user: String,
     },
 
+    /// The server accepts the key, and the login needs something else besides.
+    #[error(
+        "{server} accepted the key of {user} and also demands {methods}, so {user} is not logged in. cprflow logs in with a \
+         key only. Ask the server's operator to let this account log in with the key alone"
+    )]
+    MoreThanKey {
+        /// Host and port.
+        server: String,
+        /// The user.
+        user: String,
+        /// The ways of logging in that the server still demands, as it names them, such as `password`.
+        methods: String,
+    },
+
+    /// The server accepts no keys.
+    #[error(
+        "{server} does not let {user} log in with a key: it accepts only {methods}. cprflow logs in with a key only. Ask the \
+         server's operator to register the public key and to enable public-key login for this account"
+    )]
+    NoKeyLogin {
+        /// Host and port.
+        server: String,
+        /// The user.
+        user: String,
+        /// The ways of logging in that the server accepts, as it names them, such as `password`.
+        methods: String,
+    },
+
+    /// The server does not accept this RSA key for this user, or knows no RSA signatures but those with SHA-1.
+    #[error(
+        "{server} does not let {user} log in with this RSA key. Check the user name, and that the public key is registered \
+         with the server as one line: `ssh-rsa AAAA… comment`. If both are right, the server may know only RSA signatures \
+         with SHA-1, which cprflow does not make: use an Ed25519 or ECDSA key, or ask the server's operator to update it"
+    )]
+    RsaKeyRefused {
+        /// Host and port.
+        server: String,
+        /// The user.
+        user: String,
+    },
+
+    /// The server sends text where SFTP should begin.
+    #[error(
+        "{server} sent text instead of SFTP after the login of {user}: \"{text}\". A login script on the server probably \
+         prints it. Ask the server's operator to let the account's login print nothing"
+    )]
+    TextBeforeSftp {
+        /// Host and port.
+        server: String,
+        /// The user.
+        user: String,
+        /// The beginning of the text, without control characters and person numbers.
+        text: String,
+    },
+
     /// The login succeeds and the server offers no SFTP.
     #[error(
         "{server} accepted the login and offers no SFTP: the account is not set up for file exchange. Ask the server's \
@@ -203,7 +262,8 @@ pub enum TransportError {
 
     /// The entry is a directory, a link or a device.
     #[error(
-        "{name} is not a regular file, and cprflow fetches nothing else. Remove it from the inbox"
+        "{name} is a directory, a link or a device, and cprflow fetches regular files only. If it should be a delivery, ask \
+         the server's operator to put a regular file in its place"
     )]
     NotAFile {
         /// The entry's name.
@@ -270,13 +330,15 @@ pub enum TransportError {
     #[error(
         "{server} broke the SSH or SFTP protocol while {}: {reason}. Check that host and port are those of an SFTP server. \
          If they are, try again later",
-        operation.with_object()
+        operation.of(what.as_deref())
     )]
     Protocol {
         /// Host and port.
         server: String,
         /// The step that failed.
         operation: Operation,
+        /// The file or folder; `None` if the step concerns none.
+        what: Option<String>,
         /// The rule that was broken.
         reason: String,
     },
@@ -309,6 +371,10 @@ impl TransportError {
             | Self::KnownHosts { .. }
             | Self::KeyFile { .. }
             | Self::KeyRefused { .. }
+            | Self::RsaKeyRefused { .. }
+            | Self::MoreThanKey { .. }
+            | Self::NoKeyLogin { .. }
+            | Self::TextBeforeSftp { .. }
             | Self::NoSftp { .. }
             | Self::NoFolder { .. }
             | Self::Denied { .. }
@@ -330,6 +396,16 @@ impl TransportError {
             Self::NotAFile { .. } => true,
             _ => false,
         }
+    }
+
+    /// Adds the name of a file or folder to an error that has none.
+    pub(crate) fn about(mut self, name: &str) -> Self {
+        if let Self::Timeout { what, .. } | Self::Lost { what, .. } | Self::Protocol { what, .. } =
+            &mut self
+        {
+            what.get_or_insert_with(|| name.to_owned());
+        }
+        self
     }
 
     /// Returns whether the connection cannot be used after this error. If so, open the inbox again.

@@ -29,8 +29,16 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Returns the step with the name of its file or folder, if there is one.
+    pub(super) fn of(self, what: Option<&str>) -> String {
+        match what {
+            Some(what) => format!("{self} {what}"),
+            None => self.with_object().to_owned(),
+        }
+    }
+
     /// Returns the step in the form that needs no name after it: `opening a file`.
-    pub(super) fn with_object(self) -> &'static str {
+    fn with_object(self) -> &'static str {
         match self {
             Self::List => "listing the folder",
             Self::Stat => "reading the size of a file",

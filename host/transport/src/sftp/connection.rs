@@ -1,6 +1,6 @@
 //! SSH connections: address lookup, TCP, handshake, host key check and login.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
@@ -10,6 +10,7 @@ use libssh2_sys as raw;
 use rustix::net::sockopt;
 use ssh2::{Error, ErrorCode, MethodType, Session, Sftp};
 
+use super::auth_methods;
 use super::kex_probe::KexOffer;
 use super::private_key::PrivateKey;
 use super::settings::Timeouts;
@@ -95,6 +96,8 @@ impl Connection {
             (MethodType::HostKey, algorithms.as_str()),
             (MethodType::CryptCs, CIPHERS),
             (MethodType::CryptSc, CIPHERS),
+            (MethodType::MacCs, MACS),
+            (MethodType::MacSc, MACS),
         ] {
             session.method_pref(kind, wanted).map_err(internal)?;
         }
@@ -127,6 +130,7 @@ impl Connection {
             key_exchange: key_exchange.unwrap_or_default().join(","),
             host_keys: algorithms,
             ciphers: CIPHERS.to_owned(),
+            macs: MACS.to_owned(),
         };
         let theirs = connect_tcp(server, timeouts.connect)
             .ok()
@@ -146,6 +150,7 @@ impl Connection {
             None => Err(TransportError::Protocol {
                 server: self.server.clone(),
                 operation: Operation::Handshake,
+                what: None,
                 reason: "it showed no host key".to_owned(),
             }),
         }
@@ -159,25 +164,9 @@ impl Connection {
         limit: Duration,
     ) -> Result<Sftp, TransportError> {
         let _limit = self.limit(limit);
-        let logged_in =
-            self.session
-                .userauth_pubkey_memory(&server.user, None, key.text(), key.passphrase());
-        let refused = || TransportError::KeyRefused {
-            server: server.address(),
-            user: server.user.clone(),
-        };
-        if let Err(error) = logged_in {
-            return Err(match error.code() {
-                ErrorCode::Session(raw::LIBSSH2_ERROR_FILE) => key.unusable_key_error(),
-                ErrorCode::Session(raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED) => refused(),
-                // libssh2 reports the same if the server closed the connection before it answered.
-                ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
-                    if !self.watchdog.has_ended() =>
-                {
-                    refused()
-                }
-                _ => self.failed(Operation::Login, &error),
-            });
+        let accepted = self.auth_methods(&server.user)?;
+        if let Some(accepted) = &accepted {
+            self.log_in_with_key(server, key, accepted)?;
         }
         self.session.sftp().map_err(|error| match error.code() {
             ErrorCode::Session(
@@ -185,8 +174,118 @@ impl Connection {
             ) if !self.watchdog.has_ended() => TransportError::NoSftp {
                 server: server.address(),
             },
-            _ => self.failed(Operation::Start, &error),
+            _ => match self.text_before_sftp() {
+                Some(text) => TransportError::TextBeforeSftp {
+                    server: server.address(),
+                    user: server.user.clone(),
+                    text,
+                },
+                None => self.failed(Operation::Start, &error),
+            },
         })
+    }
+
+    /// Returns the ways of logging in that the server accepts now, or `None` if the user is logged in already.
+    fn auth_methods(&self, user: &str) -> Result<Option<String>, TransportError> {
+        auth_methods::auth_methods(&self.session, user)
+            .map_err(|error| self.failed(Operation::Login, &error))
+    }
+
+    /// Logs in with the key. An RSA key never signs with SHA-1.
+    fn log_in_with_key(
+        &self,
+        server: &Server,
+        key: &PrivateKey,
+        accepted: &str,
+    ) -> Result<(), TransportError> {
+        let rsa = key.rsa_public_key();
+        // libssh2 takes the kind of signature from the text of the public key. Without such a text, it would sign with
+        // SHA-1 for a server that does not list the kinds of signatures that it knows.
+        let offers: Vec<Option<String>> = match &rsa {
+            Some(rsa) => RSA_SIGNATURES
+                .iter()
+                .map(|signature| Some(format!("{signature} {rsa}")))
+                .collect(),
+            None => vec![None],
+        };
+        for offer in offers {
+            let logged_in = self.session.userauth_pubkey_memory(
+                &server.user,
+                offer.as_deref(),
+                key.text(),
+                key.passphrase(),
+            );
+            let Err(error) = logged_in else { return Ok(()) };
+            match error.code() {
+                ErrorCode::Session(raw::LIBSSH2_ERROR_FILE) => return Err(key.unusable_key_error()),
+                // The server accepts the key, and libssh2 cannot sign with it.
+                ErrorCode::Session(raw::LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) => {
+                    return Err(key.unusable_key_error());
+                }
+                _ if error.message() == CANNOT_SIGN => return Err(key.unusable_key_error()),
+                ErrorCode::Session(
+                    raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_METHOD_NONE,
+                ) => {}
+                // libssh2 reports the same if the server closed the connection before it answered.
+                ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
+                    if !self.watchdog.has_ended() => {}
+                _ => return Err(self.failed(Operation::Login, &error)),
+            }
+            // A server that has accepted the key and demands more does not list keys any more.
+            let methods = self.auth_methods(&server.user)?.unwrap_or_default();
+            let (server, user) = (server.address(), server.user.clone());
+            if has_key_login(&methods) {
+                continue;
+            }
+            return Err(match has_key_login(accepted) {
+                true => TransportError::MoreThanKey {
+                    server,
+                    user,
+                    methods,
+                },
+                false => TransportError::NoKeyLogin {
+                    server,
+                    user,
+                    methods,
+                },
+            });
+        }
+        let (server, user) = (server.address(), server.user.clone());
+        Err(match rsa {
+            Some(_) => TransportError::RsaKeyRefused { server, user },
+            None => TransportError::KeyRefused { server, user },
+        })
+    }
+
+    /// Returns the text that a login script on the server prints before SFTP begins, or `None` if it prints none. Starts
+    /// SFTP once more, because libssh2 does not say what it received.
+    fn text_before_sftp(&self) -> Option<String> {
+        if self.watchdog.has_timed_out() || self.watchdog.has_ended() {
+            return None;
+        }
+        let before = self.session.timeout();
+        self.session.set_timeout(milliseconds(TEXT_TIMEOUT));
+        let text = self.first_answer();
+        self.session.set_timeout(before);
+        let text = text.ok()?;
+        // A packet of SFTP begins with its length in four bytes; the first is 0 for any reasonable length.
+        let is_text = text.first().is_some_and(|first| *first != 0);
+        let text = String::from_utf8_lossy(&text);
+        let shown = match text.trim() {
+            "" => "an empty line".to_owned(),
+            text => cprflow_redact::redact(text, MAX_REASON_CHARS),
+        };
+        is_text.then_some(shown)
+    }
+
+    fn first_answer(&self) -> io::Result<Vec<u8>> {
+        let mut channel = self.session.channel_session()?;
+        channel.subsystem("sftp")?;
+        channel.write_all(SFTP_INIT)?;
+        let mut answer = vec![0; MAX_REASON_CHARS];
+        let read = channel.read(&mut answer)?;
+        answer.truncate(read);
+        Ok(answer)
     }
 
     /// Sets the timeout of libssh2 for each of the following calls.
@@ -222,6 +321,7 @@ impl Connection {
         TransportError::Lost {
             server: self.server.clone(),
             operation,
+            what: None,
         }
     }
 
@@ -229,6 +329,7 @@ impl Connection {
         TransportError::Timeout {
             server: self.server.clone(),
             operation,
+            what: None,
             limit,
         }
     }
@@ -256,6 +357,7 @@ fn connect_tcp(server: &Server, limit: Duration) -> Result<TcpStream, TransportE
     let timeout = || TransportError::Timeout {
         server: server.address(),
         operation: Operation::Connect,
+        what: None,
         limit,
     };
     let mut failure = None;
@@ -282,6 +384,7 @@ fn connect_tcp(server: &Server, limit: Duration) -> Result<TcpStream, TransportE
         | io::ErrorKind::BrokenPipe => TransportError::Lost {
             server: server.address(),
             operation: Operation::Connect,
+            what: None,
         },
         _ => TransportError::Unreachable {
             server: server.address(),
@@ -311,6 +414,7 @@ fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, Transpor
         Err(_) => Err(TransportError::Timeout {
             server: server.address(),
             operation: Operation::Resolve,
+            what: None,
             limit,
         }),
     }
@@ -357,8 +461,14 @@ fn protocol_error(server: &str, operation: Operation, error: &Error) -> Transpor
     TransportError::Protocol {
         server: server.to_owned(),
         operation,
+        what: None,
         reason: format!("{reason} ({:?})", error.code()),
     }
+}
+
+/// Returns whether a list of ways of logging in has the one with a key.
+fn has_key_login(methods: &str) -> bool {
+    methods.split(',').any(|method| method == "publickey")
 }
 
 fn milliseconds(duration: Duration) -> u32 {
@@ -373,8 +483,24 @@ fn milliseconds(duration: Duration) -> u32 {
 const CIPHERS: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com,chacha20-poly1305@openssh.com,\
                        aes256-ctr,aes192-ctr,aes128-ctr";
 
+/// The accepted checksums (MACs) for ciphers that do not authenticate. By default, libssh2 would also accept SHA-1.
+const MACS: &str =
+    "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512";
+
 /// The time limit for closing a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The message of libssh2 if it cannot read the private key while it makes a signature.
+const CANNOT_SIGN: &str = "Callback returned error";
+
+/// The kinds of RSA signatures that cprflow makes, best first.
+const RSA_SIGNATURES: [&str; 2] = ["rsa-sha2-512", "rsa-sha2-256"];
+
+/// The time limit for finding out whether the server sends text instead of SFTP.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The first packet of SFTP from a client: its length, `SSH_FXP_INIT`, and version 3.
+const SFTP_INIT: &[u8] = &[0, 0, 0, 5, 1, 0, 0, 0, 3];
 
 /// The time between TCP keepalive probes on an idle connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);

@@ -17,6 +17,8 @@ pub(super) struct KexOffer {
     pub(super) host_keys: String,
     /// The ciphers for the data that the server sends.
     pub(super) ciphers: String,
+    /// The checksums (MACs) of the data that the server sends, for ciphers that do not authenticate.
+    pub(super) macs: String,
 }
 
 impl KexOffer {
@@ -38,6 +40,7 @@ impl KexOffer {
             ("host keys", &self.host_keys, &other.host_keys),
             ("key exchange", &self.key_exchange, &other.key_exchange),
             ("ciphers", &self.ciphers, &other.ciphers),
+            ("checksums (MACs)", &self.macs, &other.macs),
         ];
         let is_disjoint = |(_, ours, theirs): &(_, &String, &String)| {
             !ours
@@ -50,7 +53,8 @@ impl KexOffer {
     }
 
     /// Parses an `SSH_MSG_KEXINIT` (RFC 4253, section 7.1): the message number 20, 16 random bytes, and lists of names.
-    /// The first two lists are the key exchange and the host key algorithms; the fourth is the server's ciphers.
+    /// The first two lists are the key exchange and the host key algorithms; the fourth is the server's ciphers, the sixth
+    /// its MACs.
     fn parse(packet: &[u8]) -> Option<Self> {
         let (20, rest) = packet.split_first().map(|(first, rest)| (*first, rest))? else {
             return None;
@@ -58,11 +62,14 @@ impl KexOffer {
         let (key_exchange, rest) = parse_names(rest.get(16..)?)?;
         let (host_keys, rest) = parse_names(rest)?;
         let (_, rest) = parse_names(rest)?;
-        let (ciphers, _) = parse_names(rest)?;
+        let (ciphers, rest) = parse_names(rest)?;
+        let (_, rest) = parse_names(rest)?;
+        let (macs, _) = parse_names(rest)?;
         Some(Self {
             key_exchange,
             host_keys,
             ciphers,
+            macs,
         })
     }
 }
@@ -150,11 +157,19 @@ mod tests {
 
     #[test]
     fn parses_an_offer_and_rejects_incomplete_or_other_packets() {
-        let mut packet = packet(&["curve25519-sha256", "ssh-rsa,ssh-dss\n", "", "aes128-cbc"]);
+        let mut packet = packet(&[
+            "curve25519-sha256",
+            "ssh-rsa,ssh-dss\n",
+            "",
+            "aes128-cbc",
+            "",
+            "hmac-sha1",
+        ]);
         let offer = KexOffer::parse(&packet).unwrap();
         assert_eq!(offer.key_exchange, "curve25519-sha256");
         assert_eq!(offer.host_keys, "ssh-rsa,ssh-dss");
         assert_eq!(offer.ciphers, "aes128-cbc");
+        assert_eq!(offer.macs, "hmac-sha1");
         for end in 0..packet.len() {
             assert_eq!(KexOffer::parse(&packet[..end]), None, "{end}");
         }
@@ -172,11 +187,21 @@ mod tests {
             "ssh-ed25519,rsa-sha2-512",
             "",
             "aes256-ctr",
+            "",
+            "hmac-sha2-256",
         ]);
-        let old = offer(&["curve25519-sha256", "ssh-rsa", "", "aes256-ctr"]);
-        let fine = offer(&["x,curve25519-sha256", "rsa-sha2-512", "", "aes256-ctr"]);
+        let kex = "x,curve25519-sha256";
+        let (ctr, mac) = ("aes256-ctr", "hmac-sha2-256");
+        let old = offer(&[kex, "ssh-rsa", "", ctr, "", mac]);
+        let weak = offer(&[kex, "rsa-sha2-512", "", ctr, "", "hmac-sha1"]);
+        let fine = offer(&[kex, "rsa-sha2-512", "", ctr, "", mac]);
         let disjoint = old.disjoint_list(&ours);
         assert_eq!(disjoint.as_deref(), Some("for host keys only ssh-rsa"));
+        let disjoint = weak.disjoint_list(&ours);
+        assert_eq!(
+            disjoint.as_deref(),
+            Some("for checksums (MACs) only hmac-sha1")
+        );
         assert_eq!(fine.disjoint_list(&ours), None);
     }
 }

@@ -10,12 +10,18 @@
 //! | `connection` | connects, checks the host key, logs in, converts errors |
 //! | `watchdog` | ends an operation that takes too long |
 //! | `kex_probe` | finds out why a key exchange failed |
+//! | `auth_methods` | asks which ways of logging in the server accepts |
+//! | `rsa_public_key` | the public half of an RSA key, for signatures with SHA-2 |
+//! | `entry` | size, time and type of an entry, also from servers that leave them out |
 //! | `pipelined_reader` | reads files with many requests in flight |
 
+mod auth_methods;
 mod connection;
+mod entry;
 mod kex_probe;
 mod pipelined_reader;
 mod private_key;
+mod rsa_public_key;
 mod settings;
 mod trusted_keys;
 mod watchdog;
@@ -23,9 +29,10 @@ mod watchdog;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use ssh2::{ErrorCode, FileStat, FileType, OpenFlags, OpenType, Sftp};
+use ssh2::{ErrorCode, File, OpenFlags, OpenType, Sftp};
 
 use crate::error::{Operation, TransportError};
 use crate::exact_reader::ExactReader;
@@ -33,6 +40,7 @@ use crate::inbox::Server;
 use crate::name::RemoteName;
 use crate::transport::{EntryKind, Listing, MAX_ENTRIES, Stat, Transport};
 use connection::Connection;
+use entry::PartialEntry;
 use pipelined_reader::RemoteReader;
 use private_key::PrivateKey;
 pub use settings::{SftpSettings, Timeouts};
@@ -44,7 +52,11 @@ pub struct SftpInbox {
     sftp: Sftp,
     connection: Connection,
     server: Server,
+    /// The path of the folder on the server.
+    folder: String,
     stall: Duration,
+    /// Whether the server answers a read request with fewer bytes than asked for, in the middle of a file.
+    has_short_answers: AtomicBool,
 }
 
 impl SftpInbox {
@@ -61,67 +73,104 @@ impl SftpInbox {
         let connection = Connection::open(server, &trusted, timeouts)?;
         let sftp = connection.log_in(server, &key, timeouts.login)?;
         connection.set_timeout(timeouts.stall);
-        let inbox = Self {
+        let mut inbox = Self {
             sftp,
             connection,
             server: server.clone(),
+            folder: match server.folder.as_str() {
+                "" => LOGIN_FOLDER.to_owned(),
+                folder => folder.to_owned(),
+            },
             stall: timeouts.stall,
+            has_short_answers: AtomicBool::new(false),
         };
-        inbox.check_folder()?;
+        inbox.choose_folder()?;
         Ok(inbox)
     }
 
-    fn check_folder(&self) -> Result<(), TransportError> {
+    /// Checks that the folder exists. If the address names none, the platform's inbox `IN` is used if the login leads to a
+    /// folder that has it.
+    fn choose_folder(&mut self) -> Result<(), TransportError> {
         let _limit = self.connection.limit(self.stall);
-        match self.sftp.stat(Path::new(self.folder_path())) {
-            Ok(stat) if stat.is_dir() => Ok(()),
-            Ok(_) => Err(self.no_folder()),
+        if self.server.folder.is_empty() && self.is_folder(DEFAULT_FOLDER).unwrap_or(false) {
+            DEFAULT_FOLDER.clone_into(&mut self.folder);
+            tracing::warn!(
+                "the address {} names no folder, so cprflow uses the folder {DEFAULT_FOLDER} in the folder of the login. \
+                 Configure {}/~/{DEFAULT_FOLDER} as the inbox; {}/~ is the folder of the login itself",
+                self.server,
+                self.server,
+                self.server
+            );
+            return Ok(());
+        }
+        match self.is_folder(&self.folder) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.no_folder()),
             Err(error) => Err(self.folder_error(Operation::Open, &error)),
         }
     }
 
-    fn folder_path(&self) -> &str {
-        match self.server.folder.as_str() {
-            "" => ".",
-            folder => folder,
+    /// Returns whether a path is that of a folder. A server that does not say so is asked to open it.
+    fn is_folder(&self, path: &str) -> Result<bool, ssh2::Error> {
+        match self.sftp.stat(Path::new(path)) {
+            Ok(stat) if stat.perm.is_some() => return Ok(stat.is_dir()),
+            Ok(_) => {}
+            Err(error) if error.code() == ErrorCode::SFTP(OPERATION_UNSUPPORTED) => {}
+            Err(error) => return Err(error),
+        }
+        match self.sftp.opendir(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == ErrorCode::SFTP(FAILURE) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
     fn path(&self, name: &RemoteName) -> PathBuf {
-        Path::new(self.folder_path()).join(name.as_str())
+        Path::new(&self.folder).join(name.as_str())
     }
 
-    fn lstat(&self, name: &RemoteName) -> Result<Option<FileStat>, TransportError> {
-        let _limit = self.connection.limit(self.stall);
-        match self.sftp.lstat(&self.path(name)) {
-            Ok(stat) => Ok(Some(stat)),
-            Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(self.failed(Operation::Stat, &name.to_string(), &error)),
-        }
+    fn open_to_read(&self, path: &Path) -> Result<File, ssh2::Error> {
+        self.sftp
+            .open_mode(path, OpenFlags::READ, 0, OpenType::File)
     }
 
     fn list_folder(&self) -> Result<Listing, TransportError> {
         let failed = |error: ssh2::Error| self.folder_error(Operation::List, &error);
-        let mut folder = self.sftp.opendir(self.folder_path()).map_err(failed)?;
+        let mut folder = self.sftp.opendir(&self.folder).map_err(failed)?;
         let mut listing = Listing::default();
+        let mut incomplete = Vec::new();
         loop {
             let (name, stat) = match folder.readdir() {
                 Ok(found) => found,
-                Err(error) if error.code() == END_OF_FOLDER => return Ok(listing.sorted()),
+                Err(error) if error.code() == END_OF_FOLDER => break,
                 Err(error) => return Err(failed(error)),
             };
             let name = name.as_os_str().as_bytes();
             if matches!(name, b"." | b"..") {
                 continue;
             }
-            if listing.len() == MAX_ENTRIES {
+            if listing.len() + incomplete.len() == MAX_ENTRIES {
                 return Err(TransportError::TooManyEntries {
                     folder: self.server.to_string(),
                     limit: MAX_ENTRIES,
                 });
             }
-            listing.add(name, kind(&stat), transport_stat(&stat));
+            let found = PartialEntry::from(&stat);
+            match (found.complete(), RemoteName::try_from(name)) {
+                (Some((kind, stat)), _) => listing.add(name, kind, stat),
+                // A file of such a name is never read, so its size and type do not matter.
+                (None, Err(_)) => listing.add(name, EntryKind::Other, NO_STAT),
+                (None, Ok(name)) => incomplete.push((name, found)),
+            }
         }
+        // A server may leave out every attribute of a listing.
+        for (name, listed) in incomplete {
+            // A file that was removed in the meantime is left out.
+            if let Some((kind, stat)) = self.entry(&name, listed)? {
+                listing.add(name.as_str().as_bytes(), kind, stat);
+            }
+        }
+        Ok(listing.sorted())
     }
 
     fn no_folder(&self) -> TransportError {
@@ -160,7 +209,7 @@ impl SftpInbox {
                 what,
                 reason: error.message().to_owned(),
             },
-            _ => self.connection.failed(operation, error),
+            _ => self.connection.failed(operation, error).about(&what),
         }
     }
 }
@@ -172,7 +221,9 @@ impl Transport for SftpInbox {
     }
 
     fn stat(&mut self, name: &RemoteName) -> Result<Option<Stat>, TransportError> {
-        Ok(self.lstat(name)?.as_ref().map(transport_stat))
+        let _limit = self.connection.limit(self.stall);
+        let entry = self.entry(name, PartialEntry::default())?;
+        Ok(entry.map(|(_, stat)| stat))
     }
 
     fn open(
@@ -181,31 +232,30 @@ impl Transport for SftpInbox {
         offset: u64,
     ) -> Result<Box<dyn Read + Send + '_>, TransportError> {
         // Servers follow links when they open a file, so the type is checked before.
-        let started = Instant::now();
-        let stat = self.lstat(name)?;
-        let round_trip = started.elapsed();
-        match stat {
-            None => return Err(TransportError::Gone { name: name.clone() }),
-            Some(stat) if kind(&stat) != EntryKind::File => {
-                return Err(TransportError::NotAFile { name: name.clone() });
-            }
-            Some(_) => {}
-        }
-        let failed = |error| self.file_error(Operation::Open, name, &error);
         let limit = self.connection.limit(self.stall);
-        let mut file = self
-            .sftp
-            .open_mode(self.path(name), OpenFlags::READ, 0, OpenType::File)
-            .map_err(failed)?;
-        let stat = file.stat().map_err(failed)?;
+        let started = Instant::now();
+        let asked = self.ask(name)?;
+        let round_trip = started.elapsed();
+        let found = match asked {
+            Some(found) => self.completed(name, found)?,
+            None => None,
+        };
+        let stat = match found {
+            None => return Err(TransportError::Gone { name: name.clone() }),
+            Some((EntryKind::File, stat)) => stat,
+            Some(_) => return Err(TransportError::NotAFile { name: name.clone() }),
+        };
+        let failed = |error| self.file_error(Operation::Open, name, &error);
+        let mut file = self.open_to_read(&self.path(name)).map_err(failed)?;
+        // The file may have been replaced since.
+        let size = match file.stat() {
+            Ok(opened) => opened.size.unwrap_or(stat.size),
+            Err(error) if error.code() == ErrorCode::SFTP(OPERATION_UNSUPPORTED) => stat.size,
+            Err(error) => return Err(failed(error)),
+        };
         drop(limit);
-        let reader = RemoteReader::new(self, file, name, offset, round_trip)?;
-        Ok(Box::new(ExactReader::new(
-            reader,
-            name,
-            offset,
-            transport_stat(&stat).size,
-        )?))
+        let reader = RemoteReader::new(self, file, name, offset, size, round_trip)?;
+        Ok(Box::new(ExactReader::new(reader, name, offset, size)?))
     }
 
     fn remove(&mut self, name: &RemoteName) -> Result<(), TransportError> {
@@ -228,23 +278,18 @@ fn is_missing(error: &ssh2::Error) -> bool {
     matches!(error.code(), ErrorCode::SFTP(NO_SUCH_FILE | NO_SUCH_PATH))
 }
 
-fn kind(stat: &FileStat) -> EntryKind {
-    match stat.file_type() {
-        // Without a size, a download cannot be checked for completeness, so such an entry is not fetched.
-        FileType::RegularFile if stat.size.is_some() => EntryKind::File,
-        FileType::Directory => EntryKind::Directory,
-        FileType::Symlink => EntryKind::Link,
-        _ => EntryKind::Other,
-    }
-}
+/// The size, time and type of an entry that is listed only because it cannot be used.
+const NO_STAT: Stat = Stat {
+    size: 0,
+    modified: None,
+    is_file: false,
+};
 
-fn transport_stat(stat: &FileStat) -> Stat {
-    Stat {
-        size: stat.size.unwrap_or(0),
-        modified: stat.mtime,
-        is_file: kind(stat) == EntryKind::File,
-    }
-}
+/// The path of the folder in which a login starts.
+const LOGIN_FOLDER: &str = ".";
+
+/// The platform's name for the folder of an inbox.
+const DEFAULT_FOLDER: &str = "IN";
 
 /// The error with which ssh2 reports the end of a folder.
 const END_OF_FOLDER: ErrorCode = ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_FILE);

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::rsa_public_key::rsa_public_key;
 use crate::error::{KeyFileProblem, TransportError};
+use crate::private_file::exposed_mode;
 use crate::secret::Secret;
 
 /// A private key in the form of its file, with its passphrase.
@@ -42,6 +43,11 @@ impl PrivateKey {
         is_encrypted(self.text()).then(|| passphrase.expose())
     }
 
+    /// Returns the public half of an RSA key, in base64; `None` if it is another key.
+    pub(super) fn rsa_public_key(&self) -> Option<String> {
+        rsa_public_key(self.text(), self.passphrase())
+    }
+
     /// Returns the error for a key that libssh2 does not accept. libssh2 reports the same error for every reason.
     pub(super) fn unusable_key_error(&self) -> TransportError {
         TransportError::KeyFile {
@@ -57,8 +63,7 @@ impl PrivateKey {
 fn read_file(path: &Path) -> Result<String, KeyFileProblem> {
     let file = File::open(path).map_err(KeyFileProblem::Unreadable)?;
     let metadata = file.metadata().map_err(KeyFileProblem::Unreadable)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if let Some(mode) = exposed_mode(path, &metadata) {
         return Err(KeyFileProblem::Exposed { mode });
     }
     let mut text = Vec::new();
@@ -110,7 +115,7 @@ fn is_encrypted(text: &str) -> bool {
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// The first line of a key in OpenSSH format.
-const OPENSSH_HEADER: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
+pub(super) const OPENSSH_HEADER: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 
 /// The beginning of the body of an OpenSSH key that is not encrypted: base64 of `openssh-key-v1`, a NUL, the length 4
 /// and the cipher name `none`.

@@ -16,8 +16,8 @@ pub struct SftpSettings {
     pub identity: PathBuf,
     /// The passphrase of the private key, if the key is encrypted.
     pub passphrase: Option<Secret>,
-    /// A `known_hosts` file of OpenSSH. Hashed names and `@revoked` are supported. Lines with `@cert-authority` or with
-    /// `*` in the host name are ignored.
+    /// A `known_hosts` file of OpenSSH. Hashed names, patterns (`*`, `?`, `!`) and `@revoked` are supported. Lines with
+    /// `@cert-authority` are ignored.
     pub known_hosts: Option<PathBuf>,
     /// The fingerprints of accepted host keys.
     pub host_keys: Vec<Fingerprint>,

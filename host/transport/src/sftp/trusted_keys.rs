@@ -145,14 +145,65 @@ fn type_name(key: &[u8]) -> &'static str {
 }
 
 /// Returns whether a `known_hosts` line is for this server. libssh2 parses the line, including hashed host names. It
-/// does not know patterns with `*`, so such a line matches no server.
+/// does not know patterns, so this module matches those.
 fn is_for_server(line: &str, key: &[u8], server: &Server) -> bool {
+    let hosts = line.split_ascii_whitespace().next().unwrap_or_default();
+    if hosts.contains(['*', '?', '!']) {
+        return is_matched(hosts, server);
+    }
     let check = || {
         let mut hosts = Session::new()?.known_hosts()?;
         hosts.read_str(line, KnownHostFileKind::OpenSSH)?;
         Ok::<_, ssh2::Error>(hosts.check_port(&server.host, server.port, key))
     };
     matches!(check(), Ok(CheckResult::Match))
+}
+
+/// Returns whether a list of patterns, separated by commas, names the server: one of them matches it, and none after `!`
+/// does. A pattern for a port other than 22 has the form `[host]:port`.
+fn is_matched(hosts: &str, server: &Server) -> bool {
+    let address = server.address();
+    let mut is_named = false;
+    for pattern in hosts.split(',') {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches_pattern(pattern, &address) => return false,
+            Some(_) => {}
+            None => is_named |= matches_pattern(pattern, &address),
+        }
+    }
+    is_named
+}
+
+/// Returns whether a text matches a pattern, in which `*` stands for any characters and `?` for one.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+    let mut pieces = pattern.split('*');
+    let (first, last) = (pieces.next().unwrap_or_default(), pieces.next_back());
+    let Some(mut rest) = strip_piece(first, text.as_bytes()) else {
+        return false;
+    };
+    let Some(last) = last else {
+        // There is no `*`.
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        // The first place is the best one, because it leaves most of the text.
+        let found = (0..=rest.len()).find_map(|at| strip_piece(piece, rest.get(at..)?));
+        match found {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    let end = rest.len().checked_sub(last.len());
+    end.and_then(|end| strip_piece(last, rest.get(end..)?))
+        .is_some()
+}
+
+/// Returns the text after a piece of a pattern without `*`, if the text begins with the piece.
+fn strip_piece<'a>(piece: &str, text: &'a [u8]) -> Option<&'a [u8]> {
+    let (begin, rest) = text.split_at_checked(piece.len())?;
+    let is_equal = |(pattern, byte): (u8, &u8)| pattern == b'?' || pattern == *byte;
+    piece.bytes().zip(begin).all(is_equal).then_some(rest)
 }
 
 const KEY_TYPES: &[KeyType] = &[
@@ -177,3 +228,52 @@ const KEY_TYPES: &[KeyType] = &[
         algorithms: "rsa-sha2-512,rsa-sha2-256",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matches_patterns_as_openssh_does() {
+        let matches = |hosts: &str, host: &str, port| {
+            let server = Server {
+                user: "u".to_owned(),
+                host: host.to_owned(),
+                port,
+                folder: String::new(),
+            };
+            is_matched(hosts, &server)
+        };
+        for (hosts, host, port, expected) in [
+            ("*", "sftp.example.dk", 22, true),
+            ("*.example.dk", "sftp.example.dk", 22, true),
+            ("*.EXAMPLE.dk", "sftp.example.dk", 22, true),
+            ("*.example.dk", "example.dk", 22, false),
+            ("*.example.dk", "sftp.example.dk.evil", 22, false),
+            ("sftp?.example.dk", "sftp1.example.dk", 22, true),
+            ("sftp?.example.dk", "sftp.example.dk", 22, false),
+            ("a*b*c", "aXbYc", 22, true),
+            ("a*bb*b", "abb", 22, false),
+            ("other,10.0.*", "10.0.3.7", 22, true),
+            (
+                "!sftp.example.dk,*.example.dk",
+                "sftp.example.dk",
+                22,
+                false,
+            ),
+            ("*.example.dk,!sftp.*", "sftp.example.dk", 22, false),
+            ("*.example.dk,!ftp.*", "sftp.example.dk", 22, true),
+            ("!sftp.example.dk", "other", 22, false),
+            ("*.example.dk", "sftp.example.dk", 2222, false),
+            ("[*.example.dk]:2222", "sftp.example.dk", 2222, true),
+            ("[*.example.dk]:2222", "sftp.example.dk", 22, false),
+            ("[*.example.dk]:*", "sftp.example.dk", 2222, true),
+        ] {
+            assert_eq!(
+                matches(hosts, host, port),
+                expected,
+                "{hosts} {host} {port}"
+            );
+        }
+    }
+}

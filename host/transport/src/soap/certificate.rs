@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use openssl::error::Error as OpensslError;
+use openssl::pkcs12::Pkcs12;
 use p12_keystore::Pkcs12Archive;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::ring::sign::any_supported_type;
@@ -20,6 +21,7 @@ use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::settings::ClientCertificate;
+use crate::private_file::exposed_mode;
 
 /// Why a file of certificates or keys cannot be used, with its path.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +52,8 @@ pub enum CertificateProblem {
     Unreadable(#[source] io::Error),
     /// Other users than the owner have access to the private key.
     #[error(
-        "it holds a private key and other users have access to it (mode {mode:o}). Run `chmod 600` on it, and replace the \
-         key if somebody may have copied it"
+        "it holds a private key and other users have access to it (mode {mode:o}). Run `chmod 600` on it (for a \
+         mounted secret of Kubernetes, set `defaultMode: 0400`), and replace the key if somebody may have copied it"
     )]
     Exposed {
         /// The file's permission bits.
@@ -121,7 +123,9 @@ pub enum CertificateProblem {
     NotPkcs12,
     /// The archive uses an unsupported encryption.
     #[error(
-        "its encryption is not supported. Export it again with a current OpenSSL: `openssl pkcs12 -export`"
+        "its encryption is old and not supported. Convert it with \
+         `openssl pkcs12 -legacy -in OLD -noenc | openssl pkcs12 -export -out NEW`, run `chmod 600` on the new file, and \
+         configure that"
     )]
     UnsupportedEncryption,
 }
@@ -133,8 +137,8 @@ pub(super) struct LoadedCertificate {
     pub(super) path: PathBuf,
     pub(super) begins: Timestamp,
     pub(super) ends: Timestamp,
-    /// Whether the file also holds the issuing authority's certificate, or none is needed.
-    pub(super) has_issuer: bool,
+    /// The name of the issuing authority, if its certificate is needed and the file does not hold it.
+    pub(super) missing_issuer: Option<String>,
     certified: Arc<CertifiedKey>,
 }
 
@@ -184,7 +188,8 @@ impl LoadedCertificate {
             path: certificate.path().to_owned(),
             begins: time(leaf.validity().not_before.timestamp())?,
             ends: time(leaf.validity().not_after.timestamp())?,
-            has_issuer: certified.cert.len() > 1 || leaf.issuer() == leaf.subject(),
+            missing_issuer: (certified.cert.len() == 1 && leaf.issuer() != leaf.subject())
+                .then(|| issuer_name(&leaf)),
             certified: Arc::new(certified),
         })
     }
@@ -239,16 +244,18 @@ fn read_pkcs12(
     password: &str,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateProblem> {
     use p12_keystore::error::Error;
-    let archive = Pkcs12Archive::from_pkcs12(&read_file(path, true)?, password);
-    let archive = archive.map_err(|error| match error {
-        Error::MacError(_) | Error::Pkcs5Error(_) | Error::UnpadError => {
-            CertificateProblem::WrongPassword
+    let bytes = read_file(path, true)?;
+    let archive = match Pkcs12Archive::from_pkcs12(&bytes, password) {
+        Ok(archive) => archive,
+        Err(Error::MacError(_) | Error::Pkcs5Error(_) | Error::UnpadError) => {
+            return Err(CertificateProblem::WrongPassword);
         }
-        Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm => {
-            CertificateProblem::UnsupportedEncryption
+        Err(Error::UnsupportedEncryptionScheme | Error::UnsupportedMacAlgorithm) => {
+            return Err(CertificateProblem::UnsupportedEncryption);
         }
-        _ => CertificateProblem::NotPkcs12,
-    })?;
+        // The library reads DER only. Some programs, such as BouncyCastle and NSS, write BER.
+        Err(_) => return read_ber_pkcs12(&bytes, password),
+    };
     let key = archive.keys.first().ok_or(CertificateProblem::NoKey)?;
     let certificates: Vec<_> = archive
         .certs
@@ -265,12 +272,49 @@ fn read_pkcs12(
     }
 }
 
+/// Reads an archive in BER, with OpenSSL.
+fn read_ber_pkcs12(
+    bytes: &[u8],
+    password: &str,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), CertificateProblem> {
+    let archive = Pkcs12::from_der(bytes).map_err(|_| CertificateProblem::NotPkcs12)?;
+    if password.contains('\0') {
+        return Err(CertificateProblem::WrongPassword);
+    }
+    let parsed = archive.parse2(password).map_err(|errors| {
+        let is_unsupported = |error: &OpensslError| {
+            let reason = error.reason().unwrap_or_default();
+            reason.contains("unsupported") || reason.contains("unknown")
+        };
+        match errors.errors().iter().any(is_unsupported) {
+            true => CertificateProblem::UnsupportedEncryption,
+            false => CertificateProblem::WrongPassword,
+        }
+    })?;
+    let key = parsed.pkey.ok_or(CertificateProblem::NoKey)?;
+    let others = parsed.ca.iter().flatten();
+    let mut certificates = Vec::new();
+    for certificate in parsed.cert.as_deref().into_iter().chain(others) {
+        let der = certificate.to_der();
+        certificates.push(CertificateDer::from(
+            der.map_err(|_| CertificateProblem::Malformed)?,
+        ));
+    }
+    if certificates.is_empty() {
+        return Err(CertificateProblem::NoCertificate);
+    }
+    // The caller wipes this copy of the key.
+    let key = key
+        .private_key_to_pkcs8()
+        .map_err(|_| CertificateProblem::UnsupportedKey)?;
+    Ok((certificates, PrivatePkcs8KeyDer::from(key).into()))
+}
+
 /// Reads a file. Its content is wiped from memory when it is dropped.
 fn read_file(path: &Path, has_key: bool) -> Result<Zeroizing<Vec<u8>>, CertificateProblem> {
     let file = File::open(path).map_err(CertificateProblem::Unreadable)?;
     let metadata = file.metadata().map_err(CertificateProblem::Unreadable)?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if has_key && mode & 0o077 != 0 {
+    if has_key && let Some(mode) = exposed_mode(path, &metadata) {
         return Err(CertificateProblem::Exposed { mode });
     }
     // The buffer has room for the whole file: growing would leave copies of a key in memory.
@@ -316,6 +360,17 @@ fn chain(
         .collect()
 }
 
+/// Returns the name of the authority that issued a certificate: its common name, or else its whole name.
+fn issuer_name(certificate: &X509Certificate<'_>) -> String {
+    let issuer = certificate.issuer();
+    let common = issuer
+        .iter_common_name()
+        .next()
+        .and_then(|name| name.as_str().ok());
+    let name = common.map_or_else(|| issuer.to_string(), str::to_owned);
+    cprflow_redact::redact(&name, MAX_NAME_CHARS)
+}
+
 /// Returns whether one certificate is that of the authority that issued the other. The name alone does not prove it,
 /// because authorities get new keys and keep their names.
 fn has_issued(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool {
@@ -324,6 +379,9 @@ fn has_issued(issuer: &X509Certificate<'_>, other: &X509Certificate<'_>) -> bool
     issuer.subject() == other.issuer()
         && !matches!(verify(), Err(X509Error::SignatureVerificationError))
 }
+
+/// The characters of an authority's name that a warning shows.
+const MAX_NAME_CHARS: usize = 200;
 
 /// The size limit for a file; a bundle of all public authorities has about 250,000 bytes.
 const MAX_BYTES: u64 = 4 << 20;

@@ -30,14 +30,15 @@ pub enum CertificateWarning {
     },
     /// The certificate file does not hold the issuing authority's certificate.
     #[error(
-        "{path} does not hold the certificate of the authority that issued the client certificate. A server that does not \
-         know this authority will refuse the client certificate. Add the certificate of \
-         `Den Danske Stat OCES udstedende-CA 1` to the file",
+        "{path} does not hold the certificate of the authority that issued the client certificate: {issuer}. A server that \
+         does not know this authority will refuse the client certificate. Add the authority's certificate to the file",
         path = path.display()
     )]
     IssuerMissing {
         /// The certificate's file.
         path: PathBuf,
+        /// The authority's name in the certificate.
+        issuer: String,
     },
     /// One of two client certificates cannot be used; the other one is used. The value is the error of the first.
     #[error("one of the two client certificates is not used: {0}")]
@@ -107,15 +108,19 @@ impl CertificateSelection {
         let mut warnings = Vec::new();
         let failed = self.failed.iter().cloned();
         warnings.extend(failed.map(CertificateWarning::NotUsed));
-        let without_issuer = self
-            .loaded
-            .iter()
-            .filter(|certificate| !certificate.has_issuer);
-        warnings.extend(
-            without_issuer.map(|certificate| CertificateWarning::IssuerMissing {
+        for certificate in &self.loaded {
+            let Some(issuer) = &certificate.missing_issuer else {
+                continue;
+            };
+            let warning = CertificateWarning::IssuerMissing {
                 path: certificate.path.clone(),
-            }),
-        );
+                issuer: issuer.clone(),
+            };
+            // Two certificates can be in one file.
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
         warnings.extend(self.expiry_warning(now));
         warnings
     }

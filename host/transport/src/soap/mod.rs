@@ -13,9 +13,11 @@
 //! |---|---|
 //! | `settings`, `endpoint` | the settings; checks of the addresses in them |
 //! | `certificate`, `certificate_selection` | reads certificates; selects the one to use |
+//! | `body` | takes the document out of a body, and reads the character set of the header |
 //! | `tls_transport` | connects rustls to ureq and records how far a failed call had come |
 //! | `error_context` | converts errors of ureq and rustls to [`SoapError`] |
 
+mod body;
 mod certificate;
 mod certificate_selection;
 mod endpoint;
@@ -64,7 +66,8 @@ pub struct SoapClient {
 pub struct SoapResponse {
     /// The HTTP status. A SOAP fault has status 500.
     pub status: u16,
-    /// The body as received: XML, a gateway's HTML page, or anything else.
+    /// The body: XML, a gateway's HTML page, or anything else. It is as received, except that the document of a multipart
+    /// body is taken out, and that a document whose character set stands only in the header is in UTF-8.
     pub body: Vec<u8>,
 }
 
@@ -157,8 +160,14 @@ impl SoapClient {
                 status,
             });
         }
+        let content_type = response.headers().get("content-type");
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let content_type = content_type.map(str::to_owned);
         let body = self.read_body(response, max_body)?;
-        Ok(SoapResponse { status, body })
+        Ok(SoapResponse {
+            status,
+            body: body::document(content_type.as_deref(), body),
+        })
     }
 
     fn read_body(&self, mut response: Response<Body>, limit: u64) -> Result<Vec<u8>, SoapError> {

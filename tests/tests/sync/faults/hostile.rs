@@ -124,17 +124,65 @@ fn names_with_person_numbers() {
 fn hostile_uuids() {
     for uuid in [
         "../../../../tmp/x",
-        "",
         "47570fc2",
         "47570fc2-be65-4ab1-8da7-3bcc086bfefg",
         "0101010101",
     ] {
         let test = TestRun::local();
+        test.forbid_number("0101010101");
         let bytes = extract::small(20, 1);
         test.put(NAME, &bytes, uuid);
-        assert_waiting(&test, NAME, "metadata-unreadable");
-        assert_eq!(test.remote().len(), 2);
+        let ended = test.sync();
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("FileTransferUUID is not a UUID"),
+            "{}",
+            ended.stderr
+        );
+        test.assert_published(&[&bytes]);
+        assert!(test.remote().is_empty());
+        let (_, manifest) = test.published().remove(0);
+        assert_eq!(manifest.transfer_uuid.len(), 36);
+        // The same transfer once more is recognised by its computed key.
+        test.put(NAME, &bytes, uuid);
+        assert_eq!(test.sync().code, 0);
+        test.assert_published(&[&bytes]);
+        assert!(test.remote().is_empty());
     }
+    let test = TestRun::local();
+    test.put(NAME, &extract::small(20, 1), "");
+    assert_waiting(&test, NAME, "metadata-unreadable");
+    assert_eq!(test.remote().len(), 2);
+}
+
+#[test]
+fn routing_that_does_not_follow_the_contract() {
+    let test = TestRun::local();
+    let bytes = extract::small(20, 1);
+    test.data(NAME, &bytes);
+    let routing = "<FileContentDescriptor><SFTPDynamicRoutingInfo><SenderIt-system>CPR</SenderIt-system>\
+                   <SenderAuthority>12345678</SenderAuthority><TransactionId>17</TransactionId>\
+                   <SenderTimestamp>2026-03-02T05:00:00Z</SenderTimestamp>\
+                   <RecipientAuthority>87654321</RecipientAuthority></SFTPDynamicRoutingInfo></FileContentDescriptor>";
+    let metadata = metadata(NAME, bytes.len() as u64, &transfer(1));
+    let metadata = metadata.replace("<FileContentDescriptor/>", routing);
+    test.file(&format!("{NAME}.metadata"), metadata.as_bytes());
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+    for note in [
+        "InfRef is missing",
+        "SenderIt-system is not a UUID",
+        "TransactionId is not a UUID",
+    ] {
+        assert!(ended.stderr.contains(note), "{}", ended.stderr);
+    }
+    assert!(
+        !ended.stderr.contains("SenderAuthority"),
+        "{}",
+        ended.stderr
+    );
+    test.assert_published(&[&bytes]);
+    assert!(test.remote().is_empty());
 }
 
 /// No file system has such names, but a server can list them.

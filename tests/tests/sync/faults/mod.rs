@@ -4,6 +4,7 @@
 mod connection;
 mod hostile;
 mod missing;
+mod odd_server;
 mod pairs;
 mod permissions;
 mod repeats;

@@ -122,7 +122,8 @@ pub(super) enum RemoteCopy {
     Published,
     /// It is another file. It stays.
     Other,
-    /// Only the file's bytes can tell, because the ledger was rebuilt and does not know when the file was modified.
+    /// Only the file's bytes can tell, because the ledger was rebuilt, or the server does not say when the file was
+    /// modified.
     CompareBytes,
 }
 
@@ -131,10 +132,10 @@ pub(super) fn remote_copy(stat: &Stat, record: &Record) -> RemoteCopy {
     if record.size != UNKNOWN_SIZE && stat.size != record.size {
         return RemoteCopy::Other;
     }
-    match record.modified {
-        None => RemoteCopy::CompareBytes,
-        Some(_) if stat.modified == record.modified => RemoteCopy::Published,
-        Some(_) => RemoteCopy::Other,
+    match (record.modified, stat.modified) {
+        (Some(recorded), Some(found)) if recorded == found => RemoteCopy::Published,
+        (Some(_), Some(_)) => RemoteCopy::Other,
+        _ => RemoteCopy::CompareBytes,
     }
 }
 
@@ -319,14 +320,19 @@ pub(super) enum VanishedAction {
 pub(super) fn vanished_delivery(is_spooled: bool) -> VanishedAction {
     match is_spooled {
         true => VanishedAction::PublishFromSpool,
-        false => VanishedAction::SetAside(Reason::new(
-            GONE_FROM_SERVER,
-            format!(
-                "the delivery disappeared from the server before its download was complete: another program took it, \
-                 or the platform deleted it. Ask the helpdesk ({HELPDESK}) for a new delivery"
-            ),
-        )),
+        false => VanishedAction::SetAside(gone_from_server()),
     }
+}
+
+/// Returns the reason for a delivery that disappeared from the server before its download was complete.
+pub(super) fn gone_from_server() -> Reason {
+    Reason::new(
+        GONE_FROM_SERVER,
+        format!(
+            "the delivery disappeared from the server before its download was complete: another program took it, \
+             or the platform deleted it. Ask the helpdesk ({HELPDESK}) for a new delivery"
+        ),
+    )
 }
 
 /// Returns the remarks on a published delivery for a person: its errors and warnings, and whether it is late.

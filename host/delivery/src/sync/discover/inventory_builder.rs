@@ -6,6 +6,8 @@ use crate::agreement::{Agreement, Claim, DeliveryTraits, claim};
 use crate::error::Error;
 use crate::ledger::{Ledger, Reason, Record, State};
 use crate::names::AgreementName;
+use crate::routing::deviations;
+use crate::sync::connection::{RetryPauses, reconnect_after};
 use cprflow::Connector;
 use cprflow::metadata::{Document, Metadata};
 use cprflow_transport::{HELPDESK, RemoteFile, RemoteName, Transport, TransportError};
@@ -38,6 +40,15 @@ impl<'a> InventoryBuilder<'a> {
             ledgers,
             inventory,
         }
+    }
+
+    /// Opens the connection again that ended with this error.
+    pub(super) fn reconnect_after(
+        &mut self,
+        error: TransportError,
+        pauses: &mut RetryPauses,
+    ) -> Result<(), TransportError> {
+        reconnect_after(error, self.transport, pauses)
     }
 
     /// Returns the inventory.
@@ -106,7 +117,10 @@ impl<'a> InventoryBuilder<'a> {
             self.inventory.waiting.push(waiting(&data, reason));
             return Ok(());
         }
-        let head = self.read(&data.name, HEAD_BYTES)?.unwrap_or_default();
+        let Some(head) = self.read(&data.name, HEAD_BYTES)? else {
+            self.inventory.waiting.push(waiting(&data, gone()));
+            return Ok(());
+        };
         let start = read_start(self.connector, &head)?;
         let traits = DeliveryTraits {
             file_name: data.name.as_str(),
@@ -137,12 +151,22 @@ impl<'a> InventoryBuilder<'a> {
                 return Ok(());
             }
         };
+        let deviations = deviations(&metadata);
+        if !deviations.is_empty() {
+            tracing::warn!(
+                file = %data.name,
+                "the metadata of a delivery does not follow the contract: {}. The delivery is processed all the same. Tell \
+                 the helpdesk ({HELPDESK})",
+                deviations.join(", ")
+            );
+        }
         let known = self.known(&agreement, &metadata.transfer_uuid)?;
         self.inventory.deliveries.push(FoundDelivery {
             agreement,
             data,
             metadata_name: entry.name,
             metadata,
+            head,
             start,
             known,
         });
@@ -187,12 +211,9 @@ impl<'a> InventoryBuilder<'a> {
         }
         // The file was listed before its metadata was read. A change since then means that it is still being written.
         let Some(stat) = self.transport.stat(&data.name)? else {
-            return Ok(Some(Reason::new(
-                "gone",
-                "it was removed from the server since it was listed",
-            )));
+            return Ok(Some(gone()));
         };
-        Ok(if stat != data.stat {
+        Ok(if !stat.agrees_with(&data.stat) {
             Some(Reason::new("growing", "it is still being written"))
         } else if stat.size != metadata.size_in_bytes {
             Some(Reason::new(
@@ -248,6 +269,10 @@ impl<'a> InventoryBuilder<'a> {
     fn read(&mut self, name: &RemoteName, limit: u64) -> Result<Option<Vec<u8>>, TransportError> {
         read_head(self.transport, name, limit)
     }
+}
+
+fn gone() -> Reason {
+    Reason::new("gone", "it was removed from the server since it was listed")
 }
 
 /// Returns the entry for a file that is not processed.

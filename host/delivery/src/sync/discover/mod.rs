@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use self::inventory_builder::{InventoryBuilder, waiting};
 pub(super) use self::read::read_metadata;
+use super::connection::{RetryPauses, reconnect_after};
 use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::ledger::{Ledger, NewDelivery, Reason, Record};
@@ -51,6 +52,8 @@ pub struct FoundDelivery {
     pub metadata_name: RemoteName,
     /// The content of the metadata file.
     pub metadata: Metadata,
+    /// The first bytes of the data file, as they were read to recognise the extract.
+    pub head: Vec<u8>,
     /// The start record (000), if the extract begins with one.
     pub start: Option<StartRecord>,
     /// The ledger's record of the delivery, if it has one.
@@ -106,7 +109,15 @@ pub fn discover(
     agreements: &[&Agreement],
     ledgers: &[&Ledger],
 ) -> Result<Inventory, Error> {
-    let listing = transport.list()?;
+    let mut pauses = RetryPauses::default();
+    let listing = loop {
+        match transport.list() {
+            Err(error) if error.ends_connection() => {
+                reconnect_after(error, transport, &mut pauses)?;
+            }
+            listed => break listed?,
+        }
+    };
     let mut inventory = Inventory::default();
     for refused in listing.refused {
         inventory.strays.push(Waiting {
@@ -118,8 +129,8 @@ pub fn discover(
                 refusal => Reason::new(
                     "unusable-name",
                     format!(
-                        "{refusal}, so that it is no delivery and is not opened. Ask the helpdesk ({HELPDESK}) to remove \
-                         it"
+                        "{refusal}, so that it is not opened. If it should be a delivery, ask the helpdesk ({HELPDESK}) \
+                         to deliver it again as a regular file"
                     ),
                 ),
             },
@@ -139,11 +150,20 @@ pub fn discover(
         let stem = stem(entry.name.as_str(), METADATA).unwrap_or_default();
         let partner = partner(&data, stem).and_then(|name| data.remove(&name));
         let reported = partner.as_ref().unwrap_or(&entry).clone();
-        match builder.add_metadata(entry, partner) {
-            Err(Error::Transport(error)) if error.is_of_one_file() => {
-                builder.add_unreadable(&reported, &error);
+        let mut pauses = RetryPauses::default();
+        loop {
+            match builder.add_metadata(entry.clone(), partner.clone()) {
+                Err(Error::Transport(error)) if error.is_of_one_file() => {
+                    builder.add_unreadable(&reported, &error);
+                }
+                // Nothing was added, so the same file is looked at again.
+                Err(Error::Transport(error)) if error.ends_connection() => {
+                    builder.reconnect_after(error, &mut pauses)?;
+                    continue;
+                }
+                ended => ended?,
             }
-            ended => ended?,
+            break;
         }
     }
     for entry in data.into_values() {

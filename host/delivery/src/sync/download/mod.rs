@@ -15,7 +15,7 @@ use crate::fs::Digesting;
 use crate::ledger::Reason;
 use crate::spool::Spooled;
 use crate::stop::Stop;
-use crate::sync::connection::Connection;
+use crate::sync::connection::{Connection, RetryPauses};
 use crate::sync::discover::FoundDelivery;
 use crate::sync::observer::Observer;
 use crate::sync::stage::{Staged, examine, stage};
@@ -33,6 +33,14 @@ pub(super) enum Fetched {
     },
     /// The file on the server changed since it was listed. A later run downloads it again.
     Changed(Reason),
+    /// The file disappeared from the server before the download was complete.
+    Vanished,
+}
+
+/// Why a download ended before the file was complete, without an error.
+enum Incomplete {
+    Changed,
+    Vanished,
 }
 
 /// A download.
@@ -57,8 +65,9 @@ impl Fetch<'_> {
         scan: Scan,
     ) -> Result<Fetched, Error> {
         let mut sink = self.open()?;
+        let from = self.write_head(&mut sink)?;
         let progress = DownloadProgress::default();
-        progress.arrived(self.from);
+        progress.arrived(from);
         let reader = self.spooled.reader()?;
         let for_sync = self.spooled.reader()?;
         let (downloaded, on_disk, staged) = thread::scope(|threads| {
@@ -73,7 +82,7 @@ impl Fetch<'_> {
                     None => examine(scan, input, rows),
                 }
             });
-            let downloaded = self.download(connection, &mut sink, progress);
+            let downloaded = self.download(connection, &mut sink, progress, from);
             progress.ended(matches!(downloaded, Ok(None)));
             // Syncing overlaps with the rest of the scan.
             let written_back = joined(write_back);
@@ -90,9 +99,15 @@ impl Fetch<'_> {
             self.spooled.remove()?;
             return Err(self.spooled.error()(error));
         }
-        if let Some(changed) = downloaded? {
+        if let Some(incomplete) = downloaded? {
             self.spooled.remove()?;
-            return Ok(Fetched::Changed(changed));
+            return Ok(match incomplete {
+                Incomplete::Changed => Fetched::Changed(Reason::new(
+                    "growing",
+                    "it changed on the server during the download",
+                )),
+                Incomplete::Vanished => Fetched::Vanished,
+            });
         }
         let (file, sha256) = sink.finish();
         crate::failpoint::reached("downloaded");
@@ -110,15 +125,28 @@ impl Fetch<'_> {
         Ok(sink)
     }
 
-    /// Downloads the rest of the file, over several connections if needed. Returns `None` if the file is complete, or the
-    /// reason if it changed on the server.
+    /// Writes what was read to recognise the extract, if the spool does not have it yet. Some servers delete a file as soon
+    /// as something of it was read. Returns the number of bytes that the spool has now.
+    fn write_head(&self, sink: &mut Digesting<File>) -> Result<u64, Error> {
+        let start = usize::try_from(self.from).unwrap_or(usize::MAX);
+        let head = self.found.head.get(start..).unwrap_or_default();
+        let from = self.from + head.len() as u64;
+        if head.is_empty() || from > self.found.data.stat.size {
+            return Ok(self.from);
+        }
+        sink.write_all(head).map_err(self.spooled.error())?;
+        Ok(from)
+    }
+
+    /// Downloads the rest of the file, over several connections if needed. Returns `None` if the file is complete.
     fn download(
         &self,
         connection: &mut Connection<'_>,
         sink: &mut Digesting<File>,
         progress: &DownloadProgress,
-    ) -> Result<Option<Reason>, Error> {
-        let mut written = self.from;
+        from: u64,
+    ) -> Result<Option<Incomplete>, Error> {
+        let mut written = from;
         let mut pauses = RetryPauses::default();
         let mut was_cut = false;
         loop {
@@ -126,8 +154,12 @@ impl Fetch<'_> {
             let ended = self.attempt(connection, sink, &mut written, progress, was_cut);
             match ended {
                 Ok(changed) => return Ok(changed),
-                Err(Error::Transport(TransportError::Gone { .. })) => return Ok(Some(gone())),
-                Err(Error::Transport(TransportError::Shrunk { .. })) => return Ok(Some(changed())),
+                Err(Error::Transport(TransportError::Gone { .. })) => {
+                    return Ok(Some(Incomplete::Vanished));
+                }
+                Err(Error::Transport(TransportError::Shrunk { .. })) => {
+                    return Ok(Some(Incomplete::Changed));
+                }
                 Err(Error::Transport(error)) if error.is_transient() => {
                     if written > before {
                         pauses = RetryPauses::default();
@@ -145,7 +177,7 @@ impl Fetch<'_> {
     }
 
     /// Tries once to download the rest, over a new connection if the one before was cut. Returns `None` if the file is
-    /// complete, or the reason if it changed on the server.
+    /// complete.
     fn attempt(
         &self,
         connection: &mut Connection<'_>,
@@ -153,23 +185,27 @@ impl Fetch<'_> {
         written: &mut u64,
         progress: &DownloadProgress,
         was_cut: bool,
-    ) -> Result<Option<Reason>, Error> {
+    ) -> Result<Option<Incomplete>, Error> {
         let expected = self.found.data.stat;
         if was_cut {
-            connection.reconnect()?;
+            connection.open_again()?;
             match connection.get()?.stat(&self.found.data.name)? {
-                None => return Ok(Some(gone())),
-                Some(stat) if stat != expected => return Ok(Some(changed())),
-                Some(_) => {}
+                None if *written < expected.size => return Ok(Some(Incomplete::Vanished)),
+                Some(stat) if !stat.agrees_with(&expected) => {
+                    return Ok(Some(Incomplete::Changed));
+                }
+                _ => {}
             }
         }
         self.stream(connection, sink, written, progress)?;
         let stat = connection.get()?.stat(&self.found.data.name)?;
         Ok(match stat {
-            Some(Stat { size, .. }) if size != *written => Some(changed()),
-            Some(stat) if stat != expected => Some(changed()),
+            Some(Stat { size, .. }) if size != *written => Some(Incomplete::Changed),
+            Some(stat) if !stat.agrees_with(&expected) => Some(Incomplete::Changed),
             Some(_) => None,
-            None => Some(gone()),
+            // Some servers delete a file as soon as all of it was read.
+            None if *written == expected.size => None,
+            None => Some(Incomplete::Vanished),
         })
     }
 
@@ -182,6 +218,9 @@ impl Fetch<'_> {
         progress: &DownloadProgress,
     ) -> Result<(), Error> {
         let size = self.found.data.stat.size;
+        if *written > 0 && *written == size {
+            return Ok(());
+        }
         let mut file = connection.get()?.open(&self.found.data.name, *written)?;
         pipelined_copy(&mut *file, |block| {
             self.stop.check()?;
@@ -213,26 +252,3 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 
 /// The interval at which a waiting download checks whether to stop.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-
-/// The pauses between attempts that bring no bytes: 1, 4 and 15 seconds.
-#[derive(Default)]
-struct RetryPauses(usize);
-
-impl Iterator for RetryPauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        const PAUSES: [u64; 3] = [1, 4, 15];
-        let pause = PAUSES.get(self.0).copied()?;
-        self.0 += 1;
-        Some(Duration::from_secs(pause))
-    }
-}
-
-fn gone() -> Reason {
-    Reason::new("gone", "it was removed from the server since it was listed")
-}
-
-fn changed() -> Reason {
-    Reason::new("growing", "it changed on the server during the download")
-}

@@ -123,6 +123,7 @@ impl<'a> InboxRun<'a> {
                 };
                 self.publish_or_set_aside(agreement, scanned, connection)
             }
+            Fetched::Vanished => self.set_aside_vanished(&record),
             Fetched::Changed(reason) => {
                 self.report.waiting.push(SkippedFile {
                     agreement: Some(agreement.name.to_string()),
@@ -295,14 +296,18 @@ impl<'a> InboxRun<'a> {
         record: &Record,
         connection: &mut Connection<'_>,
     ) -> Result<(), Error> {
-        remove_published(
-            self.connector,
-            connection.get()?,
-            self.ledger,
-            &self.store.state,
-            record,
-            (self.now)(),
-        )?;
+        connection.persistently(|inbox| {
+            // A try before this one may have removed the data file.
+            let current = self.current(record.clone())?;
+            remove_published(
+                self.connector,
+                inbox,
+                self.ledger,
+                &self.store.state,
+                &current,
+                (self.now)(),
+            )
+        })?;
         if !self.ledger.is_needed(record.id)? {
             self.spooled(&record.agreement, &record.transfer_uuid)?
                 .remove()?;
@@ -319,8 +324,7 @@ impl<'a> InboxRun<'a> {
         connection: &mut Connection<'_>,
         unclaimed: &mut UnclaimedNames,
     ) -> Result<(), Error> {
-        let transport = connection.get()?;
-        let sha256 = digest(transport, &found.data.name)?;
+        let sha256 = connection.persistently(|inbox| Ok(digest(inbox, &found.data.name)?))?;
         let key = ExtractKey::open(&self.store.state)?;
         match published_again(key.is_same(&sha256, &known.counts.sha256)) {
             PublishedCopyAction::ReportReusedTransfer => self.report_reused(found, unclaimed),
@@ -328,10 +332,9 @@ impl<'a> InboxRun<'a> {
                 tracing::warn!(
                     "removing a file whose transfer is published already: it has the bytes that were published"
                 );
-                transport.remove(&found.data.name)?;
+                connection.persistently(|inbox| Ok(inbox.remove(&found.data.name)?))?;
                 crate::failpoint::reached("copy-removed");
-                transport.remove(&found.metadata_name)?;
-                Ok(())
+                connection.persistently(|inbox| Ok(inbox.remove(&found.metadata_name)?))
             }
         }
     }
@@ -365,6 +368,12 @@ impl<'a> InboxRun<'a> {
         Ok(())
     }
 
+    /// Sets a delivery aside that disappeared from the server before its download was complete.
+    fn set_aside_vanished(&mut self, record: &Record) -> Result<(), Error> {
+        self.set_aside(record, &decide::gone_from_server())?;
+        Ok(self.ledger.redact_names(record.id)?)
+    }
+
     /// Processes a delivery that was begun and is no longer on the server.
     pub(super) fn process_vanished(
         &mut self,
@@ -374,10 +383,7 @@ impl<'a> InboxRun<'a> {
     ) -> Result<(), Error> {
         let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
         match vanished_delivery(spooled.whole().is_some()) {
-            VanishedAction::SetAside(reason) => {
-                self.set_aside(&record, &reason)?;
-                Ok(self.ledger.redact_names(record.id)?)
-            }
+            VanishedAction::SetAside(_) => self.set_aside_vanished(&record),
             VanishedAction::PublishFromSpool => {
                 // The configuration may have changed since the delivery was begun.
                 if let Some(reason) = wrong_routing(agreement, &record) {

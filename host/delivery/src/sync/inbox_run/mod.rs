@@ -68,7 +68,8 @@ impl<'a> InboxRun<'a> {
 
     fn connection(&self) -> Option<Connection<'a>> {
         let own = self.store.own(self.inbox);
-        own.first().copied().map(Connection::new)
+        let first = own.first().copied();
+        first.map(|agreement| Connection::new(agreement, self.stop))
     }
 
     fn process_all(&mut self, connection: &mut Connection<'_>) -> Result<(), Error> {
@@ -76,7 +77,7 @@ impl<'a> InboxRun<'a> {
         self.remove_published(connection)?;
         let inventory = discover(
             self.connector,
-            connection.get()?,
+            connection,
             &self.store.sharing(self.inbox),
             &[&*self.ledger],
         )?;
@@ -276,8 +277,7 @@ fn remove_orphan(orphan: &OrphanedMetadata, connection: &mut Connection<'_>) -> 
         transfer = orphan.transfer_uuid,
         "removing a metadata file that an earlier run left: its delivery is published and its data file is gone"
     );
-    connection.get()?.remove(&orphan.name)?;
-    Ok(())
+    connection.persistently(|inbox| Ok(inbox.remove(&orphan.name)?))
 }
 
 impl From<&Waiting> for SkippedFile {
