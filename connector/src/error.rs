@@ -45,6 +45,15 @@ pub enum Error {
         product: &'static str,
     },
 
+    /// The input is a file of another kind, or has the line ends of another system.
+    #[error("{position}: {format}")]
+    OtherFormat {
+        /// The beginning of the input.
+        position: Position,
+        /// What the input is, and what to do. A clause.
+        format: &'static str,
+    },
+
     /// In a file without line ends, the next record cannot be found.
     #[error(
         "{0} does not begin with a known record type, and in a file without line ends a record's type tells \
@@ -67,7 +76,8 @@ impl Error {
             Self::InvalidRequest(_) | Self::Misuse(_) | Self::Internal => None,
             Self::RecordTooLong(position)
             | Self::LostTrack(position)
-            | Self::LookAlike { position, .. } => Some(*position),
+            | Self::LookAlike { position, .. }
+            | Self::OtherFormat { position, .. } => Some(*position),
         }
     }
 }

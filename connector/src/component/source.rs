@@ -155,6 +155,7 @@ impl From<Error> for source::Error {
                 Error::RecordTooLong(_) => source::ErrorKind::RecordTooLong,
                 Error::LookAlike { .. } => source::ErrorKind::LookAlike,
                 Error::LostTrack(_) => source::ErrorKind::LostTrack,
+                Error::OtherFormat { .. } => source::ErrorKind::OtherFormat,
                 Error::Internal => source::ErrorKind::Internal,
             },
             line: position.map(|position| position.line),

@@ -1,5 +1,6 @@
 //! Cuts the blocks of an extract into records, in every physical shape.
 
+mod other_formats;
 mod shape_detection;
 mod split;
 

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::other_formats;
 use super::shape_detection::{self, Lengths, MAX_RECORD, Shape};
 use crate::error::{Error, Position};
 use crate::finding::Occurrences;
@@ -162,7 +163,7 @@ impl Splitter {
         self.span = RecordSpan::Nowhere;
         loop {
             let step = match self.shape {
-                Shape::Unknown => self.detect(),
+                Shape::Unknown => self.detect()?,
                 Shape::Lines => self.next_line()?,
                 Shape::Packed => self.next_packed(None)?,
                 Shape::PackedUniform(length) => self.next_packed(Some(length))?,
@@ -184,7 +185,7 @@ impl Splitter {
     }
 
     /// Detects the shape from the first bytes, which are collected in `head`.
-    fn detect(&mut self) -> Option<Step> {
+    fn detect(&mut self) -> Result<Option<Step>, Error> {
         self.save_rest();
         if !self.has_byte_order_mark {
             if self.head.starts_with(BYTE_ORDER_MARK) {
@@ -192,16 +193,27 @@ impl Splitter {
                 self.head_at = BYTE_ORDER_MARK.len();
                 self.next_offset = BYTE_ORDER_MARK.len() as u64;
             } else if BYTE_ORDER_MARK.starts_with(&self.head) && !self.ended {
-                return Some(Step::NeedMore);
+                return Ok(Some(Step::NeedMore));
             }
         }
         let front = self.head.get(self.head_at..).unwrap_or_default();
         match shape_detection::detect(front, self.ended) {
-            Some(shape) => self.shape = shape,
-            None if self.ended => return Some(Step::End),
-            None => return Some(Step::NeedMore),
+            None if self.ended => return Ok(Some(Step::End)),
+            None => return Ok(Some(Step::NeedMore)),
+            Some(shape) => {
+                if other_formats::needs_more(front) && !self.ended {
+                    return Ok(Some(Step::NeedMore));
+                }
+                if let Some(format) = other_formats::recognise(front, shape) {
+                    return Err(Error::OtherFormat {
+                        position: Position { line: 1, offset: 0 },
+                        format,
+                    });
+                }
+                self.shape = shape;
+            }
         }
-        None
+        Ok(None)
     }
 
     fn next_line(&mut self) -> Result<Option<Step>, Error> {

@@ -88,17 +88,20 @@ pub fn main_with(
              `cprflow --version`"
         ));
     }));
-    match CommandLine::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match CommandLine::try_parse_from(&arguments) {
         Ok(command_line) => failure::end(run(command_line, loader)),
-        Err(error) => reject(&error),
+        Err(error) => reject(&error, &arguments),
     }
 }
 
 /// Prints why the command line was rejected, or the help that was asked for. Returns the exit code.
 ///
-/// Clap's message repeats the argument, so it is replaced if it can contain a person number.
-fn reject(error: &clap::Error) -> u8 {
-    if error.use_stderr() && cprflow_redact::holds_person_number(&error.to_string()) {
+/// Clap's message repeats an argument, so it is replaced if one of them can contain a person number.
+fn reject(error: &clap::Error, arguments: &[OsString]) -> u8 {
+    let holds_number =
+        |argument: &OsString| cprflow_redact::holds_person_number(&argument.to_string_lossy());
+    if error.use_stderr() && arguments.iter().skip(1).any(holds_number) {
         return failure::end(Err(UsageError::PersonNumberOnCommandLine.into()));
     }
     // If the output is closed, the message has no reader, and the exit code remains.

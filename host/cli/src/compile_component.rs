@@ -21,7 +21,7 @@ impl CompileComponent {
     /// Runs the subcommand.
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let time = Duration::from_millis(self.time);
-        cprflow::compile_component(time, self.memory, io::stdin(), io::stdout())?;
+        cprflow::compile_component(time, self.memory, io::stdin(), crate::output::raw_stdout()?)?;
         Ok(Outcome::Success)
     }
 }

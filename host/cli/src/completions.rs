@@ -1,6 +1,6 @@
 //! `cprflow completions`: prints a completion script.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use clap::{Args, Command};
 
@@ -22,7 +22,7 @@ impl Completions {
         // `generate` panics if it cannot write, so it writes to memory.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "cprflow", &mut script);
-        io::stdout().write_all(&script)?;
+        crate::output::raw_stdout()?.write_all(&script)?;
         Ok(Outcome::Success)
     }
 }

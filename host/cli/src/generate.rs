@@ -24,7 +24,7 @@ Examples:
   cprflow generate --persons 100 --seed 7 --shape packed | cprflow verify -")]
 pub(crate) struct Generate {
     /// Number of persons in the population, up to 5,000,000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=5_000_000))]
     persons: u64,
 
     /// Seed of the population; another seed generates other persons
@@ -55,6 +55,10 @@ pub(crate) struct Generate {
     /// The file to write. Default: standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -78,7 +82,7 @@ impl Generate {
         if self.original_layout {
             settings.layout = LayoutAge::Original;
         }
-        let mut sink = Sink::open(self.output.as_deref())?;
+        let mut sink = Sink::open(self.output.as_deref(), self.force)?;
         let name = sink.name();
         let written = if self.changes {
             generate::changes(&settings, self.night.unwrap_or(1).max(1), &mut sink)
@@ -87,9 +91,9 @@ impl Generate {
             generate::status(&settings, &mut sink)
         };
         let written = written.map_err(Error::file(name))?;
-        let is_file = sink.is_file();
+        let is_stdout = sink.is_stdout();
         sink.finish()?;
-        if is_file {
+        if !is_stdout {
             message::done(&format!(
                 "wrote {} records of {} persons, {}",
                 HumanCount(written.records),

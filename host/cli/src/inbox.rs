@@ -100,7 +100,7 @@ impl Inbox {
         match self.format {
             // An inbox that could not be read may have files.
             ReportFormat::Text if files.is_empty() && outcome == Outcome::PartlyFailed => {}
-            ReportFormat::Text => print_text(&mut anstream::stdout().lock(), &files)?,
+            ReportFormat::Text => print_text(&mut crate::output::stdout()?, &files)?,
             ReportFormat::Json => print_json(&files)?,
         }
         Ok(outcome)

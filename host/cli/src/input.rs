@@ -1,16 +1,55 @@
-//! An extract as input of a command: a file, or standard input for `-`.
+//! Extracts as input of a command: files, directories, or standard input for `-`. Files may be packed with gzip.
 
-use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cprflow::Error;
+use flate2::read::MultiGzDecoder;
+
+/// The first bytes of a gzip file.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Returns the extracts that the command line names. A directory stands for the files in it, in the order of their
+/// names; hidden files and metadata files of deliveries are left out.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path == Path::new("-") || !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let before = files.len();
+        for entry in fs::read_dir(path).map_err(Error::file(path))? {
+            let file = entry.map_err(Error::file(path))?.path();
+            if file.is_file() && !is_left_out(&file) {
+                files.push(file);
+            }
+        }
+        if files.len() == before {
+            let error = io::Error::new(
+                io::ErrorKind::NotFound,
+                "this directory has no file that can be an extract",
+            );
+            return Err(Error::file(path)(error));
+        }
+        if let Some(added) = files.get_mut(before..) {
+            added.sort();
+        }
+    }
+    Ok(files)
+}
+
+fn is_left_out(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") || name.ends_with(b".metadata")
+}
 
 /// An input that is read once.
 pub(crate) struct Input {
     reader: Box<dyn Read + Send>,
-    /// Its size in bytes, if that is known.
+    /// The number of bytes that will be read, if that is known.
     pub(crate) len: Option<u64>,
 }
 
@@ -18,10 +57,7 @@ impl Input {
     /// Opens the file, or standard input for `-`.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {
-            return Ok(Self {
-                reader: Box::new(io::stdin()),
-                len: None,
-            });
+            return Self::unpacked(io::stdin(), None).map_err(Error::Input);
         }
         let file = File::open(path).map_err(Error::file(path))?;
         let metadata = file.metadata().map_err(Error::file(path))?;
@@ -32,9 +68,27 @@ impl Input {
             );
             return Err(Error::file(path)(error));
         }
-        Ok(Self {
-            reader: Box::new(file),
-            len: metadata.is_file().then_some(metadata.len()),
+        let len = metadata.is_file().then_some(metadata.len());
+        Self::unpacked(file, len).map_err(Error::file(path))
+    }
+
+    /// Returns the input, unpacked if it begins like a gzip file.
+    fn unpacked(mut reader: impl Read + Send + 'static, len: Option<u64>) -> io::Result<Self> {
+        let mut front = Vec::with_capacity(GZIP.len());
+        (&mut reader)
+            .take(GZIP.len() as u64)
+            .read_to_end(&mut front)?;
+        let is_gzip = front == GZIP;
+        let whole = Cursor::new(front).chain(reader);
+        Ok(match is_gzip {
+            true => Self {
+                reader: Box::new(GzipInput(MultiGzDecoder::new(whole))),
+                len: None,
+            },
+            false => Self {
+                reader: Box::new(whole),
+                len,
+            },
         })
     }
 }
@@ -45,10 +99,27 @@ impl Read for Input {
     }
 }
 
+/// A gzip file. Its errors say that the packing is damaged, not the extract.
+struct GzipInput<R: Read>(MultiGzDecoder<R>);
+
+impl<R: Read> Read for GzipInput<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                io::Error::new(error.kind(), "the gzip file is cut off. Fetch it again")
+            }
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                io::Error::new(error.kind(), "the gzip file is damaged. Fetch it again")
+            }
+            _ => error,
+        })
+    }
+}
+
 /// An input that can be read several times.
 ///
-/// Standard input and pipes are copied to a temporary file first. It has no name and mode 0600, so that no other
-/// process can open it.
+/// Standard input, pipes and gzip files are copied to a temporary file first. It has no name and mode 0600, so that no
+/// other process can open it.
 pub(crate) struct RereadableInput {
     path: PathBuf,
     copy: Option<File>,
@@ -68,7 +139,7 @@ impl RereadableInput {
             });
         }
         let in_temporary_directory = Error::file(std::env::temp_dir());
-        let private = std::fs::Permissions::from_mode(0o600);
+        let private = fs::Permissions::from_mode(0o600);
         let copy =
             tempfile::tempfile().and_then(|copy| copy.set_permissions(private).map(|()| copy));
         let mut copy = copy.map_err(in_temporary_directory)?;

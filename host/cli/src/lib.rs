@@ -13,8 +13,10 @@
 //! | `views`, `completions` | subcommands that print SQL and shell scripts |
 //! | `compile_component` | hidden subcommand that compiles a foreign component |
 //! | `options` | options that several subcommands share |
-//! | `input` | extracts as input: a file or standard input |
+//! | `input` | extracts as input: files, directories or standard input |
+//! | `table_name` | tables and columns by what a person writes |
 //! | `output` | tables, rows and JSON on standard output; messages and progress bars on standard error |
+//! | `metrics` | the option that writes Prometheus text |
 //! | `log` | the log on standard error |
 //! | `usage` | `UsageError`: wrong use of the command line |
 //! | `failure` | how a command ends, and its exit code |
@@ -30,6 +32,7 @@ mod inbox;
 mod init;
 mod input;
 mod log;
+mod metrics;
 mod options;
 mod output;
 mod retry;
@@ -39,6 +42,7 @@ mod set_aside;
 mod status;
 mod subscription;
 mod sync;
+mod table_name;
 mod tables;
 mod tenant;
 mod usage;

@@ -6,11 +6,17 @@ use std::sync::OnceLock;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+static QUIET: OnceLock<bool> = OnceLock::new();
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// Returns whether everything on standard error has to be JSON.
 pub(crate) fn is_json() -> bool {
     matches!(FORMAT.get(), Some(LogFormat::Json))
+}
+
+/// Returns whether only errors are to be printed on standard error.
+pub(crate) fn is_quiet() -> bool {
+    QUIET.get().copied().unwrap_or_default()
 }
 
 /// The options of the log.
@@ -25,6 +31,10 @@ pub(crate) struct LogOptions {
     /// --log-format json
     #[arg(long, value_name = "LEVEL", env = "CPRFLOW_LOG", global = true)]
     log_level: Option<tracing::Level>,
+
+    /// Print only errors on standard error: no progress, warnings or notes
+    #[arg(long, short, global = true, conflicts_with = "log_level")]
+    quiet: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -40,9 +50,11 @@ impl LogOptions {
     /// Starts the log. Events of libraries are left out, because only those of cprflow are known to contain no personal
     /// data.
     pub(crate) fn start(&self) {
-        // `start` is called once per process, so neither `set` nor `try_init` can fail.
+        // `start` is called once per process, so none of these calls can fail.
         let _ = FORMAT.set(self.log_format);
+        let _ = QUIET.set(self.quiet);
         let level = self.log_level.unwrap_or(match self.log_format {
+            _ if self.quiet => tracing::Level::ERROR,
             LogFormat::Text => tracing::Level::WARN,
             LogFormat::Json => tracing::Level::INFO,
         });

@@ -9,6 +9,7 @@ use cprflow_delivery::config::{ACCEPTABLE, ACCEPTABLE_ONCE};
 use jiff::civil::Date;
 
 use crate::failure::{Failure, Outcome};
+use crate::metrics::MetricsOption;
 use crate::options::{ReportFormat, SourceOptions, UnrestrictedOptions};
 use crate::sync;
 
@@ -64,7 +65,13 @@ impl Retry {
             Some(tenant) => delivery.release_to(tenant)?,
             None => delivery.release(&self.accept, self.as_of.as_deref())?,
         }
-        sync::run(connector, &configuration, &Stop::default(), self.format)
+        sync::run(
+            connector,
+            &configuration,
+            &Stop::default(),
+            self.format,
+            &MetricsOption::default(),
+        )
     }
 }
 

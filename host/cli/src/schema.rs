@@ -8,7 +8,7 @@ use cprflow::{Column, Connector, CprField, EventClass, Table, type_name};
 use crate::failure::{Failure, Outcome};
 use crate::options::ListFormat;
 use crate::output::{print_columns, print_json};
-use crate::usage::UsageError;
+use crate::table_name;
 
 /// The table whose codes have classes of their own.
 const EVENT: &str = "event";
@@ -23,7 +23,7 @@ Examples:
   cprflow schema person
   cprflow schema person --format json | jq '.columns[].name'")]
 pub(crate) struct Schema {
-    /// The table; `cprflow tables` lists the tables
+    /// The table, by its name, record type or Danish title; `cprflow tables` lists the tables
     table: String,
     /// Format of the list
     #[arg(long, value_enum, default_value_t)]
@@ -33,10 +33,7 @@ pub(crate) struct Schema {
 impl Schema {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let table = connector.catalog().table(&self.table);
-        let table = table.ok_or_else(|| UsageError::UnknownTable {
-            table: self.table.clone(),
-        })?;
+        let table = table_name::find(connector.catalog(), &self.table)?;
         match self.format {
             ListFormat::Json => print_json(table)?,
             ListFormat::Table => {
@@ -52,7 +49,7 @@ impl Schema {
 
 /// Prints the classes of personal data that each event code and derived mark reveals.
 fn print_event_classes(event_classes: &[EventClass]) -> std::io::Result<()> {
-    writeln!(std::io::stdout())?;
+    writeln!(crate::output::stdout()?)?;
     let rows: Vec<[String; 2]> = event_classes
         .iter()
         .map(|event| [event.code.clone(), event.classes.join(", ")])

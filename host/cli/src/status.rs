@@ -4,10 +4,12 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::status::{self, TenantStatus};
 use jiff::Timestamp;
 
 use crate::failure::{Failure, Outcome};
+use crate::metrics::MetricsOption;
 use crate::options::{ReportFormat, SourceOptions, check_depth};
 use crate::output::print_json;
 
@@ -35,6 +37,9 @@ pub(crate) struct Status {
     #[arg(long)]
     deep: bool,
 
+    #[command(flatten)]
+    metrics: MetricsOption,
+
     /// Format of the report
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
@@ -45,9 +50,11 @@ impl Status {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let configuration = self.source.configuration()?;
         let depth = check_depth(self.deep);
-        let agreements = status::status_to_depth(&configuration, Timestamp::now(), depth)?;
+        let now = Timestamp::now();
+        let agreements = status::status_to_depth(&configuration, now, depth)?;
+        self.metrics.write(&agreements, None)?;
         match self.format {
-            ReportFormat::Text => print_text(&mut anstream::stdout().lock(), &agreements)?,
+            ReportFormat::Text => print_text(&mut crate::output::stdout()?, &agreements, now)?,
             ReportFormat::Json => print_json(&agreements)?,
         }
         let mut remarks = agreements.iter().flat_map(|status| &status.remarks);
@@ -58,31 +65,43 @@ impl Status {
     }
 }
 
-fn print_text(out: &mut impl Write, agreements: &[status::Status]) -> io::Result<()> {
+fn print_text(
+    out: &mut impl Write,
+    agreements: &[status::Status],
+    now: Timestamp,
+) -> io::Result<()> {
     for (index, status) in agreements.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
         }
-        print_agreement(out, status)?;
+        print_agreement(out, status, now)?;
     }
     Ok(())
 }
 
-fn print_agreement(out: &mut impl Write, status: &status::Status) -> io::Result<()> {
+fn print_agreement(
+    out: &mut impl Write,
+    status: &status::Status,
+    now: Timestamp,
+) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(out, "{bold}{}{bold:#}  {}", status.agreement, status.inbox)?;
     if let Some(visit) = &status.visit {
-        writeln!(out, "  last check     {}", visit.last)?;
+        writeln!(out, "  last check     {}", local_time(visit.last, now))?;
     }
     writeln!(out, "  published      {}", status.published)?;
     if let Some(newest) = &status.newest {
         writeln!(
             out,
-            "  newest         {} of {}: {} records of {} persons",
+            "  newest         {} of {}: {} records of {} persons{}",
             newest.redacted_file_name(),
             newest.production_date().unwrap_or("no date"),
             newest.counts.records,
             newest.counts.persons,
+            match newest.published {
+                Some(published) => format!(", published {}", local_time(published, now)),
+                None => String::new(),
+            },
         )?;
     }
     for record in &status.under_way {
@@ -107,6 +126,20 @@ fn print_agreement(out: &mut impl Write, status: &status::Status) -> io::Result<
     Ok(())
 }
 
+/// Returns a time on Denmark's clock, with its age.
+fn local_time(time: Timestamp, now: Timestamp) -> String {
+    let local = danish_time(time).strftime("%Y-%m-%d %H:%M");
+    let minutes = now.duration_since(time).as_mins().max(0);
+    let age = match minutes {
+        0 => "less than a minute".to_owned(),
+        1 => "1 minute".to_owned(),
+        2..120 => format!("{minutes} minutes"),
+        120..2880 => format!("{} hours", minutes / 60),
+        _ => format!("{} days", minutes / 60 / 24),
+    };
+    format!("{local} ({age} ago)")
+}
+
 fn print_tenant(out: &mut impl Write, tenant: &TenantStatus) -> io::Result<()> {
     write!(
         out,
@@ -116,7 +149,7 @@ fn print_tenant(out: &mut impl Write, tenant: &TenantStatus) -> io::Result<()> {
     if let Some(newest) = &tenant.newest {
         write!(
             out,
-            ", newest {}: {} persons in scope, {} entered, {} left",
+            ", newest {}: {} persons of the scope delivered, {} entered, {} left",
             newest.directory.as_deref().unwrap_or_default(),
             newest.counts.persons,
             newest.counts.entered,

@@ -17,8 +17,21 @@ pub(crate) enum UsageError {
     PersonNumberOnCommandLine,
 
     // schema, scan
-    #[error("there is no table {table:?}; `cprflow tables` lists the tables")]
-    UnknownTable { table: String },
+    #[error("there is no table {table:?}{suggestion} `cprflow tables` lists the tables")]
+    UnknownTable {
+        table: String,
+        /// The end of the sentence, with a similar name if there is one.
+        suggestion: String,
+    },
+    #[error(
+        "the table {table:?} has no column {column:?}{suggestion} `cprflow schema {table}` lists the columns"
+    )]
+    UnknownColumn {
+        column: String,
+        table: String,
+        /// The end of the sentence, with a similar name if there is one.
+        suggestion: String,
+    },
     #[error(
         "no table was named. Use --table TABLE (`cprflow tables` lists them), --all --format parquet -o DIR, or \
          --format summary"
@@ -26,9 +39,30 @@ pub(crate) enum UsageError {
     NoTable,
     #[error("--all writes Parquet files only. Add --format parquet -o DIR, or use --table TABLE")]
     AllNeedsParquet,
+    #[error(
+        "{} exists and was not changed. Name another file, or replace it with --force",
+        path.display()
+    )]
+    OutputExists { path: PathBuf },
+    #[error(
+        "the extension of the output file does not tell a format. Use .csv, .jsonl, .arrow, .parquet or .txt, or name \
+         the format with --format"
+    )]
+    UnknownExtension,
+    #[error("--vertical is for rows as text. Leave it out, or use --format table")]
+    VerticalNeedsText,
     #[error("--all needs an output directory. Add -o DIR")]
     AllNeedsDirectory,
-    #[error("--tenant needs the configuration that has the tenant. Add --config FILE")]
+    #[error("--tenant reads one extract, and several were named. Run the command once for each")]
+    TenantNeedsOneExtract,
+    #[error(
+        "--previous is about one extract, and several were named. Run the command once for each"
+    )]
+    PreviousNeedsOneExtract,
+    #[error(
+        "--tenant needs the configuration that has the tenant, and there is no cprflow.toml in this directory. Add \
+         --config FILE"
+    )]
     TenantNeedsConfiguration,
     #[error(
         "this format is binary and is not written to a terminal. Name a file with -o FILE, or use a pipe"
@@ -37,7 +71,12 @@ pub(crate) enum UsageError {
 
     // Subcommands that work on agreements
     #[error(
-        "no inbox and no dataset were named. Use --inbox and --dataset, or --config FILE (`cprflow init` writes one)"
+        "no configuration was named, and there is no cprflow.toml in this directory. Use --config FILE (`cprflow init` \
+         writes one)"
+    )]
+    NoConfiguration,
+    #[error(
+        "no inbox and no dataset were named, and there is no cprflow.toml in this directory. Use --inbox and --dataset, or --config FILE (`cprflow init` writes one)"
     )]
     NoSource,
     #[error("--inbox: {0}")]

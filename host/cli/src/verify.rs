@@ -10,10 +10,11 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::failure::{Failure, Outcome};
-use crate::input::Input;
-use crate::options::ReportFormat;
+use crate::input::{self, Input};
+use crate::options::{FailOn, ReportFormat};
 use crate::output::progress::ScanProgress;
-use crate::output::{message, print_json};
+use crate::output::{message, print_json, stdout};
+use crate::usage::UsageError;
 
 /// Check whether an extract is complete and correct
 ///
@@ -23,7 +24,8 @@ use crate::output::{message, print_json};
 #[command(after_help = "\
 Exit codes:
   0  no errors and no warnings; there may be notes
-  1  there are errors or warnings, or the input is not an extract
+  1  there are errors or warnings (with --fail-on error: errors), or an input
+     is not an extract
   2  failed
 
 Findings:
@@ -39,23 +41,40 @@ Findings:
 Examples:
   cprflow verify D100313.L431101
   cprflow verify D100313.L431101 --previous 2001-11-16
+  cprflow verify inbox/ extract.gz --fail-on error
   cprflow verify D100313.L431101 --format json | jq '.findings[].code'")]
 pub(crate) struct Verify {
-    /// The extract, or - for standard input
-    input: PathBuf,
+    /// Extracts, directories of extracts, or - for standard input. They may be packed with gzip
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
 
     /// The production date of the previous extract. Warns if this extract does not follow it
     #[arg(long, value_name = "YYYY-MM-DD")]
     previous: Option<String>,
 
-    /// Format of the report
+    /// The lowest level of findings for which the exit code is 1
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    fail_on: FailOn,
+
+    /// Format of the report. Several extracts have an array of reports in JSON
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+}
+
+/// What was found in an extract.
+struct Verified {
+    file: PathBuf,
+    summary: Summary,
+    /// The error that stopped the reading before the end of the extract.
+    stopped: Option<DataError>,
 }
 
 /// The report as JSON.
 #[derive(Serialize)]
 struct Report<'a> {
+    /// The extract, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     #[serde(flatten)]
     summary: &'a Summary,
     /// The error that stopped the reading before the end of the extract.
@@ -72,7 +91,44 @@ struct ReportedError<'a> {
 impl Verify {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let input = Input::open(&self.input)?;
+        let files = input::expand(&self.input)?;
+        if self.previous.is_some() && files.len() > 1 {
+            return Err(UsageError::PreviousNeedsOneExtract.into());
+        }
+        let verified: Result<Vec<_>, _> = files
+            .into_iter()
+            .map(|file| self.verify(connector, file))
+            .collect();
+        let verified = verified?;
+        match (self.format, &verified[..]) {
+            (ReportFormat::Text, several) => {
+                let mut out = stdout()?;
+                for (index, one) in several.iter().enumerate() {
+                    if several.len() > 1 {
+                        let gap = if index > 0 { "\n" } else { "" };
+                        let bold = Style::new().bold();
+                        writeln!(out, "{gap}{bold}{}{bold:#}", one.name())?;
+                    }
+                    one.print_text(&mut out)?;
+                }
+            }
+            (ReportFormat::Json, [only]) => print_json(&only.report(false))?,
+            (ReportFormat::Json, several) => {
+                let reports: Vec<_> = several.iter().map(|one| one.report(true)).collect();
+                print_json(&reports)?;
+            }
+        }
+        let needs_attention = verified.iter().any(|one| {
+            one.stopped.is_some() || self.fail_on.outcome(&one.summary) != Outcome::Success
+        });
+        Ok(match needs_attention {
+            true => Outcome::NeedsAttention,
+            false => Outcome::Success,
+        })
+    }
+
+    fn verify(&self, connector: &Connector, file: PathBuf) -> Result<Verified, Failure> {
+        let input = Input::open(&file)?;
         let progress = ScanProgress::new(input.len);
         let mut scan = cprflow::Scan::new(connector).check_persons(true);
         if let Some(previous) = &self.previous {
@@ -89,23 +145,34 @@ impl Verify {
         }
         progress.clear();
         let summary = batches.summary()?;
-        match self.format {
-            ReportFormat::Text => {
-                print_text(&mut anstream::stdout().lock(), &summary, stopped.as_ref())?;
-            }
-            ReportFormat::Json => print_json(&Report {
-                summary: &summary,
-                error: stopped.as_ref().map(|error| ReportedError {
-                    line: error.line,
-                    offset: error.offset,
-                    message: &error.message,
-                }),
-            })?,
-        }
-        Ok(match stopped.is_some() || summary.needs_attention() {
-            true => Outcome::NeedsAttention,
-            false => Outcome::Success,
+        Ok(Verified {
+            file,
+            summary,
+            stopped,
         })
+    }
+}
+
+impl Verified {
+    /// Returns the name of the file. A file can be named by a person number.
+    fn name(&self) -> String {
+        cprflow_redact::redact(&self.file.display().to_string(), 200)
+    }
+
+    fn report(&self, is_named: bool) -> Report<'_> {
+        Report {
+            file: is_named.then(|| self.name()),
+            summary: &self.summary,
+            error: self.stopped.as_ref().map(|error| ReportedError {
+                line: error.line,
+                offset: error.offset,
+                message: &error.message,
+            }),
+        }
+    }
+
+    fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
+        print_text(out, &self.summary, self.stopped.as_ref())
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cprflow views`: prints SQL views of a published dataset.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
@@ -83,7 +83,7 @@ impl Views {
         options.agreement.clone_from(&self.agreement);
         options.tables = (!self.table.is_empty()).then(|| self.table.clone());
         let sql = sql_views::sql(self.dialect.into(), catalog, &options)?;
-        io::stdout().lock().write_all(sql.as_bytes())?;
+        crate::output::raw_stdout()?.write_all(sql.as_bytes())?;
         Ok(Outcome::Success)
     }
 }

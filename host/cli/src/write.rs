@@ -29,16 +29,20 @@ pub(crate) struct Write {
     /// The file to write. Default: standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
 }
 
 impl Write {
     /// Runs the subcommand.
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        let mut sink = Sink::open(self.output.as_deref())?;
+        let mut sink = Sink::open(self.output.as_deref(), self.force)?;
         let records = write_extract(&self.tables, self.shape.into(), &mut sink)?;
-        let is_file = sink.is_file();
+        let is_stdout = sink.is_stdout();
         sink.finish()?;
-        if is_file {
+        if !is_stdout {
             message::done(&format!("wrote {} records", HumanCount(records)));
         }
         Ok(Outcome::Success)

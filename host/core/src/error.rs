@@ -163,6 +163,20 @@ pub enum DataErrorKind {
     LookAlike,
     /// In a file without line ends the next record cannot be found: its type is unknown, or no known length fits.
     LostTrack,
+    /// The bytes are a file of another kind (gzip, CSV, …), or text with the line ends of another system.
+    OtherFormat,
+}
+
+impl DataErrorKind {
+    /// Returns the stable code of the reason, for example `look-alike`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RecordTooLong => "record-too-long",
+            Self::LookAlike => "look-alike",
+            Self::LostTrack => "lost-track",
+            Self::OtherFormat => "other-format",
+        }
+    }
 }
 
 /// An input that is not an extract, or cannot be read to its end.

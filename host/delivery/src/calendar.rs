@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, ZonedDateTime};
 
 /// Returns a time in Denmark's time zone, from the time zone tables that are built in.
-pub(crate) fn danish_time(now: Timestamp) -> ZonedDateTime {
+pub fn danish_time(now: Timestamp) -> ZonedDateTime {
     // The built-in tables always have this zone. UTC differs from it by two hours at most.
     let zone = TimeZone::get("Europe/Copenhagen").unwrap_or(TimeZone::UTC);
     now.to_zoned_datetime(zone)

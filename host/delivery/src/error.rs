@@ -54,7 +54,7 @@ pub enum Error {
     UnsafeDirectory(#[from] UnsafeDirectory),
 
     /// A file or directory cannot be read or written.
-    #[error("{path}: {error}", path = path.display())]
+    #[error("{path}: {error}{advice}", path = path.display(), advice = advice(error))]
     File {
         /// The file or directory.
         path: PathBuf,
@@ -187,6 +187,25 @@ impl Error {
     pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |error| Self::File { path, error }
+    }
+}
+
+/// Returns what to do about an error of the file system, as the rest of its message; empty if the error says enough.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ". Run cprflow as the user that owns it, or give this user the right to read and write it"
+        }
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            ". A directory is needed here, and a file has this name"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ". Free some space, then run the command again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ". Name a directory that can be written, for example with --state or --dataset"
+        }
+        _ => "",
     }
 }
 

@@ -130,7 +130,12 @@ fn of_error(py: Python<'_>, error: &Error) -> PyErr {
     match extract {
         ExtractError::Data(data) => {
             let number = |number: Option<u64>| number.map(|number| number.to_string());
-            let error = exception(py, "DataError", &text, [("kind", Some(kind(data.kind)))]);
+            let error = exception(
+                py,
+                "DataError",
+                &text,
+                [("kind", Some(data.kind.code().to_owned()))],
+            );
             let value = error.value(py);
             // The class has these attributes, so setting them cannot fail.
             for (name, number) in [("line", number(data.line)), ("offset", number(data.offset))] {
@@ -176,16 +181,6 @@ fn class(error: &Error) -> &'static str {
         | Error::Sync(_) => "DatasetError",
         _ => "Error",
     }
-}
-
-fn kind(kind: cprflow::DataErrorKind) -> String {
-    use cprflow::DataErrorKind::{LookAlike, LostTrack, RecordTooLong};
-    let name = match kind {
-        RecordTooLong => "record-too-long",
-        LookAlike => "look-alike",
-        LostTrack => "lost-track",
-    };
-    name.to_owned()
 }
 
 fn file_error(py: Python<'_>, text: &str, error: &io::Error) -> PyErr {

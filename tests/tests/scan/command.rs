@@ -16,6 +16,14 @@ fn exit_codes() {
     let register = place.file("register", b"0000101000119910923120\n");
     let tables = place.path("tables");
     let nowhere = place.path("nowhere");
+    let again = place.path("again");
+    let empty = place.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    // A person without a 001 is a warning.
+    let warned = place.file(
+        "warned",
+        b"00000000000000001202603020260301\n0080101010101A\n999999999999900000001\n",
+    );
     let cases: &[(i32, &[&str])] = &[
         (0, &["verify", &sound]),
         (0, &["scan", &sound, "--table", "person"]),
@@ -41,7 +49,23 @@ fn exit_codes() {
         (2, &[]),
         (2, &["verify"]),
         (2, &["verify", &nowhere]),
-        (2, &["verify", &place.root()]),
+        (1, &["verify", &place.root()]),
+        (2, &["verify", &empty]),
+        (0, &["verify", &warned, "--fail-on", "error"]),
+        (1, &["verify", &warned, "--fail-on", "warning"]),
+        (1, &["scan", &warned, "--format", "summary"]),
+        (
+            0,
+            &["scan", &warned, "--format", "summary", "--fail-on", "error"],
+        ),
+        (2, &["verify", &sound, &warned, "--previous", "1999-01-01"]),
+        (2, &["scan", &sound, "--table", "person", "-o", &again]),
+        (
+            0,
+            &[
+                "scan", &sound, "--table", "person", "-o", &again, "-f", "csv", "--force",
+            ],
+        ),
         (2, &["verify", &sound, "--previous", "yesterday"]),
         (2, &["scan", &sound]),
         (2, &["scan", &sound, "--all"]),

@@ -7,6 +7,7 @@ mod conformance;
 mod cut_off;
 mod engines;
 mod handmade;
+mod manners;
 mod messages;
 mod metadata;
 mod native;

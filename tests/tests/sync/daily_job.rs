@@ -417,7 +417,7 @@ fn reports_overdue_deliveries_and_initial_loads() {
     let standing = test.run("status", &[]);
     assert_eq!(standing.code, 0);
     assert!(
-        standing.text().contains("never looked into"),
+        standing.text().contains("was never checked"),
         "{}",
         standing.text()
     );
@@ -573,7 +573,7 @@ fn a_terminated_check_is_not_recorded() {
     let (code, said) = stopped.go_on();
     assert_eq!(code, 2, "{said}");
     let status = test.run("status", &[]);
-    let never = status.text().matches("never looked into").count();
+    let never = status.text().matches("was never checked").count();
     assert_eq!(never, 2, "{}", status.text());
     assert_eq!(test.sync().code, 0);
     let status = test.run("status", &[]);

@@ -58,7 +58,7 @@ impl Doctor {
     ) -> Result<Outcome, Failure> {
         let configuration = self.source.configuration()?;
         let mut checkup = Checkup {
-            out: anstream::stdout().lock(),
+            out: crate::output::stdout()?,
             depth: check_depth(self.deep),
             failed: 0,
         };
@@ -242,9 +242,10 @@ impl<W: Write> Checkup<W> {
         match &agreement.unrestricted {
             Some(purpose) => self.ok("purpose", purpose)?,
             None if has_tenants => self.ok("purpose", "each tenant has its own")?,
-            None => self.ok(
+            None => self.fail(
                 "purpose",
-                "not configured; `cprflow sync` needs --unrestricted PURPOSE",
+                "neither a tenant nor a purpose is configured, so `cprflow sync` refuses to run without --unrestricted \
+                 PURPOSE. Add a tenant, or unrestricted = \"PURPOSE\"",
             )?,
         }
         self.legal_basis(agreement.legal_basis.as_deref())?;

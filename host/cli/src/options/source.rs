@@ -8,6 +8,7 @@ use cprflow_delivery::SecretSource;
 use cprflow_delivery::config::{self, Configuration, QuickConfiguration};
 use cprflow_transport::SftpSettings;
 
+use super::configuration_file;
 use crate::failure::Failure;
 use crate::usage::UsageError;
 
@@ -15,7 +16,8 @@ use crate::usage::UsageError;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Inbox and dataset")]
 pub(crate) struct SourceOptions {
-    /// The configuration file; `cprflow init` writes one
+    /// The configuration file; `cprflow init` writes one. Default: ./cprflow.toml, if it exists and no
+    /// --inbox is given
     #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG", conflicts_with_all = ["inbox", "dataset"])]
     config: Option<PathBuf>,
 
@@ -62,10 +64,13 @@ pub(crate) struct SourceOptions {
 impl SourceOptions {
     /// Reads the configuration file, or makes a configuration from the other options.
     pub(crate) fn configuration(&self) -> Result<Configuration, Failure> {
-        let mut configuration = match (&self.config, &self.inbox, &self.dataset) {
-            (Some(path), _, _) => Configuration::from_file(path)?,
-            (None, Some(inbox), Some(dataset)) => self.without_file(inbox, dataset)?,
-            _ => return Err(UsageError::NoSource.into()),
+        let mut configuration = match (&self.inbox, &self.dataset) {
+            (Some(inbox), Some(dataset)) => self.without_file(inbox, dataset)?,
+            (None, Some(_)) => return Err(UsageError::NoSource.into()),
+            _ => {
+                let path = configuration_file(self.config.as_deref());
+                Configuration::from_file(path.ok_or(UsageError::NoSource)?)?
+            }
         };
         if let Some(state) = &self.state {
             configuration.state(state)?;

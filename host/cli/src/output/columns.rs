@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use super::stdout;
+
 /// Prints a header and rows on standard output. Each column is as wide as its widest text.
 pub(crate) fn print_columns<'a, const N: usize>(
     header: [&'a str; N],
@@ -14,7 +16,7 @@ pub(crate) fn print_columns<'a, const N: usize>(
             *width = text.chars().count().max(*width);
         }
     }
-    let mut out = io::stdout().lock();
+    let mut out = stdout::stdout()?;
     for row in rows {
         let mut line = String::new();
         for (text, width) in row.iter().zip(widths) {

@@ -3,6 +3,7 @@
 //! With `--log-format json` each message is an event of the log, so that a log collector gets nothing but JSON.
 
 use std::io::Write;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use cprflow::{Level, Summary};
@@ -26,6 +27,11 @@ pub(crate) fn done(message: &str) {
     print(Kind::Done, message);
 }
 
+/// Prints something that is useful to know.
+pub(crate) fn note(message: &str) {
+    print(Kind::Note, message);
+}
+
 /// Prints an error of a run that continued.
 pub(crate) fn problem(problem: &RunProblem) {
     match log::is_json() {
@@ -39,17 +45,29 @@ pub(crate) fn problem(problem: &RunProblem) {
     }
 }
 
-/// Prints the findings of a scan, one per line.
-pub(crate) fn findings(summary: &Summary) {
+/// Prints the findings of a scan, one per line. `file` is the extract, if there are several.
+pub(crate) fn findings(summary: &Summary, file: Option<&Path>) {
+    let file = prefix(file);
     for finding in &summary.findings {
         let text = format!(
-            "{} ({}): {}",
+            "{file}{} ({}): {}",
             finding.code,
             HumanCount(finding.count),
             finding.message
         );
         print(finding.level.into(), &text);
     }
+}
+
+/// Prints an error about a file.
+pub(crate) fn error_in(file: Option<&Path>, message: &str) {
+    error(&format!("{}{message}", prefix(file)));
+}
+
+/// Returns the name of the file for the beginning of a message. A file can be named by a person number.
+fn prefix(file: Option<&Path>) -> String {
+    let name = file.map(|file| cprflow_redact::redact(&file.display().to_string(), 200));
+    name.map(|name| format!("{name}: ")).unwrap_or_default()
 }
 
 /// Returns the colour and the name of a level.
@@ -87,6 +105,9 @@ impl From<Level> for Kind {
 }
 
 fn print(kind: Kind, message: &str) {
+    if log::is_quiet() && !matches!(kind, Kind::Error) {
+        return;
+    }
     if log::is_json() {
         return match kind {
             Kind::Error => tracing::error!("{message}"),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use cprflow_delivery::sync::Observer;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::log;
+
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The progress of a scan: bytes, records per second and, if the size is known, the time left.
@@ -16,6 +18,7 @@ impl ScanProgress {
     /// Starts the bar of an input with this many bytes.
     pub(crate) fn new(len: Option<u64>) -> Self {
         let (bar, template) = match len {
+            _ if log::is_quiet() => return Self(ProgressBar::hidden()),
             Some(len) => (
                 ProgressBar::new(len),
                 "{bar:32} {bytes}/{total_bytes} {bytes_per_sec}  {msg}  {eta} left",
@@ -63,6 +66,9 @@ pub(crate) struct SyncProgress {
 
 impl Observer for SyncProgress {
     fn begins(&self, file_name: &str, size: u64) {
+        if log::is_quiet() {
+            return;
+        }
         let bar = ProgressBar::new(size);
         set_template(
             &bar,

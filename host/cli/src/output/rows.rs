@@ -5,10 +5,10 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
-use arrow::util::pretty::pretty_format_batches;
 use cprflow::{Error, Irregular, ParquetFile, Representation, Timestamps};
 
 use super::sink::Sink;
+use super::{framed, message};
 use crate::failure::Failure;
 use crate::usage::UsageError;
 
@@ -28,12 +28,26 @@ pub(crate) enum RowFormat {
     Parquet,
 }
 
+/// The layout of rows as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextLayout {
+    /// A frame with one line per row. On a terminal the columns that do not fit are left out.
+    Frame,
+    /// One line per value.
+    Vertical,
+}
+
 /// Writes batches of one table to a [`Sink`].
 pub(crate) enum RowWriter {
     Table {
         sink: Sink,
         schema: SchemaRef,
-        has_rows: bool,
+        layout: TextLayout,
+        /// The largest width of a frame, in characters.
+        width: Option<usize>,
+        rows: u64,
+        /// The largest number of columns that were left out of a frame.
+        hidden: usize,
     },
     Csv(Box<arrow::csv::Writer<Sink>>),
     Jsonl(arrow::json::Writer<Sink, arrow::json::writer::LineDelimited>),
@@ -43,15 +57,23 @@ pub(crate) enum RowWriter {
 
 impl RowWriter {
     /// Creates the writer. Fails if a binary format would go to a terminal.
-    pub(crate) fn new(format: RowFormat, sink: Sink, schema: SchemaRef) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        format: RowFormat,
+        layout: TextLayout,
+        sink: Sink,
+        schema: SchemaRef,
+    ) -> Result<Self, Failure> {
         if matches!(format, RowFormat::Arrow | RowFormat::Parquet) && sink.is_terminal() {
             return Err(UsageError::BinaryToTerminal.into());
         }
         Ok(match format {
             RowFormat::Table => Self::Table {
+                width: sink.is_terminal().then(framed::terminal_width).flatten(),
                 sink,
                 schema,
-                has_rows: false,
+                layout,
+                rows: 0,
+                hidden: 0,
             },
             RowFormat::Csv => {
                 let mut writer = arrow::csv::WriterBuilder::new()
@@ -80,9 +102,25 @@ impl RowWriter {
     /// Appends the rows of a batch.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         match self {
-            Self::Table { sink, has_rows, .. } => {
-                *has_rows = true;
-                write_framed(sink, batch)
+            Self::Table {
+                sink,
+                layout,
+                width,
+                rows,
+                hidden,
+                ..
+            } => {
+                let first = *rows + 1;
+                *rows += batch.num_rows() as u64;
+                match layout {
+                    TextLayout::Frame => {
+                        *hidden = write_framed(sink, batch, *width)?.max(*hidden);
+                        Ok(())
+                    }
+                    TextLayout::Vertical => {
+                        framed::write_vertical(sink, batch, first).map_err(Error::Output)
+                    }
+                }
             }
             Self::Csv(writer) => FLAT
                 .batch(batch)
@@ -100,10 +138,18 @@ impl RowWriter {
             Self::Table {
                 mut sink,
                 schema,
-                has_rows,
+                layout,
+                width,
+                rows,
+                mut hidden,
             } => {
-                if !has_rows {
-                    write_framed(&mut sink, &RecordBatch::new_empty(schema))?;
+                if rows == 0 && layout == TextLayout::Frame {
+                    hidden = write_framed(&mut sink, &RecordBatch::new_empty(schema), width)?;
+                }
+                if hidden > 0 {
+                    message::note(&format!(
+                        "{hidden} columns do not fit the terminal. Name columns with --columns, or use --vertical"
+                    ));
                 }
                 sink
             }
@@ -119,9 +165,15 @@ impl RowWriter {
     }
 }
 
-/// Writes a table in a frame. Each batch has its own frame, so that a long table needs no memory.
-fn write_framed(sink: &mut Sink, batch: &RecordBatch) -> Result<(), Error> {
-    let text = pretty_format_batches(std::slice::from_ref(batch)).map_err(Error::Output)?;
+/// Writes a table in a frame, and returns how many columns were left out. Each batch has its own frame, so that a long
+/// table needs no memory.
+fn write_framed(
+    sink: &mut Sink,
+    batch: &RecordBatch,
+    width: Option<usize>,
+) -> Result<usize, Error> {
+    let (text, hidden) = framed::frame(batch, width).map_err(Error::Output)?;
     let name = sink.name();
-    writeln!(sink, "{text}").map_err(Error::file(name))
+    writeln!(sink, "{text}").map_err(Error::file(name))?;
+    Ok(hidden)
 }

@@ -5,14 +5,16 @@
 mod read;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use cprflow::Connector;
+use cprflow::{Connector, OUT_OF_SCOPE};
 
 use crate::failure::{Failure, Outcome};
+use crate::options::FailOn;
 use crate::output::RowFormat;
 use crate::usage::UsageError;
+use crate::{input, table_name};
 
 /// Convert an extract into typed tables
 ///
@@ -30,15 +32,16 @@ Exit codes:
 Examples:
   cprflow scan D100313.L431101 --table person
   cprflow scan D100313.L431101 --table address \\
-      --columns pnr,municipality_code --format csv
+      --columns pnr,municipality_code -o addresses.csv
   cprflow scan D100313.L431101 --table person \\
       --where \"status = '01' and sex = 'K'\"
   cprflow scan D100313.L431101 --table event --where \"event_code = 'A01'\"
-  cprflow scan D100313.L431101 --all --format parquet -o tables/
+  cprflow scan D100313.L431101 --all -o tables/
   cprflow scan D100313.L431101 --format summary
   cprflow scan D100313.L431101 --table person \\
       --tenant social --config cprflow.toml
-  zcat extract.gz | cprflow scan - --table event --format arrow -o events.arrow
+  cprflow scan inbox/ --table 099 -o events.arrow
+  cprflow scan extract.gz --table Person --limit 3 --vertical
 
 Conditions for --where:
   COLUMN = VALUE, and !=, <, <=, >, >=
@@ -50,10 +53,11 @@ Conditions for --where:
   'YYYY-MM-DD', times 'YYYY-MM-DD HH:MM'. Numbers, true and false have no
   quotes. As in SQL, a comparison with null is neither true nor false.")]
 pub(crate) struct Scan {
-    /// The extract, or - for standard input
-    input: PathBuf,
+    /// Extracts, directories of extracts, or - for standard input. They may be packed with gzip
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
 
-    /// Write this table; `cprflow tables` lists the tables
+    /// Write this table, by its name, record type or Danish title; `cprflow tables` lists the tables
     #[arg(long, short, value_name = "TABLE")]
     table: Option<String>,
 
@@ -73,23 +77,32 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "ROWS", requires = "table")]
     limit: Option<u64>,
 
-    /// Format of the rows
-    #[arg(long, short, value_enum, default_value_t)]
-    format: ScanFormat,
+    /// Format of the rows. Default: by the extension of the output file (.csv, .jsonl, .arrow, .parquet, .txt),
+    /// parquet with --all, otherwise table
+    #[arg(long, short, value_enum)]
+    format: Option<ScanFormat>,
+
+    /// Write each value on a line of its own, instead of a frame
+    #[arg(long, requires = "table")]
+    vertical: bool,
 
     /// The file to write, or with --all the directory. Default for a file: standard output
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
 
-    /// Replace Parquet files that exist in the directory
-    #[arg(long, requires = "all")]
+    /// Replace files that exist
+    #[arg(long)]
     force: bool,
 
+    /// The lowest level of findings for which the exit code is 1
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    fail_on: FailOn,
+
     /// Write only what this tenant of the configuration would get
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
 
-    /// The configuration file with the tenant
+    /// The configuration file with the tenant. Default: ./cprflow.toml
     #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG", hide_env = true)]
     config: Option<PathBuf>,
 
@@ -106,10 +119,9 @@ pub(crate) struct Scan {
     batch_rows: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ScanFormat {
     /// A framed table for people
-    #[default]
     Table,
     /// CSV with a header; the column irregular is JSON
     Csv,
@@ -123,22 +135,85 @@ enum ScanFormat {
     Summary,
 }
 
+/// The table of a scan and its columns, by the names of the catalog.
+struct RequestedTable {
+    name: String,
+    columns: Option<Vec<String>>,
+}
+
 impl Scan {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let format = match self.format {
+        let files = input::expand(&self.input)?;
+        if self.tenant.is_some() && files.len() > 1 {
+            return Err(UsageError::TenantNeedsOneExtract.into());
+        }
+        let format = self.format()?;
+        if self.vertical && format != ScanFormat::Table {
+            return Err(UsageError::VerticalNeedsText.into());
+        }
+        let format = match format {
             ScanFormat::Table => RowFormat::Table,
             ScanFormat::Csv => RowFormat::Csv,
             ScanFormat::Jsonl => RowFormat::Jsonl,
             ScanFormat::Arrow => RowFormat::Arrow,
             ScanFormat::Parquet => RowFormat::Parquet,
-            ScanFormat::Summary => return self.count_rows(connector),
+            ScanFormat::Summary => return self.count_rows(connector, &files),
         };
-        match &self.table {
-            Some(table) => self.write_table(connector, table, format),
-            None if self.all && format == RowFormat::Parquet => self.write_all_tables(connector),
+        match self.requested(connector)? {
+            Some(request) => self.write_table(connector, &files, &request, format),
+            None if self.all && format == RowFormat::Parquet => {
+                self.write_all_tables(connector, &files)
+            }
             None if self.all => Err(UsageError::AllNeedsParquet.into()),
             None => Err(UsageError::NoTable.into()),
         }
+    }
+
+    /// Returns the format that was named, or the one that follows from the output.
+    fn format(&self) -> Result<ScanFormat, UsageError> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        if self.all {
+            return Ok(ScanFormat::Parquet);
+        }
+        let Some(path) = &self.output else {
+            return Ok(ScanFormat::Table);
+        };
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        match extension.to_str().unwrap_or_default() {
+            "csv" => Ok(ScanFormat::Csv),
+            "jsonl" | "ndjson" => Ok(ScanFormat::Jsonl),
+            "arrow" | "arrows" | "ipc" => Ok(ScanFormat::Arrow),
+            "parquet" => Ok(ScanFormat::Parquet),
+            "txt" => Ok(ScanFormat::Table),
+            // Standard output, a terminal or another device.
+            _ if path == Path::new("-") || path.exists() && !path.is_file() => {
+                Ok(ScanFormat::Table)
+            }
+            _ => Err(UsageError::UnknownExtension),
+        }
+    }
+
+    /// Returns the table that was named, and its columns.
+    fn requested(&self, connector: &Connector) -> Result<Option<RequestedTable>, UsageError> {
+        let Some(table) = &self.table else {
+            return Ok(None);
+        };
+        // This table exists only for tenants, so it is not in the catalog.
+        if table == OUT_OF_SCOPE && self.tenant.is_some() {
+            return Ok(Some(RequestedTable {
+                name: table.clone(),
+                columns: self.columns.clone(),
+            }));
+        }
+        let table = table_name::find(connector.catalog(), table)?;
+        let columns = self.columns.as_deref();
+        let columns = columns.map(|columns| table_name::columns(table, columns));
+        Ok(Some(RequestedTable {
+            name: table.name.clone(),
+            columns: columns.transpose()?,
+        }))
     }
 }

@@ -1,12 +1,15 @@
 //! Starts the scan of `cprflow scan`.
 
+use std::path::Path;
+
 use cprflow::{Connector, DeliveryReader, Error, TableReader};
 use cprflow_delivery::config::Configuration;
 use cprflow_delivery::sync::tenant_scan;
 
-use super::Scan;
+use super::{RequestedTable, Scan};
 use crate::failure::Failure;
 use crate::input::{Input, RereadableInput};
+use crate::options::configuration_file;
 use crate::output::progress::ScanProgress;
 use crate::usage::UsageError;
 
@@ -15,23 +18,25 @@ impl Scan {
     pub(super) fn read_table(
         &self,
         connector: &Connector,
-        table: &str,
+        file: &Path,
+        request: &RequestedTable,
+        limit: Option<u64>,
     ) -> Result<(TableReader<Input>, ScanProgress), Failure> {
         let limited = |scan: cprflow::Scan| {
-            let scan = self.of_table(scan, table);
-            match self.limit {
+            let scan = self.of_table(scan, request);
+            match limit {
                 Some(limit) => scan.limit(limit),
                 None => scan,
             }
         };
         match &self.tenant {
             None => {
-                let input = Input::open(&self.input)?;
+                let input = Input::open(file)?;
                 let progress = ScanProgress::new(input.len);
                 Ok((limited(self.whole_scan(connector)).read(input)?, progress))
             }
             Some(tenant) => {
-                let input = RereadableInput::open(&self.input)?;
+                let input = RereadableInput::open(file)?;
                 let progress = ScanProgress::new(input.len);
                 let scan = limited(self.tenant_scan(connector, tenant, &input)?);
                 Ok((scan.read_table_with_policy(|| input.again())?, progress))
@@ -43,20 +48,22 @@ impl Scan {
     pub(super) fn read_all(
         &self,
         connector: &Connector,
+        file: &Path,
+        request: Option<&RequestedTable>,
     ) -> Result<(DeliveryReader<Input>, ScanProgress), Failure> {
-        let requested = |scan| match &self.table {
-            Some(table) => self.of_table(scan, table),
+        let requested = |scan| match request {
+            Some(request) => self.of_table(scan, request),
             None => scan,
         };
         match &self.tenant {
             None => {
-                let input = Input::open(&self.input)?;
+                let input = Input::open(file)?;
                 let progress = ScanProgress::new(input.len);
                 let scan = requested(self.whole_scan(connector));
                 Ok((scan.read_all(input)?, progress))
             }
             Some(tenant) => {
-                let input = RereadableInput::open(&self.input)?;
+                let input = RereadableInput::open(file)?;
                 let progress = ScanProgress::new(input.len);
                 let scan = requested(self.tenant_scan(connector, tenant, &input)?);
                 Ok((scan.read_with_policy(|| input.again())?, progress))
@@ -65,9 +72,9 @@ impl Scan {
     }
 
     /// Limits the scan to the table, and to the columns and rows of the options.
-    fn of_table(&self, scan: cprflow::Scan, table: &str) -> cprflow::Scan {
-        let mut scan = scan.table(table);
-        if let Some(columns) = &self.columns {
+    fn of_table(&self, scan: cprflow::Scan, request: &RequestedTable) -> cprflow::Scan {
+        let mut scan = scan.table(&request.name);
+        if let Some(columns) = &request.columns {
             scan = scan.columns(columns);
         }
         match &self.predicate {
@@ -88,7 +95,7 @@ impl Scan {
         tenant: &str,
         input: &RereadableInput,
     ) -> Result<cprflow::Scan, Failure> {
-        let Some(config) = &self.config else {
+        let Some(config) = configuration_file(self.config.as_deref()) else {
             return Err(UsageError::TenantNeedsConfiguration.into());
         };
         let mut configuration = Configuration::from_file(config)?;

@@ -1,70 +1,119 @@
 //! Writes the rows of `cprflow scan`.
 
 use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatchReader;
 use cprflow::{Connector, Error, ParquetDirectory, Summary};
 use indicatif::{HumanBytes, HumanCount};
 
-use super::Scan;
+use super::{RequestedTable, Scan};
 use crate::failure::{Failure, Outcome};
-use crate::output::{RowFormat, RowWriter, Sink, message, print_columns};
+use crate::output::{RowFormat, RowWriter, Sink, TextLayout, message, print_columns};
 use crate::usage::UsageError;
+
+/// How the reading of an extract ended.
+struct Ended {
+    file: PathBuf,
+    /// The error in the data that ended it before the end of the extract.
+    result: Result<(), Error>,
+    summary: Summary,
+}
 
 impl Scan {
     /// Writes one table to the output file or to standard output.
     pub(super) fn write_table(
         &self,
         connector: &Connector,
-        table: &str,
+        files: &[PathBuf],
+        request: &RequestedTable,
         format: RowFormat,
     ) -> Result<Outcome, Failure> {
-        let (mut rows, progress) = self.read_table(connector, table)?;
-        let sink = Sink::open(self.output.as_deref())?;
-        // Rows and a progress bar on the same terminal would overwrite each other.
-        if !sink.is_file() && io::stdout().is_terminal() {
-            progress.clear();
-        }
-        let mut writer = RowWriter::new(format, sink, rows.schema())?;
-        let ended = loop {
-            match rows.next_batch() {
-                Ok(Some(batch)) => writer.write(&batch)?,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-            progress.at(rows.bytes_read(), rows.rows_read());
+        let layout = match self.vertical {
+            true => TextLayout::Vertical,
+            false => TextLayout::Frame,
         };
-        let ended = data_error(ended)?;
-        writer.finish()?;
-        progress.clear();
-        report(ended, &rows.summary()?)
+        let mut writer = None;
+        let mut ended = Vec::new();
+        let mut left = self.limit;
+        for file in files {
+            if left == Some(0) && !ended.is_empty() {
+                break;
+            }
+            let (mut rows, progress) = self.read_table(connector, file, request, left)?;
+            let writer = match &mut writer {
+                Some(writer) => writer,
+                none => {
+                    let sink = Sink::open(self.output.as_deref(), self.force)?;
+                    none.insert(RowWriter::new(format, layout, sink, rows.schema())?)
+                }
+            };
+            // Rows and a progress bar on the same terminal would overwrite each other.
+            if self.output.is_none() && io::stdout().is_terminal() {
+                progress.clear();
+            }
+            let result = loop {
+                match rows.next_batch() {
+                    Ok(Some(batch)) => {
+                        left = left.map(|left| left.saturating_sub(batch.num_rows() as u64));
+                        writer.write(&batch)?;
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+                progress.at(rows.bytes_read(), rows.rows_read());
+            };
+            progress.clear();
+            ended.push(Ended {
+                file: file.clone(),
+                result: data_error(result)?,
+                summary: rows.summary()?,
+            });
+        }
+        if let Some(writer) = writer {
+            writer.finish()?;
+        }
+        self.report(ended)
     }
 
     /// Writes every table to a Parquet file in the output directory.
-    pub(super) fn write_all_tables(&self, connector: &Connector) -> Result<Outcome, Failure> {
+    pub(super) fn write_all_tables(
+        &self,
+        connector: &Connector,
+        files: &[PathBuf],
+    ) -> Result<Outcome, Failure> {
         let directory = self.output.as_deref();
         let directory = directory.ok_or(UsageError::AllNeedsDirectory)?;
         let mut tables = ParquetDirectory::create(directory, self.force)?;
-        let (mut batches, progress) = self.read_all(connector)?;
-        // A tenant gets all tables of its policy, also empty ones.
-        for table in batches.view().iter().flat_map(|view| view.tables()) {
-            if let Some(schema) = table.schema(None) {
-                tables.begin_table(&table.name, schema)?;
+        let mut ended = Vec::new();
+        let (mut bytes, mut rows) = (0, 0);
+        for file in files {
+            let (mut batches, progress) = self.read_all(connector, file, None)?;
+            // A tenant gets all tables of its policy, also empty ones.
+            for table in batches.view().iter().flat_map(|view| view.tables()) {
+                if let Some(schema) = table.schema(None) {
+                    tables.begin_table(&table.name, schema)?;
+                }
             }
+            let result = loop {
+                match batches.next() {
+                    Some(Ok(rows)) => tables.write(&rows.table, &rows.batch)?,
+                    Some(Err(error)) => break Err(error),
+                    None => break Ok(()),
+                }
+                progress.at(batches.bytes_read(), batches.rows_read());
+            };
+            progress.clear();
+            bytes += batches.bytes_read();
+            rows += batches.rows_read();
+            ended.push(Ended {
+                file: file.clone(),
+                result: data_error(result)?,
+                summary: batches.summary()?,
+            });
         }
-        let ended = loop {
-            match batches.next() {
-                Some(Ok(rows)) => tables.write(&rows.table, &rows.batch)?,
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
-            }
-            progress.at(batches.bytes_read(), batches.rows_read());
-        };
-        let ended = data_error(ended)?;
         let count = tables.finish()?;
-        progress.clear();
-        let (bytes, rows) = (batches.bytes_read(), batches.rows_read());
-        let outcome = report(ended, &batches.summary()?)?;
+        let outcome = self.report(ended)?;
         message::done(&format!(
             "wrote {} rows in {count} tables, from {}",
             HumanCount(rows),
@@ -74,24 +123,36 @@ impl Scan {
     }
 
     /// Prints the number of rows of each table. The rows are converted and checked, and not written.
-    pub(super) fn count_rows(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let (mut batches, progress) = self.read_all(connector)?;
+    pub(super) fn count_rows(
+        &self,
+        connector: &Connector,
+        files: &[PathBuf],
+    ) -> Result<Outcome, Failure> {
+        let request = self.requested(connector)?;
         let mut counts: Vec<(String, u64)> = Vec::new();
-        let ended = loop {
-            let rows = match batches.next() {
-                Some(Ok(rows)) => rows,
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
+        let mut ended = Vec::new();
+        for file in files {
+            let (mut batches, progress) = self.read_all(connector, file, request.as_ref())?;
+            let result = loop {
+                let rows = match batches.next() {
+                    Some(Ok(rows)) => rows,
+                    Some(Err(error)) => break Err(error),
+                    None => break Ok(()),
+                };
+                let more = rows.batch.num_rows() as u64;
+                match counts.iter_mut().find(|(table, _)| *table == rows.table) {
+                    Some((_, count)) => *count += more,
+                    None => counts.push((rows.table, more)),
+                }
+                progress.at(batches.bytes_read(), batches.rows_read());
             };
-            let more = rows.batch.num_rows() as u64;
-            match counts.iter_mut().find(|(table, _)| *table == rows.table) {
-                Some((_, count)) => *count += more,
-                None => counts.push((rows.table, more)),
-            }
-            progress.at(batches.bytes_read(), batches.rows_read());
-        };
-        progress.clear();
-        let ended = data_error(ended)?;
+            progress.clear();
+            ended.push(Ended {
+                file: file.clone(),
+                result: data_error(result)?,
+                summary: batches.summary()?,
+            });
+        }
         let index = |name: &str| {
             let mut tables = connector.catalog().tables().iter();
             // The table out_of_scope of a tenant is not in the catalog, and comes last.
@@ -106,7 +167,29 @@ impl Scan {
             .collect();
         let rows = texts.iter().map(|row| row.each_ref().map(String::as_str));
         print_columns(["TABLE", "ROWS"], rows)?;
-        report(ended, &batches.summary()?)
+        self.report(ended)
+    }
+
+    /// Prints the findings of the extracts, and the errors that ended their reading.
+    fn report(&self, extracts: Vec<Ended>) -> Result<Outcome, Failure> {
+        let is_only = extracts.len() == 1;
+        let mut outcome = Outcome::Success;
+        for extract in extracts {
+            let name: Option<&Path> = (!is_only).then_some(&extract.file);
+            message::findings(&extract.summary, name);
+            match extract.result {
+                Err(error) if is_only => return Err(error.into()),
+                Err(error) => {
+                    message::error_in(name, &error.to_string());
+                    outcome = Outcome::NeedsAttention;
+                }
+                Ok(()) if self.fail_on.outcome(&extract.summary) == Outcome::NeedsAttention => {
+                    outcome = Outcome::NeedsAttention;
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(outcome)
     }
 }
 
@@ -119,14 +202,4 @@ fn data_error(ended: Result<(), Error>) -> Result<Result<(), Error>, Failure> {
         Err(error @ (Error::Component(_) | Error::Input(_))) => Err(error.into()),
         ended => Ok(ended),
     }
-}
-
-/// Prints the findings. Fails with the error in the data that ended the scan, if there was one.
-fn report(ended: Result<(), Error>, summary: &Summary) -> Result<Outcome, Failure> {
-    message::findings(summary);
-    ended?;
-    Ok(match summary.needs_attention() {
-        true => Outcome::NeedsAttention,
-        false => Outcome::Success,
-    })
 }

@@ -46,7 +46,7 @@ impl Clear {
             return Ok(Outcome::Success);
         }
         writeln!(
-            anstream::stdout(),
+            crate::output::stdout()?,
             "all {count} filters of the kind {} will be removed",
             kind.name()
         )?;

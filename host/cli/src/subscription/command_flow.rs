@@ -47,7 +47,7 @@ impl<'a> CommandFlow<'a> {
     /// Reads the filters from the service and prints them.
     pub(super) fn show_current_filters(&mut self) -> Result<CurrentFilters, Failure> {
         let current = self.current_filters()?;
-        let mut out = anstream::stdout().lock();
+        let mut out = crate::output::stdout()?;
         writeln!(out, "{}", self.target.title())?;
         writeln!(out, "current filters:")?;
         render::current_filters(&mut out, &current)?;
@@ -106,7 +106,7 @@ pub(super) fn show_plan(
     plan: &Plan,
     compared_with: ComparedWith,
 ) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = crate::output::stdout()?;
     writeln!(out, "{}", target.title())?;
     let environment = target.agreement.environment;
     Ok(render::plan(&mut out, plan, compared_with, environment)?)
@@ -124,7 +124,7 @@ pub(super) fn print_dry_run(
     target: &TargetAgreement,
     operations: impl IntoIterator<Item = Operation>,
 ) -> Result<Outcome, Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = crate::output::stdout()?;
     writeln!(out, "{}", target.title())?;
     let mut groups: Vec<(Discriminant<Operation>, Operation, usize)> = Vec::new();
     for operation in operations {

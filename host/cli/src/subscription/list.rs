@@ -24,7 +24,7 @@ impl List {
     pub(super) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let target = self.target.choose()?;
         let current = target.client(connector)?.current_filters()?;
-        let mut out = anstream::stdout().lock();
+        let mut out = crate::output::stdout()?;
         writeln!(out, "{}", target.title())?;
         render::current_filters(&mut out, &current)?;
         render::warn_of_unknown_municipalities(&current.filters);

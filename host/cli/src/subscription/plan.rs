@@ -41,7 +41,7 @@ impl Plan {
         let wanted = self.pnr_file.apply_to(target.wanted()?)?.wanted()?;
         let current = target.client(connector)?.current_filters()?;
         let plan = subscription::Plan::new(&wanted, &current)?;
-        let mut out = anstream::stdout().lock();
+        let mut out = crate::output::stdout()?;
         writeln!(out, "{}", target.title())?;
         let compared_with = ComparedWith::Configuration { prunes: self.prune };
         render::plan(&mut out, &plan, compared_with, target.agreement.environment)?;

@@ -118,7 +118,7 @@ impl Reorder {
 
 /// Prints what a reorder changes and which deliveries follow, before the question.
 fn print_effect(target: &TargetAgreement, change: &str, calls: usize) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = crate::output::stdout()?;
     writeln!(out, "{change}")?;
     writeln!(
         out,

@@ -68,7 +68,7 @@ impl Restore {
             ..Plan::new(&wanted, &current)?
         };
         writeln!(
-            anstream::stdout(),
+            crate::output::stdout()?,
             "snapshot of {} ({origin}, {} snapshots are kept): {}",
             snapshot.taken.strftime("%Y-%m-%dT%H:%M:%SZ"),
             Snapshots::new(&directory).paths()?.len(),

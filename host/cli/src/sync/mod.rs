@@ -5,14 +5,19 @@
 mod report;
 mod watch;
 
+use std::time::Instant;
+
 use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::config::Configuration;
+use cprflow_delivery::status::{self, Status};
 use cprflow_delivery::sync::run_all;
 use cprflow_delivery::{Error, Stop, shared_keys};
+use jiff::Timestamp;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::{Failure, Outcome};
+use crate::metrics::{MetricsOption, RunMeasure};
 use crate::options::{ReportFormat, SourceOptions, UnrestrictedOptions};
 use crate::output::message;
 use crate::output::progress::SyncProgress;
@@ -58,6 +63,9 @@ pub(crate) struct Sync {
     #[arg(long)]
     watch: bool,
 
+    #[command(flatten)]
+    metrics: MetricsOption,
+
     /// Format of the report. With --log-format json, a JSON report is one line
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
@@ -94,7 +102,7 @@ impl Sync {
         configuration: &Configuration,
         stop: &Stop,
     ) -> Result<Outcome, Failure> {
-        let outcome = run(connector, configuration, stop, self.format)?;
+        let outcome = run(connector, configuration, stop, self.format, &self.metrics)?;
         match stop.is_set() {
             true => Err(Error::Stopped.into()),
             false => Ok(outcome),
@@ -108,21 +116,53 @@ pub(crate) fn run(
     configuration: &Configuration,
     stop: &Stop,
     format: ReportFormat,
+    metrics: &MetricsOption,
 ) -> Result<Outcome, Failure> {
     for shared in shared_keys(&configuration.tenants()) {
         message::warning(&shared.to_string());
     }
     let progress = SyncProgress::default();
+    let started = Instant::now();
     let all = run_all(connector, configuration, &progress, stop);
+    let measure = RunMeasure {
+        seconds: started.elapsed().as_secs_f64(),
+        is_success: all.problems.is_empty(),
+        ended: Timestamp::now(),
+    };
     report::print(&all, format)?;
     for problem in &all.problems {
         message::problem(problem);
     }
-    Ok(if !all.problems.is_empty() {
+    let outcome = if !all.problems.is_empty() {
         Outcome::PartlyFailed
     } else if all.needs_attention() {
         Outcome::NeedsAttention
     } else {
         Outcome::Success
+    };
+    if outcome != Outcome::Success && !metrics.is_set() {
+        return Ok(outcome);
+    }
+    let statuses = status::status(configuration, measure.ended)?;
+    metrics.write(&statuses, Some(measure))?;
+    Ok(match outcome {
+        Outcome::Success => attention(&statuses),
+        outcome => outcome,
     })
+}
+
+/// Prints what needs attention although the run found nothing new, so that `sync` and `status` give the same answer.
+fn attention(statuses: &[Status]) -> Outcome {
+    let mut outcome = Outcome::Success;
+    for status in statuses {
+        for remark in status
+            .remarks
+            .iter()
+            .filter(|remark| remark.needs_attention)
+        {
+            message::warning(&format!("{}: {}", status.agreement, remark.text));
+            outcome = Outcome::NeedsAttention;
+        }
+    }
+    outcome
 }

@@ -13,10 +13,10 @@ use crate::output::print_json;
 /// Prints the report on standard output.
 pub(super) fn print(report: &RunReport, format: ReportFormat) -> io::Result<()> {
     match format {
-        ReportFormat::Text => print_text(&mut anstream::stdout().lock(), report),
+        ReportFormat::Text => print_text(&mut crate::output::stdout()?, report),
         // A log collector reads line by line, and it gets the report together with the log.
         ReportFormat::Json if log::is_json() => {
-            let mut out = io::stdout().lock();
+            let mut out = crate::output::raw_stdout()?.lock();
             serde_json::to_writer(&mut out, report)?;
             writeln!(out)
         }

@@ -43,7 +43,7 @@ impl Check {
             Some(name) => vec![configuration.tenant(name)?],
             None => configuration.tenants(),
         };
-        let mut out = anstream::stdout().lock();
+        let mut out = crate::output::stdout()?;
         if tenants.is_empty() {
             writeln!(out, "no tenants")?;
         }

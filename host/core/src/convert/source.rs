@@ -117,6 +117,7 @@ impl From<wit::Error> for Error {
             wit::ErrorKind::RecordTooLong => DataErrorKind::RecordTooLong,
             wit::ErrorKind::LookAlike => DataErrorKind::LookAlike,
             wit::ErrorKind::LostTrack => DataErrorKind::LostTrack,
+            wit::ErrorKind::OtherFormat => DataErrorKind::OtherFormat,
         };
         Self::Data(DataError {
             kind,

@@ -38,6 +38,18 @@ pub enum ConfigurationError {
         message: String,
     },
 
+    /// The file is not text in UTF-8.
+    #[error(
+        "{}the file is not UTF-8 but {found}. Save it as UTF-8",
+        line.map(|line| format!("line {line}: ")).unwrap_or_default()
+    )]
+    Encoding {
+        /// The line, from 1, if it is known.
+        line: Option<usize>,
+        /// The encoding of the file.
+        found: &'static str,
+    },
+
     /// A table or key has an error.
     #[error("{at}: {problem}")]
     At {

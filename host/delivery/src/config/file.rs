@@ -35,6 +35,25 @@ struct ConfigurationFile {
     tenant: BTreeMap<String, toml::Value>,
 }
 
+/// Returns the text of a file, without the byte order mark that some editors write.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, ConfigurationError> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(ConfigurationError::Encoding {
+            line: None,
+            found: "UTF-16",
+        });
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        ConfigurationError::Encoding {
+            line: Some(line),
+            found: "another encoding, for example ISO-8859-1",
+        }
+    })
+}
+
 /// Reads a configuration. Relative paths in it start at `directory`.
 pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error> {
     let file: ConfigurationFile = toml::from_str(text).map_err(|error| toml_error(text, &error))?;
@@ -90,10 +109,36 @@ fn ended_agreements(
 /// Returns the parser's error with its line, but without the text of the line, which may be a secret.
 fn toml_error(text: &str, error: &toml::de::Error) -> ConfigurationError {
     let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| before.matches('\n').count() + 1);
+    let message = without_value(error.message());
+    let advice = match message.contains("escape") {
+        true => {
+            ". In double quotes a backslash begins an escape: write the value in single quotes, like 'C:\\inbox'"
+        }
+        false => "",
+    };
+    let key = line.and_then(|line| key_at(text, line));
+    let key = key.map(|key| format!("{key}: ")).unwrap_or_default();
     ConfigurationError::Toml {
-        line: before.map(|before| before.matches('\n').count() + 1),
-        message: without_value(error.message()),
+        line,
+        message: format!("{key}{message}{advice}"),
     }
+}
+
+/// Returns the key in a line of TOML, with its table, if the line has one: `[agreement.odense] inbox`.
+fn key_at(text: &str, line: usize) -> Option<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let (key, _) = text.lines().nth(line.checked_sub(1)?)?.split_once('=')?;
+    let key = key.trim();
+    let table = text
+        .lines()
+        .take(line)
+        .filter(|line| line.trim_start().starts_with('['));
+    let table = table.last().unwrap_or_default().trim();
+    let full = format!("{table} {key}");
+    let is_shown = !key.is_empty() && key.chars().all(is_name);
+    // A table can be named by a person number.
+    is_shown.then(|| redact(full.trim(), MAX_MESSAGE_CHARS))
 }
 
 /// The longest message of the parser that an error repeats, in characters.

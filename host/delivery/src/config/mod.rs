@@ -91,16 +91,18 @@ impl Configuration {
     ///
     /// Passphrases of private keys are read too. Other secrets and lists are read when they are needed.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::file(path))?;
+        let bytes = std::fs::read(path).map_err(Error::file(path))?;
         let directory = path.parent().unwrap_or(Path::new("."));
-        file::read(&text, directory).map_err(|error| match error {
-            Error::Configuration(error) => ConfigurationError::InFile {
-                path: path.to_owned(),
-                error: Box::new(error),
-            }
-            .into(),
-            error => error,
-        })
+        let text = file::text(&bytes).map_err(Error::from);
+        text.and_then(|text| file::read(text, directory))
+            .map_err(|error| match error {
+                Error::Configuration(error) => ConfigurationError::InFile {
+                    path: path.to_owned(),
+                    error: Box::new(error),
+                }
+                .into(),
+                error => error,
+            })
     }
 
     /// Returns a configuration with one agreement, named `default`.

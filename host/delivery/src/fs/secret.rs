@@ -33,6 +33,8 @@ impl SecretSource {
                 private_file(path, "this secret")?
                     .read_to_string(&mut text)
                     .map_err(SecretError::file(path))?;
+                // Some editors write a byte order mark, which belongs to no password.
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
             }
             Self::Environment(variable) => match std::env::var(variable) {
@@ -81,6 +83,8 @@ mod tests {
             assert!(!error.contains("hunter2"), "{error}");
         }
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(source.read().unwrap().expose(), "hunter2");
+        fs::write(&path, "\u{feff}hunter2\n").unwrap();
         assert_eq!(source.read().unwrap().expose(), "hunter2");
     }
 

@@ -187,7 +187,10 @@ impl StatusReader<'_> {
 
     fn visit_remarks(&self, status: &Status) -> Vec<Remark> {
         let Some(visit) = &status.visit else {
-            return vec![note("the inbox was never looked into. Run `cprflow sync`")];
+            return vec![note(match status.under_way.is_empty() {
+                true => "the inbox was never checked. Run `cprflow sync`",
+                false => "the first check of the inbox has not ended yet",
+            })];
         };
         if let Some(error) = &visit.error {
             return vec![action_needed(format!(

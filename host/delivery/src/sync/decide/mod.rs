@@ -14,7 +14,7 @@ use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State, UNKNOWN_SIZE};
 use crate::routing::ROUTING_MISMATCH;
-use cprflow::{Catalog, DataErrorKind, Finding, Level, Summary, Table};
+use cprflow::{Catalog, Finding, Level, Summary, Table};
 use cprflow_transport::{HELPDESK, RemoteFile, Stat};
 
 /// The reason code of a delivery without a production date.
@@ -201,13 +201,8 @@ pub(super) fn scanned_delivery(
     today: Date,
 ) -> Verdict {
     if let Some(broken) = &staged.broken {
-        let code = match broken.kind {
-            DataErrorKind::RecordTooLong => "record-too-long",
-            DataErrorKind::LookAlike => "look-alike",
-            DataErrorKind::LostTrack => "lost-track",
-        };
         return Verdict::SetAside(Reason::new(
-            code,
+            broken.kind.code(),
             format!("{broken}. It cannot be accepted: what follows could not be read"),
         ));
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::ledger::Counts;
-use cprflow::{DataError, Summary};
+use cprflow::{DataError, DataErrorKind, Summary};
 use cprflow_transport::RemoteName;
 
 const EVERY_STATE: [State; 7] = [
@@ -258,6 +258,7 @@ fn sets_a_delivery_aside_that_could_not_be_read_to_its_end() {
         (DataErrorKind::RecordTooLong, "record-too-long"),
         (DataErrorKind::LookAlike, "look-alike"),
         (DataErrorKind::LostTrack, "lost-track"),
+        (DataErrorKind::OtherFormat, "other-format"),
     ] {
         let broken = Staged {
             broken: Some(DataError {

@@ -1,0 +1,201 @@
+//! Recognises files that are no extract by how they begin, so that the error can say what to do with them.
+
+use super::shape_detection::{Shape, known_type};
+
+/// The number of bytes that [`recognise`] wants of a file that does not begin with a known record type.
+const FRONT: usize = 1024;
+
+/// The first bytes of formats, and what to do with a file of that format.
+const BEGINNINGS: [(&[u8], &str); 14] = [
+    (
+        &[0x1f, 0x8b],
+        "this is a gzip file, not an extract. Unpack it, for example with `zcat FILE | cprflow verify -`",
+    ),
+    (
+        b"PK\x03\x04",
+        "this is a ZIP archive or an Office document, not an extract. Unpack it, for example with \
+         `unzip -p FILE | cprflow verify -`",
+    ),
+    (
+        b"\xfd7zXZ\0",
+        "this is an xz file, not an extract. Unpack it, for example with `xzcat FILE | cprflow verify -`",
+    ),
+    (
+        &[0x28, 0xb5, 0x2f, 0xfd],
+        "this is a Zstandard file, not an extract. Unpack it, for example with `zstdcat FILE | cprflow verify -`",
+    ),
+    (
+        b"BZh",
+        "this is a bzip2 file, not an extract. Unpack it, for example with `bzcat FILE | cprflow verify -`",
+    ),
+    (
+        b"7z\xbc\xaf\x27\x1c",
+        "this is a 7-Zip archive, not an extract. Unpack it first",
+    ),
+    (
+        &[0xd0, 0xcf, 0x11, 0xe0],
+        "this is an Office document, not an extract. Ask for the file as CPR delivers it",
+    ),
+    (
+        b"PAR1",
+        "this is a Parquet file, not an extract. `cprflow write` makes an extract of a directory of Parquet files",
+    ),
+    (b"ARROW1", "this is an Arrow file, not an extract"),
+    (b"%PDF", "this is a PDF document, not an extract"),
+    (
+        b"<",
+        "this is an XML or HTML file, not an extract. It may be the metadata file of a delivery: name the data file",
+    ),
+    (b"{", "this is a JSON file, not an extract"),
+    (UTF16_LE, UTF16),
+    (UTF16_BE, UTF16),
+];
+
+const UTF16_LE: &[u8] = &[0xff, 0xfe];
+const UTF16_BE: &[u8] = &[0xfe, 0xff];
+const UTF16: &str = "this is text in UTF-16, but extracts are in ISO-8859-1. An editor or another program has converted \
+                     it: use the file as CPR delivered it";
+
+const CSV: &str = "this is a table of separated values (CSV), not an extract. Ask for the file as CPR delivers it";
+
+const CR: &str = "the lines end with CR alone, as on old Macintosh systems. Convert the file, for example with \
+                  `tr '\\r' '\\n' < FILE | cprflow verify -`";
+
+const NEL: &str = "the lines end with NEL (0x85), as on mainframes. Convert the file, for example with \
+                   `tr '\\205' '\\n' < FILE | cprflow verify -`";
+
+/// Returns whether more of the input is needed to recognise its format.
+pub(super) fn needs_more(front: &[u8]) -> bool {
+    known_type(front).is_none() && front.len() < FRONT
+}
+
+/// Returns what the file is and what to do, if it begins like one that is no extract. `shape` is how it would be read.
+pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
+    if let Some(first) = known_type(front) {
+        // Records of full length can be read without line ends, whatever stands between them.
+        let at = first.lengths.first().copied().unwrap_or_default();
+        let after = front.get(at..).filter(|_| shape != Shape::Lines)?;
+        let (line_end, next) = after.split_first()?;
+        let second = known_type(next)?;
+        return match line_end {
+            0x85 => Some(NEL),
+            b'\r' => {
+                let length = next.iter().position(|byte| *byte == b'\r')?;
+                (!second.lengths.contains(&length)).then_some(CR)
+            }
+            _ => None,
+        };
+    }
+    let begins = |(beginning, _): &&(&[u8], &str)| front.starts_with(beginning);
+    if let Some((_, format)) = BEGINNINGS.iter().find(begins) {
+        return Some(format);
+    }
+    is_separated(front).then_some(CSV)
+}
+
+/// Returns whether the first lines are no records and have the same number of separators, at least two.
+fn is_separated(front: &[u8]) -> bool {
+    let Some(end) = front.iter().rposition(|byte| *byte == b'\n') else {
+        return false;
+    };
+    let lines: Vec<&[u8]> = front
+        .get(..end)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .take(8)
+        .collect();
+    lines.len() >= 2
+        && lines.iter().all(|line| known_type(line).is_none())
+        && b";,\t|".iter().any(|separator| {
+            let count = |line: &&[u8]| line.iter().filter(|byte| *byte == separator).count();
+            let first = lines.first().map_or(0, count);
+            first >= 2 && lines.iter().all(|line| count(line) == first)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Splitter, Step};
+    use super::*;
+    use crate::error::Error;
+
+    /// Returns the format of an input that is read in blocks of this size.
+    fn format(input: &[u8], block: usize) -> Option<&'static str> {
+        let mut splitter = Splitter::default();
+        let mut blocks = input.chunks(block);
+        loop {
+            match splitter.next() {
+                Err(Error::OtherFormat { format, .. }) => return Some(format),
+                Ok(Step::Record) => {}
+                Ok(Step::NeedMore) => match blocks.next() {
+                    Some(block) => splitter.push(block.to_vec()),
+                    None => splitter.finish(),
+                },
+                Ok(Step::End) | Err(_) => return None,
+            }
+        }
+    }
+
+    #[test]
+    fn names_files_of_other_formats() {
+        let csv = b"pnr;name;address\n0101010101;a;b\n".as_slice();
+        let mut inputs: Vec<(Vec<u8>, &str)> = vec![
+            (csv.to_vec(), CSV),
+            (csv.repeat(100), CSV),
+            ("a\tb\tc\r\n1\t2\t3\r\n".into(), CSV),
+            ([UTF16_LE, b"0\x000\x000\0"].concat(), UTF16),
+        ];
+        for (beginning, format) in BEGINNINGS {
+            for rest in [b"".as_slice(), &[0; 5000]] {
+                let mut input = [beginning, rest].concat();
+                input.resize(input.len().max(6), b' ');
+                inputs.push((input, format));
+            }
+        }
+        for (input, expected) in inputs {
+            for block in [1, 7, 100_000] {
+                assert_eq!(format(&input, block), Some(expected), "{input:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_the_line_ends_of_other_systems() {
+        let start = "00000000000001109012026061520260614";
+        let person = "00101010101010000000000  01";
+        let end = "999999999999900000003";
+        for (line_end, expected) in [(b"\r".as_slice(), CR), (b"\x85", NEL)] {
+            let lines = [start, person, end].map(str::as_bytes);
+            let input = [lines.join(line_end).as_slice(), line_end].concat();
+            for block in [1, 7, 100_000] {
+                assert_eq!(format(&input, block), Some(expected), "{expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn extracts_are_no_other_format() {
+        let start = "00000000000001109012026061520260614";
+        for input in [
+            "",
+            "0",
+            "\n\n",
+            "0010101010101",
+            &format!("{start}\n0010101010101,a;b;c\n"),
+            &format!("{start}\r\n0010101010101\r\n"),
+            // A beginning that is lost, and records that can still be read.
+            "a,b,c\n0010101010101,b,c\n",
+            "garbage\nmore\n",
+        ] {
+            for block in [1, 100_000] {
+                assert_eq!(format(input.as_bytes(), block), None, "{input:?}");
+            }
+        }
+        // Records of full length, with CR between them.
+        let input = format!(
+            "{start}\r{:121}\r{:35}\r",
+            "0010101010101", "999999999999900000003"
+        );
+        assert_eq!(format(input.as_bytes(), 100_000), None);
+    }
+}

@@ -1,0 +1,204 @@
+//! `--metrics`: writes the state of the agreements as Prometheus text, for node_exporter's textfile collector.
+
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use cprflow::Error;
+use cprflow_delivery::status::Status;
+use jiff::Timestamp;
+use tempfile::NamedTempFile;
+
+use crate::failure::Failure;
+
+/// The option that writes metrics.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct MetricsOption {
+    /// Write metrics in Prometheus text format to this file, for example for node_exporter. It has no personal data
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+}
+
+/// How a run went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunMeasure {
+    /// The duration of the run in seconds.
+    pub(crate) seconds: f64,
+    /// Whether every part of the run succeeded.
+    pub(crate) is_success: bool,
+    /// The time at which the run ended.
+    pub(crate) ended: Timestamp,
+}
+
+impl MetricsOption {
+    /// Returns whether metrics are wanted.
+    pub(crate) const fn is_set(&self) -> bool {
+        self.metrics.is_some()
+    }
+
+    /// Writes the metrics, if they are wanted. The file appears complete, and every user can read it.
+    pub(crate) fn write(&self, all: &[Status], run: Option<RunMeasure>) -> Result<(), Failure> {
+        match &self.metrics {
+            Some(path) => Ok(replace(path, &text(all, run)).map_err(Error::file(path))?),
+            None => Ok(()),
+        }
+    }
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut file = NamedTempFile::new_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A metric: its name, its meaning, and its values with their labels.
+struct Metric {
+    name: &'static str,
+    help: &'static str,
+    values: Vec<(String, f64)>,
+}
+
+/// Returns the metrics as text. Labels are names of the configuration, which cannot be person numbers.
+fn text(all: &[Status], run: Option<RunMeasure>) -> String {
+    let seconds = |time: Timestamp| time.as_second() as f64;
+    let of = |name, help, value: &dyn Fn(&Status) -> Option<f64>| Metric {
+        name,
+        help,
+        values: all
+            .iter()
+            .filter_map(|status| Some((label("agreement", &status.agreement), value(status)?)))
+            .collect(),
+    };
+    let mut metrics = vec![
+        of(
+            "cprflow_inbox_visit_timestamp_seconds",
+            "Time of the last visit to the inbox.",
+            &|status| Some(seconds(status.visit.as_ref()?.last)),
+        ),
+        of(
+            "cprflow_inbox_visit_failed",
+            "Whether the last visit to the inbox failed.",
+            &|status| Some(f64::from(status.visit.as_ref()?.error.is_some())),
+        ),
+        of(
+            "cprflow_deliveries_published",
+            "Number of published deliveries.",
+            &|status| Some(status.published as f64),
+        ),
+        of(
+            "cprflow_deliveries_in_progress",
+            "Number of deliveries that are neither published nor set aside.",
+            &|status| Some(status.under_way.len() as f64),
+        ),
+        of(
+            "cprflow_deliveries_set_aside",
+            "Number of deliveries that were set aside and wait for a person.",
+            &|status| Some(status.set_aside.len() as f64),
+        ),
+        of(
+            "cprflow_newest_delivery_published_timestamp_seconds",
+            "Time at which the newest delivery was published.",
+            &|status| Some(seconds(status.newest.as_ref()?.published?)),
+        ),
+        of(
+            "cprflow_newest_delivery_records",
+            "Number of records of the newest delivery.",
+            &|status| Some(status.newest.as_ref()?.counts.records as f64),
+        ),
+        of(
+            "cprflow_silent_working_days",
+            "Number of CPR's working days since the last publication.",
+            &|status| Some(f64::from(status.silent_working_days?)),
+        ),
+        of(
+            "cprflow_needs_attention",
+            "Number of remarks of `cprflow status` that need attention.",
+            &|status| {
+                let remarks = status.remarks.iter();
+                Some(remarks.filter(|remark| remark.needs_attention).count() as f64)
+            },
+        ),
+    ];
+    let tenants = all.iter().flat_map(|status| {
+        let agreement = label("agreement", &status.agreement);
+        status.tenants.iter().map(move |tenant| {
+            let labels = format!("{agreement},{}", label("tenant", &tenant.tenant));
+            (labels, tenant)
+        })
+    });
+    let tenants: Vec<_> = tenants.collect();
+    for (name, help, value) in [
+        (
+            "cprflow_tenant_deliveries_published",
+            "Number of deliveries that are published to the tenant.",
+            (|tenant| tenant.published) as fn(&cprflow_delivery::status::TenantStatus) -> usize,
+        ),
+        (
+            "cprflow_tenant_deliveries_waiting",
+            "Number of deliveries that are not published to the tenant yet.",
+            |tenant| tenant.waiting,
+        ),
+    ] {
+        let values = tenants.iter();
+        let values = values.map(|(labels, tenant)| (labels.clone(), value(tenant) as f64));
+        metrics.push(Metric {
+            name,
+            help,
+            values: values.collect(),
+        });
+    }
+    if let Some(run) = run {
+        for (name, help, value) in [
+            (
+                "cprflow_run_duration_seconds",
+                "Duration of the last run of `cprflow sync`.",
+                run.seconds,
+            ),
+            (
+                "cprflow_run_success",
+                "Whether every part of the last run succeeded.",
+                f64::from(run.is_success),
+            ),
+            (
+                "cprflow_run_timestamp_seconds",
+                "Time at which the last run ended.",
+                seconds(run.ended),
+            ),
+        ] {
+            metrics.push(Metric {
+                name,
+                help,
+                values: vec![(String::new(), value)],
+            });
+        }
+    }
+    let mut text = String::new();
+    for metric in metrics.iter().filter(|metric| !metric.values.is_empty()) {
+        let Metric { name, help, values } = metric;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
+        for (labels, value) in values {
+            let labels = match labels.is_empty() {
+                true => String::new(),
+                false => format!("{{{labels}}}"),
+            };
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    }
+    text
+}
+
+/// Returns a label. Names of the configuration have no character that would need an escape.
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{value}\"")
+}
