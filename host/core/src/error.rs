@@ -40,6 +40,13 @@ pub enum Error {
     #[error(transparent)]
     Component(#[from] ComponentError),
 
+    /// A thread could not be started.
+    #[error(
+        "cannot start a thread: {0}. The system allows this user too few processes or threads: raise the limit \
+         (`ulimit -u`, or TasksMax= of the systemd unit)"
+    )]
+    Thread(#[source] io::Error),
+
     /// A file could not be read or written.
     #[error("cannot read or write {path}: {error}", path = path.display())]
     File {

@@ -41,7 +41,7 @@ pub fn pipelined_copy<E: From<TransportError> + Send>(
         let _ = empty_sender.send(vec![0; BLOCK_BYTES]);
     }
     thread::scope(|threads| {
-        let writing = threads.spawn(move || {
+        let write = move || {
             for (block, count) in full_blocks {
                 if sink(block.get(..count).unwrap_or_default())?.is_break() {
                     break;
@@ -49,7 +49,14 @@ pub fn pipelined_copy<E: From<TransportError> + Send>(
                 let _ = empty_sender.send(block);
             }
             Ok(())
-        });
+        };
+        let started = thread::Builder::new().spawn_scoped(threads, write);
+        let writing = started.map_err(|error| {
+            let text = format!(
+                "cannot start a thread: {error}. The system allows this user too few processes or threads"
+            );
+            TransportError::from(io::Error::new(error.kind(), text)).into()
+        })?;
         let read = fill_blocks(reader, &empty_blocks, &full_sender);
         drop(full_sender);
         match writing.join() {

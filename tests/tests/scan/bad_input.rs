@@ -239,7 +239,9 @@ fn reports_byte_order_marks() {
         });
         let mark: &[u8] = if big_endian { b"\xfe\xff" } else { b"\xff\xfe" };
         let scanned = scan(&[mark, &wide.collect::<Vec<_>>()].concat());
-        let error = scanned.error.unwrap();
+        let Some(Error::Data(error)) = scanned.error else {
+            panic!("{:?}", scanned.error);
+        };
         assert_eq!(error.kind, DataErrorKind::OtherFormat);
         assert!(error.message.contains("UTF-16"), "{}", error.message);
     }

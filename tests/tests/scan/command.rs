@@ -19,10 +19,11 @@ fn exit_codes() {
     let again = place.path("again");
     let empty = place.path("empty");
     std::fs::create_dir(&empty).unwrap();
-    // A person without a 001 is a warning.
+    // A line that is no record is a warning.
     let warned = place.file(
         "warned",
-        b"00000000000000001202603020260301\n0080101010101A\n999999999999900000001\n",
+        b"00000000000000001202603020260301\n0010101010101          01000000000000 K1990-01-01\n\
+          garbage that is no record, in a line of its own\n999999999999900000002\n",
     );
     let cases: &[(i32, &[&str])] = &[
         (0, &["verify", &sound]),

@@ -105,10 +105,12 @@ fn devices_and_pipes_stay_what_they_are() {
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     // A character device of this test's own, or a link to one where nodes cannot be made.
     let null = place.path("null");
-    let is_made = Command::new("mknod")
+    let mut make = Command::new("mknod");
+    let is_made = make
         .args([&null, "c", "1", "3"])
-        .stderr(Stdio::null());
-    if !is_made.status().is_ok_and(|status| status.success()) {
+        .stderr(Stdio::null())
+        .status();
+    if !is_made.is_ok_and(|status| status.success()) {
         symlink("/dev/null", &null).unwrap();
     }
     assert_eq!(
@@ -204,7 +206,7 @@ fn packed_files_several_files_and_directories_are_read() {
     put("d260302.l000001.metadata", b"<metadata/>");
     put(".hidden", b"x");
     let csv = |arguments: &[&str]| {
-        let ended = cprflow([&["scan", "-t", "event", "-f", "csv"], arguments].concat());
+        let ended = cprflow([&["scan", "-t", "person", "-f", "csv"], arguments].concat());
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         ended.text().to_owned()
     };
@@ -219,7 +221,7 @@ fn packed_files_several_files_and_directories_are_read() {
     assert_eq!(csv(&[&one, &packed]), both);
     let limited = csv(&[&one, &packed, "--limit", "25"]);
     assert_eq!(limited.lines().count(), 26);
-    let piped = cprflow_with(["scan", "-", "-t", "event", "-f", "csv"], &gzip(&second));
+    let piped = cprflow_with(["scan", "-", "-t", "person", "-f", "csv"], &gzip(&second));
     assert_eq!(piped.text(), second_rows);
     // All tables of both extracts in one directory.
     let tables = place.path("tables");
@@ -247,7 +249,7 @@ fn packed_files_several_files_and_directories_are_read() {
     assert!(one.is_object() && one.get("file").is_none());
     // A packed file that is cut off is no whole result.
     let cut = place.file("cut.gz", &gzip(&second)[..200]);
-    let ended = cprflow(["scan", &cut, "-t", "event", "-o", &place.path("cut.csv")]);
+    let ended = cprflow(["scan", &cut, "-t", "person", "-o", &place.path("cut.csv")]);
     assert_eq!(ended.code, 2, "{}", ended.stderr);
     assert!(
         ended.stderr.contains("the gzip file is cut off"),
@@ -262,7 +264,7 @@ fn quiet_prints_errors_only() {
     let place = TestDirectory::new();
     let extract = place.file(
         "extract",
-        b"00000000000000001202603020260301\n0080101010101A\n",
+        b"00000000000000001202603020260301\ngarbage that is no record, in a line of its own\n",
     );
     let said = |more: &[&str]| cprflow([&["scan", &extract, "-t", "name"], more].concat());
     assert!(

@@ -2,6 +2,7 @@
 
 mod daily_job;
 mod faults;
+mod few_threads;
 mod purpose;
 mod quickstart;
 mod rename;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use cprflow_delivery::sync::Observer;
@@ -29,7 +30,7 @@ impl ScanProgress {
             ),
         };
         set_template(&bar, template);
-        bar.enable_steady_tick(REDRAW_INTERVAL);
+        redraw_regularly(&bar);
         Self(bar)
     }
 
@@ -75,7 +76,7 @@ impl Observer for SyncProgress {
             "{prefix} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}  {msg}  {eta} left",
         );
         bar.set_prefix(file_name.to_owned());
-        bar.enable_steady_tick(REDRAW_INTERVAL);
+        redraw_regularly(&bar);
         self.rows.store(0, Ordering::Relaxed);
         self.bar.set(bar);
     }
@@ -125,6 +126,14 @@ impl SharedBar {
 
     fn lock(&self) -> MutexGuard<'_, Option<ProgressBar>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Redraws the bar also while nothing happens, if it is shown. The library does so in a thread, and panics if the system
+/// allows no more threads.
+fn redraw_regularly(bar: &ProgressBar) {
+    if !bar.is_hidden() && thread::Builder::new().spawn(|| {}).is_ok() {
+        bar.enable_steady_tick(REDRAW_INTERVAL);
     }
 }
 

@@ -116,17 +116,21 @@ impl Loader {
         let stdout = child.stdout.take();
         let (status, report) = thread::scope(|scope| {
             // A failed write is no error: the child may end before it has read all bytes.
-            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(bytes).is_ok()));
-            let report = scope.spawn(move || {
+            let write = move || stdin.map(|mut stdin| stdin.write_all(bytes).is_ok());
+            let started = thread::Builder::new().spawn_scoped(scope, write);
+            started.map_err(Error::Thread)?;
+            let read = move || {
                 let mut report = Vec::new();
                 let read = stdout.map(|stdout| stdout.take(MAX_REPORT).read_to_end(&mut report));
                 read.and_then(Result::ok)
                     .map(|_| report)
                     .unwrap_or_default()
-            });
+            };
+            let started = thread::Builder::new().spawn_scoped(scope, read);
+            let report = started.map_err(Error::Thread)?;
             let status = self.wait(&mut child);
-            (status, report.join().unwrap_or_default())
-        });
+            Ok::<_, Error>((status, report.join().unwrap_or_default()))
+        })?;
         let report = String::from_utf8_lossy(&report);
         let status = match status {
             Ok(Some(status)) => status,

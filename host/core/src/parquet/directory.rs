@@ -147,7 +147,12 @@ impl ParquetDirectory {
         };
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let finished: Result<Vec<_>, Error> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(finish)).collect();
+            let start = |_| thread::Builder::new().spawn_scoped(scope, finish);
+            // One thread is enough if the system allows no more.
+            let threads: Vec<_> = (0..threads).map_while(|index| start(index).ok()).collect();
+            if threads.is_empty() {
+                return finish().map(|finished| vec![finished]);
+            }
             let joined = threads.into_iter().map(|thread| {
                 let finished = thread.join();
                 finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -1,6 +1,7 @@
 //! The WebAssembly engine: one for the whole process, with a pool of instances and a clock of deadlines.
 
 use std::sync::OnceLock;
+use std::thread;
 
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -58,15 +59,17 @@ impl Runtime {
         let runtime = RUNTIME.get_or_init(|| Self::new().map_err(|error| format!("{error:#}")));
         let runtime = runtime.as_ref();
         runtime.map_err(|why| {
-            let what = format!("the WebAssembly engine does not start: {why}");
+            let what = format!(
+                "the WebAssembly engine does not start: {why}. The system may allow this user too few processes, \
+                 threads or too little memory (`ulimit -u`, `ulimit -v`)"
+            );
             ComponentError::Invalid(what).into()
         })
     }
 
     /// Creates a runtime with the largest pool that the address space allows, or without a pool (`ulimit -v`).
     fn new() -> wasmtime::Result<Self> {
-        // Compiling a component takes most of a second, and the result is always the same.
-        let cache = Cache::new(CacheConfig::new()).ok();
+        let cache = cache();
         let pooled = [POOL_INSTANCES, SMALL_POOL_INSTANCES]
             .into_iter()
             .find_map(|instances| {
@@ -99,14 +102,24 @@ impl Runtime {
     ///
     /// [`shared`](Self::shared) finds the compiled code in the cache, because the pool does not change the code.
     pub(crate) fn compiler() -> wasmtime::Result<Engine> {
-        Engine::new(&config(Cache::new(CacheConfig::new()).ok()))
+        Engine::new(&config(cache()))
     }
+}
+
+/// Returns the cache of compiled code. Compiling a component takes most of a second, and the result is always the same.
+///
+/// Returns nothing if the cache has no directory, or if the system allows no thread for it: the library would panic.
+fn cache() -> Option<Cache> {
+    let started = thread::Builder::new().spawn(|| {}).ok()?;
+    started.join().ok()?;
+    Cache::new(CacheConfig::new()).ok()
 }
 
 /// Returns the settings that determine how a component is compiled and run.
 fn config(cache: Option<Cache>) -> Config {
     let mut config = Config::new();
     config
+        .parallel_compilation(has_compiler_threads())
         .wasm_component_model(true)
         // The same bytes must give the same batches on every machine.
         .wasm_relaxed_simd(false)
@@ -116,6 +129,20 @@ fn config(cache: Option<Cache>) -> Config {
         .wasm_backtrace_max_frames(None)
         .cache(cache);
     config
+}
+
+/// Starts the threads in which components are compiled. Returns whether they run: without them, one thread compiles.
+///
+/// The library starts them when it first compiles, and panics if the system allows no more threads.
+fn has_compiler_threads() -> bool {
+    static STARTED: OnceLock<bool> = OnceLock::new();
+    *STARTED.get_or_init(|| {
+        match rayon_core::ThreadPoolBuilder::new().build_global() {
+            Ok(()) => true,
+            // If another part of the process has started them, the error has no cause.
+            Err(error) => std::error::Error::source(&error).is_none(),
+        }
+    })
 }
 
 /// Changes the settings so that no address space is reserved: memories move when they grow, and every access is

@@ -124,7 +124,8 @@ impl<'a> Sync<'a> {
             self.now,
         )?;
         let scheduled = Arc::clone(&tenants);
-        let scheduler = thread::spawn(move || scheduled.run());
+        let started = thread::Builder::new().spawn(move || scheduled.run());
+        let scheduler = started.map_err(cprflow::Error::Thread)?;
         let ended = self.process_inboxes(&mut ledger, &dataset, &tenants, &mut report);
         if ended.is_err() {
             tenants.stop();

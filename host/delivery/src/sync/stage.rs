@@ -72,7 +72,7 @@ pub(super) fn stage(
     let (sender, receiver) = sync_channel::<TableBatch>(MAX_QUEUED_BATCHES);
     let mut broken = None;
     let rows = thread::scope(|threads| {
-        let writer = threads.spawn(move || -> Result<_, cprflow::Error> {
+        let write = move || -> Result<_, cprflow::Error> {
             let mut rows = BTreeMap::new();
             for table in catalog.tables() {
                 rows.insert(table.name.clone(), 0);
@@ -89,7 +89,9 @@ pub(super) fn stage(
             }
             tables.finish()?;
             Ok(rows)
-        });
+        };
+        let started = thread::Builder::new().spawn_scoped(threads, write);
+        let writer = started.map_err(cprflow::Error::Thread)?;
         let mut failed = None;
         while let Some(batch) = batches.next() {
             match batch {

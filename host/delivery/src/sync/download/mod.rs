@@ -72,16 +72,23 @@ impl Fetch<'_> {
         let for_sync = self.spooled.reader()?;
         let (downloaded, on_disk, staged) = thread::scope(|threads| {
             let progress = &progress;
-            let write_back =
-                threads.spawn(|| progress::write_back(&for_sync, progress, self.is_read_once));
-            let scanner = threads.spawn(move || {
+            let write_back = || progress::write_back(&for_sync, progress, self.is_read_once);
+            let started = thread::Builder::new().spawn_scoped(threads, write_back);
+            let write_back = started.map_err(cprflow::Error::Thread)?;
+            let scan = move || {
                 let rows = |rows| self.observer.scanned(rows);
                 let input = TailReader::new(reader, progress);
                 match self.staging {
                     Some(staging) => stage(scan, input, staging, rows),
                     None => examine(scan, input, rows),
                 }
-            });
+            };
+            let started = thread::Builder::new().spawn_scoped(threads, scan);
+            let scanner = started.map_err(|error| {
+                // The other thread waits for the download.
+                progress.ended(false);
+                cprflow::Error::Thread(error)
+            })?;
             let downloaded = self.download(connection, &mut sink, progress, from);
             progress.ended(matches!(downloaded, Ok(None)));
             // Syncing overlaps with the rest of the scan.
@@ -91,8 +98,8 @@ impl Fetch<'_> {
                 _ => written_back,
             };
             let staged = joined(scanner);
-            (downloaded, on_disk, staged)
-        });
+            Ok::<_, cprflow::Error>((downloaded, on_disk, staged))
+        })?;
         if let Err(error) = on_disk {
             // The operating system reports a failed write once and then forgets it, so that a later run must not trust
             // the bytes in the spool.
