@@ -73,7 +73,7 @@ pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
 pub use input::Shape;
 #[cfg(feature = "native")]
-pub use native::{batch_filter, generate, restore, writer};
+pub use native::{batch_filter, compared_codes, generate, restore, writer};
 pub use policy::{AgeRange, PersonFilter, Policy};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
 pub use selection::{Selected, Selection};

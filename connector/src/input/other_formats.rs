@@ -1,6 +1,7 @@
 //! Recognises files that are no extract by how they begin, so that the error can say what to do with them.
 
 use super::shape_detection::{Shape, known_type};
+use crate::record::{RecordClass, classify};
 
 /// The number of bytes that [`recognise`] wants of a file that does not begin with a known record type.
 const FRONT: usize = 1024;
@@ -66,12 +67,12 @@ const NEL: &str = "the lines end with NEL (0x85), as on mainframes. Convert the 
 
 /// Returns whether more of the input is needed to recognise its format.
 pub(super) fn needs_more(front: &[u8]) -> bool {
-    known_type(front).is_none() && front.len() < FRONT
+    !is_record(front) && front.len() < FRONT
 }
 
 /// Returns what the file is and what to do, if it begins like one that is no extract. `shape` is how it would be read.
 pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
-    if let Some(first) = known_type(front) {
+    if let Some(first) = known_type(front).filter(|_| is_record(front)) {
         // Records of full length can be read without line ends, whatever stands between them.
         let at = first.lengths.first().copied().unwrap_or_default();
         let after = front.get(at..).filter(|_| shape != Shape::Lines)?;
@@ -93,6 +94,11 @@ pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
     is_separated(front).then_some(CSV)
 }
 
+/// Returns whether the bytes begin with a record type and, if it has one, a key of ten digits.
+fn is_record(bytes: &[u8]) -> bool {
+    matches!(classify(bytes), RecordClass::Known(_))
+}
+
 /// Returns whether the first lines are no records and have the same number of separators, at least two.
 fn is_separated(front: &[u8]) -> bool {
     let Some(end) = front.iter().rposition(|byte| *byte == b'\n') else {
@@ -105,7 +111,7 @@ fn is_separated(front: &[u8]) -> bool {
         .take(8)
         .collect();
     lines.len() >= 2
-        && lines.iter().all(|line| known_type(line).is_none())
+        && !lines.iter().any(|line| is_record(line))
         && b";,\t|".iter().any(|separator| {
             let count = |line: &&[u8]| line.iter().filter(|byte| *byte == separator).count();
             let first = lines.first().map_or(0, count);

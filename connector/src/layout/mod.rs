@@ -287,7 +287,7 @@ impl Table {
 const NOTE: &str = "019";
 
 /// The columns of events (099), and of the receipt for an ended subscription (997), that tell what happened.
-pub(crate) const EVENT_CODE: &str = "event_code";
+pub const EVENT_CODE: &str = "event_code";
 pub(crate) const DERIVED_MARK: &str = "derived_mark";
 
 /// The length of the longest record of any layout, in bytes.

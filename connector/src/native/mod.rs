@@ -2,6 +2,7 @@
 //! batches and generate test data.
 
 pub mod batch_filter;
+pub mod compared_codes;
 pub mod generate;
 pub mod restore;
 pub mod writer;

@@ -19,6 +19,7 @@ pub use persons::{AgeRange, PersonFilter};
 pub(crate) use persons::{ConditionKind, PersonMatcher};
 pub(crate) use row_rules::row_bits;
 pub(crate) use rules::Rules;
+pub(crate) use shifted::is_shifted;
 pub use view::{View, ViewTable};
 
 use crate::error::Error;

@@ -201,16 +201,7 @@ impl PersonMatcher {
 
     /// Returns whether records of the table at that index can meet a condition.
     pub(crate) fn reads(&self, index: usize) -> bool {
-        self.conditions.iter().any(|one| match &one.wanted {
-            Requirement::Anything | Requirement::Residence(_) | Requirement::Ages(..) => {
-                index == PERSON
-            }
-            Requirement::Codes(table, ..) => {
-                index == *table || one.kind == ConditionKind::Municipality && index == PLAINTEXT
-            }
-            Requirement::Event(event) => index == event.index,
-            Requirement::Numbers(_) => true,
-        })
+        self.conditions.iter().any(|one| one.wanted.reads(index))
     }
 
     pub(crate) fn asks_for_ages(&self) -> bool {
@@ -239,6 +230,23 @@ impl PersonMatcher {
                 failing.insert(person);
             } else if condition.wanted.is_unreadable_in(index, record) {
                 condition.unreadable.insert(person);
+            }
+        }
+    }
+
+    /// Notes that a person has a record of the table at that index that cannot be read.
+    pub(crate) fn add_unreadable(&mut self, index: usize, person: u64) {
+        for condition in &mut self.conditions {
+            match &condition.wanted {
+                // The number alone decides.
+                Requirement::Anything if index == PERSON => drop(condition.meeting.insert(person)),
+                Requirement::Numbers(numbers) => {
+                    if numbers.contains(person) {
+                        condition.meeting.insert(person);
+                    }
+                }
+                wanted if wanted.reads(index) => drop(condition.unreadable.insert(person)),
+                _ => {}
             }
         }
     }
@@ -309,6 +317,18 @@ impl PersonMatcher {
 }
 
 impl Requirement {
+    /// Returns whether records of the table at that index can meet the condition.
+    fn reads(&self, index: usize) -> bool {
+        match self {
+            Self::Anything | Self::Residence(_) | Self::Ages(..) => index == PERSON,
+            Self::Codes(table, ..) => {
+                index == *table || is_municipality(*table) && index == PLAINTEXT
+            }
+            Self::Event(event) => index == event.index,
+            Self::Numbers(_) => true,
+        }
+    }
+
     /// Returns whether a record has a readable municipality that is none of the wanted ones. It stands in 002 and, for
     /// some persons, in 003.
     fn is_failed_by(&self, index: usize, record: &[u8]) -> bool {

@@ -8,12 +8,26 @@ use crate::value;
 
 /// Returns whether a record has a field with a content that this field can never have. `field` returns the bytes of a
 /// column.
-pub(super) fn is_shifted<'a>(table: &Table, field: impl Fn(&Column) -> &'a [u8]) -> bool {
+pub(crate) fn is_shifted<'a>(table: &Table, field: impl Fn(&Column) -> &'a [u8]) -> bool {
     table.columns.iter().any(|column| match column.kind {
         Kind::Text | Kind::Code | Kind::Mark => false,
-        kind => !fits(kind, field(column)),
+        kind => {
+            let raw = field(column);
+            // A record without trailing spaces can end within the column.
+            let mut padded = [b' '; LONGEST];
+            match padded.get_mut(..raw.len()) {
+                Some(start) if raw.len() < column.length => {
+                    start.copy_from_slice(raw);
+                    !fits(kind, padded.get(..column.length).unwrap_or_default())
+                }
+                _ => !fits(kind, raw),
+            }
+        }
     })
 }
+
+/// The length of the longest column whose content is judged: a UUID.
+const LONGEST: usize = 36;
 
 /// Returns whether a column of that kind can have this content, regular or not. The known irregular ones are dates
 /// without a day or month, and times with 99 minutes.
@@ -46,7 +60,7 @@ fn fits(kind: Kind, raw: &[u8]) -> bool {
             [date @ .., h0, h1, m0, m1] => {
                 <[u8; 8]>::try_from(date).is_ok_and(is_date)
                     && part([*h0, *h1], 24)
-                    && part([*m0, *m1], 99)
+                    && (part([*m0, *m1], 59) || [*m0, *m1] == *b"99")
             }
             _ => false,
         },

@@ -23,10 +23,12 @@ use crate::grammar;
 use crate::input::{Splitter, Step};
 use crate::layout;
 use crate::person_records::PersonRecords;
-use crate::policy::{LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules};
+use crate::policy::{
+    LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules, is_shifted,
+};
 use crate::record::{
-    DamagedProtection, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify,
-    damaged_protection, may_be_damaged, may_protect, pnr_number,
+    DamagedProtection, END, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START,
+    classify, damaged_protection, is_padding, may_be_damaged, may_protect, padded, pnr_number,
 };
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
@@ -39,6 +41,7 @@ pub struct Selection {
     /// The state of a pass under a policy; `None` for a selection by a filter alone.
     policy_pass: Option<PolicyPass>,
     has_begun: bool,
+    has_ended: bool,
     /// The types whose records cannot change the selection.
     irrelevant: RecordTypes,
     chosen: Option<SelectedPersons>,
@@ -205,6 +208,7 @@ impl Selection {
             filter,
             policy_pass,
             has_begun: false,
+            has_ended: false,
             chosen: None,
         }
     }
@@ -321,12 +325,15 @@ impl Selection {
             let is_first = !std::mem::replace(&mut self.has_begun, true);
             let record = self.splitter.record();
             let class = classify(record);
-            if let Some(policy_pass) = &mut self.policy_pass {
+            // Padding after the end is no damaged record.
+            let is_padding = self.has_ended && is_padding(record);
+            if let Some(policy_pass) = self.policy_pass.as_mut().filter(|_| !is_padding) {
                 policy_pass.add_damage(class, record);
             }
             let RecordClass::Known(index) = class else {
                 continue;
             };
+            self.has_ended |= index == END;
             if let Some(policy_pass) = &mut self.policy_pass
                 && is_first
                 && index == START
@@ -347,8 +354,17 @@ impl Selection {
                 .policy_pass
                 .as_ref()
                 .and_then(|policy_pass| policy_pass.day);
-            self.filter.add_record(index, person, record, day);
-            if let Some(policy_pass) = &mut self.policy_pass {
+            let Some(policy_pass) = &mut self.policy_pass else {
+                self.filter.add_record(index, person, record, day);
+                continue;
+            };
+            // Values that stand in wrong columns say nothing about the person for certain.
+            let table = layout::tables().get(index);
+            if table.is_some_and(|table| is_shifted(table, padded(record))) {
+                self.filter.add_unreadable(index, person);
+                policy_pass.add_shifted(index, person, record);
+            } else {
+                self.filter.add_record(index, person, record, day);
                 policy_pass.add_record(index, person, record);
             }
         }
@@ -382,6 +398,20 @@ impl PolicyPass {
             self.statuses.add_record(person, record);
         } else if index == RECEIPT {
             facts.unsubscribed.insert(person);
+        } else if index == FORMER_NUMBER {
+            facts.links.add_former(person, record);
+        } else if may_protect(index) {
+            facts.protections.add_record(index, person, record);
+        }
+    }
+
+    /// Adds a record whose values stand in wrong columns. Its person is in doubt if it is a 001. A protection counts.
+    fn add_shifted(&mut self, index: usize, person: u64, record: &[u8]) {
+        let facts = Arc::make_mut(&mut self.facts);
+        if index == PERSON {
+            facts.records.add(person, record, 0);
+            facts.links.add_person(person, record);
+            facts.damaged.insert(person);
         } else if index == FORMER_NUMBER {
             facts.links.add_former(person, record);
         } else if may_protect(index) {

@@ -104,6 +104,15 @@ fn print_agreement(
             },
         )?;
     }
+    if let Some(certificate) = &status.client_certificate {
+        writeln!(
+            out,
+            "  certificate    {}, valid until {} ({} days left)",
+            certificate.file.display(),
+            danish_time(certificate.ends).date(),
+            certificate.days_left
+        )?;
+    }
     for record in &status.under_way {
         writeln!(
             out,

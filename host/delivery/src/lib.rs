@@ -22,6 +22,7 @@
 //! - `pnr_list` reads lists of person numbers, and `keyed_hash` hashes person numbers with a key.
 //! - [`calendar`] knows CPR's working days and the platform's service windows.
 //! - `stop` asks a run to stop, and `failpoint` lets tests stop the program at a chosen point.
+//! - `unknown_codes` finds codes in conditions that no record can have.
 //! - `error` has [`Error`], which contains the errors of all modules.
 #![forbid(unsafe_code)]
 
@@ -46,6 +47,7 @@ mod stop;
 pub mod subscription;
 pub mod sync;
 mod tenant;
+mod unknown_codes;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
 pub use dataset::{
@@ -68,3 +70,4 @@ pub use pnr_list::{ListError, read_list};
 pub use routing::{ROUTING_MISMATCH, Routing};
 pub use stop::Stop;
 pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};
+pub use unknown_codes::{unknown_codes, unknown_codes_of_scope};

@@ -26,6 +26,8 @@ pub(super) struct Fields {
     numbers: BTreeSet<String>,
     /// Whether the present record has a value that its column cannot have.
     is_shifted: bool,
+    /// Whether the present record may get such a value.
+    may_shift: bool,
 }
 
 impl Fields {
@@ -41,6 +43,7 @@ impl Fields {
             present: Vec::new(),
             numbers: BTreeSet::new(),
             is_shifted: false,
+            may_shift: false,
         }
     }
 
@@ -180,6 +183,17 @@ impl Fields {
     ) {
         let fields = record.rule.fields.clone();
         self.is_shifted = false;
+        // Only records that say nothing about protections and scopes, so that the marks alone differ.
+        let certain = [
+            "person",
+            "address",
+            "plaintext_address",
+            "protection",
+            "former_pnr",
+            "event",
+            "subscription_receipt",
+        ];
+        self.may_shift = !certain.contains(&record.rule.table.as_str());
         self.marks.begin_record();
         // What the marks of a record depend on comes first: numbers of relatives, and codes that tell a class.
         for field in &fields {
@@ -234,7 +248,7 @@ impl Fields {
                 })
             }
             Known::Filling if field.kind == "flag" => {
-                let draw = self.dice.below(200);
+                let draw = self.dice.below(200).max(usize::from(!self.may_shift));
                 self.is_shifted |= draw == 0;
                 Some(["G", "*", " "][draw.min(1 + draw % 2)].to_owned())
             }
@@ -270,7 +284,7 @@ impl Fields {
     /// Returns a number of somebody in the extract or of nobody, or something that is no number.
     fn number_of_relative(&mut self, field: &FieldRule) -> String {
         match self.dice.below(20) {
-            2 if self.dice.below(2) == 0 => {
+            2 if self.dice.below(2) == 0 && self.may_shift => {
                 self.is_shifted = true;
                 "01017O1234".to_owned()
             }
@@ -288,7 +302,10 @@ impl Fields {
     /// Fills a field with a mark.
     fn mark(&mut self, record: &mut Record, field: &FieldRule, own: Option<&str>) {
         let mut place = self.documented.place(record, &field.column, own);
-        let draw = self.dice.below(120);
+        let mut draw = self.dice.below(120);
+        if draw < 4 && !self.may_shift && field.kind != "text" {
+            draw = 4;
+        }
         let text = match field.kind.as_str() {
             // The day of an event is shown also if the event is hidden, so it is no mark.
             "date" | "timestamp" if draw == 0 && field.column != "registered" => {

@@ -96,7 +96,7 @@ impl Dates {
             Self::Planned => "2031-05-17",
             Self::Ended => "2001-05-172020-05-17",
             Self::Ending => "2001-05-172031-05-17",
-            Self::Irregular => "2026-00-00???",
+            Self::Irregular => "2026-00-00??????????",
         }
     }
 }
@@ -172,7 +172,7 @@ pub const DAMAGES: [&str; 14] = [
 /// Lines that say nothing of a protection.
 pub const HARMLESS: [&str; 6] = [
     "003% #",
-    "99?%#0001",
+    "note that goes on in a second line",
     "garbage",
     "034% #0001",
     "  ",

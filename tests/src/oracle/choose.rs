@@ -8,6 +8,7 @@ use cprflow::policy::{LeaverRule, Policy, ProtectionRule};
 use super::InjectedBug;
 use super::events::{self, EVENTS, MARKS};
 use super::protect::{self, Protected};
+use super::shifted::is_shifted;
 use crate::reference_reader::{Row, Tables, Value};
 
 /// The facts that an extract states about its persons, by person number.
@@ -100,6 +101,16 @@ impl Facts {
     fn add_row(&mut self, table: &str, row: &Row, number: &str) {
         let number = number.to_owned();
         self.seen.insert(number.clone());
+        // A row whose values stand in wrong columns says nothing for certain.
+        if is_shifted(table, row) {
+            match table {
+                "person" => drop(self.delivered.insert(number)),
+                "address" | "plaintext_address" => drop(self.unreadable_homes.insert(number)),
+                "event" => drop(self.events.insert((number, String::new(), None))),
+                _ => {}
+            }
+            return;
+        }
         let code = |column| text(row, column).map(str::to_owned);
         match table {
             "person" => {

@@ -212,8 +212,7 @@ impl<'a> CaseWriter<'a> {
     fn names(&self, record: &mut Record, owner: &str) {
         let table = record.rule.table.clone();
         for field in record.rule.fields.clone() {
-            let is_long =
-                matches!(field.kind.as_str(), "text" | "uuid") && field.length >= TOKEN_LENGTH;
+            let is_long = field.kind == "text" && field.length >= TOKEN_LENGTH;
             let Some(kind) = class(&table, &field.column).and_then(TextKind::of) else {
                 continue;
             };
@@ -243,7 +242,8 @@ impl<'a> CaseWriter<'a> {
             3..5 => years_before(day, 66),
             5 => "1980-00-00".to_owned(),
             6 => String::new(),
-            7 => "?".to_owned(),
+            // A tie in such a row would protect every person, which is a case of its own.
+            7 if record.get("current_pnr").is_empty() => "?".to_owned(),
             _ => return,
         };
         record.set("birth_date", &born);
@@ -358,7 +358,13 @@ impl<'a> CaseWriter<'a> {
 
     /// Adds values that do not fit their column, and tails that mention persons.
     fn irregular_values(&self, record: &mut Record, owner: &str, night: u32, dice: &mut Dice) {
-        let draw = Dice::new(self.hash(owner, &record.rule.table) ^ u64::from(night)).below(1000);
+        let mut draw =
+            Dice::new(self.hash(owner, &record.rule.table) ^ u64::from(night)).below(1000);
+        // A damaged tie or protection protects every person, which is a case of its own.
+        let is_tie = ["person", "former_pnr", "protection"].contains(&record.rule.table.as_str());
+        if is_tie && (draw < 60 || (90..110).contains(&draw)) {
+            draw = 1000;
+        }
         if draw < 60 {
             let odd: Vec<FieldRule> = record
                 .rule

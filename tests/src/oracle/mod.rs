@@ -32,6 +32,7 @@ pub mod protect;
 pub mod redact;
 pub mod refusal;
 pub mod search;
+mod shifted;
 pub mod show;
 pub mod view;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::InjectedBug;
 use super::choose::{is_irregular, key, text, value};
+use super::shifted::is_shifted;
 use crate::reference_reader::{Row, Tables, Value};
 
 /// The protections of an extract.
@@ -131,10 +132,15 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
     }
     for row in rows.get("unknown_record").into_iter().flatten() {
         let line: Vec<char> = text(row, "raw").unwrap_or_default().chars().collect();
-        let rest = line.strip_prefix(&['0', '4']).unwrap_or_default();
-        let has_type = part(rest, 10, 4) == "0001";
-        let number = readable_number(rest).filter(|_| has_type);
-        found.extend(number.map(Damaged::Of));
+        // A 004 that has lost its first characters.
+        let left = ["04", "4", ""].iter().find_map(|left| {
+            let rest = line.get(left.len()..)?;
+            let fits = part(&line, 0, left.len()) == *left
+                && is_digits(&part(rest, 0, 10), 10)
+                && part(rest, 10, 4) == "0001";
+            readable_number(rest).filter(|_| fits)
+        });
+        found.extend(left.map(Damaged::Of));
     }
     for (table, rows) in rows {
         for row in rows {
@@ -149,15 +155,37 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
                 let kind = text(row, "protection_type").unwrap_or_default();
                 let (start, deletion) = (raw("start_date"), raw("deletion_date"));
                 let rest = format!("{kind:4}{start:10}{deletion:10}{tail}");
-                found.extend(of_second(&rest));
+                let second = of_second(&rest);
+                let is_whole = |column: &str| {
+                    let raw = raw(column);
+                    raw.is_empty() || raw.chars().count() == 10
+                };
+                let has_date = ["start_date", "deletion_date"]
+                    .iter()
+                    .any(|d| is_filled(row, d));
+                let is_damaged = !is_whole("start_date")
+                    && value(row, "deletion_date") == &Value::Null
+                    && deletion.is_empty()
+                    || !is_whole("deletion_date");
+                match second {
+                    Some(second) => found.push(second),
+                    None if has_date && tail.is_empty() && is_damaged => {
+                        found.push(Damaged::Anybody);
+                    }
+                    None => {}
+                }
             }
+            let is_shifted = is_shifted(table, row);
             let other = match table.as_str() {
                 "person" => text(row, "current_pnr"),
                 "former_pnr" => text(row, "former_pnr").or(Some("")),
                 _ => None,
             };
-            if other.is_some_and(|other| !is_number(other)) {
+            if other.is_some_and(|other| !is_number(other) || is_shifted) {
                 found.push(Damaged::Anybody);
+            }
+            if table == "person" && is_shifted {
+                found.extend(key(row).map(|number| Damaged::Of(number.to_owned())));
             }
         }
     }
@@ -190,14 +218,7 @@ fn of_line_without_type(line: &[char]) -> Option<Damaged> {
     let letters = line.iter().filter(|c| c.is_ascii_alphabetic()).count();
     let is_blank = line.iter().all(|c| *c == ' ');
     if line.len() <= 40 && letters <= 2 && !is_blank {
-        let visible: Vec<usize> = (0..line.len()).filter(|at| !is_other(&line[*at])).collect();
-        let first: String = visible.iter().take(3).map(|at| line[*at]).collect();
-        if first == "004" {
-            return read(&line[visible[2] + 1..]);
-        }
-        if can_be(line, "004") {
-            return read(line.get(3..).unwrap_or_default());
-        }
+        return read(after_type(line).unwrap_or(line.get(3..).unwrap_or_default()));
     }
     for (record_type, longest) in [
         ("001", 121),
@@ -217,6 +238,22 @@ fn of_line_without_type(line: &[char]) -> Option<Damaged> {
         let date = part(line, 259, 10);
         if is_number(&other) && !is_tied && !date.trim().is_empty() {
             return Some(Damaged::Of(other));
+        }
+    }
+    None
+}
+
+/// Returns what follows the characters 004, if they are among the first five and no other digit stands between them.
+fn after_type(line: &[char]) -> Option<&[char]> {
+    let mut wanted: Vec<char> = "400".chars().collect();
+    for (at, character) in line.iter().enumerate().take(5) {
+        if wanted.last() == Some(character) {
+            wanted.pop();
+        } else if character.is_ascii_digit() {
+            return None;
+        }
+        if wanted.is_empty() {
+            return line.get(at + 1..);
         }
     }
     None

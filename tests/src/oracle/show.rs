@@ -15,9 +15,10 @@ use super::events::{self, EVENTS, MARKS};
 use super::order;
 use super::protect::is_readable;
 use super::redact::redacted;
+use super::shifted::is_shifted;
 use super::view::{View, hides_nothing};
 use super::{InjectedBug, TestPolicy};
-use crate::reference_reader::{FieldRule, Row, Rules, TableRule, Tables, Value};
+use crate::reference_reader::{Row, Rules, TableRule, Tables, Value};
 
 /// Returns the rows of every table as the tenant must get them.
 pub fn show(
@@ -255,27 +256,12 @@ impl TableRules<'_> {
         of_person && protection == ProtectionRule::Mask || of_relative
     }
 
-    /// Returns whether a value of the row cannot be one of its column, so that values stand in wrong columns. Nothing of
-    /// such a row is told, unless the policy hides nothing.
+    /// Returns whether values of the row stand in wrong columns. Nothing of such a row is told, unless the policy hides
+    /// nothing.
     fn is_shifted(&self, row: &Row) -> bool {
-        if hides_nothing(&self.wanted.policy) || self.has_bug(InjectedBug::ShiftedRowShown) {
-            return false;
-        }
-        let raw = |field: &FieldRule| -> Option<String> {
-            let irregular = match value(row, "irregular") {
-                Value::Map(entries) => entries.iter().find(|(name, _)| *name == field.column),
-                _ => None,
-            };
-            match (irregular, value(row, &field.column)) {
-                (Some((_, raw)), _) => Some(raw.clone()),
-                (None, Value::Text(text)) => Some(text.clone()),
-                _ => None,
-            }
-        };
-        self.rule
-            .fields
-            .iter()
-            .any(|field| raw(field).is_some_and(|raw| !fits(field, &raw)))
+        !hides_nothing(&self.wanted.policy)
+            && !self.has_bug(InjectedBug::ShiftedRowShown)
+            && is_shifted(&self.rule.table, row)
     }
 
     /// Returns whether the column is about a spouse who is a former or dead one, without the class for it.
@@ -418,47 +404,4 @@ pub fn number_of(wanted: &TestPolicy, number: &str) -> String {
     hash.update(number.as_bytes());
     let digest = hash.finalize().into_bytes();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Returns whether a field can have this content, which has lost its trailing spaces.
-fn fits(field: &FieldRule, raw: &str) -> bool {
-    let shape: String = raw
-        .chars()
-        .map(|c| if c.is_ascii_digit() { '9' } else { c })
-        .collect();
-    let is_blank = |text: &str| text.chars().all(|c| c == ' ');
-    let full = format!("{raw:width$}", width = field.length);
-    if is_blank(raw) || full.chars().all(|c| c == '0') {
-        return true;
-    }
-    // Each part of a date is blank or a number up to a limit.
-    let part = |from: usize, to: usize, most: u32| {
-        let text: String = full.chars().skip(from).take(to - from).collect();
-        let number = text.parse::<u32>();
-        is_blank(&text)
-            || text.chars().all(|c| c.is_ascii_digit()) && number.is_ok_and(|n| n <= most)
-    };
-    let day = |year: usize, month: usize, day: usize| {
-        part(year, year + 4, 2999) && part(month, month + 2, 12) && part(day, day + 2, 31)
-    };
-    let has_hyphens = || {
-        [4, 7]
-            .iter()
-            .all(|at| matches!(full.chars().nth(*at), Some('-' | ' ')))
-    };
-    match field.kind.as_str() {
-        "flag" => raw == "*",
-        "count" => full.chars().all(|c| c.is_ascii_digit() || c == ' '),
-        "pnr" => shape == "9999999999",
-        "uuid" => {
-            let hex = raw
-                .to_ascii_lowercase()
-                .replace(|c: char| c.is_ascii_hexdigit(), "9");
-            hex == "99999999-9999-9999-9999-999999999999"
-        }
-        "date" => has_hyphens() && day(0, 5, 8),
-        "date8" => day(0, 4, 6),
-        "timestamp" => day(0, 4, 6) && part(8, 10, 24) && part(10, 12, 99),
-        _ => true,
-    }
 }

@@ -367,3 +367,53 @@ fn errors_in_the_configuration_name_the_key_and_the_encoding() {
         0
     );
 }
+
+#[test]
+fn metrics_have_the_state_and_no_personal_data() {
+    let place = TestDirectory::new();
+    let inbox = place.path("inbox");
+    fs::create_dir(&inbox).unwrap();
+    fs::write(format!("{inbox}/d260302.l000001"), extract::small(20, 1)).unwrap();
+    let (dataset, state, file) = (place.path("d"), place.path("s"), place.path("cprflow.prom"));
+    let source = ["--inbox", &inbox, "--dataset", &dataset, "--state", &state];
+    let run = |command: &str, more: &[&str]| {
+        let arguments = [&[command, "--metrics", &file], &source[..], more].concat();
+        cprflow(arguments)
+    };
+    assert_eq!(run("sync", &["--unrestricted", "test"]).code, 0);
+    let metrics = fs::read_to_string(&file).unwrap();
+    for line in [
+        "# TYPE cprflow_deliveries_published gauge",
+        "cprflow_deliveries_published{agreement=\"default\"} 0",
+        "cprflow_inbox_visit_failed{agreement=\"default\"} 0",
+        "cprflow_run_success 1",
+    ] {
+        assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
+    }
+    assert!(
+        metrics.contains("cprflow_run_duration_seconds "),
+        "{metrics}"
+    );
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o644);
+    assert_eq!(run("status", &[]).code, 0);
+    let metrics = fs::read_to_string(&file).unwrap();
+    assert!(!metrics.contains("cprflow_run_"), "{metrics}");
+}
+
+#[test]
+fn warns_about_codes_that_do_not_exist() {
+    let place = TestDirectory::new();
+    let extract = place.file("extract", &extract::small(20, 1));
+    let warned = |table: &str, condition: &str| {
+        let ended = cprflow(["scan", &extract, "-t", table, "--where", condition]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended
+            .stderr
+            .contains("warning: --where: no row has this value")
+    };
+    assert!(warned("person", "sex = 'F'"));
+    assert!(warned("address", "municipality_code = '265'"));
+    assert!(warned("address", "municipality_code = '9999'"));
+    assert!(!warned("person", "sex = 'K' and status = '01'"));
+    assert!(!warned("address", "municipality_code = '0265'"));
+}

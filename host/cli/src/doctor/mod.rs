@@ -8,12 +8,13 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::Connector;
+use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::config::{Configuration, Store};
 use cprflow_delivery::integrity::check_store;
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
-    check_state_permissions, shared_keys, subscription,
+    check_state_permissions, shared_keys, subscription, unknown_codes_of_scope,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -60,6 +61,7 @@ impl Doctor {
         let mut checkup = Checkup {
             out: crate::output::stdout()?,
             depth: check_depth(self.deep),
+            has_no_file: self.source.has_no_file(),
             failed: 0,
         };
         checkup.stores(&configuration)?;
@@ -87,6 +89,8 @@ struct Checkup<W> {
     out: W,
     /// How thoroughly published deliveries are compared with the disk.
     depth: CheckDepth,
+    /// Whether the inbox is on the command line, so that there is no configuration.
+    has_no_file: bool,
     failed: usize,
 }
 
@@ -188,6 +192,9 @@ impl<W: Write> Checkup<W> {
             )?,
             Err(error) => self.fail("policy", &error.to_string())?,
         }
+        for warning in unknown_codes_of_scope(tenant) {
+            self.warn("scope", &warning)?;
+        }
         match tenant.pseudonym_key() {
             Ok(None) => {}
             Ok(Some(_)) => self.ok("key", "the key for pseudonyms can be read")?,
@@ -242,6 +249,10 @@ impl<W: Write> Checkup<W> {
         match &agreement.unrestricted {
             Some(purpose) => self.ok("purpose", purpose)?,
             None if has_tenants => self.ok("purpose", "each tenant has its own")?,
+            None if self.has_no_file => self.warn(
+                "purpose",
+                "`cprflow sync` needs --unrestricted PURPOSE",
+            )?,
             None => self.fail(
                 "purpose",
                 "neither a tenant nor a purpose is configured, so `cprflow sync` refuses to run without --unrestricted \
@@ -301,7 +312,12 @@ impl<W: Write> Checkup<W> {
         match warnings.is_empty() {
             true => self.ok(
                 "client certificate",
-                &format!("{} is valid", client.certificate().display()),
+                &format!(
+                    "{} is valid until {} ({} days left)",
+                    client.certificate().display(),
+                    danish_time(client.certificate_ends()).date(),
+                    days_until(client.certificate_ends()),
+                ),
             ),
             false => Ok(()),
         }
@@ -331,4 +347,9 @@ impl<W: Write> Checkup<W> {
         let style = Style::new().bold().fg_color(Some(color.into()));
         writeln!(self.out, "  {style}{result:4}{style:#}  {what}: {details}")
     }
+}
+
+/// Returns the number of whole days until a time.
+fn days_until(end: jiff::Timestamp) -> i64 {
+    end.duration_since(jiff::Timestamp::now()).as_hours() / 24
 }

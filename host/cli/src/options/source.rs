@@ -84,6 +84,11 @@ impl SourceOptions {
         Ok(configuration)
     }
 
+    /// Returns whether the inbox is on the command line, so that there is no configuration.
+    pub(crate) const fn has_no_file(&self) -> bool {
+        self.inbox.is_some()
+    }
+
     fn without_file(&self, inbox: &str, dataset: &Path) -> Result<Configuration, Failure> {
         let working_directory = std::env::current_dir()?;
         let inbox = config::inbox(inbox, &working_directory).map_err(UsageError::Inbox)?;

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use cprflow::{Connector, OUT_OF_SCOPE};
+use cprflow_delivery::unknown_codes;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::FailOn;
-use crate::output::RowFormat;
+use crate::output::{RowFormat, message};
 use crate::usage::UsageError;
 use crate::{input, table_name};
 
@@ -160,7 +161,13 @@ impl Scan {
             ScanFormat::Parquet => RowFormat::Parquet,
             ScanFormat::Summary => return self.count_rows(connector, &files),
         };
-        match self.requested(connector)? {
+        let request = self.requested(connector)?;
+        if let (Some(request), Some(condition)) = (&request, &self.predicate) {
+            for warning in unknown_codes(&request.name, condition) {
+                message::warning(&format!("--where: {warning}"));
+            }
+        }
+        match request {
             Some(request) => self.write_table(connector, &files, &request, format),
             None if self.all && format == RowFormat::Parquet => {
                 self.write_all_tables(connector, &files)

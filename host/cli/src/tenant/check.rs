@@ -7,7 +7,9 @@ use anstyle::{AnsiColor, Style};
 use clap::Args;
 use cprflow::{Connector, Policy};
 use cprflow_delivery::config::Store;
-use cprflow_delivery::{ListKey, SharedKey, Tenant, policy_digest, shared_keys};
+use cprflow_delivery::{
+    ListKey, SharedKey, Tenant, policy_digest, shared_keys, unknown_codes_of_scope,
+};
 
 use super::render::PolicyText;
 use crate::failure::{Failure, Outcome};
@@ -105,6 +107,10 @@ fn explain(
             let label = if index == 0 { label } else { "" };
             writeln!(out, "  {label:12} {line}")?;
         }
+    }
+    for warning in unknown_codes_of_scope(tenant) {
+        let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        writeln!(out, "  {yellow}{:12}{yellow:#} {warning}", "warning")?;
     }
     for digest in digests(&policy, states) {
         writeln!(out, "  {:12} {digest}", "policy")?;

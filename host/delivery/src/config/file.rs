@@ -291,15 +291,21 @@ mod tests {
             ),
         ];
         let hidden = [
-            ("dataset = 3113000001", "line 1: invalid type, expected"),
-            ("dataset = [\"open, expected\"]", "line 1: invalid type"),
+            (
+                "dataset = 3113000001",
+                "line 1: dataset: invalid type, expected",
+            ),
+            (
+                "dataset = [\"open, expected\"]",
+                "line 1: dataset: invalid type",
+            ),
             (
                 "interval_minutes = \"open\"",
-                "line 1: invalid type, expected u32",
+                "line 1: interval_minutes: invalid type, expected u32",
             ),
             (
                 "[agreement.a]\ninbox = \"/in\"\nenvironment = \"open, expected\"",
-                "line 3: unknown variant, expected `test` or `production`",
+                "line 3: [agreement.a] environment: unknown variant, expected `test` or `production`",
             ),
             ("3113000001 = 1", "unknown field `[number]`"),
             ("[agreement.3113000001]\ninbox = \"/in\"", "person number"),

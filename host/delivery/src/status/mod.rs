@@ -2,6 +2,8 @@
 
 mod tenants;
 
+use std::path::PathBuf;
+
 use cprflow_connector::layout;
 use cprflow_transport::HELPDESK;
 use jiff::Timestamp;
@@ -46,8 +48,21 @@ pub struct Status {
     pub damaged: Vec<DamagedDelivery>,
     /// The number of CPR's working days since the last publication; `None` if nothing was ever published.
     pub silent_working_days: Option<u32>,
+    /// The client certificate of the subscription service; `None` without a service, or if it cannot be read.
+    pub client_certificate: Option<ClientCertificate>,
     /// The remarks about what a person should know or do.
     pub remarks: Vec<Remark>,
+}
+
+/// A client certificate that is in use.
+#[derive(Debug, Serialize)]
+pub struct ClientCertificate {
+    /// The file.
+    pub file: PathBuf,
+    /// The end of its validity.
+    pub ends: Timestamp,
+    /// The whole days that are left.
+    pub days_left: i64,
 }
 
 /// A remark for a person.
@@ -147,6 +162,7 @@ impl StatusReader<'_> {
             under_way: of_state(|state| state != State::SetAside && state != State::Done),
             set_aside: of_state(|state| state == State::SetAside),
             silent_working_days,
+            client_certificate: self.client_certificate(),
             remarks: Vec::new(),
             unclaimed_files,
             visit,
@@ -258,6 +274,16 @@ impl StatusReader<'_> {
              ask the helpdesk ({HELPDESK}). Any later delivery ends this remark, whether or not it contains these persons",
             filters.join(", ")
         ))])
+    }
+
+    fn client_certificate(&self) -> Option<ClientCertificate> {
+        let client = subscription::connect(self.agreement.service.as_ref()?).ok()?;
+        let ends = client.certificate_ends();
+        Some(ClientCertificate {
+            file: client.certificate().to_owned(),
+            ends,
+            days_left: ends.duration_since(self.now).as_hours() / 24,
+        })
     }
 
     /// Returns remarks about client certificates of the subscription service that are invalid or will expire soon.

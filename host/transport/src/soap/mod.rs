@@ -123,6 +123,11 @@ impl SoapClient {
         &self.certificates.selected.path
     }
 
+    /// Returns the end of the validity of the client certificate that is used.
+    pub fn certificate_ends(&self) -> Timestamp {
+        self.certificates.selected.ends
+    }
+
     /// Returns problems with the client certificates that do not prevent calls now, such as an expiry within 60 days.
     pub fn warnings(&self, now: Timestamp) -> Vec<CertificateWarning> {
         self.certificates.warnings(now)

@@ -1,0 +1,229 @@
+//! Writes `docs/troubleshooting.md` from the texts and doc comments of the error types.
+//!
+//! `CPRFLOW_UPDATE_DOCS=1 cargo test -p cprflow --test troubleshooting` writes it again.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::{Attribute, Expr, ExprLit, Item, Lit, LitStr, Meta};
+
+/// The directories with error types, in the order of the page, each with the title of its section.
+const SECTIONS: [(&str, &str); 11] = [
+    ("host/cli/src", "Command line"),
+    ("host/delivery/src/config", "Configuration"),
+    ("host/delivery/src/sync", "Daily job"),
+    ("host/delivery/src/subscription", "Subscription"),
+    ("host/delivery/src/operator", "Decisions about deliveries"),
+    ("host/delivery/src", "Ledger, datasets, tenants and files"),
+    (
+        "host/transport/src/soap",
+        "Subscription service and certificates",
+    ),
+    ("host/transport/src", "SFTP and inboxes"),
+    ("host/core/src", "Component and its limits"),
+    (
+        "connector/src",
+        "Extracts, metadata and answers of the service",
+    ),
+    ("connector/redact/src", "Person numbers in texts"),
+];
+
+const HEAD: &str = "\
+# Troubleshooting
+
+Every error text of cprflow, by the part that reports it. Search this page for a few words of the message: `…` stands for
+what differs, for example a file or a name. The sentence after a message says when it appears. Every entry has an anchor,
+so that a runbook can link to it.
+
+- Findings in extracts, for example `count-mismatch`, and what to do: [data-model.md](data-model.md#findings).
+- Faults of servers, disks and networks, and what a run does about them: [faults.md](faults.md).
+- `cprflow doctor` checks a configuration, `cprflow status` says what needs attention.
+
+| exit code | meaning |
+|---|---|
+| 0 | success; there may be notes |
+| 1 | finished, and something needs attention |
+| 2 | failed, or only a part of the work is done |
+";
+
+/// An error text.
+struct Entry {
+    anchor: String,
+    message: String,
+    /// When the error occurs; empty if only the message says it.
+    meaning: String,
+}
+
+#[test]
+fn troubleshooting_page_lists_every_error() {
+    let mut page = HEAD.to_owned();
+    let mut seen = Vec::new();
+    let mut count = 0;
+    for (directory, title) in SECTIONS {
+        let mut entries = Vec::new();
+        for file in source_files(&root().join(directory)) {
+            // A directory with a section of its own is not in that of its parent.
+            if !seen.contains(&file) {
+                entries_of(&fs::read_to_string(&file).unwrap(), &mut entries);
+                seen.push(file);
+            }
+        }
+        if entries.is_empty() {
+            continue;
+        }
+        count += entries.len();
+        write!(page, "\n## {title}\n\n").unwrap();
+        for entry in entries {
+            let Entry {
+                anchor,
+                message,
+                meaning,
+            } = entry;
+            let meaning = if meaning.is_empty() {
+                String::new()
+            } else {
+                format!(" {meaning}")
+            };
+            writeln!(page, "- <a id=\"{anchor}\"></a>**{message}**{meaning}").unwrap();
+        }
+    }
+    assert!(count > 200, "the error types were not found");
+    let mut anchors: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    let all = anchors.len();
+    anchors.sort_unstable();
+    anchors.dedup();
+    assert_eq!(anchors.len(), all, "two errors have the same anchor");
+    let path = root().join("docs/troubleshooting.md");
+    if std::env::var_os("CPRFLOW_UPDATE_DOCS").is_some() {
+        fs::write(path, page).unwrap();
+    } else {
+        assert!(
+            fs::read_to_string(&path).unwrap_or_default() == page,
+            "docs/troubleshooting.md is out of date: run this test with CPRFLOW_UPDATE_DOCS=1"
+        );
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Returns the source files below a directory, in the order of their names.
+fn source_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut entries: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(source_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Adds the error texts of a source file.
+fn entries_of(source: &str, entries: &mut Vec<Entry>) {
+    for item in syn::parse_file(source).unwrap().items {
+        match item {
+            Item::Enum(of) => {
+                for variant in of.variants {
+                    let name = format!("{}-{}", of.ident, variant.ident);
+                    entries.extend(entry(&name, &variant.attrs));
+                }
+            }
+            Item::Struct(of) => entries.extend(entry(&of.ident.to_string(), &of.attrs)),
+            _ => {}
+        }
+    }
+}
+
+/// Returns the text of `#[error("…")]` with the doc comment beside it; `None` if the error has no words of its own.
+fn entry(name: &str, attributes: &[Attribute]) -> Option<Entry> {
+    let error = attributes.iter().find(|one| one.path().is_ident("error"))?;
+    let parse = |input: syn::parse::ParseStream<'_>| {
+        let text = input.parse::<LitStr>()?;
+        input.parse::<proc_macro2::TokenStream>()?;
+        Ok(text.value())
+    };
+    let message = without_values(&error.parse_args_with(parse).ok()?);
+    if !message.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    let docs = attributes.iter().filter_map(|one| match &one.meta {
+        Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.value().trim().to_owned()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let docs: Vec<String> = docs.collect();
+    // The first paragraph; links to code are for its readers only.
+    let first = docs
+        .split(|line| line.is_empty())
+        .next()
+        .unwrap_or_default();
+    let meaning = first
+        .join(" ")
+        .replace(['[', ']'], "")
+        .replace("Self::", "");
+    Some(Entry {
+        anchor: kebab(name),
+        message: escaped(&message),
+        meaning,
+    })
+}
+
+/// Returns the text with `…` in place of each value.
+fn without_values(format: &str) -> String {
+    let mut text = String::new();
+    let mut depth = 0;
+    let mut characters = format.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '{' | '}' if characters.peek() == Some(&character) => {
+                characters.next();
+                text.push(character);
+            }
+            '{' => {
+                depth += 1;
+                text.push('…');
+            }
+            '}' => depth -= 1,
+            _ if depth == 0 => text.push(character),
+            _ => {}
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the text without the meaning that some characters have in Markdown.
+fn escaped(text: &str) -> String {
+    text.replace('*', "\\*")
+        .replace('<', "&lt;")
+        .replace('_', "\\_")
+}
+
+/// Returns `UsageError-UnknownTable` as `usage-unknown-table`.
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for character in name.replace("Error-", "-").chars() {
+        if character.is_uppercase() && !text.is_empty() && !text.ends_with('-') {
+            text.push('-');
+        }
+        text.extend(character.to_lowercase());
+    }
+    text
+}
