@@ -240,11 +240,10 @@ impl PersonMatcher {
             match &condition.wanted {
                 // The number alone decides.
                 Requirement::Anything if index == PERSON => drop(condition.meeting.insert(person)),
-                Requirement::Numbers(numbers) => {
-                    if numbers.contains(person) {
-                        condition.meeting.insert(person);
-                    }
+                Requirement::Numbers(numbers) if numbers.contains(person) => {
+                    condition.meeting.insert(person);
                 }
+                Requirement::Numbers(_) => {}
                 wanted if wanted.reads(index) => drop(condition.unreadable.insert(person)),
                 _ => {}
             }

@@ -55,7 +55,7 @@ pub fn pipelined_copy<E: From<TransportError> + Send>(
             let text = format!(
                 "cannot start a thread: {error}. The system allows this user too few processes or threads"
             );
-            TransportError::from(io::Error::new(error.kind(), text)).into()
+            TransportError::from(io::Error::new(error.kind(), text))
         })?;
         let read = fill_blocks(reader, &empty_blocks, &full_sender);
         drop(full_sender);

@@ -590,3 +590,74 @@ fn out_of_scope_can_be_requested_alone() {
         .map(|column| column.name());
     assert_eq!(names.collect::<Vec<_>>(), ["reason", "date"]);
 }
+
+/// A record whose values stand in wrong columns neither brings a person into the scope nor makes a leaver.
+#[test]
+fn a_shifted_record_decides_nothing() {
+    let start = "00000000000001109012026061520260614\n";
+    let shifted = |record_type: &str, number: &str, values: &str, column: &str| {
+        let table = layout::by_name(record_type).unwrap();
+        let width = table.column(column).unwrap().start();
+        let head = format!("{}{number}{values}", table.record_type);
+        format!("{head:width$}SECRETTEXT\n")
+    };
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = in_0851(protection);
+        let roster = choose(&policy, None, FIRST).0.roster().unwrap();
+        // A new person, whose municipality may be that of another column.
+        let new = "0101010096";
+        let entering = [
+            start.to_owned(),
+            person(new, "01"),
+            shifted("address", new, "0851", "moved_in"),
+        ];
+        let (selection, selected) = choose(&policy, Some(&roster), &entering.concat());
+        assert_eq!(selected.entered, 0, "{protection:?}");
+        assert!(selection.roster().unwrap() == roster);
+        // A person of the roster who seems to have moved, or to be dead.
+        let known = "0101010010";
+        for (own, address) in [
+            (
+                person(known, "01"),
+                shifted("address", known, "0706", "moved_in"),
+            ),
+            (
+                shifted("person", known, "          90", "birth_date"),
+                String::new(),
+            ),
+        ] {
+            let extract = format!("{start}{own}{address}");
+            let (selection, selected) = choose(&policy, Some(&roster), &extract);
+            assert_eq!(selected.left, 0, "{protection:?} {extract}");
+            assert!(selection.roster().unwrap() == roster, "{protection:?}");
+        }
+    }
+}
+
+/// Returns a 001 of a person who was born in 1990.
+fn person(number: &str, status: &str) -> String {
+    format!("001{number}          {status}000000000000 K1990-01-01\n")
+}
+
+/// Padding after the end record is no damaged protection.
+#[test]
+fn padding_after_the_end_protects_no_person() {
+    let policy = in_0851(ProtectionRule::Drop);
+    let whole = format!("{FIRST}999999999999900000099\n");
+    let expected = choose(&policy, None, &whole).1;
+    assert!(expected.persons > 0);
+    for padding in ["\u{1a}", "\u{1a}\n", "\0\0\0\0\0\0\0\0", "   \n\u{1a}"] {
+        assert_eq!(
+            choose(&policy, None, &format!("{whole}{padding}")).1,
+            expected,
+            "{padding:?}"
+        );
+    }
+    // In the middle the same bytes can have been a protection.
+    let damaged = FIRST.replacen('\n', "\n\u{1a}\n", 1);
+    assert_eq!(choose(&policy, None, &damaged).1.persons, 0);
+}
