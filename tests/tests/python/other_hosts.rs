@@ -1,7 +1,7 @@
 //! The examples that run the component in other hosts: Node and wasmtime-py.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use cprflow_tests::command::{TestDirectory, component_file, cprflow};
 use cprflow_tests::{Requirement, require};
@@ -47,7 +47,12 @@ fn node_gives_the_rows_of_scan() {
             .args(arguments))
     };
     let quiet = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-    run(Command::new("npm").current_dir(&copy).args(quiet));
+    let installed = Command::new("npm").current_dir(&copy).args(quiet).status();
+    let installed = installed.ok().filter(ExitStatus::success);
+    let missing = "npm cannot install the packages of examples/node, so it is not tested";
+    if require(Requirement::Node, installed, missing).is_none() {
+        return;
+    }
     node("transpile.js", &[&component_file().display().to_string()]);
     compare(3000, |arguments| node("rows.js", arguments));
 }
