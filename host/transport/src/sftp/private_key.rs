@@ -63,9 +63,6 @@ impl PrivateKey {
 fn read_file(path: &Path) -> Result<String, KeyFileProblem> {
     let file = File::open(path).map_err(KeyFileProblem::Unreadable)?;
     let metadata = file.metadata().map_err(KeyFileProblem::Unreadable)?;
-    if let Some(mode) = exposed_mode(path, &metadata) {
-        return Err(KeyFileProblem::Exposed { mode });
-    }
     let mut text = Vec::new();
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut text)
@@ -73,10 +70,28 @@ fn read_file(path: &Path) -> Result<String, KeyFileProblem> {
     if text.len() as u64 > MAX_BYTES {
         return Err(KeyFileProblem::TooLarge(MAX_BYTES));
     }
-    match String::from_utf8(text) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(KeyFileProblem::Unsupported),
+    let text = String::from_utf8(text).ok();
+    // A public key may be read by everybody, so the advice to protect it would miss the point.
+    if text.as_deref().is_some_and(is_public) {
+        return Err(KeyFileProblem::Public);
     }
+    if let Some(mode) = exposed_mode(path, &metadata) {
+        return Err(KeyFileProblem::Exposed { mode });
+    }
+    text.filter(|text| !text.contains('\0'))
+        .ok_or(KeyFileProblem::Unsupported)
+}
+
+/// Returns whether the text is the public half of a key pair.
+fn is_public(text: &str) -> bool {
+    let starts = [
+        "ssh-",
+        "ecdsa-",
+        "-----BEGIN PUBLIC KEY",
+        "---- BEGIN SSH2 PUBLIC",
+    ];
+    let text = text.trim_start();
+    starts.iter().any(|start| text.starts_with(start))
 }
 
 fn check_text(text: &str, passphrase: Option<&Secret>) -> Result<(), KeyFileProblem> {
@@ -84,15 +99,7 @@ fn check_text(text: &str, passphrase: Option<&Secret>) -> Result<(), KeyFileProb
     if text.starts_with("PuTTY-User-Key-File") {
         return Err(KeyFileProblem::Putty);
     }
-    if [
-        "ssh-",
-        "ecdsa-",
-        "-----BEGIN PUBLIC KEY",
-        "---- BEGIN SSH2 PUBLIC",
-    ]
-    .iter()
-    .any(|start| text.starts_with(start))
-    {
+    if is_public(text) {
         return Err(KeyFileProblem::Public);
     }
     if !text.contains("PRIVATE KEY-----") {
@@ -148,5 +155,21 @@ mod tests {
         ] {
             assert!(checked(text).unwrap_err().contains(word), "{text}");
         }
+    }
+
+    #[test]
+    fn a_public_key_is_named_although_everybody_can_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pub");
+        let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA user@host\n";
+        std::fs::write(&path, public).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(read_file(&path), Err(KeyFileProblem::Public)));
+        std::fs::write(&path, "-----BEGIN OPENSSH PRIVATE KEY-----\n").unwrap();
+        assert!(matches!(
+            read_file(&path),
+            Err(KeyFileProblem::Exposed { .. })
+        ));
     }
 }
