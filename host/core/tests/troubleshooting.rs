@@ -33,7 +33,7 @@ const SECTIONS: [(&str, &str); 11] = [
 const HEAD: &str = "\
 # Troubleshooting
 
-Every error text of cprflow, by the part that reports it. Search this page for a few words of the message: `…` stands for
+The error texts of cprflow's error types, by the part that reports them. Search this page for a few words of the message: `…` stands for
 what differs, for example a file or a name. The sentence after a message says when it appears. Every entry has an anchor,
 so that a runbook can link to it.
 
@@ -175,10 +175,7 @@ fn entry(name: &str, attributes: &[Attribute]) -> Option<Entry> {
         .split(|line| line.is_empty())
         .next()
         .unwrap_or_default();
-    let meaning = first
-        .join(" ")
-        .replace(['[', ']'], "")
-        .replace("Self::", "");
+    let meaning = without_links(&first.join(" "));
     Some(Entry {
         anchor: kebab(name),
         message: escaped(&message),
@@ -206,14 +203,42 @@ fn without_values(format: &str) -> String {
             _ => {}
         }
     }
+    while text.contains("……") {
+        text = text.replace("……", "…");
+    }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the text without the meaning that some characters have in Markdown.
+/// Returns a doc comment without its links to code: `[text](target)` and `[text]` become `text`.
+fn without_links(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text.replace("Self::", "");
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        let (inside, after) = after.split_once(']').unwrap_or((after, ""));
+        out.push_str(inside);
+        let after = match after.strip_prefix('(') {
+            Some(target) => target.split_once(')').map_or("", |(_, after)| after),
+            None => after,
+        };
+        rest = after.to_owned();
+    }
+    out + &rest
+}
+
+/// Returns the text without the meaning that some characters have in Markdown. Code in backticks has none.
 fn escaped(text: &str) -> String {
-    text.replace('*', "\\*")
-        .replace('<', "&lt;")
-        .replace('_', "\\_")
+    let parts = text
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| match index % 2 {
+            0 => part
+                .replace('*', "\\*")
+                .replace('<', "&lt;")
+                .replace('_', "\\_"),
+            _ => part.to_owned(),
+        });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// Returns `UsageError-UnknownTable` as `usage-unknown-table`.
