@@ -14,8 +14,8 @@ const BEGINNINGS: [(&[u8], &str); 14] = [
     ),
     (
         b"PK\x03\x04",
-        "this is a ZIP archive or an Office document, not an extract. Unpack it, for example with \
-         `unzip -p FILE | cprflow verify -`",
+        "this is a ZIP archive or an Office document, not an extract. Unpack an archive, for example with \
+         `unzip -p FILE NAME | cprflow verify -`; instead of a document, use the file as CPR delivers it",
     ),
     (
         b"\xfd7zXZ\0",

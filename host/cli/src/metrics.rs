@@ -82,12 +82,12 @@ fn text(all: &[Status], run: Option<RunMeasure>) -> String {
     let mut metrics = vec![
         of(
             "cprflow_inbox_visit_timestamp_seconds",
-            "Time of the last visit to the inbox.",
+            "Time of the last check of the inbox.",
             &|status| Some(seconds(status.visit.as_ref()?.last)),
         ),
         of(
             "cprflow_inbox_visit_failed",
-            "Whether the last visit to the inbox failed.",
+            "1 if the last check of the inbox failed, otherwise 0.",
             &|status| Some(f64::from(status.visit.as_ref()?.error.is_some())),
         ),
         of(
@@ -102,7 +102,7 @@ fn text(all: &[Status], run: Option<RunMeasure>) -> String {
         ),
         of(
             "cprflow_deliveries_set_aside",
-            "Number of deliveries that were set aside and wait for a person.",
+            "Number of deliveries that were set aside and need a decision.",
             &|status| Some(status.set_aside.len() as f64),
         ),
         of(
@@ -166,7 +166,7 @@ fn text(all: &[Status], run: Option<RunMeasure>) -> String {
             ),
             (
                 "cprflow_run_success",
-                "Whether every part of the last run succeeded.",
+                "1 if every part of the last run succeeded, otherwise 0.",
                 f64::from(run.is_success),
             ),
             (

@@ -56,7 +56,7 @@ pub(crate) struct Verify {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     fail_on: FailOn,
 
-    /// Format of the report. Several extracts have an array of reports in JSON
+    /// Format of the report. With several extracts, the JSON report is an array
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
 }

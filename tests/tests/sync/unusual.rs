@@ -27,7 +27,7 @@ fn sets_aside_a_delivery_from_the_future() {
     };
     for (more, expected) in [
         (&[][..], "(future-date)"),
-        (&["--accept", "future-date"], "add --as-of YYYY-MM-DD"),
+        (&["--accept", "future-date"], "Add --as-of YYYY-MM-DD"),
         (&["--as-of", "2026-03-02"], "Add --accept future-date"),
         (
             &["--accept", "future-date", "--as-of", "2099-12-31"],

@@ -235,7 +235,7 @@ impl<W: Write> Checkup<W> {
             Ok(free) if free < LOW_DISK_BYTES => self.fail(
                 what,
                 &format!(
-                    "only {} free. An initial load of a municipality needs several GB",
+                    "only {} free, less than 1 GiB. Free some space: an initial load of a municipality needs several GB",
                     HumanBytes(free)
                 ),
             ),

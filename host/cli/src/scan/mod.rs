@@ -26,8 +26,8 @@ use crate::{input, table_name};
 #[command(after_help = "\
 Exit codes:
   0  no errors and no warnings; there may be notes
-  1  there are errors or warnings, or the input is not an extract; the rows
-     that could be read are written
+  1  there are errors or warnings (with --fail-on error: errors), or an input
+     is not an extract; the rows that could be read are written
   2  failed
 
 Examples:
@@ -115,7 +115,7 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "DIR", requires = "tenant")]
     state: Option<PathBuf>,
 
-    /// Largest number of rows in a batch. Default: 8192
+    /// Largest number of rows in one Arrow batch. Default: 8192
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     batch_rows: Option<u32>,
 }

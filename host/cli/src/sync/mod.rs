@@ -25,8 +25,8 @@ use crate::output::progress::SyncProgress;
 /// Download new deliveries, publish them in the dataset, and delete them from the server
 ///
 /// A delivery is published as one directory of Parquet files, which appears complete in one step. Its data file and
-/// metadata file are deleted from the server after that. If the agreement has tenants, they are deleted when every
-/// working tenant has the delivery and the spool keeps it for the other tenants.
+/// metadata file are deleted from the server after that. With tenants, the two files are deleted when every tenant has the
+/// delivery. For a tenant that failed, a copy in the spool is enough.
 ///
 /// A damaged delivery is set aside with a reason and stays on the server; later deliveries are still processed. If
 /// cprflow is stopped at any moment, the next run continues from there: no delivery is lost or published twice.

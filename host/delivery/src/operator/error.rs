@@ -21,8 +21,8 @@ pub enum OperatorError {
 
     /// The extract's production date is in the future, and no day is given for its place in the order.
     #[error(
-        "{name} says that it was produced in the future, so that it needs a day of its own: add --as-of YYYY-MM-DD with \
-         the day that its data shows"
+        "the production date of {name} is in the future, so its place among the deliveries is not known. Add --as-of \
+         YYYY-MM-DD with the day that its data shows"
     )]
     NoDay {
         /// The file's name.

@@ -35,7 +35,7 @@ pub enum SyncError {
     /// No delivery that was published in a dataset is there any more.
     #[error(
         "the dataset {path} is gone or empty, but {deliveries} deliveries were published in it. cprflow publishes \
-         nothing there until a person has decided. {}",
+         nothing there until this is cleared up. {}",
         ADVICE,
         path = path.display()
     )]

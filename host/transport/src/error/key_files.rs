@@ -37,7 +37,9 @@ pub enum KeyFileProblem {
     )]
     Unsupported,
     /// The key is encrypted and no passphrase is configured.
-    #[error("it is encrypted and there is no passphrase for it. Configure its passphrase")]
+    #[error(
+        "it is encrypted and no passphrase is configured. Add --passphrase-file FILE, or the passphrase in the configuration"
+    )]
     NeedsPassphrase,
     /// The passphrase does not decrypt the key.
     #[error("its passphrase is wrong. Correct the configured passphrase")]

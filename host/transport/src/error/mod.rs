@@ -98,8 +98,9 @@ pub enum TransportError {
 
     /// No key is known for the host.
     #[error(
-        "the host key of {server} is not known, so nothing was sent to it. It shows {}. Ask its operator for the \
-         fingerprint, by phone for example. If it is the same, configure it or add the key to the known_hosts file",
+        "the host key of {server} is not known, so nothing was sent to it. It shows {}. Ask the server's operator \
+         for the fingerprint, for example by phone. If both are equal, configure the fingerprint (--host-key, or host_keys \
+         in the configuration), or add the key to the known_hosts file",
         listed(offered)
     )]
     HostKeyUnknown {
@@ -157,7 +158,7 @@ pub enum TransportError {
     /// The server does not accept this key for this user.
     #[error(
         "{server} does not let {user} log in with this key. Check the user name, and that the public key is registered \
-         with the server as one line: `ssh-rsa AAAA… comment`"
+         with the server as one line: `ssh-ed25519 AAAA… comment`"
     )]
     KeyRefused {
         /// Host and port.
