@@ -33,10 +33,10 @@ pub enum Code {
     /// The extract has records between start and end, and none has a known type and a complete key: it is another
     /// product of CPR, or no CPR extract. Ask for the right file.
     NothingKnown,
-    /// A protection (004) is damaged. It is an error if its person number cannot be read: any person may be the
-    /// protected one, so tenants must not get the delivery. A tenant's policy then treats every person as protected. It
-    /// is a warning if the number can be read, or if only the type cannot: that person is treated as protected. Order
-    /// the extract again.
+    /// A protection (004, 031-033) or a tie of numbers (001, 022) is damaged. It is an error if its person number cannot
+    /// be read: any person may be the protected one, so tenants must not get the delivery. A tenant's policy then treats
+    /// every person as protected. It is a warning if the number can be read, or if only the type cannot: that person is
+    /// treated as protected. Order the extract again.
     ProtectionUnreadable,
     /// Persons have several 001. It is a warning if these differ: a policy then treats the person as protected and does
     /// not change the roster. It is a note if they are identical byte for byte. Needs the check of persons.

@@ -10,5 +10,5 @@ mod table;
 
 pub(crate) use mask::{ColumnMask, RowMask};
 pub(crate) use record_buffer::RecordBuffer;
-pub(crate) use redacted::{can_hold_number, redacted_text};
+pub(crate) use redacted::{can_hold_number, is_uuid, redacted_text};
 pub(crate) use table::{LeaverRow, ReadColumn, TableBuilder};

@@ -28,7 +28,7 @@ pub(crate) fn redacted_text(column: &Column, raw: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Returns whether the bytes are a UUID in its usual form: 8, 4, 4, 4 and 12 hexadecimal digits.
-fn is_uuid(raw: &[u8]) -> bool {
+pub(crate) fn is_uuid(raw: &[u8]) -> bool {
     raw.len() == 36
         && raw.iter().enumerate().all(|(place, byte)| match place {
             8 | 13 | 18 | 23 => *byte == b'-',

@@ -3,6 +3,7 @@
 //! Such a record shows the text of one column in another, which can be of a class that a policy shows. A shift is seen
 //! where a column can hold only some characters: dates, times, numbers, marks of uncertainty and UUIDs.
 
+use crate::columns::is_uuid;
 use crate::layout::{Column, Kind, Table};
 use crate::value;
 
@@ -42,13 +43,7 @@ fn fits(kind: Kind, raw: &[u8]) -> bool {
             .iter()
             .all(|byte| byte.is_ascii_digit() || *byte == b' '),
         Kind::Pnr => value::is_pnr(raw),
-        Kind::Uuid => {
-            let has_place = |(at, byte): (usize, &u8)| match at {
-                8 | 13 | 18 | 23 => *byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            };
-            raw.iter().enumerate().all(has_place)
-        }
+        Kind::Uuid => is_uuid(raw),
         Kind::Date => match raw {
             [y0, y1, y2, y3, b'-' | b' ', m0, m1, b'-' | b' ', d0, d1] => {
                 is_date([*y0, *y1, *y2, *y3, *m0, *m1, *d0, *d1])

@@ -19,8 +19,8 @@ pub(super) struct Protections {
 }
 
 impl Protections {
-    /// Reads a record of a table that [`may_protect`](crate::record::may_protect) accepts. A type that is not four digits counts as a protection of name
-    /// and address.
+    /// Reads a record of a table that [`may_protect`](crate::record::may_protect) accepts. A type that is not four digits
+    /// counts as a protection of name and address.
     pub(super) fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
         if index == TABLE {
             if protection_type(record) != ProtectionType::Other {

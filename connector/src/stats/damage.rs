@@ -56,8 +56,9 @@ impl DamagedProtections {
             ),
             _ => (
                 Level::Error,
-                "protections (004, or of a relative in 031-033) are damaged and their person numbers cannot be read: for tenants every person of \
-                 this extract is protected. Order the extract again",
+                "protections (004, or of a relative in 031-033) or ties of numbers (001, 022) are damaged, and their \
+                 person numbers cannot be read: for tenants every person of this extract is protected. Order the \
+                 extract again",
             ),
         };
         let seen = [

@@ -263,7 +263,7 @@ fn after_type(line: &[char]) -> Option<&[char]> {
 fn of_line_without_key(line: &[char]) -> Option<Damaged> {
     let record_type = part(line, 0, 3);
     let other = part(line, 13, 10);
-    let is_empty = other.chars().all(|c| c == ' ') || other == NOBODY;
+    let is_empty = other.chars().all(|c| c == ' ') || other == NO_PERSON;
     let date = part(line, 259, 10);
     match record_type.as_str() {
         "004" => Some(match readable_number(&line[3..]) {
@@ -319,7 +319,7 @@ fn readable_number(rest: &[char]) -> Option<String> {
     let fits = (is_blank(&kind) || is_digits(&kind, 4))
         && dates.len() <= 20
         && dates.chunks(10).all(is_date);
-    (fits && number != NOBODY).then_some(number)
+    (fits && number != NO_PERSON).then_some(number)
 }
 
 /// Reads the bytes after a record: another record may be joined to it, if the line end between them is lost.
@@ -329,20 +329,20 @@ fn of_tail(tail: &str) -> Option<Damaged> {
     let (number, kind) = (part(0, 10), part(10, 4));
     match (is_digits(&number, 10), kind.as_str()) {
         (true, kind) if kind != "0001" && is_digits(kind, 4) => None,
-        (true, _) if number != NOBODY => Some(Damaged::Of(number)),
+        (true, _) if number != NO_PERSON => Some(Damaged::Of(number)),
         _ => Some(Damaged::Anybody),
     }
 }
 
 /// Ten zeros do not name a person.
-const NOBODY: &str = "0000000000";
+const NO_PERSON: &str = "0000000000";
 
 fn is_digits(text: &str, count: usize) -> bool {
     text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_number(text: &str) -> bool {
-    is_digits(text, 10) && text != NOBODY
+    is_digits(text, 10) && text != NO_PERSON
 }
 
 /// The person numbers that belong together.

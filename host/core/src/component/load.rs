@@ -42,6 +42,12 @@ pub struct Loader {
     limits: Limits,
 }
 
+/// Ends a child process whose work cannot be followed. It may have ended by itself.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 impl Loader {
     /// Creates a loader with default limits. `compiler` is the command `cprflow` of the same version as this crate.
     pub fn new(compiler: impl Into<PathBuf>) -> Self {
@@ -118,7 +124,10 @@ impl Loader {
             // A failed write is no error: the child may end before it has read all bytes.
             let write = move || stdin.map(|mut stdin| stdin.write_all(bytes).is_ok());
             let started = thread::Builder::new().spawn_scoped(scope, write);
-            started.map_err(Error::Thread)?;
+            if let Err(error) = started {
+                end(&mut child);
+                return Err(Error::Thread(error));
+            }
             let read = move || {
                 let mut report = Vec::new();
                 let read = stdout.map(|stdout| stdout.take(MAX_REPORT).read_to_end(&mut report));
@@ -127,7 +136,10 @@ impl Loader {
                     .unwrap_or_default()
             };
             let started = thread::Builder::new().spawn_scoped(scope, read);
-            let report = started.map_err(Error::Thread)?;
+            let report = started.map_err(|error| {
+                end(&mut child);
+                Error::Thread(error)
+            })?;
             let status = self.wait(&mut child);
             Ok::<_, Error>((status, report.join().unwrap_or_default()))
         })?;
