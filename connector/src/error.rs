@@ -62,6 +62,15 @@ pub enum Error {
     )]
     LostTrack(Position),
 
+    /// A copy of an extract cannot tell the records of two persons apart.
+    #[error("{position}: {why}")]
+    NotSeparable {
+        /// The position of the record.
+        position: Position,
+        /// Why not, and what to do. A clause.
+        why: &'static str,
+    },
+
     /// The parser contradicts itself. This is a bug.
     #[error(
         "internal error: the parser contradicts itself. Please report this with the output of `cprflow verify`"
@@ -77,7 +86,8 @@ impl Error {
             Self::RecordTooLong(position)
             | Self::LostTrack(position)
             | Self::LookAlike { position, .. }
-            | Self::OtherFormat { position, .. } => Some(*position),
+            | Self::OtherFormat { position, .. }
+            | Self::NotSeparable { position, .. } => Some(*position),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! - `predicate` evaluates conditions on rows.
 //! - [`policy`] describes what a tenant may see.
 //! - `selection` is the first pass, which finds the persons in scope and the leavers.
+//! - `copy` copies extracts without the records of some persons.
 //! - `scan` joins all of these: [`Scan::push`] takes bytes, [`Scan::next`] returns batches.
 //! - `xml` reads XML documents, and `ident` checks identifiers.
 //! - [`delivery`] reads metadata files and receipts.
@@ -47,6 +48,7 @@
 mod columns;
 #[cfg(target_family = "wasm")]
 mod component;
+mod copy;
 pub mod delivery;
 mod error;
 mod finding;
@@ -68,6 +70,7 @@ mod value;
 mod xml;
 
 pub use columns::{ipc, schema};
+pub use copy::{CopyOptions, CopyReport, ExtractCopy};
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
@@ -76,5 +79,5 @@ pub use input::Shape;
 pub use native::{batch_filter, compared_codes, generate, restore, writer};
 pub use policy::{AgeRange, PersonFilter, Policy};
 pub use scan::{DEFAULT_BATCH_ROWS, Scan, ScanOptions, Start, Summary, TableBatch, TableRequest};
-pub use selection::{Selected, Selection};
+pub use selection::{ExtractPlace, Selected, Selection};
 pub use xml::XmlError;

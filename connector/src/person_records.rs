@@ -34,6 +34,14 @@ pub(crate) struct SeveralRecords {
 }
 
 impl PersonRecords {
+    /// Returns records of which nothing is known but their persons.
+    pub(crate) fn of(persons: RoaringTreemap) -> Self {
+        Self {
+            persons,
+            ..Self::default()
+        }
+    }
+
     /// Adds a 001. Trailing spaces make no difference.
     pub(crate) fn add(&mut self, person: u64, record: &[u8], line: u64) {
         let digest = person << DIGEST_BITS | digest(record);

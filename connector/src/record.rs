@@ -466,6 +466,7 @@ pub(crate) const START: usize = table_index("000");
 pub(crate) const PERSON: usize = table_index("001");
 pub(crate) const PROTECTION: usize = table_index("004");
 pub(crate) const FORMER_NUMBER: usize = table_index("022");
+pub(crate) const EVENT: usize = table_index("099");
 pub(crate) const INPUT_ERROR: usize = table_index("910");
 pub(crate) const RECEIPT: usize = table_index("997");
 pub(crate) const END: usize = table_index("999");

@@ -9,7 +9,7 @@ import pyarrow
 from wasmtime import Config, Engine, Store
 from wasmtime.component import Component, Linker, Record
 
-SOURCE = "cprflow:connector/source@0.2.0"
+SOURCE = "cprflow:connector/source@0.3.0"
 MEMORY = 256 << 20
 SECONDS = 300
 BLOCK = 64 << 10

@@ -3,12 +3,14 @@
 mod builder;
 pub mod ipc;
 mod mask;
+mod origin;
 mod record_buffer;
 mod redacted;
 pub mod schema;
 mod table;
 
 pub(crate) use mask::{ColumnMask, RowMask};
+pub(crate) use origin::Origin;
 pub(crate) use record_buffer::RecordBuffer;
 pub(crate) use redacted::{can_hold_number, is_uuid, redacted_text};
 pub(crate) use table::{LeaverRow, ReadColumn, TableBuilder};

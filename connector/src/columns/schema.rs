@@ -25,6 +25,16 @@ pub const REJECTED_RECORD: &str = "rejected_record";
 /// The name of the table of persons who have left the scope. Only scans under a policy have it.
 pub const OUT_OF_SCOPE: &str = "out_of_scope";
 
+/// The name of the table of persons who have come into the scope. Only scans of a state under a policy have it.
+pub const INTO_SCOPE: &str = "into_scope";
+/// The name of the column with the production date of a row's extract. Only scans of a state have it.
+pub const AS_OF: &str = "as_of";
+/// The name of the column with the agreement of a row's extract. Only scans of a state have it.
+pub const AGREEMENT: &str = "agreement";
+
+/// The record type of receipts for deleted subscriptions. They end a person's state and are no part of it.
+const RECEIPT: &str = "997";
+
 /// A table that a scan can return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableId {
@@ -36,6 +46,8 @@ pub enum TableId {
     Rejected,
     /// [`OUT_OF_SCOPE`].
     OutOfScope,
+    /// [`INTO_SCOPE`].
+    IntoScope,
 }
 
 /// A column of a table.
@@ -57,8 +69,12 @@ pub enum ColumnId {
     Raw,
     /// The number of a person who has left the scope.
     Number,
-    /// The extract's production date, in `out_of_scope`.
+    /// The extract's production date in `out_of_scope`, or the day of a state in it and in `into_scope`.
     Day,
+    /// [`AS_OF`].
+    AsOf,
+    /// [`AGREEMENT`].
+    Agreement,
 }
 
 /// Returns every table of the catalog, in the order of a scan.
@@ -82,6 +98,7 @@ impl TableId {
             UNKNOWN_RECORD => Some(Self::Unknown),
             REJECTED_RECORD => Some(Self::Rejected),
             OUT_OF_SCOPE => Some(Self::OutOfScope),
+            INTO_SCOPE => Some(Self::IntoScope),
             _ => layout::by_name(name).map(Self::Layout),
         }
     }
@@ -93,6 +110,7 @@ impl TableId {
             Self::Unknown => UNKNOWN_RECORD,
             Self::Rejected => REJECTED_RECORD,
             Self::OutOfScope => OUT_OF_SCOPE,
+            Self::IntoScope => INTO_SCOPE,
         }
     }
 
@@ -100,7 +118,7 @@ impl TableId {
     pub const fn record_type(&self) -> Option<&'static str> {
         match self {
             Self::Layout(table) => Some(table.record_type),
-            Self::Unknown | Self::Rejected | Self::OutOfScope => None,
+            Self::Unknown | Self::Rejected | Self::OutOfScope | Self::IntoScope => None,
         }
     }
 
@@ -108,7 +126,7 @@ impl TableId {
     pub const fn cpr_title(&self) -> &'static str {
         match self {
             Self::Layout(table) => table.cpr_title,
-            Self::Unknown | Self::Rejected | Self::OutOfScope => "",
+            Self::Unknown | Self::Rejected | Self::OutOfScope | Self::IntoScope => "",
         }
     }
 
@@ -123,6 +141,7 @@ impl TableId {
             Self::OutOfScope => {
                 "A person who was in scope of the policy and no longer is, with the reason"
             }
+            Self::IntoScope => "A person who is in scope of the policy and was not before",
         }
     }
 
@@ -138,7 +157,13 @@ impl TableId {
             Self::Unknown => vec![ColumnId::Line, ColumnId::RecordType, ColumnId::Raw],
             Self::Rejected => vec![ColumnId::Line, ColumnId::Reason, ColumnId::Raw],
             Self::OutOfScope => vec![ColumnId::Number, ColumnId::Reason, ColumnId::Day],
+            Self::IntoScope => vec![ColumnId::Number, ColumnId::Day],
         }
+    }
+
+    /// Returns whether a scan of a state has the table: it has records of persons that tell what is true of them.
+    pub fn is_of_state(&self) -> bool {
+        matches!(self, Self::Layout(table) if table.is_keyed() && table.record_type != RECEIPT)
     }
 
     /// Returns the schema of these columns of the table.
@@ -169,6 +194,8 @@ impl ColumnId {
             Self::Raw => "raw",
             Self::Number => "pnr",
             Self::Day => "date",
+            Self::AsOf => AS_OF,
+            Self::Agreement => AGREEMENT,
         }
     }
 
@@ -185,7 +212,8 @@ impl ColumnId {
             Self::Irregular => DataType::Map(map_entries(), false),
             Self::Line => DataType::Int64,
             Self::Protected => DataType::Boolean,
-            Self::Day => DataType::Date32,
+            Self::Day | Self::AsOf => DataType::Date32,
+            Self::Agreement => DataType::Utf8,
             Self::RecordType | Self::Reason | Self::Raw | Self::Number => DataType::Utf8,
         }
     }

@@ -8,6 +8,7 @@ use arrow::error::ArrowError;
 
 use super::builder::{Builder, Flags, Irregular, Numbers, Text};
 use super::mask::{ColumnMask, RowMask};
+use super::origin::{Origin, Origins};
 use super::record_buffer::RecordBuffer;
 use super::redacted::{can_hold_number, redacted, redacted_text};
 use super::schema::{ColumnId, TAIL, TableId};
@@ -37,6 +38,8 @@ pub(crate) struct TableBuilder {
     /// The person numbers of `out_of_scope`.
     number: Text,
     day: Numbers<i32>,
+    /// The extracts of the rows, in a scan of a state.
+    origins: Origins,
     rows: usize,
     bytes: usize,
 }
@@ -142,6 +145,7 @@ impl TableBuilder {
             raw: Text::default(),
             number: Text::default(),
             day: Numbers::default(),
+            origins: Origins::default(),
             rows: 0,
             bytes: 0,
         }
@@ -169,6 +173,11 @@ impl TableBuilder {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Sets the extract of the rows that follow, in a scan of a state.
+    pub(crate) fn set_origin(&mut self, origin: Arc<Origin>) {
+        self.origins.begin(self.rows, origin);
     }
 
     /// Returns the record numbers of the rows.
@@ -309,6 +318,7 @@ impl TableBuilder {
         for field in &mut self.fields {
             fields.push((field.column.name, field.values.take()?));
         }
+        let origins = self.origins.take();
         let arrays: Vec<ArrayRef> = self
             .columns
             .iter()
@@ -325,6 +335,8 @@ impl TableBuilder {
                 ColumnId::Raw => raw.take(),
                 ColumnId::Number => number.take(),
                 ColumnId::Day => day.take(),
+                ColumnId::AsOf => Ok(origins.dates(self.rows)),
+                ColumnId::Agreement => Ok(origins.agreements(self.rows)),
             })
             .collect::<Result<_, _>>()?;
         let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.rows));

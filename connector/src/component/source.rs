@@ -6,15 +6,28 @@ use super::Component;
 use super::bindings::exports::cprflow::connector::source;
 use super::catalog::catalog_table;
 use crate::columns::ipc::Encoder;
-use crate::columns::schema::table_count;
-use crate::{Error, Level, Policy, Scan, ScanOptions, Selection, Shape, TableRequest};
+use crate::columns::schema::{TableId, table_count};
+use crate::policy::View;
+use crate::{
+    CopyOptions, Error, ExtractCopy, ExtractPlace, Level, Policy, Scan, ScanOptions, Selection,
+    Shape, TableRequest,
+};
 
 impl source::Guest for Component {
     type Selection = RefCell<Selection>;
     type Scan = RefCell<Session>;
+    type ExtractCopy = RefCell<ExtractCopy>;
 
     fn view(policy: source::Policy) -> Result<Vec<source::Table>, source::Error> {
         let view = Policy::from(policy).view()?;
+        let tables = view.tables.iter();
+        Ok(tables
+            .map(|table| catalog_table(&table.id, &table.columns))
+            .collect())
+    }
+
+    fn state_view(policy: Option<source::Policy>) -> Result<Vec<source::Table>, source::Error> {
+        let view = View::state(policy.map(Policy::from).as_ref())?;
         let tables = view.tables.iter();
         Ok(tables
             .map(|table| catalog_table(&table.id, &table.columns))
@@ -57,6 +70,14 @@ impl source::GuestScan for RefCell<Session> {
             scan: scan?,
             encoders: Vec::with_capacity(table_count()),
         })))
+    }
+
+    fn begin_extract(&self, extract: source::ExtractPlace) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().scan.begin_extract(&extract.into())?)
+    }
+
+    fn end_extract(&self) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().scan.end_extract()?)
     }
 
     fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
@@ -115,6 +136,22 @@ impl source::GuestSelection for RefCell<Selection> {
         Ok(source::Selection::new(RefCell::new(selection)))
     }
 
+    fn open_state(
+        policy: Option<source::Policy>,
+        roster: Option<Vec<u8>>,
+    ) -> Result<source::Selection, source::Error> {
+        let selection = Selection::open_state(policy.map(Policy::from), roster.as_deref())?;
+        Ok(source::Selection::new(RefCell::new(selection)))
+    }
+
+    fn begin_extract(&self, extract: source::ExtractPlace) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().begin_extract(&extract.into())?)
+    }
+
+    fn end_extract(&self) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().end_extract()?)
+    }
+
     fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
         Ok(self.borrow_mut().push(block)?)
     }
@@ -143,6 +180,65 @@ impl source::GuestSelection for RefCell<Selection> {
     fn delivered_persons(&self) -> Result<Vec<u8>, source::Error> {
         Ok(self.borrow().delivered_persons()?)
     }
+
+    fn superseded_persons(&self, extract: u32) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow().superseded_persons(extract as usize)?)
+    }
+
+    fn tied_numbers(&self, numbers: Vec<String>) -> Result<Vec<String>, source::Error> {
+        Ok(self.borrow().tied_numbers(&numbers)?)
+    }
+}
+
+impl source::GuestExtractCopy for RefCell<ExtractCopy> {
+    fn open(options: source::CopyOptions) -> Result<source::ExtractCopy, source::Error> {
+        let copy = ExtractCopy::open(&CopyOptions {
+            erased: options.erased,
+            superseded: options.superseded,
+            blank_references: options.blank_references,
+        })?;
+        Ok(source::ExtractCopy::new(RefCell::new(copy)))
+    }
+
+    fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().push(block)?)
+    }
+
+    fn finish(&self) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().finish()?)
+    }
+
+    fn next(&self) -> Result<Option<Vec<u8>>, source::Error> {
+        Ok(self.borrow_mut().next())
+    }
+
+    fn report(&self) -> source::CopyReport {
+        let report = self.borrow().report();
+        source::CopyReport {
+            copied: report.copied,
+            left_out: table_counts(report.left_out),
+            referring: report.referring,
+            blanked: report.blanked,
+        }
+    }
+}
+
+impl From<source::ExtractPlace> for ExtractPlace {
+    fn from(place: source::ExtractPlace) -> Self {
+        Self {
+            agreement: place.agreement,
+            production_date: place.production_date,
+            sequence: place.sequence,
+        }
+    }
+}
+
+fn table_counts(tables: Vec<(TableId, u64)>) -> Vec<source::TableCount> {
+    let count = |(table, records): (TableId, u64)| source::TableCount {
+        table: table.name().to_owned(),
+        records,
+    };
+    tables.into_iter().map(count).collect()
 }
 
 impl From<Error> for source::Error {
@@ -156,6 +252,7 @@ impl From<Error> for source::Error {
                 Error::LookAlike { .. } => source::ErrorKind::LookAlike,
                 Error::LostTrack(_) => source::ErrorKind::LostTrack,
                 Error::OtherFormat { .. } => source::ErrorKind::OtherFormat,
+                Error::NotSeparable { .. } => source::ErrorKind::NotSeparable,
                 Error::Internal => source::ErrorKind::Internal,
             },
             line: position.map(|position| position.line),
@@ -181,14 +278,7 @@ fn summary(summary: crate::Summary) -> source::Summary {
             previous_production_date: start.previous_production_date,
         }),
         declared_records: summary.declared_records,
-        tables: summary
-            .tables
-            .into_iter()
-            .map(|(table, records)| source::TableCount {
-                table: table.name().to_owned(),
-                records,
-            })
-            .collect(),
+        tables: table_counts(summary.tables),
         findings: summary.findings.into_iter().map(finding).collect(),
     }
 }

@@ -102,11 +102,13 @@ impl<'a> Restorer<'a> {
                     irregular: irregular.ok_or_else(|| missing(IRREGULAR))?,
                 }
             }
-            // `out_of_scope` has no records and no column `raw`, so it is refused here.
-            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => Content::Raw {
-                table: name,
-                raw: find("raw")?.as_string_opt().ok_or_else(|| missing("raw"))?,
-            },
+            // `out_of_scope` and `into_scope` have no records and no column `raw`, so they are refused here.
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope | TableId::IntoScope => {
+                Content::Raw {
+                    table: name,
+                    raw: find("raw")?.as_string_opt().ok_or_else(|| missing("raw"))?,
+                }
+            }
         };
         Ok(Self {
             line: line.ok_or_else(|| missing(LINE))?,

@@ -121,6 +121,18 @@ impl Policy {
     }
 }
 
+impl View {
+    /// Returns the tables and columns of a state: all, or what a policy lets through. Fails if the policy names something
+    /// that does not exist or that it hides.
+    pub fn state(policy: Option<&Policy>) -> Result<Self, Error> {
+        let Some(policy) = policy else {
+            return Ok(Self::of_whole_state());
+        };
+        policy.persons.check()?;
+        Ok(Rules::of_state(policy)?.view)
+    }
+}
+
 impl fmt::Debug for Policy {
     /// Shows the tables with a row predicate, but not its text, which can hold a person number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

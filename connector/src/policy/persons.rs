@@ -301,6 +301,36 @@ impl PersonMatcher {
         self.with_place_event |= &other.with_place_event;
     }
 
+    /// Moves what one extract of a state says into this matcher, and empties the other one. `current` are the persons
+    /// whose records in the extract are part of the state. Events of everybody are; `with_event` are their persons.
+    pub(crate) fn absorb(
+        &mut self,
+        extract: &mut Self,
+        current: &RoaringTreemap,
+        with_event: &RoaringTreemap,
+    ) {
+        for (own, of_extract) in self.conditions.iter_mut().zip(&mut extract.conditions) {
+            let mut meeting = std::mem::take(&mut of_extract.meeting);
+            let mut unreadable = std::mem::take(&mut of_extract.unreadable);
+            match own.kind {
+                ConditionKind::Event => {}
+                ConditionKind::Number => meeting &= current | with_event,
+                _ => {
+                    meeting &= current;
+                    unreadable &= current;
+                }
+            }
+            own.meeting |= meeting;
+            own.unreadable |= unreadable;
+            if let (Some(own), Some(failing)) = (&mut own.failing, &mut of_extract.failing) {
+                let mut failing = std::mem::take(failing);
+                failing &= current;
+                *own |= failing;
+            }
+        }
+        self.with_place_event |= std::mem::take(&mut extract.with_place_event);
+    }
+
     /// Returns the persons who meet every condition, and frees the memory of the conditions.
     pub(crate) fn finish(&mut self) -> RoaringTreemap {
         let meeting = self

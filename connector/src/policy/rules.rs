@@ -79,6 +79,13 @@ impl Rules {
         })
     }
 
+    /// Checks a policy for a scan of a state. Fails like [`new`](Self::new).
+    pub(crate) fn of_state(policy: &Policy) -> Result<Self, Error> {
+        let mut rules = Self::new(policy)?;
+        rules.view = rules.view.of_state(policy.numbers);
+        Ok(rules)
+    }
+
     /// Returns the row predicate of the table at that index, if there is one.
     pub(crate) fn rows(&self, index: usize) -> Option<&Predicate> {
         self.rows.get(index)?.as_ref()

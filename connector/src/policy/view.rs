@@ -43,6 +43,37 @@ impl View {
         self.tables.iter().find(|table| table.id.name() == name)
     }
 
+    /// Returns the view of a state under a policy with this view that treats person numbers like this.
+    pub(super) fn of_state(self, numbers: NumberRule) -> Self {
+        let mut tables: Vec<ViewTable> = self.tables.into_iter().filter_map(of_state).collect();
+        if numbers == NumberRule::Drop {
+            // Equal dates would show which rows belong to one person.
+            for table in &mut tables {
+                table.columns.retain(|column| *column != ColumnId::AsOf);
+            }
+        }
+        for id in [TableId::OutOfScope, TableId::IntoScope] {
+            tables.push(ViewTable {
+                columns: shown_columns(id, numbers),
+                id,
+                has_tails: true,
+            });
+        }
+        Self { tables }
+    }
+
+    /// Returns all tables and columns of a state.
+    pub(crate) fn of_whole_state() -> Self {
+        let whole = |id: TableId| ViewTable {
+            columns: id.columns(),
+            id,
+            has_tails: true,
+        };
+        Self {
+            tables: all_tables().map(whole).filter_map(of_state).collect(),
+        }
+    }
+
     /// Builds the view. Fails if the policy has unknown names, or names of what its classes hide.
     pub(super) fn new(policy: &Policy) -> Result<Self, Error> {
         for class in &policy.classes {
@@ -108,16 +139,18 @@ impl Policy {
         self.classes.iter().any(|allowed| allowed == class)
     }
 
-    /// Returns whether the list of tables has this table, or there is no list. `out_of_scope` is always visible.
+    /// Returns whether the list of tables has this table, or there is no list. `out_of_scope` and `into_scope` are always
+    /// visible.
     fn names(&self, id: TableId) -> bool {
         let named = |tables: &Vec<String>| tables.iter().any(|name| name == id.name());
-        id == TableId::OutOfScope || self.tables.as_ref().is_none_or(named)
+        matches!(id, TableId::OutOfScope | TableId::IntoScope)
+            || self.tables.as_ref().is_none_or(named)
     }
 
     /// Returns why the policy hides the table, if it does. Ignores the policy's list of tables.
     fn hides(&self, id: TableId) -> Option<Hidden> {
         let table = match id {
-            TableId::OutOfScope => return None,
+            TableId::OutOfScope | TableId::IntoScope => return None,
             TableId::Unknown | TableId::Rejected => {
                 let why = "it holds unparsed lines, which are shown only if a policy hides nothing";
                 return (!self.is_open()).then_some(Hidden::Because(why));
@@ -199,11 +232,9 @@ impl Policy {
     /// Returns the table with its visible columns.
     fn view_table(&self, id: TableId) -> Result<ViewTable, Error> {
         let TableId::Layout(table) = id else {
-            let mut columns = id.columns();
-            columns.retain(|c| *c != ColumnId::Number || self.numbers != NumberRule::Drop);
             return Ok(ViewTable {
                 id,
-                columns,
+                columns: shown_columns(id, self.numbers),
                 has_tails: true,
             });
         };
@@ -311,6 +342,23 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Returns a table of a view as a state has it, or `None` if a state does not have it.
+fn of_state(mut table: ViewTable) -> Option<ViewTable> {
+    if !table.id.is_of_state() {
+        return None;
+    }
+    table.columns.retain(|column| *column != ColumnId::Line);
+    table.columns.extend([ColumnId::AsOf, ColumnId::Agreement]);
+    Some(table)
+}
+
+/// Returns the columns of a table without a layout that a policy shows which treats person numbers like this.
+fn shown_columns(id: TableId, numbers: NumberRule) -> Vec<ColumnId> {
+    let mut columns = id.columns();
+    columns.retain(|column| *column != ColumnId::Number || numbers != NumberRule::Drop);
+    columns
 }
 
 fn invalid(message: String) -> Error {

@@ -3,6 +3,9 @@
 mod options;
 mod plan;
 mod row_filter;
+mod scope_rows;
+mod state;
+mod state_rows;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +23,9 @@ use crate::stats::ScanStats;
 use crate::value::iso_date;
 
 pub use options::{DEFAULT_BATCH_ROWS, ScanOptions, Start, Summary, TableBatch, TableRequest};
-use plan::{LeaverTable, Plan};
+use plan::{Plan, ScopeTable};
 use row_filter::RowFilter;
+use state::StateRun;
 
 /// The largest number of rows in a batch.
 const MAX_BATCH_ROWS: usize = 1024 * 1024;
@@ -45,9 +49,13 @@ pub struct Scan {
     batch_rows: usize,
     /// `None` if every record is returned unchanged.
     row_filter: Option<RowFilter>,
-    /// The persons who have left the scope, returned last; `None` if they are not requested.
-    leavers: Option<LeaverTable>,
+    /// The requested tables of persons who have left or come into the scope, returned last.
+    scope_tables: Vec<ScopeTable>,
+    /// The progress through the extracts of a state; `None` for a single extract.
+    extracts: Option<StateRun>,
     bytes: u64,
+    /// Whether [`finish`](Self::finish) was called.
+    is_finished: bool,
     state: State,
 }
 
@@ -91,7 +99,7 @@ impl Scan {
         let Plan {
             builders,
             row_filter,
-            leavers,
+            scope_tables,
         } = Plan::new(options.tables.as_deref(), chosen)?;
         // Every protection is checked for damage.
         let is_unwanted = |index| index != PROTECTION && matches!(builders.get(index), Some(None));
@@ -102,16 +110,23 @@ impl Scan {
             builders,
             batch_rows,
             row_filter,
-            leavers,
+            scope_tables,
+            extracts: chosen
+                .and_then(|chosen| chosen.state.as_ref())
+                .map(StateRun::new),
             bytes: 0,
+            is_finished: false,
             state: State::Reading,
         })
     }
 
     /// Takes the next bytes. Fails after [`finish`](Scan::finish).
     pub fn push(&mut self, block: Vec<u8>) -> Result<(), Error> {
-        if self.splitter.has_ended() {
+        if self.is_finished {
             return Err(Error::Misuse("push after finish: open another scan"));
+        }
+        if let Some(extracts) = &self.extracts {
+            extracts.check_open()?;
         }
         if matches!(self.state, State::Reading) {
             self.bytes += block.len() as u64;
@@ -122,9 +137,13 @@ impl Scan {
 
     /// Marks the end of the input. Fails if it is called twice.
     pub fn finish(&mut self) -> Result<(), Error> {
-        if self.splitter.has_ended() {
+        if self.is_finished {
             return Err(Error::Misuse("finish was already called"));
         }
+        if let Some(extracts) = &self.extracts {
+            extracts.check_complete()?;
+        }
+        self.is_finished = true;
         self.splitter.finish();
         Ok(())
     }
@@ -142,7 +161,11 @@ impl Scan {
             match &mut self.state {
                 State::Reading => match self.read() {
                     Ok(Some(full)) => return self.take(full).map(Some),
-                    Ok(None) if self.splitter.has_ended() => {
+                    Ok(None) if self.splitter.has_ended() && !self.is_finished => {
+                        self.leave_extract();
+                        return Ok(None);
+                    }
+                    Ok(None) if self.is_finished => {
                         self.stats.complete();
                         self.state = State::Emptying(0, None);
                     }
@@ -167,7 +190,7 @@ impl Scan {
                         }
                         // Leavers are not reported for an extract that could not be read to its end.
                         None if error.is_some() => self.state = State::Over(error.take()),
-                        None => match self.take_leavers()? {
+                        None => match self.take_scope_rows()? {
                             Some(batch) => return Ok(Some(batch)),
                             None => self.state = State::Over(None),
                         },
@@ -181,6 +204,9 @@ impl Scan {
 
     /// Returns what the scan has read so far. Findings about the end of the extract are included once all is read.
     pub fn summary(&self) -> Summary {
+        if let Some(extracts) = &self.extracts {
+            return extracts.summary(&self.stats, self.bytes, self.splitter.shape());
+        }
         let irregular = self.builders.iter().flatten().flat_map(|builder| {
             let record_type = builder.id().record_type().unwrap_or_default();
             builder
@@ -271,17 +297,18 @@ impl Scan {
         })
     }
 
-    fn take_leavers(&mut self) -> Result<Option<TableBatch>, Error> {
-        let Some(leavers) = &mut self.leavers else {
-            return Ok(None);
-        };
-        let batch = leavers.next(self.batch_rows)?;
-        Ok(batch.map(|batch| TableBatch {
-            table: TableId::OutOfScope,
-            #[cfg(test)]
-            lines: vec![0; batch.num_rows()],
-            batch,
-        }))
+    fn take_scope_rows(&mut self) -> Result<Option<TableBatch>, Error> {
+        for table in &mut self.scope_tables {
+            if let Some(batch) = table.next(self.batch_rows)? {
+                return Ok(Some(TableBatch {
+                    table: table.id(),
+                    #[cfg(test)]
+                    lines: vec![0; batch.num_rows()],
+                    batch,
+                }));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::options::TableRequest;
-use super::row_filter::{LeaverIter, RowFilter, TableFilter};
+use super::row_filter::{RowFilter, TableFilter};
+use super::scope_rows::ScopeRows;
 use crate::columns::schema::{ColumnId, TableId, all_tables};
 use crate::columns::{ReadColumn, TableBuilder};
 use crate::error::Error;
-use crate::policy::{NumberRule, ViewTable};
+use crate::policy::{NumberRule, View, ViewTable};
 use crate::predicate::{Comparable, Predicate};
 use crate::selection::{PolicyScope, SelectedPersons};
 
@@ -18,7 +19,8 @@ pub(crate) struct Plan {
     /// The builders by index in [`all_tables`]; `None` for tables that are not requested.
     pub(crate) builders: Vec<Option<TableBuilder>>,
     pub(crate) row_filter: Option<RowFilter>,
-    pub(crate) leavers: Option<LeaverTable>,
+    /// The tables of persons who have left or come into the scope, returned last.
+    pub(crate) scope_tables: Vec<ScopeTable>,
 }
 
 impl Plan {
@@ -27,11 +29,13 @@ impl Plan {
         chosen: Option<&SelectedPersons>,
     ) -> Result<Self, Error> {
         let scope = chosen.and_then(|chosen| chosen.scope.as_ref());
+        let visible = VisibleTables::of(chosen);
+        let view = visible.view();
         let everything: Vec<TableRequest>;
         let requests = match requests {
             Some(requests) => requests,
             None => {
-                everything = scannable_tables(scope)
+                everything = scannable_tables(view)
                     .map(|table| TableRequest {
                         name: table.name().to_owned(),
                         ..TableRequest::default()
@@ -42,7 +46,7 @@ impl Plan {
         };
         let mut builders: Vec<Option<TableBuilder>> = all_tables().map(|_| None).collect();
         let mut filters: Vec<Option<TableFilter>> = all_tables().map(|_| None).collect();
-        let mut leavers = None;
+        let mut scope_tables = Vec::new();
         for (index, request) in requests.iter().enumerate() {
             let mut before = requests.iter().take(index);
             if before.any(|other| other.name == request.name) {
@@ -51,7 +55,7 @@ impl Plan {
                     request.name
                 )));
             }
-            let visible = visible_table(&request.name, scope)?;
+            let visible = visible.table(&request.name)?;
             let columns = columns(&visible, request)?;
             let predicate = row_predicate(&visible, request, scope)?;
             let builder = match scope {
@@ -63,9 +67,10 @@ impl Plan {
                 }
                 None => TableBuilder::new(visible.id, columns),
             };
-            if let (TableId::OutOfScope, Some(scope)) = (visible.id, scope) {
-                let rows = LeaverIter::new(scope, predicate);
-                leavers = Some(LeaverTable { builder, rows });
+            if let Some(scope) = scope
+                && let Some(rows) = ScopeRows::new(visible.id, scope, predicate.clone())
+            {
+                scope_tables.push(ScopeTable { builder, rows });
                 continue;
             }
             let row_filter = TableFilter::new(visible.id, scope.map(Arc::as_ref), predicate);
@@ -84,22 +89,26 @@ impl Plan {
         Ok(Self {
             builders,
             row_filter,
-            leavers,
+            scope_tables,
         })
     }
 }
 
-/// The builder of `out_of_scope` and the rows that it still gets.
-pub(crate) struct LeaverTable {
+/// The builder of `out_of_scope` or `into_scope` and the rows that it still gets.
+pub(crate) struct ScopeTable {
     builder: TableBuilder,
-    rows: LeaverIter,
+    rows: ScopeRows,
 }
 
-impl LeaverTable {
+impl ScopeTable {
+    pub(crate) fn id(&self) -> TableId {
+        self.builder.id()
+    }
+
     /// Returns the next batch of at most `batch_rows` rows, or `None` if there are no more rows.
     pub(crate) fn next(&mut self, batch_rows: usize) -> Result<Option<RecordBatch>, Error> {
-        for leaver in self.rows.by_ref().take(batch_rows) {
-            self.builder.push_leaver(&leaver);
+        for row in self.rows.by_ref().take(batch_rows) {
+            self.builder.push_leaver(&row);
         }
         if self.builder.rows() == 0 {
             return Ok(None);
@@ -110,36 +119,71 @@ impl LeaverTable {
 }
 
 /// Returns every table that can be scanned.
-fn scannable_tables(scope: Option<&Arc<PolicyScope>>) -> impl Iterator<Item = TableId> {
-    let of_view = scope.map(|scope| scope.rules.view.tables.iter().map(|table| table.id));
-    let of_catalog = scope.is_none().then(all_tables);
+fn scannable_tables(view: Option<&View>) -> impl Iterator<Item = TableId> {
+    let of_view = view.map(|view| view.tables.iter().map(|table| table.id));
+    let of_catalog = view.is_none().then(all_tables);
     let of_view = of_view.into_iter().flatten();
     of_view.chain(of_catalog.into_iter().flatten())
 }
 
-/// Returns the table of that name with its visible columns.
-fn visible_table(name: &str, scope: Option<&Arc<PolicyScope>>) -> Result<ViewTable, Error> {
-    let id = TableId::by_name(name).filter(|id| *id != TableId::OutOfScope || scope.is_some());
-    let Some(id) = id else {
-        return Err(invalid(format!(
-            "there is no table {name:?}; `cprflow tables` lists them"
-        )));
-    };
-    match scope {
-        None => Ok(ViewTable {
-            id,
-            columns: id.columns(),
-            has_tails: true,
-        }),
-        Some(scope) => scope.rules.view.table(name).cloned().ok_or_else(|| {
-            let names: Vec<_> = scannable_tables(Some(scope))
-                .map(|table| table.name())
-                .collect();
+/// The tables that a scan can return.
+#[derive(Clone, Copy)]
+enum VisibleTables<'a> {
+    /// Those of the catalog.
+    Catalog,
+    /// Those that a policy lets through.
+    Policy(&'a View),
+    /// Those of a state without a policy.
+    State(&'a View),
+}
+
+impl<'a> VisibleTables<'a> {
+    fn of(chosen: Option<&'a SelectedPersons>) -> Self {
+        let scope = chosen.and_then(|chosen| chosen.scope.as_ref());
+        let state = chosen.and_then(|chosen| chosen.state.as_ref());
+        match (scope, state) {
+            (Some(_), Some(state)) => Self::Policy(&state.view),
+            (Some(scope), None) => Self::Policy(&scope.rules.view),
+            (None, Some(state)) => Self::State(&state.view),
+            (None, None) => Self::Catalog,
+        }
+    }
+
+    fn view(self) -> Option<&'a View> {
+        match self {
+            Self::Catalog => None,
+            Self::Policy(view) | Self::State(view) => Some(view),
+        }
+    }
+
+    /// Returns the table of that name with its visible columns.
+    fn table(self, name: &str) -> Result<ViewTable, Error> {
+        let of_catalog = || TableId::by_name(name).filter(|id| all_tables().any(|one| one == *id));
+        let missing = || {
             invalid(format!(
-                "the policy hides the table {name:?}; the visible tables are {}",
-                names.join(", ")
+                "there is no table {name:?}; `cprflow tables` lists them"
             ))
-        }),
+        };
+        let Some(view) = self.view() else {
+            let id = of_catalog().ok_or_else(missing)?;
+            return Ok(ViewTable {
+                id,
+                columns: id.columns(),
+                has_tails: true,
+            });
+        };
+        if let Some(table) = view.table(name) {
+            return Ok(table.clone());
+        }
+        TableId::by_name(name).ok_or_else(missing)?;
+        let names: Vec<_> = view.tables.iter().map(|table| table.id.name()).collect();
+        let names = names.join(", ");
+        Err(invalid(match self {
+            Self::State(_) => {
+                format!("the table {name:?} is not part of a state; the tables are {names}")
+            }
+            _ => format!("the policy hides the table {name:?}; the visible tables are {names}"),
+        }))
     }
 }
 

@@ -1,21 +1,20 @@
 //! Decides which records a scan returns, and which of their columns are masked.
 
-use std::sync::Arc;
-
-use roaring::RoaringTreemap;
-
+use super::state_rows::StateRows;
 use crate::columns::schema::{ColumnId, TableId};
-use crate::columns::{LeaverRow, RecordBuffer, RowMask, can_hold_number, redacted_text};
+use crate::columns::{Origin, RecordBuffer, RowMask, can_hold_number, redacted_text};
 use crate::layout::{self, Column, Sensitivity, Table};
 use crate::policy::{NumberRule, ProtectionRule, Rules, relatives, row_bits};
 use crate::predicate::{Predicate, Row, RowCell};
 use crate::record::{RecordClass, pnr_number};
-use crate::selection::{PolicyScope, SelectedPersons};
+use crate::selection::{PolicyScope, ScannedExtract, SelectedPersons};
 use crate::value;
 
 /// Filters the records of a scan by person, policy and predicate.
 pub(crate) struct RowFilter {
     chosen: Option<SelectedPersons>,
+    /// Which records of the open extract are part of the state, in a scan of a state.
+    state: Option<StateRows>,
     /// The filters by index in [`crate::columns::schema::all_tables`].
     tables: Vec<Option<TableFilter>>,
     buffer: RecordBuffer,
@@ -42,6 +41,8 @@ struct Relative {
 struct PersonAccess {
     is_selected: bool,
     is_protected: bool,
+    /// Whether the person's records in the open extract of a state are part of the state. True without a state.
+    is_current: bool,
 }
 
 impl TableFilter {
@@ -78,11 +79,21 @@ fn marks(table: &'static Table, number: &Column) -> Vec<&'static Column> {
 
 impl RowFilter {
     pub(crate) fn new(chosen: Option<SelectedPersons>, tables: Vec<Option<TableFilter>>) -> Self {
+        let state = chosen.as_ref().and_then(|chosen| chosen.state.as_ref());
         Self {
+            state: state.map(StateRows::new),
             chosen,
             tables,
             buffer: RecordBuffer::default(),
             last: None,
+        }
+    }
+
+    /// Begins an extract of a state.
+    pub(crate) fn begin_extract(&mut self, extract: ScannedExtract) {
+        self.last = None;
+        if let Some(state) = &mut self.state {
+            state.begin(extract);
         }
     }
 
@@ -98,8 +109,11 @@ impl RowFilter {
             RecordClass::Known(index) => layout::tables().get(index),
             RecordClass::Unknown(_) | RecordClass::Rejected(_) => None,
         };
-        let access = match table.filter(|table| table.is_keyed()) {
-            Some(_) => self.access(pnr_number(record.get(3..13).unwrap_or_default())),
+        let person = table
+            .filter(|table| table.is_keyed())
+            .map(|_| pnr_number(record.get(3..13).unwrap_or_default()));
+        let access = match person {
+            Some(person) => self.access(person),
             // Records without a person: a policy that shows such a table shows all of it.
             None => PersonAccess {
                 is_selected: self
@@ -107,11 +121,18 @@ impl RowFilter {
                     .as_ref()
                     .is_none_or(|chosen| chosen.scope.is_some()),
                 is_protected: false,
+                is_current: true,
             },
         };
         if !access.is_selected {
             return None;
         }
+        if let (Some(state), Some(person)) = (&mut self.state, person)
+            && !state.takes(index, person, record, access.is_current)
+        {
+            return None;
+        }
+        let origin = self.state.as_ref().and_then(StateRows::origin);
         let filter = self.tables.get(index)?.as_ref()?;
         let scope = self
             .chosen
@@ -133,7 +154,7 @@ impl RowFilter {
                 return Some(RowMask::default());
             };
             self.buffer.load(record);
-            let row = MaskedRecord::unmasked(&self.buffer, line);
+            let row = MaskedRecord::unmasked(&self.buffer, line, origin);
             return predicate.is_met(&row).then(RowMask::default);
         };
         let rules = &*scope.rules;
@@ -165,6 +186,7 @@ impl RowFilter {
             let row = MaskedRecord {
                 buffer: &self.buffer,
                 line,
+                origin,
                 view: Some((table, rules, mask)),
             };
             if !passes(predicate, &row) {
@@ -184,13 +206,15 @@ impl RowFilter {
             None => PersonAccess {
                 is_selected: true,
                 is_protected: false,
+                is_current: true,
             },
             Some(chosen) => {
                 let scope = chosen.scope.as_ref();
+                let state = self.state.as_ref();
                 PersonAccess {
-                    is_selected: chosen.persons.contains(person)
-                        || scope.is_some_and(|scope| scope.is_repeated(person)),
+                    is_selected: chosen.contains(person),
                     is_protected: scope.is_some_and(|scope| scope.is_protected(person)),
+                    is_current: state.is_none_or(|state| state.is_current(person)),
                 }
             }
         };
@@ -247,15 +271,18 @@ fn masked_relatives(filter: &TableFilter, record: &RecordBuffer, scope: &PolicyS
 struct MaskedRecord<'a> {
     buffer: &'a RecordBuffer,
     line: u64,
+    /// The extract, in a scan of a state.
+    origin: Option<&'a Origin>,
     /// The table, the rules and the mask to apply; `None` for the unmasked record.
     view: Option<(&'a Table, &'a Rules, RowMask)>,
 }
 
 impl<'a> MaskedRecord<'a> {
-    fn unmasked(buffer: &'a RecordBuffer, line: u64) -> Self {
+    fn unmasked(buffer: &'a RecordBuffer, line: u64, origin: Option<&'a Origin>) -> Self {
         Self {
             buffer,
             line,
+            origin,
             view: None,
         }
     }
@@ -283,6 +310,12 @@ impl Row for MaskedRecord<'_> {
                 }
             }
             ColumnId::Line => RowCell::Number(self.line as i64),
+            ColumnId::AsOf => self
+                .origin
+                .map_or(RowCell::Null, |origin| RowCell::Number(origin.day.into())),
+            ColumnId::Agreement => self.origin.map_or(RowCell::Null, |origin| {
+                RowCell::Text(origin.agreement.as_bytes())
+            }),
             ColumnId::Protected => match self.view {
                 Some((_, _, mask)) => RowCell::Flag(mask.is_protected),
                 None => RowCell::Null,
@@ -311,62 +344,4 @@ impl Row for RawLine<'_> {
             _ => RowCell::Null,
         }
     }
-}
-
-impl Row for LeaverRow {
-    fn cell(&self, column: ColumnId) -> RowCell<'_> {
-        match column {
-            ColumnId::Number => RowCell::Text(&self.digits),
-            ColumnId::Reason => RowCell::Text(self.reason.as_bytes()),
-            ColumnId::Day => self
-                .day
-                .map_or(RowCell::Null, |day| RowCell::Number(day.into())),
-            _ => RowCell::Null,
-        }
-    }
-}
-
-/// Iterates over the rows of persons who have left the scope, sorted by number.
-pub(crate) struct LeaverIter {
-    scope: Arc<PolicyScope>,
-    left: <RoaringTreemap as IntoIterator>::IntoIter,
-    predicate: Option<Predicate>,
-}
-
-impl LeaverIter {
-    pub(crate) fn new(scope: &Arc<PolicyScope>, predicate: Option<Predicate>) -> Self {
-        Self {
-            left: scope.leavers.all().clone().into_iter(),
-            scope: scope.clone(),
-            predicate,
-        }
-    }
-}
-
-impl Iterator for LeaverIter {
-    type Item = LeaverRow;
-
-    fn next(&mut self) -> Option<LeaverRow> {
-        loop {
-            let person = self.left.next()?;
-            let leaver = LeaverRow {
-                digits: digits(person),
-                reason: self.scope.leavers.reason(person).unwrap_or_default(),
-                day: self.scope.produced(),
-            };
-            if passes(self.predicate.as_ref(), &leaver) {
-                return Some(leaver);
-            }
-        }
-    }
-}
-
-/// Returns a person number as its ten digits.
-fn digits(mut person: u64) -> [u8; 10] {
-    let mut digits = [b'0'; 10];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (person % 10) as u8;
-        person /= 10;
-    }
-    digits
 }

@@ -8,6 +8,7 @@ mod number_links;
 mod out_of_scope;
 mod protection;
 mod roster;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,9 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 pub(crate) use out_of_scope::Leavers;
+pub(crate) use roster::read_superseded;
+pub use state::ExtractPlace;
+pub(crate) use state::{ScannedExtract, StateScope};
 
 use crate::error::Error;
 use crate::grammar;
@@ -33,6 +37,7 @@ use crate::record::{
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
 use protection::Protections;
+use state::StatePass;
 
 /// The persons whom a filter or a policy selects from an extract.
 pub struct Selection {
@@ -40,6 +45,8 @@ pub struct Selection {
     filter: PersonMatcher,
     /// The state of a pass under a policy; `None` for a selection by a filter alone.
     policy_pass: Option<PolicyPass>,
+    /// The extracts so far, in a pass over a state. `filter` and `policy_pass` then have what the open extract says.
+    state: Option<StatePass>,
     has_begun: bool,
     has_ended: bool,
     /// The types whose records cannot change the selection.
@@ -71,6 +78,8 @@ struct ExtractFacts {
     /// The persons of a damaged 004. They are protected, and the roster does not change for them, because the extract
     /// does not say for certain what holds for them.
     damaged: RoaringTreemap,
+    /// The persons with a 001 whose values stand in wrong columns. The same holds for them.
+    shifted: RoaringTreemap,
     /// Whether a damaged 004 may be about any person. Then this holds for all persons.
     has_unknown_protection: bool,
     roster: RoaringTreemap,
@@ -94,6 +103,21 @@ pub struct Selected {
 pub(crate) struct SelectedPersons {
     pub(crate) persons: Arc<RoaringTreemap>,
     pub(crate) scope: Option<Arc<PolicyScope>>,
+    /// What each extract contributes, after a pass over a state.
+    pub(crate) state: Option<Arc<StateScope>>,
+}
+
+impl SelectedPersons {
+    /// Returns whether the records of a person are returned.
+    #[inline]
+    pub(crate) fn contains(&self, person: u64) -> bool {
+        match &self.scope {
+            // Without a policy, a state has everybody.
+            None if self.state.is_some() => true,
+            None => self.persons.contains(person),
+            Some(scope) => self.persons.contains(person) || scope.is_repeated(person),
+        }
+    }
 }
 
 /// The result of a finished pass under a policy.
@@ -104,6 +128,8 @@ pub(crate) struct PolicyScope {
     /// The protected persons, including the other numbers of the same persons.
     protected: RoaringTreemap,
     pub(crate) leavers: Leavers,
+    /// The persons in scope who were not on the roster. Only a state reports them.
+    pub(crate) entered: RoaringTreemap,
 }
 
 impl fmt::Debug for Selection {
@@ -159,17 +185,8 @@ impl Selection {
             Some(bytes) => roster::read(bytes)?,
             None => RoaringTreemap::new(),
         };
-        let policy_pass = PolicyPass {
-            day: rules.day.or(rules.as_of),
-            statuses: PersonStatuses::default(),
-            facts: Arc::new(ExtractFacts {
-                produced: rules.as_of,
-                roster,
-                ..ExtractFacts::default()
-            }),
-            rules,
-            policy,
-        };
+        let mut policy_pass = PolicyPass::new(policy, rules);
+        Arc::make_mut(&mut policy_pass.facts).roster = roster;
         Ok(Self::new(filter, Some(policy_pass)))
     }
 
@@ -207,6 +224,7 @@ impl Selection {
             splitter: Splitter::default(),
             filter,
             policy_pass,
+            state: None,
             has_begun: false,
             has_ended: false,
             chosen: None,
@@ -220,6 +238,9 @@ impl Selection {
                 "push after finish: the selection is finished",
             ));
         }
+        if let Some(state) = &self.state {
+            state.check_open()?;
+        }
         self.splitter.push(block);
         self.read()
     }
@@ -229,6 +250,9 @@ impl Selection {
     pub fn finish(&mut self) -> Result<Selected, Error> {
         if self.chosen.is_some() {
             return Err(Error::Misuse("finish was already called"));
+        }
+        if self.state.is_some() {
+            return self.finish_state();
         }
         self.splitter.finish();
         self.read()?;
@@ -242,6 +266,7 @@ impl Selection {
             self.chosen = Some(SelectedPersons {
                 persons: Arc::new(persons),
                 scope: None,
+                state: None,
             });
             return Ok(selected);
         };
@@ -266,6 +291,11 @@ impl Selection {
         let (Some(chosen), Some(others)) = (&mut self.chosen, &other.chosen) else {
             return Err(UNFINISHED);
         };
+        if self.state.is_some() || other.state.is_some() {
+            return Err(Error::InvalidRequest(
+                "selections of states cannot be merged: read all extracts in one pass".to_owned(),
+            ));
+        }
         match (&mut self.policy_pass, &other.policy_pass) {
             (None, None) => *Arc::make_mut(&mut chosen.persons) |= &*others.persons,
             (Some(policy_pass), Some(other_policy))
@@ -337,6 +367,7 @@ impl Selection {
             if let Some(policy_pass) = &mut self.policy_pass
                 && is_first
                 && index == START
+                && self.state.is_none()
             {
                 policy_pass.begin(record);
             }
@@ -349,6 +380,9 @@ impl Selection {
             let person = pnr_number(record.get(3..13).unwrap_or_default());
             if person == NO_PERSON {
                 continue;
+            }
+            if let Some(state) = &mut self.state {
+                state.add_record(index, person);
             }
             let day = self
                 .policy_pass
@@ -381,6 +415,19 @@ fn no_policy() -> Error {
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
 impl PolicyPass {
+    fn new(policy: Policy, rules: Arc<Rules>) -> Self {
+        Self {
+            day: rules.day.or(rules.as_of),
+            statuses: PersonStatuses::default(),
+            facts: Arc::new(ExtractFacts {
+                produced: rules.as_of,
+                ..ExtractFacts::default()
+            }),
+            rules,
+            policy,
+        }
+    }
+
     /// Reads the production date from the start record.
     fn begin(&mut self, record: &[u8]) {
         let start = grammar::start_record(record);
@@ -411,7 +458,7 @@ impl PolicyPass {
         if index == PERSON {
             facts.records.add(person, record, 0);
             facts.links.add_person(person, record);
-            facts.damaged.insert(person);
+            facts.shifted.insert(person);
         } else if index == FORMER_NUMBER {
             facts.links.add_former(person, record);
         } else if may_protect(index) {
@@ -451,6 +498,7 @@ impl PolicyPass {
         facts.protections.merge(&other.facts.protections);
         facts.links.merge(&other.facts.links);
         facts.damaged |= &other.facts.damaged;
+        facts.shifted |= &other.facts.shifted;
         facts.has_unknown_protection |= other.facts.has_unknown_protection;
         facts.roster |= &other.facts.roster;
         facts.delivered_later |= &other.facts.delivered_later;
@@ -462,10 +510,10 @@ impl PolicyPass {
         let facts = &*self.facts;
         // It is not certain what holds for persons with two different 001, or with a damaged 004.
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
-        let unchanged = twice | &facts.damaged;
+        let unchanged = twice | &facts.damaged | &facts.shifted;
         let is_missing = |number| facts.is_missing(number);
         let known = facts.protections.of_persons();
-        let certain = facts.links.protected(known, is_missing);
+        let certain = facts.links.protected(&known, is_missing);
         let mut protected = facts.links.perhaps_protected(&unchanged, is_missing);
         protected |= &certain;
         let delivered = facts.records.persons();
@@ -503,7 +551,7 @@ impl PolicyPass {
         left |= &facts.roster & &facts.unsubscribed;
         left -= &persons;
         left -= &facts.delivered_later;
-        let entered = persons.difference_len(&facts.roster);
+        let entered = &persons - &facts.roster;
         let leavers = Leavers::new(
             left,
             &self.statuses,
@@ -515,7 +563,7 @@ impl PolicyPass {
         );
         let selected = Selected {
             persons: persons.len(),
-            entered,
+            entered: entered.len(),
             left: leavers.all().len(),
         };
         let scope = PolicyScope {
@@ -523,10 +571,12 @@ impl PolicyPass {
             facts: self.facts.clone(),
             protected,
             leavers,
+            entered,
         };
         let chosen = SelectedPersons {
             persons: Arc::new(persons),
             scope: Some(Arc::new(scope)),
+            state: None,
         };
         (chosen, selected)
     }

@@ -58,6 +58,17 @@ impl NumberLinks {
         self.unclear |= &other.unclear;
     }
 
+    /// Adds what one extract of a state says of the persons in `current`.
+    pub(super) fn absorb(&mut self, extract: Self, current: &RoaringTreemap) {
+        let is_current = |(person, _): &(u64, u64)| current.contains(*person);
+        self.current
+            .extend(extract.current.into_iter().filter(is_current));
+        self.former
+            .extend(extract.former.into_iter().filter(is_current));
+        self.replaced |= &extract.replaced & current;
+        self.unclear |= &extract.unclear & current;
+    }
+
     /// Returns the protected persons: `known`, all numbers tied to them, and the replaced numbers whose valid number
     /// cannot be checked. `is_missing` tells whether the extract has no valid 001 of a number.
     pub(super) fn protected(
@@ -83,7 +94,7 @@ impl NumberLinks {
     }
 
     /// Returns the persons and every number that is tied to theirs, directly or over other numbers.
-    fn tied_to(&self, persons: &RoaringTreemap) -> RoaringTreemap {
+    pub(super) fn tied_to(&self, persons: &RoaringTreemap) -> RoaringTreemap {
         let mut ties: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for (one, other) in self.current.iter().chain(&self.former) {
             ties.entry(*one).or_default().push(*other);

@@ -154,6 +154,15 @@ impl PersonStatuses {
         }
     }
 
+    /// Adds what one extract of a state says of the persons in `current`, and empties the other one.
+    pub(super) fn absorb(&mut self, extract: &mut Self, current: &RoaringTreemap) {
+        for (persons, of_extract) in self.0.iter_mut().zip(&mut extract.0) {
+            let mut of_extract = std::mem::take(of_extract);
+            of_extract &= current;
+            *persons |= of_extract;
+        }
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         for (persons, others) in self.0.iter_mut().zip(&other.0) {
             *persons |= others;

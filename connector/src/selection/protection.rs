@@ -15,7 +15,10 @@ pub(super) const TABLE: usize = table_index("004");
 /// protection may begin before the next delivery.
 #[derive(Clone, Default)]
 pub(super) struct Protections {
-    protected: RoaringTreemap,
+    /// The persons with a 004.
+    own: RoaringTreemap,
+    /// The relatives whom a record of another person shows as protected: that person and the relative.
+    relatives: Vec<(u64, u64)>,
 }
 
 impl Protections {
@@ -24,24 +27,42 @@ impl Protections {
     pub(super) fn add_record(&mut self, index: usize, person: u64, record: &[u8]) {
         if index == TABLE {
             if protection_type(record) != ProtectionType::Other {
-                self.protected.insert(person);
+                self.own.insert(person);
             }
         } else if let Some(table) = layout::tables().get(index) {
             // The relatives whom a filled start date of a protection (031-033) is about.
             let relatives = marked_relatives(table, record).filter(|number| value::is_pnr(number));
             for number in relatives.filter(|number| !value::is_blank_pnr(number)) {
-                self.protected.insert(pnr_number(number));
+                self.relatives.push((person, pnr_number(number)));
             }
         }
     }
 
     /// Returns the protected persons.
-    pub(super) fn of_persons(&self) -> &RoaringTreemap {
-        &self.protected
+    pub(super) fn of_persons(&self) -> RoaringTreemap {
+        let relatives = self.relatives.iter().map(|(_, relative)| *relative);
+        let mut protected = self.own.clone();
+        protected.extend(relatives);
+        protected
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.protected |= &other.protected;
+        self.own |= &other.own;
+        self.relatives.extend_from_slice(&other.relatives);
+    }
+
+    /// Adds what one extract of a state says. The 004 of the persons in `superseded` do not count: a newer extract of the
+    /// same agreement has these persons. What a record shows of a relative counts if its own person is in `current`.
+    pub(super) fn absorb(
+        &mut self,
+        extract: Self,
+        superseded: &RoaringTreemap,
+        current: &RoaringTreemap,
+    ) {
+        self.own |= extract.own - superseded;
+        let is_current = |(person, _): &(u64, u64)| current.contains(*person);
+        let relatives = extract.relatives.into_iter();
+        self.relatives.extend(relatives.filter(is_current));
     }
 }
 

@@ -49,6 +49,16 @@ pub(super) fn read_delivered(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
     })
 }
 
+/// Reads a list of persons whose records in an extract are superseded, in the same format. Fails if it is damaged, because
+/// a wrong list would lose records.
+pub(crate) fn read_superseded(bytes: &[u8]) -> Result<RoaringTreemap, Error> {
+    persons(bytes).map_err(|why| {
+        Error::InvalidRequest(format!(
+            "the list of persons whose records are superseded cannot be read: {why}. Make it again from the extracts"
+        ))
+    })
+}
+
 fn persons(bytes: &[u8]) -> Result<RoaringTreemap, String> {
     let rest = bytes
         .strip_prefix(MAGIC)

@@ -67,6 +67,20 @@ pub enum Error {
         error: parquet::errors::ParquetError,
     },
 
+    /// An extract of a state could not be read.
+    #[error("the extract of {place}: {error}")]
+    InExtract {
+        /// The extract: its date, sequence number and agreement.
+        place: String,
+        /// The error.
+        #[source]
+        error: Box<Self>,
+    },
+
+    /// A copy of an extract could not be written.
+    #[error("cannot write the copy of an extract: {0}")]
+    Copy(#[source] io::Error),
+
     /// Rows could not be sorted.
     #[error("cannot sort the rows of a table: {0}")]
     Sort(#[source] arrow::error::ArrowError),
@@ -94,6 +108,10 @@ impl Error {
                 let error = Box::new(error);
                 ComponentError::OfTenant { tenant, error }.into()
             }
+            (Self::InExtract { place, error }, tenant) => Self::InExtract {
+                place,
+                error: Box::new(error.of_tenant(tenant)),
+            },
             (error, _) => error,
         }
     }
@@ -172,6 +190,8 @@ pub enum DataErrorKind {
     LostTrack,
     /// The bytes are a file of another kind (gzip, CSV, …), or text with the line ends of another system.
     OtherFormat,
+    /// A copy cannot tell the records of two persons apart.
+    NotSeparable,
 }
 
 impl DataErrorKind {
@@ -182,6 +202,7 @@ impl DataErrorKind {
             Self::LookAlike => "look-alike",
             Self::LostTrack => "lost-track",
             Self::OtherFormat => "other-format",
+            Self::NotSeparable => "not-separable",
         }
     }
 }

@@ -13,7 +13,9 @@
 //! - [`policy`] has the [`Policy`]: what a tenant may see. [`PolicyView`] lists the visible tables, and
 //!   [`PseudonymKey`] replaces person numbers.
 //! - `summary` has the [`Summary`] of a scan: counts, dates and findings.
-//! - `scan` runs a [`Scan`]: bytes in, Arrow record batches out, with or without a policy.
+//! - `scan` runs a [`Scan`]: bytes in, Arrow record batches out, with or without a policy. A [`StateScan`] reads several
+//!   extracts as one state.
+//! - `copy` copies an extract without the records of some persons: [`ExtractCopy`].
 //! - `representation` has the [`Representation`] of rows for programs that cannot take every type of a table.
 //! - `parquet` writes the tables of an extract ([`ParquetDirectory`]) and restores the extract ([`write_extract`]).
 //! - [`metadata`] reads metadata files and receipts.
@@ -23,6 +25,7 @@
 mod catalog;
 mod component;
 mod convert;
+mod copy;
 mod error;
 pub mod metadata;
 mod parquet;
@@ -38,14 +41,20 @@ mod wit;
 
 pub use catalog::{Catalog, Column, CprField, EventClass, Table, type_name};
 pub use component::{Connector, Loader, compile_component};
+pub use copy::{CopyReport, ExtractCopy};
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, LimitKind, MetadataError, MetadataErrorKind,
     RequestError,
 };
 pub use parquet::{ParquetDirectory, ParquetFile, write_extract};
 pub use pnr::{Pnr, PnrError};
-pub use policy::{OUT_OF_SCOPE, PROTECTED, Policy, PolicyView, PseudonymKey};
+pub use policy::{
+    AGREEMENT, AS_OF, INTO_SCOPE, OUT_OF_SCOPE, PROTECTED, Policy, PolicyView, PseudonymKey,
+};
 pub use representation::{Irregular, Representation, Timestamps};
 pub use sandbox::Limits;
-pub use scan::{Decoder, DeliveryReader, Scan, SelectionCounts, TableBatch, TableReader};
+pub use scan::{
+    Decoder, DeliveryReader, ExtractPlace, Scan, SelectionCounts, StateScan, StateSurvey,
+    TableBatch, TableReader,
+};
 pub use summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};

@@ -11,8 +11,14 @@ use crate::{Component, attack, catalog, memory, output, text};
 impl source::Guest for Component {
     type Scan = Session;
     type Selection = Persons;
+    type ExtractCopy = Unchanged;
 
     fn view(_policy: source::Policy) -> Result<Vec<source::Table>, source::Error> {
+        spin("spin-view");
+        Ok(catalog::view())
+    }
+
+    fn state_view(_policy: Option<source::Policy>) -> Result<Vec<source::Table>, source::Error> {
         spin("spin-view");
         Ok(catalog::view())
     }
@@ -34,6 +40,15 @@ impl source::GuestScan for Session {
     ) -> Result<source::Scan, source::Error> {
         spin("spin-open");
         Ok(source::Scan::new(Self::default()))
+    }
+
+    fn begin_extract(&self, _extract: source::ExtractPlace) -> Result<(), source::Error> {
+        spin("spin-begin-extract");
+        Ok(())
+    }
+
+    fn end_extract(&self) -> Result<(), source::Error> {
+        Ok(())
     }
 
     /// Accepts a block: a line `TABLE ROWS`, followed by the IPC messages of one batch.
@@ -126,6 +141,22 @@ impl source::GuestSelection for Persons {
         Ok(source::Selection::new(Self))
     }
 
+    fn open_state(
+        _policy: Option<source::Policy>,
+        _roster: Option<Vec<u8>>,
+    ) -> Result<source::Selection, source::Error> {
+        spin("spin-selection");
+        Ok(source::Selection::new(Self))
+    }
+
+    fn begin_extract(&self, _extract: source::ExtractPlace) -> Result<(), source::Error> {
+        Ok(())
+    }
+
+    fn end_extract(&self) -> Result<(), source::Error> {
+        Ok(())
+    }
+
     fn push(&self, _block: Vec<u8>) -> Result<(), source::Error> {
         spin("spin-selection-push");
         Ok(())
@@ -156,6 +187,49 @@ impl source::GuestSelection for Persons {
     fn delivered_persons(&self) -> Result<Vec<u8>, source::Error> {
         spin("spin-delivered");
         Ok(Vec::new())
+    }
+
+    fn superseded_persons(&self, _extract: u32) -> Result<Vec<u8>, source::Error> {
+        Ok(Vec::new())
+    }
+
+    fn tied_numbers(&self, _numbers: Vec<String>) -> Result<Vec<String>, source::Error> {
+        Ok(vec!["no person number".to_owned()])
+    }
+}
+
+/// A copy that passes blocks from `push` to `next`.
+pub(crate) struct Unchanged(RefCell<VecDeque<Vec<u8>>>);
+
+impl source::GuestExtractCopy for Unchanged {
+    fn open(_options: source::CopyOptions) -> Result<source::ExtractCopy, source::Error> {
+        Ok(source::ExtractCopy::new(Self(RefCell::default())))
+    }
+
+    fn push(&self, block: Vec<u8>) -> Result<(), source::Error> {
+        spin("spin-copy");
+        self.0.borrow_mut().push_back(block);
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), source::Error> {
+        Ok(())
+    }
+
+    fn next(&self) -> Result<Option<Vec<u8>>, source::Error> {
+        if attack("endless-copy") {
+            return Ok(Some(Vec::new()));
+        }
+        Ok(self.0.borrow_mut().pop_front())
+    }
+
+    fn report(&self) -> source::CopyReport {
+        source::CopyReport {
+            copied: u64::MAX,
+            left_out: Vec::new(),
+            referring: u64::MAX,
+            blanked: u64::MAX,
+        }
     }
 }
 

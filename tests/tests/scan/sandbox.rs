@@ -82,8 +82,8 @@ fn a_component_of_another_contract() {
         "(component (instance $none) (export \"cprflow:connector/catalog@9.0.0\" (instance $none))
             (export \"cprflow:connector/source@9.0.0\" (instance $none)))",
         // The names are right, but nothing is exported under them.
-        "(component (instance $none) (export \"cprflow:connector/catalog@0.2.0\" (instance $none))
-            (export \"cprflow:connector/source@0.2.0\" (instance $none)))",
+        "(component (instance $none) (export \"cprflow:connector/catalog@0.3.0\" (instance $none))
+            (export \"cprflow:connector/source@0.3.0\" (instance $none)))",
     ];
     for wat in components {
         let error = error_of(load(wat));
@@ -124,10 +124,10 @@ fn the_embedded_component_imports_shims_only() {
         .collect();
     exports.sort_unstable();
     insta::assert_snapshot!(exports.join("\n"), @r"
-    cprflow:connector/catalog@0.2.0
-    cprflow:connector/delivery@0.2.0
-    cprflow:connector/source@0.2.0
-    cprflow:connector/subscription@0.2.0
+    cprflow:connector/catalog@0.3.0
+    cprflow:connector/delivery@0.3.0
+    cprflow:connector/source@0.3.0
+    cprflow:connector/subscription@0.3.0
     ");
 }
 

@@ -1,10 +1,11 @@
 //! Conversions of the interface `source`: policies go in; counts, summaries and errors come out.
 
 use crate::catalog::Catalog;
+use crate::copy::CopyReport;
 use crate::error::{ComponentError, DataError, DataErrorKind, Error, LimitKind, RequestError};
 use crate::policy::{LeaverRule, NumberRule, PersonFilter, Policy, ProtectionRule};
 use crate::redact::redact;
-use crate::scan::SelectionCounts;
+use crate::scan::{ExtractPlace, SelectionCounts};
 use crate::summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};
 use crate::wit::source as wit;
 
@@ -91,6 +92,31 @@ impl From<LeaverRule> for wit::LeaverRule {
     }
 }
 
+impl From<&ExtractPlace> for wit::ExtractPlace {
+    fn from(place: &ExtractPlace) -> Self {
+        Self {
+            agreement: place.agreement.clone(),
+            production_date: place.production_date.clone(),
+            sequence: place.sequence,
+        }
+    }
+}
+
+impl CopyReport {
+    /// Checks a component's report against its catalog. Fails if it counts tables that are not in the catalog.
+    pub(crate) fn checked(
+        report: wit::CopyReport,
+        catalog: &Catalog,
+    ) -> Result<Self, ComponentError> {
+        Ok(Self {
+            copied: report.copied,
+            left_out: table_counts(report.left_out, catalog)?,
+            referring: report.referring,
+            blanked: report.blanked,
+        })
+    }
+}
+
 impl From<wit::Selected> for SelectionCounts {
     fn from(selected: wit::Selected) -> Self {
         let wit::Selected {
@@ -118,6 +144,7 @@ impl From<wit::Error> for Error {
             wit::ErrorKind::LookAlike => DataErrorKind::LookAlike,
             wit::ErrorKind::LostTrack => DataErrorKind::LostTrack,
             wit::ErrorKind::OtherFormat => DataErrorKind::OtherFormat,
+            wit::ErrorKind::NotSeparable => DataErrorKind::NotSeparable,
         };
         Self::Data(DataError {
             kind,
@@ -136,19 +163,7 @@ impl Summary {
         summary: wit::Summary,
         catalog: &Catalog,
     ) -> Result<Self, ComponentError> {
-        let mut tables: Vec<TableCount> = Vec::new();
-        for count in summary.tables {
-            let is_new = tables.iter().all(|known| known.table != count.table);
-            if !is_new || catalog.table(&count.table).is_none() {
-                return Err(ComponentError::misbehaved(
-                    "its summary counts a table twice, or one that its catalog lacks",
-                ));
-            }
-            tables.push(TableCount {
-                table: count.table,
-                records: count.records,
-            });
-        }
+        let tables = table_counts(summary.tables, catalog)?;
         let places = summary.findings.iter().map(|finding| finding.places.len());
         if summary.findings.len() > MAX_FINDINGS || places.sum::<usize>() > MAX_PLACES {
             return Err(ComponentError::Limit {
@@ -167,6 +182,27 @@ impl Summary {
             findings: findings.collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Checks counts of records by table against the catalog.
+fn table_counts(
+    counts: Vec<wit::TableCount>,
+    catalog: &Catalog,
+) -> Result<Vec<TableCount>, ComponentError> {
+    let mut tables: Vec<TableCount> = Vec::new();
+    for count in counts {
+        let is_new = tables.iter().all(|known| known.table != count.table);
+        if !is_new || catalog.table(&count.table).is_none() {
+            return Err(ComponentError::misbehaved(
+                "its summary counts a table twice, or one that its catalog lacks",
+            ));
+        }
+        tables.push(TableCount {
+            table: count.table,
+            records: count.records,
+        });
+    }
+    Ok(tables)
 }
 
 impl From<wit::Shape> for Shape {

@@ -42,7 +42,9 @@ pub fn write_extract(directory: &Path, shape: OutputShape, out: impl Write) -> R
         table.check_shape(&record, shape)?;
         let written = match table.id {
             TableId::Layout(layout) => writer.write(layout, &record),
-            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => writer.write_raw(&record),
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope | TableId::IntoScope => {
+                writer.write_raw(&record)
+            }
         };
         written.map_err(Error::file("the extract"))?;
         table.advance()?;
@@ -165,7 +167,9 @@ impl TableRows {
         }
         let fits = match self.id {
             TableId::Layout(layout) => record.len() == layout.record_length(),
-            TableId::Unknown | TableId::Rejected | TableId::OutOfScope => false,
+            TableId::Unknown | TableId::Rejected | TableId::OutOfScope | TableId::IntoScope => {
+                false
+            }
         };
         if fits {
             return Ok(());

@@ -11,7 +11,7 @@ use std::fmt;
 
 use crate::pnr::Pnr;
 
-pub use policy_view::{OUT_OF_SCOPE, PROTECTED, PolicyView};
+pub use policy_view::{AGREEMENT, AS_OF, INTO_SCOPE, OUT_OF_SCOPE, PROTECTED, PolicyView};
 pub use pseudonym::PseudonymKey;
 
 /// A filter on persons. It selects the persons who meet every given condition; without conditions, every person who has

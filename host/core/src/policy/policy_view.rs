@@ -11,6 +11,18 @@ use crate::wit::catalog as wit;
 /// The name of the table of leavers: persons who were in scope and no longer are.
 pub const OUT_OF_SCOPE: &str = "out_of_scope";
 
+/// The name of the table of persons who have come into scope. Only a state has it.
+pub const INTO_SCOPE: &str = "into_scope";
+
+/// The name of the column with the date that places a row's extract in the order. Only a state has it.
+pub const AS_OF: &str = "as_of";
+
+/// The name of the column with the agreement of a row's extract. Only a state has it.
+pub const AGREEMENT: &str = "agreement";
+
+/// The column with the record's number in its extract, which a state lacks.
+const LINE: &str = "line";
+
 /// The name of the column that tells whether a row's person has protection of name and address.
 pub const PROTECTED: &str = "protected";
 
@@ -40,7 +52,7 @@ impl PolicyView {
             } else if table.name == OUT_OF_SCOPE {
                 check_out_of_scope(&table, policy)
             } else {
-                check_table(&table, catalog, policy)
+                check_table(&table, &table.columns, catalog, policy)
             };
             result.map_err(|what| {
                 ComponentError::Misbehaved(format!("its view of the policy {what}"))
@@ -57,7 +69,42 @@ impl PolicyView {
         })
     }
 
-    /// Returns the tables, in the order of a scan. The last is `out_of_scope`.
+    /// Checks a component's view of a state under a policy.
+    ///
+    /// Fails like [`new`](Self::new), or if it lacks `into_scope`.
+    pub(crate) fn of_state(
+        tables: Vec<wit::Table>,
+        catalog: &Catalog,
+        policy: Option<&Policy>,
+    ) -> Result<Self, Error> {
+        let misbehaved =
+            |what: &str| ComponentError::Misbehaved(format!("its view of a state {what}"));
+        let mut checked: Vec<Table> = Vec::with_capacity(tables.len());
+        for table in tables.into_iter().map(Table::from) {
+            let result = if checked.iter().any(|other| other.name == table.name) {
+                Err("has a table twice")
+            } else {
+                match (table.name.as_str(), policy) {
+                    (OUT_OF_SCOPE, Some(policy)) => check_out_of_scope(&table, policy),
+                    (INTO_SCOPE, Some(policy)) => check_into_scope(&table, policy),
+                    _ => check_state_table(&table, catalog, policy),
+                }
+            };
+            result.map_err(misbehaved)?;
+            checked.push(table);
+        }
+        let has = |name: &str| checked.iter().any(|table| table.name == name);
+        if policy.is_some() && !(has(OUT_OF_SCOPE) && has(INTO_SCOPE)) {
+            return Err(misbehaved("lacks out_of_scope or into_scope").into());
+        }
+        Ok(Self {
+            tables: checked,
+            numbers: policy.map_or(NumberRule::Keep, |policy| policy.numbers),
+        })
+    }
+
+    /// Returns the tables, in the order of a scan. The last is `out_of_scope`, and `into_scope` after it in a state under a
+    /// policy.
     pub fn tables(&self) -> &[Table] {
         &self.tables
     }
@@ -94,12 +141,12 @@ impl PolicyView {
 fn is_number(table: &Table, column: &Column) -> bool {
     match &column.field {
         Some(field) => field.kind == PNR,
-        None => table.name == OUT_OF_SCOPE && column.name == PNR,
+        None => matches!(table.name.as_str(), OUT_OF_SCOPE | INTO_SCOPE) && column.name == PNR,
     }
 }
 
-/// Checks a table of a view against the catalog and the policy.
-fn check_table(table: &Table, catalog: &Catalog, policy: &Policy) -> Result<(), &'static str> {
+/// Returns the table of the catalog that a table of a view shows.
+fn known_table<'a>(table: &Table, catalog: &'a Catalog) -> Result<&'a Table, &'static str> {
     let known = catalog
         .table(&table.name)
         .ok_or("has a table that its catalog lacks")?;
@@ -108,13 +155,62 @@ fn check_table(table: &Table, catalog: &Catalog, policy: &Policy) -> Result<(), 
     {
         return Err("describes a table differently from its catalog");
     }
+    Ok(known)
+}
+
+/// Checks a table of a state against the catalog and the policy.
+fn check_state_table(
+    table: &Table,
+    catalog: &Catalog,
+    policy: Option<&Policy>,
+) -> Result<(), &'static str> {
+    let known = known_table(table, catalog)?;
+    let keeps_dates = policy.is_none_or(|policy| policy.numbers != NumberRule::Drop);
+    let mut expected = vec![(AS_OF, DataType::Date32), (AGREEMENT, DataType::Utf8)];
+    if !keeps_dates {
+        expected.remove(0);
+    }
+    let own = table.columns.len().saturating_sub(expected.len());
+    let (columns, added) = table.columns.split_at(own);
+    let is_expected = added.len() == expected.len()
+        && added
+            .iter()
+            .zip(expected)
+            .all(|(column, (name, data_type))| {
+                column.name == name
+                    && column.data_type == data_type
+                    && !column.nullable
+                    && column.field.is_none()
+            });
+    if !is_expected {
+        return Err("has a table without as_of or agreement, or one that has them in another form");
+    }
+    let added = |column: &Column| matches!(column.name.as_str(), AS_OF | AGREEMENT | LINE);
+    if columns.iter().any(added) {
+        return Err("has a table with line, or with as_of or agreement twice");
+    }
+    match policy {
+        Some(policy) => check_table(table, columns, catalog, policy),
+        None if columns.iter().all(|column| known.columns.contains(column)) => Ok(()),
+        None => Err("has a column that its catalog lacks"),
+    }
+}
+
+/// Checks the columns of a table of a view against the catalog and the policy.
+fn check_table(
+    table: &Table,
+    columns: &[Column],
+    catalog: &Catalog,
+    policy: &Policy,
+) -> Result<(), &'static str> {
+    let known = known_table(table, catalog)?;
     if let Some(tables) = &policy.tables
         && !tables.contains(&table.name)
     {
         return Err("has a table that the policy does not name");
     }
-    for (index, column) in table.columns.iter().enumerate() {
-        let mut before = table.columns.iter().take(index);
+    for (index, column) in columns.iter().enumerate() {
+        let mut before = columns.iter().take(index);
         if before.any(|other| other.name == column.name) {
             return Err("has a column twice");
         }
@@ -148,11 +244,31 @@ fn check_table(table: &Table, catalog: &Catalog, policy: &Policy) -> Result<(), 
 
 /// Checks the columns of `out_of_scope`.
 fn check_out_of_scope(table: &Table, policy: &Policy) -> Result<(), &'static str> {
-    let mut expected = vec![
+    let expected = vec![
         (PNR, DataType::Utf8, false),
         ("reason", DataType::Utf8, false),
         ("date", DataType::Date32, true),
     ];
+    match has_columns(table, expected, policy) {
+        true => Ok(()),
+        false => Err("has other columns in out_of_scope than the contract"),
+    }
+}
+
+/// Checks the columns of `into_scope`.
+fn check_into_scope(table: &Table, policy: &Policy) -> Result<(), &'static str> {
+    let expected = vec![
+        (PNR, DataType::Utf8, false),
+        ("date", DataType::Date32, true),
+    ];
+    match has_columns(table, expected, policy) {
+        true => Ok(()),
+        false => Err("has other columns in into_scope than the contract"),
+    }
+}
+
+/// Returns whether a table that is not in the catalog has these columns; the first is left out if numbers are dropped.
+fn has_columns(table: &Table, mut expected: Vec<(&str, DataType, bool)>, policy: &Policy) -> bool {
     if policy.numbers == NumberRule::Drop {
         expected.remove(0);
     }
@@ -168,10 +284,7 @@ fn check_out_of_scope(table: &Table, policy: &Policy) -> Result<(), &'static str
                     && column.nullable == nullable
                     && column.field.is_none()
             });
-    match is_expected {
-        true => Ok(()),
-        false => Err("has other columns in out_of_scope than the contract"),
-    }
+    is_expected
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use super::input::Input;
 use super::policy_scan::Selection;
 use super::reader::{DeliveryReader, RunningScan, TableReader};
 use crate::component::Connector;
@@ -200,7 +201,7 @@ impl Scan {
         let tenant = self.tenant.clone();
         let reader = self
             .start()
-            .and_then(|session| self.begin(session, None, input));
+            .and_then(|session| self.begin(session, None, Input::Extract(input)));
         reader.map_err(|error| error.of_tenant(tenant.as_deref()))
     }
 
@@ -227,7 +228,7 @@ impl Scan {
         self,
         mut session: Session,
         selection: Option<Selection>,
-        input: R,
+        input: Input<R>,
     ) -> Result<DeliveryReader<R>, Error> {
         let buffer = self.buffer();
         let batch_rows = match self.limit {

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use wasmtime::component::ResourceAny;
 
 use super::builder::Scan;
-use super::reader::{DeliveryReader, TableReader, read_block};
+use super::input::{Input, InputStep};
+use super::reader::{DeliveryReader, TableReader};
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
 use crate::policy::{NumberRule, Policy, PolicyView, PseudonymKey};
@@ -29,9 +30,11 @@ pub(super) struct Selection {
     pub(super) resource: ResourceAny,
     pub(super) view: PolicyView,
     pub(super) key: Option<PseudonymKey>,
-    counts: SelectionCounts,
+    /// Whether there is a policy. Only a pass over a state can be without one.
+    pub(super) is_restricted: bool,
+    pub(super) counts: SelectionCounts,
     /// The number of bytes that the pass has read.
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Connector {
@@ -123,7 +126,7 @@ impl Scan {
         let resource = resource?;
         // These can contain millions of person numbers, and the component has its own copy.
         drop((request, roster, delivered_later));
-        let mut input = open().map_err(Error::Input)?;
+        let mut input = Input::Extract(open().map_err(Error::Input)?);
         let (counts, bytes) =
             select_persons(&mut session, resource, &mut input, &mut self.buffer())?;
         drop(input);
@@ -131,10 +134,11 @@ impl Scan {
             resource,
             view,
             key,
+            is_restricted: true,
             counts,
             bytes,
         };
-        let input = open().map_err(Error::Input)?;
+        let input = Input::Extract(open().map_err(Error::Input)?);
         self.begin(session, Some(selection), input)
     }
 
@@ -283,25 +287,33 @@ fn view(
 }
 
 /// Runs the first pass. Returns how many persons were selected, and how many bytes were read.
-fn select_persons(
+pub(super) fn select_persons<R: Read>(
     session: &mut Session,
     selection: ResourceAny,
-    input: &mut impl Read,
+    input: &mut Input<R>,
     buffer: &mut [u8],
 ) -> Result<(SelectionCounts, u64), Error> {
     let mut bytes = 0;
     loop {
-        let count = read_block(input, buffer)?;
+        let step = input.next(buffer).map_err(|error| input.name(error))?;
+        let count = match step {
+            InputStep::Block(count) => count,
+            InputStep::End => break,
+            InputStep::Begin(_) | InputStep::EndExtract => 0,
+        };
         let block = buffer.get(..count).unwrap_or_default();
-        if block.is_empty() {
-            break;
-        }
         bytes += count as u64;
-        let pushed = session.call(|bindings, store| {
-            let source = bindings.cprflow_connector_source();
-            source.selection().call_push(store, selection, block)
+        let taken = session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source().selection();
+            match &step {
+                InputStep::Begin(place) => {
+                    source.call_begin_extract(store, selection, &place.into())
+                }
+                InputStep::EndExtract => source.call_end_extract(store, selection),
+                InputStep::Block(_) | InputStep::End => source.call_push(store, selection, block),
+            }
         })?;
-        pushed?;
+        taken.map_err(|error| input.name(error.into()))?;
     }
     let selected = session.call(|bindings, store| {
         let source = bindings.cprflow_connector_source();

@@ -1,7 +1,7 @@
 //! Reads the batches of a running scan: [`DeliveryReader`] of all tables, [`TableReader`] of one.
 
 use std::fmt;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use wasmtime::component::ResourceAny;
 
 use super::decode::Decoder;
+use super::input::{Input, InputStep};
 use super::policy_scan::Selection;
 use super::row_order::{Order, RowOrder};
 use crate::catalog::Table;
@@ -61,7 +62,7 @@ pub(super) struct RunningScan {
 /// different tables belong to one person.
 pub struct DeliveryReader<R> {
     pub(super) running: RunningScan,
-    input: R,
+    input: Input<R>,
     buffer: Vec<u8>,
     bytes: u64,
     output: OutputCounter,
@@ -110,7 +111,7 @@ impl<R: Read> Iterator for DeliveryReader<R> {
 }
 
 impl<R> DeliveryReader<R> {
-    pub(super) fn new(running: RunningScan, input: R, buffer: Vec<u8>) -> Self {
+    pub(super) fn new(running: RunningScan, input: Input<R>, buffer: Vec<u8>) -> Self {
         let batch_rows = match running.batch_rows {
             0 => u64::MAX,
             rows => rows.into(),
@@ -220,6 +221,7 @@ impl RunningScan {
         Ok(TableDecoder {
             order: match selection {
                 None => Order::Extract,
+                Some(selection) if !selection.is_restricted => Order::Extract,
                 Some(selection) => {
                     let is_of_persons = self.is_of_persons(table);
                     Order::of(&schema, is_of_persons, selection.view.numbers())
@@ -245,7 +247,7 @@ impl<R: Read> DeliveryReader<R> {
                 match self.read() {
                     Ok(true) => continue,
                     Ok(false) => {}
-                    Err(error) => self.failed = Some(error),
+                    Err(error) => self.failed = Some(self.input.name(error)),
                 }
                 self.state = ReadState::RowsEnded;
             }
@@ -273,17 +275,26 @@ impl<R: Read> DeliveryReader<R> {
             if self.state == ReadState::InputEnded {
                 return Ok(false);
             }
-            let count = read_block(&mut self.input, &mut self.buffer)?;
+            let step = self.input.next(&mut self.buffer)?;
+            let running = &mut self.running;
+            let count = match step {
+                InputStep::Block(count) => count,
+                _ => 0,
+            };
             let block = self.buffer.get(..count).unwrap_or_default();
-            let pushed = self.running.session.call(|bindings, store| {
-                let source = bindings.cprflow_connector_source();
-                match count {
-                    0 => source.scan().call_finish(store, scan),
-                    _ => source.scan().call_push(store, scan, block),
+            let taken = running.session.call(|bindings, store| {
+                let source = bindings.cprflow_connector_source().scan();
+                match &step {
+                    InputStep::Begin(place) => {
+                        source.call_begin_extract(store, scan, &place.into())
+                    }
+                    InputStep::Block(_) => source.call_push(store, scan, block),
+                    InputStep::EndExtract => source.call_end_extract(store, scan),
+                    InputStep::End => source.call_finish(store, scan),
                 }
             })?;
-            pushed?;
-            if count == 0 {
+            taken?;
+            if matches!(step, InputStep::End) {
                 self.state = ReadState::InputEnded;
                 if let Some(selection) = &self.running.selection {
                     selection.check_input(self.bytes)?;
@@ -334,16 +345,6 @@ const PNR: &str = "pnr";
 
 /// The length of a pseudonym.
 const PSEUDONYM_BYTES: usize = 64;
-
-/// Reads the next block into a buffer and returns its length, which is 0 at the end of the input.
-pub(super) fn read_block(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Error> {
-    loop {
-        match input.read(buffer) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read.map_err(Error::Input),
-        }
-    }
-}
 
 /// An iterator over the rows of one table: an Arrow [`RecordBatchReader`].
 pub struct TableReader<R> {

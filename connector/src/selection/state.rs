@@ -1,0 +1,449 @@
+//! The first pass over a state: what several extracts together say about each person.
+//!
+//! The extracts come newest first. Each is read like a single one, and then only what it says of persons whom no newer
+//! extract has is added to the result. So the rules of a single extract apply, and memory holds numbers of persons, never
+//! records.
+
+use std::fmt;
+use std::sync::Arc;
+
+use roaring::RoaringTreemap;
+
+use super::{PolicyPass, Selected, SelectedPersons, Selection, roster};
+use crate::columns::Origin;
+use crate::error::Error;
+use crate::grammar;
+use crate::input::Splitter;
+use crate::person_records::PersonRecords;
+use crate::policy::{PersonFilter, PersonMatcher, Policy, Rules, View};
+use crate::record::{EVENT, pnr_number};
+
+/// The longest name of an agreement, in bytes.
+const MAX_NAME: usize = 64;
+
+/// An extract of a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtractPlace {
+    /// The name of the agreement that delivered the extract.
+    pub agreement: String,
+    /// The date that places the extract in the order, `YYYY-MM-DD`: usually its production date.
+    pub production_date: String,
+    /// The place among extracts of one date. A larger number is newer.
+    pub sequence: u64,
+}
+
+/// A pass over a state.
+pub(super) struct StatePass {
+    /// What the extracts so far say about the persons of the state.
+    filter: PersonMatcher,
+    facts: PolicyPass,
+    extracts: Vec<StateExtract>,
+    agreements: Vec<Agreement>,
+    /// The persons with a state.
+    decided: RoaringTreemap,
+    /// The persons whose subscription has ended in an agreement.
+    ended: RoaringTreemap,
+    is_open: bool,
+    /// The persons with records in the open extract, of the types that the pass reads.
+    mentioned: RoaringTreemap,
+    /// The persons with events in the open extract, if the pass reads them.
+    with_event: RoaringTreemap,
+    has_policy: bool,
+}
+
+/// What is known of an agreement.
+struct Agreement {
+    name: String,
+    /// The persons whom the extracts so far have delivered, or whose subscription they have ended. Older extracts of the
+    /// agreement say nothing about them.
+    decided: RoaringTreemap,
+}
+
+/// What an extract contributes to a state.
+struct StateExtract {
+    place: ExtractPlace,
+    origin: Arc<Origin>,
+    /// The persons whose records in this extract are part of the state.
+    current: Arc<NumberSet>,
+    /// Those of them with several 001.
+    several: Arc<NumberSet>,
+    superseded: NumberSet,
+}
+
+/// The result of a pass over a state, as a scan uses it.
+pub(crate) struct StateScope {
+    extracts: Vec<StateExtract>,
+    /// The persons of whom the state has nothing, not even events.
+    ended: RoaringTreemap,
+    /// The tables and columns of the state.
+    pub(crate) view: View,
+}
+
+/// What a scan needs to know of one extract.
+#[derive(Clone)]
+pub(crate) struct ScannedExtract {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) current: Arc<NumberSet>,
+    pub(crate) several: Arc<NumberSet>,
+}
+
+/// A set of person numbers that takes little memory also if they are few and far from each other.
+pub(crate) enum NumberSet {
+    /// Sorted numbers.
+    Few(Vec<u64>),
+    Many(RoaringTreemap),
+}
+
+/// The largest number of persons in [`NumberSet::Few`]. Those of a night are much fewer, those of a full load many more.
+const FEW: u64 = 100_000;
+
+impl NumberSet {
+    fn new(numbers: RoaringTreemap) -> Self {
+        match numbers.len() <= FEW {
+            true => Self::Few(numbers.iter().collect()),
+            false => Self::Many(numbers),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn contains(&self, number: u64) -> bool {
+        match self {
+            Self::Few(numbers) => numbers.binary_search(&number).is_ok(),
+            Self::Many(numbers) => numbers.contains(number),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Few(numbers) if numbers.is_empty())
+    }
+
+    fn to_bitmap(&self) -> RoaringTreemap {
+        match self {
+            Self::Few(numbers) => numbers.iter().copied().collect(),
+            Self::Many(numbers) => numbers.clone(),
+        }
+    }
+}
+
+impl StateScope {
+    /// Returns the extract at that place of the pass. Fails if it is another one.
+    pub(crate) fn extract(
+        &self,
+        index: usize,
+        place: &ExtractPlace,
+    ) -> Result<ScannedExtract, Error> {
+        let extract = self.extracts.get(index);
+        let extract = extract.filter(|extract| extract.place == *place);
+        let extract = extract.ok_or(Error::Misuse(
+            "a scan of a state needs the extracts of its first pass, in the same order",
+        ))?;
+        Ok(ScannedExtract {
+            origin: extract.origin.clone(),
+            current: extract.current.clone(),
+            several: extract.several.clone(),
+        })
+    }
+
+    /// Returns the number of extracts.
+    pub(crate) fn extracts(&self) -> usize {
+        self.extracts.len()
+    }
+
+    /// Returns whether the state has nothing of a person because the subscription has ended.
+    #[inline]
+    pub(crate) fn has_ended(&self, person: u64) -> bool {
+        self.ended.contains(person)
+    }
+}
+
+impl fmt::Debug for StateScope {
+    /// Shows how many extracts there are, not who is in them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateScope")
+            .field("extracts", &self.extracts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Selection {
+    /// Begins a first pass over a state, under a policy or without one. `roster` is what [`roster`](Self::roster) returned
+    /// for the preceding state; only a pass under a policy can have one.
+    ///
+    /// The extracts follow, newest first, each between [`begin_extract`](Self::begin_extract) and
+    /// [`end_extract`](Self::end_extract).
+    pub fn open_state(policy: Option<Policy>, roster: Option<&[u8]>) -> Result<Self, Error> {
+        let has_policy = policy.is_some();
+        if !has_policy && roster.is_some() {
+            return Err(super::no_policy());
+        }
+        let policy = policy.unwrap_or_else(Policy::open);
+        let rules = Arc::new(Rules::of_state(&policy)?);
+        let matcher = |persons: PersonFilter| PersonMatcher::under(persons, Some(rules.clone()));
+        let mut facts = PolicyPass::new(policy.clone(), rules.clone());
+        if let Some(roster) = roster {
+            Arc::make_mut(&mut facts.facts).roster = roster::read(roster)?;
+        }
+        let state = StatePass {
+            filter: matcher(policy.persons.clone())?,
+            facts,
+            extracts: Vec::new(),
+            agreements: Vec::new(),
+            decided: RoaringTreemap::new(),
+            ended: RoaringTreemap::new(),
+            is_open: false,
+            mentioned: RoaringTreemap::new(),
+            with_event: RoaringTreemap::new(),
+            has_policy,
+        };
+        let filter = matcher(policy.persons.clone())?;
+        let mut selection = Self::new(filter, Some(PolicyPass::new(policy, rules)));
+        selection.state = Some(state);
+        Ok(selection)
+    }
+
+    /// Begins the next extract of a state.
+    ///
+    /// Fails if the extract is not older than the one before, if its place is not valid, or if the selection is not one of
+    /// a state.
+    pub fn begin_extract(&mut self, place: &ExtractPlace) -> Result<(), Error> {
+        if self.chosen.is_some() {
+            return Err(Error::Misuse(
+                "begin-extract after finish: the selection is finished",
+            ));
+        }
+        let (Some(state), Some(pass)) = (&mut self.state, &mut self.policy_pass) else {
+            return Err(NO_STATE);
+        };
+        let day = state.begin(place)?;
+        self.splitter = Splitter::default();
+        self.has_begun = false;
+        self.has_ended = false;
+        for pass in [&mut state.facts, pass] {
+            // The newest extract determines the day, unless the policy does.
+            pass.day = pass.day.or(Some(day));
+        }
+        Ok(())
+    }
+
+    /// Ends the extract that was begun last.
+    pub fn end_extract(&mut self) -> Result<(), Error> {
+        self.state.as_ref().ok_or(NO_STATE)?.check_open()?;
+        self.splitter.finish();
+        self.read()?;
+        let (Some(state), Some(pass)) = (&mut self.state, &mut self.policy_pass) else {
+            return Err(NO_STATE);
+        };
+        state.end(&mut self.filter, pass)
+    }
+
+    /// Ends the pass over a state.
+    pub(super) fn finish_state(&mut self) -> Result<Selected, Error> {
+        let Some(state) = &mut self.state else {
+            return Err(NO_STATE);
+        };
+        let (chosen, selected) = state.finish()?;
+        self.chosen = Some(chosen);
+        Ok(selected)
+    }
+
+    /// Returns the persons whose records in the extract at that place of the pass, from 0, are superseded: a newer extract
+    /// of the same agreement has a 001 or 997 of the number. The result is for
+    /// [`CopyOptions::superseded`](crate::CopyOptions::superseded).
+    pub fn superseded_persons(&self, extract: usize) -> Result<Vec<u8>, Error> {
+        let extracts = self.chosen()?.state.as_ref().ok_or(NO_STATE)?;
+        let extract = extracts.extracts.get(extract).ok_or_else(|| {
+            Error::InvalidRequest(format!(
+                "the state has no extract {extract}: it has {}",
+                extracts.extracts.len()
+            ))
+        })?;
+        roster::write(&extract.superseded.to_bitmap())
+    }
+
+    /// Returns these numbers and all numbers of the same persons in a state, sorted. Fails if a number is not ten digits.
+    pub fn tied_numbers(&self, numbers: &[String]) -> Result<Vec<String>, Error> {
+        self.chosen()?;
+        let state = self.state.as_ref().ok_or(NO_STATE)?;
+        let mut known = RoaringTreemap::new();
+        for (index, number) in numbers.iter().enumerate() {
+            if !grammar::is_code(number, 10) {
+                return Err(Error::InvalidRequest(format!(
+                    "entry {} of the list of person numbers is not ten digits",
+                    index + 1
+                )));
+            }
+            known.insert(pnr_number(number.as_bytes()));
+        }
+        let tied = state.facts.facts.links.tied_to(&known);
+        Ok(tied.iter().map(|number| format!("{number:010}")).collect())
+    }
+}
+
+const NO_STATE: Error =
+    Error::Misuse("the selection is not one of a state: open it with open-state");
+
+impl StatePass {
+    /// Fails if no extract is open.
+    pub(super) fn check_open(&self) -> Result<(), Error> {
+        match self.is_open {
+            true => Ok(()),
+            false => Err(Error::Misuse(
+                "no extract of the state is open: call begin-extract first",
+            )),
+        }
+    }
+
+    /// Begins an extract and returns the day that places it.
+    fn begin(&mut self, place: &ExtractPlace) -> Result<i32, Error> {
+        if self.is_open {
+            return Err(Error::Misuse(
+                "an extract of the state is open: call end-extract first",
+            ));
+        }
+        let day = place.day()?;
+        let last = self.extracts.last();
+        if last.is_some_and(|last| (day, place.sequence) >= (last.origin.day, last.place.sequence))
+        {
+            return Err(Error::InvalidRequest(
+                "the extracts of a state come newest first, by production date and then by sequence number, and each \
+                 only once"
+                    .to_owned(),
+            ));
+        }
+        self.is_open = true;
+        let empty = || NumberSet::Few(Vec::new());
+        self.extracts.push(StateExtract {
+            place: place.clone(),
+            origin: Arc::new(Origin {
+                day,
+                agreement: place.agreement.clone(),
+            }),
+            current: Arc::new(empty()),
+            several: Arc::new(empty()),
+            superseded: empty(),
+        });
+        Ok(day)
+    }
+
+    /// Notes the person of a record of the open extract.
+    #[inline]
+    pub(super) fn add_record(&mut self, index: usize, person: u64) {
+        if index == EVENT {
+            self.with_event.insert(person);
+        } else {
+            self.mentioned.insert(person);
+        }
+    }
+
+    /// Ends the open extract: adds what it says of persons whom no newer extract has.
+    fn end(&mut self, filter: &mut PersonMatcher, pass: &mut PolicyPass) -> Result<(), Error> {
+        self.is_open = false;
+        let mentioned = std::mem::take(&mut self.mentioned);
+        let with_event = std::mem::take(&mut self.with_event);
+        let facts = std::mem::take(Arc::make_mut(&mut pass.facts));
+        let extract = self.extracts.last_mut().ok_or(Error::Internal)?;
+        let name = &extract.place.agreement;
+        let known = self.agreements.iter().position(|one| one.name == *name);
+        let known = known.unwrap_or_else(|| {
+            self.agreements.push(Agreement {
+                name: name.clone(),
+                decided: RoaringTreemap::new(),
+            });
+            self.agreements.len() - 1
+        });
+        let agreement = self.agreements.get_mut(known).ok_or(Error::Internal)?;
+        let superseded = &agreement.decided;
+        // A receipt ends what the extract itself says, too.
+        let mut delivered = facts.records.persons() - &facts.unsubscribed;
+        delivered -= superseded;
+        let current = &delivered - &self.decided;
+        let several = facts.records.several();
+        let different: RoaringTreemap = several.different.keys().copied().collect();
+        let identical: RoaringTreemap = several.identical.keys().copied().collect();
+
+        let all = Arc::make_mut(&mut self.facts.facts);
+        all.links.absorb(facts.links, &current);
+        all.shifted |= (facts.shifted | &different) & &current;
+        // Protection is the union over the agreements, so the state of each agreement counts.
+        all.protections
+            .absorb(facts.protections, superseded, &delivered);
+        all.damaged |= facts.damaged - superseded;
+        if facts.has_unknown_protection {
+            all.damaged |= &mentioned - superseded;
+        }
+        self.facts.statuses.absorb(&mut pass.statuses, &current);
+        self.filter.absorb(filter, &current, &with_event);
+
+        extract.superseded = NumberSet::new(&mentioned & superseded);
+        self.ended |= &facts.unsubscribed - superseded;
+        agreement.decided |= facts.records.persons() | &facts.unsubscribed;
+        extract.several = Arc::new(NumberSet::new((different | identical) & &current));
+        self.decided |= delivered;
+        extract.current = Arc::new(NumberSet::new(current));
+        Ok(())
+    }
+
+    /// Selects the persons of the state.
+    fn finish(&mut self) -> Result<(SelectedPersons, Selected), Error> {
+        if self.is_open {
+            return Err(Error::Misuse(
+                "an extract of the state is open: call end-extract first",
+            ));
+        }
+        if self.facts.day.is_none() && self.filter.asks_for_ages() {
+            return Err(Error::InvalidRequest(
+                "the policy selects ages, but there is no day to calculate them on: the state has no extract. Name a day \
+                 in the policy"
+                    .to_owned(),
+            ));
+        }
+        self.agreements = Vec::new();
+        let ended = &self.ended - &self.decided;
+        let facts = Arc::make_mut(&mut self.facts.facts);
+        // Persons of whom nothing is left can no longer be in scope.
+        let mut gone = &facts.roster - &self.decided;
+        gone -= self.filter.meeting(self.filter.with_place_event());
+        gone -= &facts.damaged;
+        facts.unsubscribed = &ended | gone;
+        facts.records = PersonRecords::of(self.decided.clone());
+        facts.produced = self.facts.day;
+        let (mut chosen, mut selected) = self.facts.evaluate(&self.filter);
+        let view = match &chosen.scope {
+            Some(scope) if self.has_policy => scope.rules.view.clone(),
+            _ => View::of_whole_state(),
+        };
+        if !self.has_policy {
+            chosen.scope = None;
+            chosen.persons = Arc::new(RoaringTreemap::new());
+            selected = Selected {
+                persons: self.decided.len(),
+                entered: self.decided.len(),
+                left: 0,
+            };
+        }
+        chosen.state = Some(Arc::new(StateScope {
+            extracts: std::mem::take(&mut self.extracts),
+            ended,
+            view,
+        }));
+        Ok((chosen, selected))
+    }
+}
+
+impl ExtractPlace {
+    /// Checks the place and returns its date as a day number.
+    fn day(&self) -> Result<i32, Error> {
+        let is_name = (1..=MAX_NAME).contains(&self.agreement.len())
+            && self.agreement.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_name {
+            return Err(Error::InvalidRequest(format!(
+                "the name of an extract's agreement is not 1 to {MAX_NAME} printable ASCII characters without spaces"
+            )));
+        }
+        grammar::date(self.production_date.as_bytes()).ok_or_else(|| {
+            Error::InvalidRequest(
+                "the production date of an extract is not a date of the form YYYY-MM-DD".to_owned(),
+            )
+        })
+    }
+}
