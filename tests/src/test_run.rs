@@ -35,6 +35,8 @@ pub struct TestRun {
     /// A port to connect to instead of the server's port.
     port: Option<u16>,
     numbers: RefCell<BTreeSet<String>>,
+    /// The time that the commands take for now, as RFC 3339.
+    now: RefCell<Option<String>>,
     /// Whether there is a configuration file. Without one, everything is set by arguments.
     is_configured: Cell<bool>,
 }
@@ -47,6 +49,7 @@ impl TestRun {
             inbox: Inbox::Directory,
             port: None,
             numbers: RefCell::default(),
+            now: RefCell::default(),
             is_configured: Cell::default(),
         };
         fs::create_dir(test.inbox()).unwrap();
@@ -70,6 +73,7 @@ impl TestRun {
             inbox: Inbox::Sftp(Box::new(sshd)),
             port: None,
             numbers: RefCell::default(),
+            now: RefCell::default(),
             is_configured: Cell::default(),
         }
     }
@@ -181,6 +185,16 @@ impl TestRun {
         arguments
     }
 
+    /// Sets the time that the commands take for now, as RFC 3339. Default: the clock of the machine.
+    pub fn set_time(&self, now: &str) {
+        self.now.replace(Some(now.to_owned()));
+    }
+
+    fn time(&self) -> Option<(&'static str, String)> {
+        let now = self.now.borrow().clone();
+        now.map(|now| ("CPRFLOW_NOW", now))
+    }
+
     /// Runs `cprflow sync`.
     pub fn sync(&self) -> CommandOutput {
         self.run("sync", self.purpose())
@@ -216,6 +230,7 @@ impl TestRun {
             .args(arguments)
             .args(church_purpose(arguments))
             .env("CPRFLOW_LOG", "trace")
+            .envs(self.time())
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -242,6 +257,7 @@ impl TestRun {
             .args(more)
             .args(church_purpose(more))
             .env("CPRFLOW_LOG", "trace")
+            .envs(self.time())
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))
             .stdin(Stdio::null())

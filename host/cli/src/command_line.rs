@@ -7,8 +7,8 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, compile_component, completions, doctor, generate, inbox, init, log, retry, scan,
-    schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+    agreement, compile_component, completions, doctor, generate, inbox, init, log, register, retry,
+    scan, schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -63,6 +63,7 @@ enum Command {
     Subscription(Box<subscription::Subscription>),
     Tenant(tenant::Tenant),
     Agreement(agreement::Agreement),
+    Register(register::Register),
     #[command(hide = true)]
     CompileComponent(compile_component::CompileComponent),
     Completions(completions::Completions),
@@ -133,6 +134,7 @@ fn run(
         Command::Subscription(subscription) => subscription.run(&connector()?),
         Command::Tenant(tenant) => tenant.run(connector),
         Command::Agreement(agreement) => agreement.run(),
+        Command::Register(register) => register.run(),
         Command::CompileComponent(compile) => compile.run(),
         Command::Completions(completions) => completions.run(CommandLine::command()),
     }

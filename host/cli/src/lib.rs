@@ -8,6 +8,7 @@
 //! | `tables`, `schema` | subcommands that list tables and columns |
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside` | subcommands for deliveries |
+//! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
 //! | `views`, `completions` | subcommands that print SQL and shell scripts |
@@ -35,6 +36,7 @@ mod log;
 mod metrics;
 mod options;
 mod output;
+mod register;
 mod retry;
 mod scan;
 mod schema;

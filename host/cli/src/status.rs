@@ -4,8 +4,10 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use cprflow_delivery::calendar::danish_time;
+use cprflow_delivery::Generation;
+use cprflow_delivery::calendar::{self, danish_time};
 use cprflow_delivery::status::{self, TenantStatus};
+use indicatif::HumanBytes;
 use jiff::Timestamp;
 
 use crate::failure::{Failure, Outcome};
@@ -50,7 +52,7 @@ impl Status {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let configuration = self.source.configuration()?;
         let depth = check_depth(self.deep);
-        let now = Timestamp::now();
+        let now = calendar::now();
         let agreements = status::status_to_depth(&configuration, now, depth)?;
         self.metrics.write(&agreements, None)?;
         match self.format {
@@ -104,6 +106,19 @@ fn print_agreement(
             },
         )?;
     }
+    let register = &status.register;
+    if register.extracts > 0 {
+        writeln!(
+            out,
+            "  register       {} extracts, {} ({} as delivered)",
+            register.extracts,
+            HumanBytes(register.file_size),
+            HumanBytes(register.size),
+        )?;
+    }
+    if let Some(current) = &status.current {
+        writeln!(out, "  current        {}", generation(current, now))?;
+    }
     if let Some(certificate) = &status.client_certificate {
         writeln!(
             out,
@@ -122,7 +137,7 @@ fn print_agreement(
         )?;
     }
     for tenant in &status.tenants {
-        print_tenant(out, tenant)?;
+        print_tenant(out, tenant, now)?;
     }
     for remark in &status.remarks {
         let (color, label) = match remark.needs_attention {
@@ -149,7 +164,19 @@ fn local_time(time: Timestamp, now: Timestamp) -> String {
     format!("{local} ({age} ago)")
 }
 
-fn print_tenant(out: &mut impl Write, tenant: &TenantStatus) -> io::Result<()> {
+/// Returns a generation of the current tables in words.
+fn generation(generation: &Generation, now: Timestamp) -> String {
+    let made = local_time(generation.made, now);
+    match generation.is_current {
+        true => format!(
+            "generation {} for {}, made {made}",
+            generation.number, generation.day
+        ),
+        false => "withdrawn".to_owned(),
+    }
+}
+
+fn print_tenant(out: &mut impl Write, tenant: &TenantStatus, now: Timestamp) -> io::Result<()> {
     write!(
         out,
         "  tenant         {}: {} published",
@@ -168,5 +195,17 @@ fn print_tenant(out: &mut impl Write, tenant: &TenantStatus) -> io::Result<()> {
     if tenant.waiting > 0 {
         write!(out, "; {} waiting", tenant.waiting)?;
     }
-    writeln!(out)
+    writeln!(out)?;
+    if let Some(current) = &tenant.current {
+        writeln!(
+            out,
+            "  current        {}: {}; {} persons in scope, {} entered, {} left",
+            tenant.tenant,
+            generation(current, now),
+            current.persons,
+            current.entered,
+            current.left,
+        )?;
+    }
+    Ok(())
 }

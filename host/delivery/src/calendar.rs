@@ -7,6 +7,11 @@ use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan, ZonedDateTime};
 
+/// Returns the time of the clock.
+pub fn now() -> Timestamp {
+    crate::failpoint::now().unwrap_or_else(Timestamp::now)
+}
+
 /// Returns a time in Denmark's time zone, from the time zone tables that are built in.
 pub fn danish_time(now: Timestamp) -> ZonedDateTime {
     // The built-in tables always have this zone. UTC differs from it by two hours at most.

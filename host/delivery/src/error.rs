@@ -8,6 +8,7 @@ use cprflow_transport::soap::SoapError;
 use cprflow_transport::{HELPDESK, TransportError};
 
 use crate::config::ConfigurationError;
+use crate::current::CurrentError;
 use crate::dataset::DatasetError;
 use crate::fs::{InUse, SecretError, UnsafeDirectory};
 use crate::keyed_hash::KeyError;
@@ -44,6 +45,10 @@ pub enum Error {
     /// A delivery cannot be published to a tenant.
     #[error(transparent)]
     TenantPublish(#[from] TenantPublishError),
+
+    /// The current tables of a dataset cannot be made.
+    #[error(transparent)]
+    Current(#[from] CurrentError),
 
     /// The directory of a dataset cannot be used.
     #[error(transparent)]

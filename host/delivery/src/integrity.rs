@@ -5,6 +5,7 @@
 //! [`accept_gone`]. It is not looked for any more.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use serde::Serialize;
 use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Damage, Identity, compare_with_disk};
 use crate::error::Error;
-use crate::fs::{StateLock, ask_disks};
+use crate::fs::{StateLock, ask_disks, digest};
 use crate::keyed_hash::ExtractKey;
-use crate::ledger::{Ledger, Reason, Record, TenantDeliveryState};
+use crate::ledger::{KeptExtract, Ledger, Reason, Record, TenantDeliveryState};
+use crate::register::Register;
 
 /// The reason code of a published delivery that a person knows to be gone.
 const GONE: &str = "gone";
@@ -204,6 +206,23 @@ pub fn check_store(
         }
     });
     Ok(checked.collect())
+}
+
+/// Returns the names of the kept extracts whose files are gone or were changed. Sizes are compared, and digests too if
+/// the depth says so.
+pub fn damaged_extracts(state: &Path, extracts: &[KeptExtract], depth: CheckDepth) -> Vec<String> {
+    let register = Register::of(state);
+    let is_as_written = |kept: &KeptExtract| {
+        let path = register.path(kept);
+        let size = fs::metadata(&path).map(|metadata| metadata.len());
+        let has_size = size.is_ok_and(|size| size == kept.file_size);
+        let digest = || File::open(&path).and_then(digest);
+        has_size
+            && (depth != CheckDepth::Digests
+                || digest().is_ok_and(|digest| digest == kept.file_sha256))
+    };
+    let damaged = extracts.iter().filter(|kept| !is_as_written(kept));
+    damaged.map(|kept| kept.file.clone()).collect()
 }
 
 /// Returns the deliveries that must be in the unrestricted dataset. Deliveries of tenants alone have no directory there.

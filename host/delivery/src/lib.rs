@@ -10,8 +10,10 @@
 //! - `routing` has [`Routing`], the sender and recipient that metadata names, and compares them with the configuration.
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
+//! - `register` keeps every applied extract, compressed.
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
+//! - `current` makes the current tables of a dataset from the register.
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
 //! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
@@ -29,6 +31,7 @@
 mod agreement;
 pub mod calendar;
 pub mod config;
+mod current;
 mod dataset;
 mod error;
 mod failpoint;
@@ -39,6 +42,7 @@ mod ledger;
 mod names;
 mod operator;
 mod pnr_list;
+mod register;
 mod routing;
 mod spool;
 pub mod sql_views;
@@ -50,10 +54,11 @@ mod tenant;
 mod unknown_codes;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
+pub use current::CurrentError;
 pub use dataset::{
     CheckDepth, ComponentIdentity, DatasetDelivery, DatasetError, DatasetTable, DatasetTableReader,
-    DeliveryFile, Manifest, ManifestFinding, TableQuery, TenantManifest, check_dataset_permissions,
-    published_deliveries,
+    DeliveryFile, GenerationExtract, GenerationManifest, Manifest, ManifestFinding, TableQuery,
+    TenantManifest, check_dataset_permissions, published_deliveries,
 };
 pub use error::Error;
 pub use fs::{
@@ -61,11 +66,13 @@ pub use fs::{
 };
 pub use keyed_hash::{KeyError, ListKey};
 pub use ledger::{
-    Counts, FindingCount, InboxVisit, Ledger, LedgerError, NewDelivery, Reason, Record, State,
-    TenantCounts, TenantDelivery, TenantDeliveryState, UnclaimedFile,
+    Counts, FindingCount, Generation, InboxVisit, KeptExtract, Ledger, LedgerError, NewDelivery,
+    Reason, Record, State, TenantCounts, TenantDelivery, TenantDeliveryState, UnclaimedFile,
 };
 pub use names::{AgreementName, Environment, TenantName};
-pub use operator::{DeliverySelector, OperatorError, TenantSetAside, rename_agreement};
+pub use operator::{
+    DeliverySelector, OperatorError, TenantSetAside, accept_missing_extracts, rename_agreement,
+};
 pub use pnr_list::{ListError, read_list};
 pub use routing::{ROUTING_MISMATCH, Routing};
 pub use stop::Stop;

@@ -1,4 +1,5 @@
 //! Tests that kill a run at every step.
 
+mod current;
 mod sync;
 mod tenants;

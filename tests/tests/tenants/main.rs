@@ -2,6 +2,7 @@
 
 mod addresses;
 mod attacks;
+mod current;
 mod daily_job;
 mod hidden_exactly;
 mod hidden_files;

@@ -3,6 +3,7 @@
 mod rename;
 
 use clap::{Args, Subcommand};
+use cprflow_delivery::AgreementName;
 
 use crate::failure::{Failure, Outcome};
 
@@ -31,4 +32,14 @@ impl Agreement {
             Command::Rename(rename) => rename.run(),
         }
     }
+}
+
+/// A name on the command line is not the name of an agreement.
+#[derive(Debug, thiserror::Error)]
+#[error("a name has 1 to 64 characters: small letters, digits, - and _")]
+pub(crate) struct InvalidName;
+
+/// Reads the name of an agreement on the command line.
+pub(crate) fn agreement_name(text: &str) -> Result<AgreementName, InvalidName> {
+    AgreementName::new(text).ok_or(InvalidName)
 }

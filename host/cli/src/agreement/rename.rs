@@ -3,6 +3,7 @@
 use clap::Args;
 use cprflow_delivery::{AgreementName, rename_agreement};
 
+use super::agreement_name;
 use crate::failure::{Failure, Outcome};
 use crate::options::SourceOptions;
 use crate::output::message;
@@ -31,14 +32,6 @@ pub(crate) struct Rename {
 
     #[command(flatten)]
     source: SourceOptions,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("a name has 1 to 64 characters: small letters, digits, - and _")]
-struct InvalidName;
-
-fn agreement_name(text: &str) -> Result<AgreementName, InvalidName> {
-    AgreementName::new(text).ok_or(InvalidName)
 }
 
 impl Rename {

@@ -10,7 +10,7 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::config::{Configuration, Store};
-use cprflow_delivery::integrity::check_store;
+use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
@@ -127,7 +127,8 @@ impl<W: Write> Checkup<W> {
                 Ok(()) => {
                     self.ok("ledger", "is intact")?;
                     self.agreements(store, &ledger)?;
-                    self.deliveries(store, &ledger)
+                    self.deliveries(store, &ledger)?;
+                    self.register(store, &ledger)
                 }
                 Err(error) => self.fail("ledger", &error.to_string()),
             },
@@ -172,6 +173,31 @@ impl<W: Write> Checkup<W> {
             }
         }
         Ok(())
+    }
+
+    /// Compares the kept extracts with the disk.
+    fn register(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        let extracts = match ledger.kept_extracts() {
+            Ok(extracts) => extracts,
+            Err(error) => return self.fail("register", &error.to_string()),
+        };
+        let damaged = damaged_extracts(&store.state, &extracts, self.depth);
+        match (damaged.first(), extracts.len()) {
+            (None, 0) => Ok(()),
+            (None, count) => {
+                let size = extracts.iter().map(|kept| kept.file_size).sum();
+                let details = format!("{count} extracts are as written, {}", HumanBytes(size));
+                self.ok("register", &details)
+            }
+            (Some(first), count) => self.fail(
+                "register",
+                &format!(
+                    "{} of {count} extracts are gone or were changed, first {first}. Restore them from a backup. Without a \
+                     backup, order a new full load (`cprflow subscription reorder`)",
+                    damaged.len()
+                ),
+            ),
+        }
     }
 
     /// Checks a tenant's policy, which the component evaluates, its key, its group and its dataset.

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use clap::Args;
 use cprflow::Connector;
+use cprflow_delivery::calendar;
 use cprflow_delivery::config::Configuration;
 use cprflow_delivery::status::{self, Status};
 use cprflow_delivery::sync::run_all;
 use cprflow_delivery::{Error, Stop, shared_keys};
-use jiff::Timestamp;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::{Failure, Outcome};
@@ -127,7 +127,7 @@ pub(crate) fn run(
     let measure = RunMeasure {
         seconds: started.elapsed().as_secs_f64(),
         is_success: all.problems.is_empty(),
-        ended: Timestamp::now(),
+        ended: calendar::now(),
     };
     report::print(&all, format)?;
     for problem in &all.problems {

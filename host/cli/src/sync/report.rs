@@ -43,6 +43,28 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
             writeln!(out, "           {remark}")?;
         }
     }
+    for made in &report.current {
+        let to = match &made.tenant {
+            Some(tenant) => format!("of tenant {tenant}"),
+            None => "of the dataset".to_owned(),
+        };
+        let generation = &made.generation;
+        write!(
+            out,
+            "{bold}current{bold:#}    tables {to}: generation {} for {}",
+            generation.number, generation.day,
+        )?;
+        match made.tenant {
+            Some(_) => writeln!(
+                out,
+                ", {} persons in scope, {} entered, {} left",
+                HumanCount(generation.persons),
+                HumanCount(generation.entered),
+                HumanCount(generation.left),
+            )?,
+            None => writeln!(out, ", {} rows", HumanCount(generation.rows))?,
+        }
+    }
     for (label, files) in [
         ("set aside", &report.set_aside),
         ("waiting  ", &report.waiting),
@@ -59,7 +81,8 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
     for missing in &report.missing {
         writeln!(out, "{bold}missing  {bold:#}  {}", missing.remark)?;
     }
-    if report.published.is_empty() && report.problems.is_empty() {
+    let has_news = !report.published.is_empty() || !report.current.is_empty();
+    if !has_news && report.problems.is_empty() {
         writeln!(out, "nothing new")?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::agreement::AgreementTable;
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
 use super::{
     Configuration, DEFAULT_INTERVAL, DEFAULT_MAX_AGE_DAYS, DEFAULT_RETENTION_DAYS,
-    DEFAULT_SILENT_WORKING_DAYS, store, tenant,
+    DEFAULT_SILENT_WORKING_DAYS, publish, store, tenant,
 };
 use crate::agreement::Agreement;
 use crate::error::Error;
@@ -26,6 +26,9 @@ struct ConfigurationFile {
     max_age_days: Option<u32>,
     retention_days: Option<u32>,
     silent_working_days: Option<u32>,
+    publish: Option<Vec<String>>,
+    keep_deliveries: Option<String>,
+    keep_departed: Option<String>,
     #[serde(default)]
     ended_agreements: Vec<String>,
     #[serde(default)]
@@ -69,8 +72,15 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
     let state = file.state.map(|state| directory.join(state));
     let max_age_days = file.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
     let mut stores = store::group(&agreements, &tenants, state.as_deref(), max_age_days)?;
+    let publish = publish::publish(file.publish)?;
+    let retention = publish::retention(
+        file.keep_deliveries.as_deref(),
+        file.keep_departed.as_deref(),
+    )?;
     for store in &mut stores {
         store.ended.clone_from(&ended);
+        store.publish = publish;
+        store.retention = retention;
     }
     Ok(Configuration {
         stores,

@@ -6,6 +6,7 @@
 //! | `agreement`, `service` | `[agreement.NAME]`, and its tables `service` and `subscription` |
 //! | `tenant` | `[tenant.NAME]` |
 //! | `table_reader` | reads a table key by key |
+//! | `publish` | what is published, and how long it is kept |
 //! | `store`, `state`, `directories` | datasets, their state directories, and checks that directories are separate |
 //! | `template` | the commented file that `cprflow init` writes |
 //! | `error` | [`ConfigurationError`] |
@@ -15,6 +16,7 @@ mod agreement;
 mod directories;
 mod error;
 mod file;
+mod publish;
 mod service;
 mod state;
 mod store;
@@ -37,6 +39,7 @@ use cprflow_transport::{Fingerprint, Inbox, InboxError, SftpSettings};
 pub use accepted::{ACCEPTABLE, ACCEPTABLE_ONCE};
 pub(crate) use accepted::{FUTURE_DATE, SAME_CONTENT};
 pub use error::{ConfigurationError, KeyPath, KeyProblem, PurposeError};
+pub use publish::{Period, Publish, Retention};
 pub use store::Store;
 pub use template::template;
 pub use tenant::RecordTypeUse;
@@ -207,6 +210,7 @@ impl Configuration {
     /// use, or has one inside.
     pub fn state(&mut self, directory: &Path) -> Result<(), Error> {
         state::place(&mut self.stores, directory)?;
+        store::name_registers(&mut self.stores);
         directories::check(&self.stores, directory)
     }
 

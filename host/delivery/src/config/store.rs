@@ -1,10 +1,12 @@
 //! Stores: one dataset each, with its state directory and its agreements.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
 
 use super::error::ConfigurationError;
+use super::publish::{Publish, Retention};
 use super::{directories, state};
 use crate::agreement::Agreement;
 use crate::error::Error;
@@ -30,6 +32,13 @@ pub struct Store {
     pub tenants: Vec<Tenant>,
     /// Agreements that have ended. Their deliveries stay in the dataset.
     pub ended: Vec<AgreementName>,
+    /// What a run publishes.
+    pub publish: Publish,
+    /// How long cprflow keeps what it published.
+    pub retention: Retention,
+    /// The state directory that has the extracts of each agreement of the configuration. A tenant may see agreements of
+    /// several stores.
+    pub(crate) registers: BTreeMap<AgreementName, PathBuf>,
 }
 
 impl Store {
@@ -129,13 +138,29 @@ pub(super) fn group(
             agreements: own,
             others,
             ended: Vec::new(),
+            publish: Publish::default(),
+            retention: Retention::default(),
+            registers: BTreeMap::new(),
         });
     }
     if let Some(directory) = state {
         state::place(&mut stores, directory)?;
     }
+    name_registers(&mut stores);
     directories::check(&stores, &default)?;
     Ok(stores)
+}
+
+/// Tells each store where the extracts of all agreements are kept.
+pub(super) fn name_registers(stores: &mut [Store]) {
+    let mut registers = BTreeMap::new();
+    for store in stores.iter() {
+        let names = store.agreements.iter().map(|one| one.name.clone());
+        registers.extend(names.map(|name| (name, store.state.clone())));
+    }
+    for store in stores {
+        store.registers.clone_from(&registers);
+    }
 }
 
 /// Returns the name of the state directory of a dataset: the dataset's own name, for people, and 8 digits of the SHA-256

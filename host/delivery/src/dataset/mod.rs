@@ -4,10 +4,14 @@
 //! `<dataset>/agreement=<name>/delivery=<production date>-<sequence>-<first 8 of the transfer UUID>/`. It contains
 //! `<table>.parquet` for each table, and the manifest `_delivery.json`. Deliveries are applied in the order of the
 //! directory names.
+//!
+//! `<dataset>/current` leads to the newest generation of the current tables, `<dataset>/generations/<number>`.
 
 mod deliveries;
 mod error;
 mod files;
+mod generation_manifest;
+mod generations;
 mod manifest;
 mod table;
 mod table_reader;
@@ -27,6 +31,8 @@ pub use deliveries::{DatasetDelivery, published_deliveries};
 pub use error::DatasetError;
 pub use files::{CheckDepth, DeliveryFile};
 pub(crate) use files::{Damage, Identity, compare_with_disk, describe_files};
+pub use generation_manifest::{GenerationExtract, GenerationManifest};
+pub(crate) use generations::{GENERATIONS, current_generation};
 pub(crate) use manifest::{Audience, ManifestBuilder};
 pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
 pub use table::{DatasetTable, TableQuery};
@@ -82,7 +88,8 @@ impl Dataset {
         }
         dataset.check_staging()?;
         for path in entries(root)? {
-            if name_of(&path).starts_with(AGREEMENT_PREFIX) {
+            let name = name_of(&path);
+            if name.starts_with(AGREEMENT_PREFIX) || name == GENERATIONS {
                 check_own_directory(&path, root)?;
             }
         }
@@ -102,6 +109,11 @@ impl Dataset {
             staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
             group: None,
         })
+    }
+
+    /// Returns whether the directory of the dataset exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.root.is_dir()
     }
 
     /// Returns the directory in which deliveries are prepared. It is beside the dataset.

@@ -71,7 +71,13 @@ pub(crate) fn check_not_writable_by_others(path: &Path) -> Result<(), Error> {
 }
 
 /// The directories of a state directory that have person numbers.
-const STATE_DIRECTORIES: [&str; 3] = ["spool", "rosters", "subscription"];
+const STATE_DIRECTORIES: [&str; 5] = [
+    "spool",
+    "rosters",
+    "register",
+    "generations",
+    "subscription",
+];
 
 /// Checks that other users cannot write to a state directory and its directories. Those that do not exist are safe.
 pub fn check_state_permissions(state: &Path) -> Result<(), Error> {

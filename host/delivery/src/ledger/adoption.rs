@@ -19,7 +19,7 @@ pub(crate) enum AdoptedDataset<'a> {
 
 impl AdoptedDataset<'_> {
     /// Returns the name in the table `adopted`.
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         match self {
             Self::Dataset => "dataset".to_owned(),
             Self::Tenant(tenant) => format!("tenant={tenant}"),

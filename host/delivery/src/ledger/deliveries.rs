@@ -253,6 +253,10 @@ impl Ledger {
                 "UPDATE inbox_visit SET agreement = ?2 WHERE agreement = ?1",
                 [old, new],
             )?;
+            transaction.execute(
+                "UPDATE kept_extract SET agreement = ?2 WHERE agreement = ?1",
+                [old, new],
+            )?;
             let renamed = transaction.execute(
                 "UPDATE delivery SET agreement = ?2 WHERE agreement = ?1",
                 [old, new],

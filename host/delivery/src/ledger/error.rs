@@ -28,9 +28,9 @@ pub enum LedgerError {
 
     /// An earlier development version of cprflow created the file.
     #[error(
-        "{path}: an earlier version of cprflow created this ledger (format {found}), and this version cannot read it. \
-         Move the file away together with its -wal and -shm files and run `cprflow sync` again: it reads published \
-         deliveries back from the dataset",
+        "{path}: an earlier version of cprflow created this ledger (format {found}), and this version cannot read it, \
+         because that version did not keep extracts. Use a new state directory and new datasets, and order a new full \
+         load (`cprflow subscription reorder`)",
         path = path.display()
     )]
     Older {

@@ -12,13 +12,17 @@
 //! | `schema` | the tables; opening and checking the file |
 //! | `record`, `deliveries` | the state of a delivery, and its changes |
 //! | `tenant_record`, `tenant_deliveries` | the state of a delivery for a tenant, and its changes |
+//! | `kept` | the extracts that the register keeps |
+//! | `generations` | the newest generation of the current tables of each dataset |
 //! | `inbox` | visits to inboxes, and files that belong to no agreement |
 //! | `adoption` | deliveries that are in a dataset and unknown to the ledger |
 
 mod adoption;
 mod deliveries;
 mod error;
+mod generations;
 mod inbox;
+mod kept;
 mod record;
 mod schema;
 mod tenant_deliveries;
@@ -32,6 +36,9 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 
 pub(crate) use adoption::AdoptedDataset;
 pub use error::LedgerError;
+pub use generations::Generation;
+pub use kept::KeptExtract;
+pub(crate) use kept::KeptFile;
 pub(crate) use record::UNKNOWN_SIZE;
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,

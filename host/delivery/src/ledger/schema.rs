@@ -11,7 +11,7 @@ use super::LedgerError;
 use crate::fs::InUse;
 
 /// The format that this program reads and writes, in SQLite's `user_version`. A new file has 0.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 /// The maximum time to wait for another program that reads the ledger.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ CREATE TABLE delivery (
     previous_production_date TEXT,
     sequence INTEGER UNIQUE,
     directory TEXT,
+    register TEXT CHECK (register IN ('kept', 'compacted', 'expired', 'accepted')),
     records INTEGER NOT NULL DEFAULT 0,
     persons INTEGER NOT NULL DEFAULT 0,
     events INTEGER NOT NULL DEFAULT 0,
@@ -90,19 +91,47 @@ CREATE TABLE tenant_delivery (
     PRIMARY KEY (delivery, tenant),
     UNIQUE (tenant, sequence)
 ) STRICT;
+-- The extracts that the register keeps. The row of a delivery is written when its file is on the disk, and the delivery
+-- is applied from then on. A base has no delivery: it was made from older extracts.
+CREATE TABLE kept_extract (
+    id INTEGER PRIMARY KEY,
+    agreement TEXT NOT NULL,
+    delivery INTEGER UNIQUE REFERENCES delivery (id),
+    sequence INTEGER NOT NULL,
+    production_date TEXT NOT NULL,
+    task_number TEXT,
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    file TEXT NOT NULL,
+    file_size INTEGER NOT NULL,
+    file_sha256 TEXT NOT NULL,
+    is_unrestricted INTEGER NOT NULL,
+    incomplete TEXT,
+    kept TEXT NOT NULL,
+    UNIQUE (agreement, file)
+) STRICT;
+-- The newest generation of the current tables of each dataset.
+CREATE TABLE generation (
+    dataset TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    is_current INTEGER NOT NULL,
+    compared_with INTEGER,
+    day TEXT NOT NULL,
+    inputs TEXT NOT NULL,
+    policy TEXT,
+    persons INTEGER NOT NULL,
+    entered INTEGER NOT NULL,
+    departed INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    made TEXT NOT NULL,
+    error TEXT
+) STRICT;
 -- The datasets whose existing deliveries the ledger has already adopted.
 CREATE TABLE adopted (
     dataset TEXT PRIMARY KEY,
     at TEXT NOT NULL
 ) STRICT;
 ";
-
-/// The format before [`FORMAT`], which is converted when a ledger is opened.
-const CONVERTED_FORMAT: i64 = 3;
-
-/// The statements that convert a ledger of [`CONVERTED_FORMAT`]. Only the metadata files of deliveries that are still to
-/// come can fill the new column.
-const CONVERSION: &str = "ALTER TABLE delivery ADD COLUMN routing TEXT;";
 
 /// Opens a ledger for reading and writing, and creates it if the file is missing.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
@@ -128,30 +157,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
             connection.execute_batch(&create).map_err(ledger_error)?;
             Ok(connection)
         }
-        CONVERTED_FORMAT => {
-            convert(&connection).map_err(ledger_error)?;
-            Ok(connection)
-        }
         FORMAT => Ok(connection),
         found => Err(other_format(path, found)),
     }
-}
-
-/// Converts a ledger of [`CONVERTED_FORMAT`], unless another process has just done so.
-fn convert(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = format(connection).and_then(|found| match found {
-        CONVERTED_FORMAT => {
-            let convert = format!("{CONVERSION} PRAGMA user_version = {FORMAT};");
-            connection.execute_batch(&convert)
-        }
-        _ => Ok(()),
-    });
-    connection.execute_batch(match done {
-        Ok(()) => "COMMIT",
-        Err(_) => "ROLLBACK",
-    })?;
-    done
 }
 
 /// Creates an empty file that only its owner can read. SQLite gives the files beside it the same mode.
@@ -177,10 +185,6 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
         .map_err(ledger_error)?;
     match format(&connection).map_err(ledger_error)? {
         0 | FORMAT => Ok(connection),
-        CONVERTED_FORMAT => {
-            convert(&connection).map_err(ledger_error)?;
-            Ok(connection)
-        }
         found => Err(other_format(path, found)),
     }
 }

@@ -1,6 +1,8 @@
-//! Carries out what an operator decides: retry a delivery, set it aside, or rename an agreement.
+//! Carries out what an operator decides: retry a delivery, set it aside, rename an agreement, or accept a gap in the
+//! register.
 
 mod error;
+mod register;
 mod rename;
 
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ use crate::sync::{NO_PRODUCTION_DATE, discover, publish_leavers};
 use cprflow::Connector;
 use cprflow_transport::{connect, redacted_name};
 pub use error::OperatorError;
+pub use register::accept_missing_extracts;
 pub use rename::rename_agreement;
 
 /// The reason code of a delivery that an operator set aside.

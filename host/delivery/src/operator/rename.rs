@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::fs::{StateLock, entries, sync_directory};
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
+use crate::register;
 use crate::subscription;
 
 /// Gives the deliveries of an agreement the name that the agreement now has in the configuration.
@@ -61,6 +62,8 @@ pub fn rename_agreement(
     }
     let spool = store.spool();
     check_free(&spool.join(old.as_str()), &spool.join(new.as_str()))?;
+    let register = store.state.join(register::DIRECTORY);
+    check_free(&register.join(old.as_str()), &register.join(new.as_str()))?;
     let subscription = |name| subscription::directory(&store.state, name);
     check_free(&subscription(old), &subscription(new))?;
     for dataset in datasets {
@@ -72,6 +75,7 @@ pub fn rename_agreement(
         rename_files(&rosters, &format!("{old}."), &format!("{new}."))?;
     }
     rename_directory(&spool, old, new)?;
+    rename_directory(&register, old, new)?;
     subscription::rename(&store.state, old, new)?;
     Ok(ledger.rename_agreement(old.as_str(), new.as_str())?)
 }

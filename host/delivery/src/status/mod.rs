@@ -1,5 +1,6 @@
 //! The status of agreements: what is published, what is waiting, and what a person has to do.
 
+mod current;
 mod tenants;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use cprflow_transport::HELPDESK;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use current::RegisterStatus;
 pub use tenants::TenantStatus;
 
 use crate::agreement::Agreement;
@@ -17,7 +19,7 @@ use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::integrity::{DamagedDelivery, DatasetIntegrity, check_store};
-use crate::ledger::{InboxVisit, Ledger, Record, State, UnclaimedFile};
+use crate::ledger::{Generation, InboxVisit, Ledger, Record, State, UnclaimedFile};
 use crate::names::Environment;
 use crate::subscription::overdue::{OverdueFilter, overdue_filters};
 use crate::subscription::{self, FilterKind, municipality_name};
@@ -42,6 +44,10 @@ pub struct Status {
     /// The files in the inbox that belong to no agreement, or that are not a complete delivery.
     #[serde(rename = "strays")]
     pub unclaimed_files: Vec<UnclaimedFile>,
+    /// The extracts of the agreement that the register keeps.
+    pub register: RegisterStatus,
+    /// The newest generation of the current tables in the unrestricted dataset; `None` if there is none.
+    pub current: Option<Generation>,
     /// The status of each tenant that may see data of the agreement.
     pub tenants: Vec<TenantStatus>,
     /// The deliveries that are not in the unrestricted dataset as they were published.
@@ -103,6 +109,7 @@ pub fn status_to_depth(
                 store,
                 agreement,
                 integrity: own.collect(),
+                depth,
                 now,
             };
             all.push(reader.status(ledger.as_ref())?);
@@ -124,6 +131,8 @@ struct StatusReader<'a> {
     agreement: &'a Agreement,
     /// The datasets compared with the ledger: the deliveries of the agreement.
     integrity: Vec<DatasetIntegrity>,
+    /// How thoroughly files are compared with the disk.
+    depth: CheckDepth,
     now: Timestamp,
 }
 
@@ -154,6 +163,9 @@ impl StatusReader<'_> {
             let matching = records.iter().filter(|record| wanted(record.state));
             matching.cloned().collect::<Vec<_>>()
         };
+        let (register, register_remarks) = self.register(ledger)?;
+        let current = self.current(ledger)?;
+        let current_remark = self.current_remark(None, &self.store.dataset, current.as_ref());
         let mut status = Status {
             agreement: name.to_owned(),
             inbox,
@@ -166,6 +178,8 @@ impl StatusReader<'_> {
             remarks: Vec::new(),
             unclaimed_files,
             visit,
+            register,
+            current,
             tenants: Vec::new(),
             damaged: self.damaged(None),
         };
@@ -173,6 +187,8 @@ impl StatusReader<'_> {
         status.tenants = tenants;
         let remarks = [
             self.integrity_remarks(),
+            register_remarks,
+            current_remark.into_iter().collect(),
             self.visit_remarks(&status),
             self.silence_remarks(&status),
             self.subscription_remarks(&published)?,

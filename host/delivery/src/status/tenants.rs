@@ -9,7 +9,7 @@ use super::{Remark, StatusReader, action_needed, note};
 use crate::error::Error;
 use crate::integrity::DamagedDelivery;
 use crate::keyed_hash::ListKey;
-use crate::ledger::{Ledger, Record, TenantDelivery, TenantDeliveryState};
+use crate::ledger::{Generation, Ledger, Record, TenantDelivery, TenantDeliveryState};
 use crate::tenant::{Tenant, policy_digest};
 
 /// The status of a tenant for an agreement.
@@ -25,6 +25,8 @@ pub struct TenantStatus {
     pub waiting: usize,
     /// The number of deliveries that were published before the tenant was configured, and that it does not have.
     pub missing: usize,
+    /// The newest generation of the tenant's current tables; `None` if there is none.
+    pub current: Option<Generation>,
     /// The deliveries that are not in the tenant's dataset as they were published.
     pub damaged: Vec<DamagedDelivery>,
 }
@@ -64,7 +66,12 @@ impl StatusReader<'_> {
                 .filter(|record| own.iter().all(|delivery| delivery.delivery != record.id))
                 .collect();
             remarks.extend(waiting_remark(name, &waiting, records));
-            remarks.extend(missing_remark(name, agreement, &missing));
+            if self.store.publish.deliveries {
+                remarks.extend(missing_remark(name, agreement, &missing));
+            }
+            let current = self.current_of(tenant)?;
+            let dataset = &tenant.dataset;
+            remarks.extend(self.current_remark(Some(tenant), dataset, current.as_ref()));
             remarks.extend(set_aside_remarks(name, &own, records));
             remarks
                 .extend(newest.and_then(|newest| policy_remark(tenant, newest, &self.store.state)));
@@ -74,6 +81,7 @@ impl StatusReader<'_> {
                 newest: newest.map(|delivery| (*delivery).clone()),
                 waiting: waiting.len(),
                 missing: missing.len(),
+                current,
                 damaged: self.damaged(Some(name)),
             });
         }

@@ -17,7 +17,7 @@ pub(super) fn check(policy: &Policy, summary: &Summary) -> Result<(), Error> {
 }
 
 /// Returns the code of the finding that says that records may be missing.
-fn missing_records(summary: &Summary) -> Option<&'static str> {
+pub(super) fn missing_records(summary: &Summary) -> Option<&'static str> {
     let has = |code: &str| summary.findings.iter().any(|finding| finding.code == code);
     if has("missing-end") {
         return Some("missing-end");
@@ -36,6 +36,15 @@ fn missing_records(summary: &Summary) -> Option<&'static str> {
         true => None,
         false => Some("count-mismatch"),
     }
+}
+
+/// Returns the code of a finding that says that records may be missing, by its text in the ledger. An unknown code is
+/// taken for one.
+pub(crate) fn code_of(text: Option<&str>) -> Option<&'static str> {
+    text.map(|text| match text {
+        "missing-end" => "missing-end",
+        _ => "count-mismatch",
+    })
 }
 
 /// Returns a remark if the policy chooses persons by municipality and the extract has persons, but no address.
@@ -59,7 +68,7 @@ fn rows(summary: &Summary, table: &str) -> u64 {
 }
 
 /// Returns what the policy does that is only correct if no record is missing.
-fn dependency(policy: &Policy) -> Option<&'static str> {
+pub(crate) fn dependency(policy: &Policy) -> Option<&'static str> {
     match (policy.protection, policy.persons == PersonFilter::default()) {
         (ProtectionRule::Mask, _) => Some("masks protected persons"),
         (ProtectionRule::Drop, _) => Some("leaves out protected persons"),

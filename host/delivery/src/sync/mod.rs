@@ -8,21 +8,25 @@
 //! | find the deliveries that are complete on the server | [`discover`] |
 //! | download an extract to the spool and scan it meanwhile | `download`, `stage` |
 //! | decide about the delivery and carry that out | `decide`, `inbox_run` |
+//! | keep the extract in the register, which commits the delivery | `keep` |
 //! | move the tables into the unrestricted dataset | `publish` |
 //! | publish to each tenant from the spool, in threads | `tenants` |
+//! | make the current tables from the register | `current` |
 //! | remove the copy on the server | `remote_cleanup` |
 //!
 //! A copy on the server is kept until every tenant without a fault has the delivery. The spool keeps the extract for the
 //! other tenants.
 
 mod adopt;
-mod completeness;
+pub(crate) mod completeness;
 mod connection;
+mod current;
 mod decide;
 pub(crate) mod discover;
 mod download;
 mod error;
 mod inbox_run;
+mod keep;
 mod observer;
 mod publish;
 mod remote_cleanup;
@@ -35,7 +39,9 @@ pub(crate) use decide::NO_PRODUCTION_DATE;
 pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover};
 pub use error::SyncError;
 pub use observer::{Observer, Silent};
-pub use report::{MissingDeliveries, PublishedDelivery, RunProblem, RunReport, SkippedFile};
+pub use report::{
+    MadeCurrent, MissingDeliveries, PublishedDelivery, RunProblem, RunReport, SkippedFile,
+};
 pub use run::{Sync, run_all};
 pub(crate) use tenants::publish_leavers;
 pub use tenants::{TenantPublishError, tenant_scan};

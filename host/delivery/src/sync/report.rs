@@ -6,13 +6,15 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::integrity::DamagedDelivery;
-use crate::ledger::{Reason, Record};
+use crate::ledger::{Generation, Reason, Record};
 
 /// What a run did and what it left.
 #[derive(Debug, Default, Serialize)]
 pub struct RunReport {
     /// The deliveries that were published.
     pub published: Vec<PublishedDelivery>,
+    /// The generations of current tables that were made.
+    pub current: Vec<MadeCurrent>,
     /// The deliveries that are set aside until a person decides, from this and earlier runs.
     pub set_aside: Vec<SkippedFile>,
     /// The files that are not a complete delivery yet.
@@ -57,6 +59,19 @@ pub struct PublishedDelivery {
     pub persons: u64,
     /// Remarks on the delivery for a person.
     pub remarks: Vec<String>,
+}
+
+/// A generation of current tables that was made.
+#[derive(Debug, Serialize)]
+pub struct MadeCurrent {
+    /// The tenant whose dataset it is; `None` for the unrestricted dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The directory of the dataset.
+    pub dataset: PathBuf,
+    /// The generation.
+    #[serde(flatten)]
+    pub generation: Generation,
 }
 
 /// A file or delivery that was not published, and why.
@@ -120,6 +135,7 @@ impl RunReport {
     /// Appends the report of another store's run.
     pub(super) fn append(&mut self, other: Self) {
         self.published.extend(other.published);
+        self.current.extend(other.current);
         self.set_aside.extend(other.set_aside);
         self.waiting.extend(other.waiting);
         self.strays.extend(other.strays);

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use super::adopt::Adoption;
+use super::current;
 use super::error::SyncError;
 use super::inbox_run::InboxRun;
+use super::keep;
 use super::observer::{Observer, Silent};
 use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
+use crate::calendar;
 use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
@@ -70,7 +73,7 @@ impl<'a> Sync<'a> {
             store,
             observer: &Silent,
             stop: Stop::default(),
-            now: Timestamp::now,
+            now: calendar::now,
         }
     }
 
@@ -108,6 +111,7 @@ impl<'a> Sync<'a> {
         adoption.adopt(&mut ledger, &dataset)?;
         dataset.clear_staging()?;
         let mut unusable = adoption.adopt_shares(&mut ledger)?;
+        keep::recover(self.store, &mut ledger, (self.now)())?;
         self.check_agreements(&ledger)?;
         for tenant in &self.store.tenants {
             if let Some(error) = gone.get(tenant.name.as_str()) {
@@ -175,9 +179,11 @@ impl<'a> Sync<'a> {
             }
         }
         tenants.wait();
+        let is_current_made = self.make_current(ledger, dataset, tenants, report)?;
         // This does not look into the inbox again, so that its success is not recorded as a visit.
         for inbox in self.inboxes() {
             let mut inbox_run = self.inbox_run(&inbox, ledger, dataset, tenants, report);
+            inbox_run.is_current_made = is_current_made;
             let ended = inbox_run.finish();
             if self.report_inbox_error(&inbox, ended, ledger, report)? {
                 break;
@@ -205,6 +211,48 @@ impl<'a> Sync<'a> {
             dataset,
             tenants,
             report,
+            is_current_made: false,
+        }
+    }
+
+    /// Makes the current tables of the unrestricted dataset and of the tenants, at the same time. Returns whether those of
+    /// the unrestricted dataset are up to date.
+    fn make_current(
+        &self,
+        ledger: &Ledger,
+        dataset: &Dataset,
+        tenants: &Tenants,
+        report: &mut RunReport,
+    ) -> Result<bool, Error> {
+        if self.stop.is_set() {
+            return Ok(false);
+        }
+        tenants.want_current();
+        let made = match dataset.exists() {
+            true => {
+                let now = (self.now)();
+                current::make(self.connector, self.store, dataset, ledger, &self.stop, now)
+            }
+            false => Ok(None),
+        };
+        tenants.wait();
+        tenants.withdraw_outdated();
+        match made {
+            Ok(made) => {
+                report.current.extend(made);
+                Ok(true)
+            }
+            Err(Error::Stopped) => Ok(false),
+            Err(error @ Error::Ledger(_)) => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "making the current tables failed");
+                report.problems.push(RunProblem {
+                    agreement: None,
+                    tenant: None,
+                    error,
+                });
+                Ok(false)
+            }
         }
     }
 
@@ -313,7 +361,7 @@ impl<'a> Sync<'a> {
     /// Removes extracts, and lists of delivered persons, that are older than the store's maximum age.
     fn expire(&self, ledger: &Ledger) -> Result<(), Error> {
         let spool = self.store.spool();
-        let max_age = crate::calendar::days(self.store.max_age_days);
+        let max_age = calendar::days(self.store.max_age_days);
         let now = (self.now)();
         let is_of = |path: &Path, record: &Record| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();

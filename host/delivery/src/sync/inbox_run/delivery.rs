@@ -4,6 +4,7 @@
 //! published directory, the removal from the server, the removal from the spool.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::InboxRun;
@@ -14,7 +15,9 @@ use crate::error::Error;
 use crate::fs::digest as digest_of;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Reason, Record};
+use crate::register::FileHeader;
 use crate::spool::Spooled;
+use crate::sync::completeness;
 use crate::sync::connection::Connection;
 use crate::sync::decide::{
     self, FoundAction, PublishedCopyAction, VanishedAction, Verdict, church_without_purpose,
@@ -22,6 +25,7 @@ use crate::sync::decide::{
 };
 use crate::sync::discover::FoundDelivery;
 use crate::sync::download::{Fetch, Fetched};
+use crate::sync::keep::keep;
 use crate::sync::publish::{Publisher, counts};
 use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
@@ -169,9 +173,10 @@ impl<'a> InboxRun<'a> {
     }
 
     /// Returns a new directory for the tables of the unrestricted dataset; `None` if the agreement publishes to tenants
-    /// only.
+    /// only, or no deliveries.
     fn staging(&self, agreement: &Agreement, record: &Record) -> Result<Option<PathBuf>, Error> {
         let wanted = agreement.unrestricted.as_ref();
+        let wanted = wanted.filter(|_| self.store.publish.deliveries);
         let staging = wanted.map(|_| {
             self.dataset
                 .staging(agreement.name.as_str(), &record.transfer_uuid)
@@ -225,6 +230,12 @@ impl<'a> InboxRun<'a> {
             Some(task) => self.ledger.newest_published(&record.agreement, task)?,
             None => None,
         };
+        let header = FileHeader::of_delivery(
+            &record,
+            agreement.unrestricted.is_some(),
+            completeness::missing_records(&staged.summary),
+        );
+        self.keep(&record, &header)?;
         let tenants = self.tenants.of(&record.agreement);
         if !tenants.is_empty() {
             self.ledger.assign_to_tenants(record.id, &tenants, now)?;
@@ -252,6 +263,26 @@ impl<'a> InboxRun<'a> {
             true => self.remove_remote(&record, connection),
             false => Ok(()),
         }
+    }
+
+    /// Keeps the extract of an accepted delivery in the register, which commits the delivery.
+    fn keep(&mut self, record: &Record, header: &FileHeader) -> Result<(), Error> {
+        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
+        let now = (self.now)();
+        let Some(extract) = spooled.whole() else {
+            return Err(Error::file(self.store.spool())(
+                io::ErrorKind::NotFound.into(),
+            ));
+        };
+        keep(
+            self.store,
+            self.ledger,
+            record,
+            header,
+            extract,
+            self.stop,
+            now,
+        )
     }
 
     /// Publishes the complete delivery in the unrestricted dataset.
@@ -285,6 +316,8 @@ impl<'a> InboxRun<'a> {
 
     fn set_aside(&mut self, record: &Record, reason: &Reason) -> Result<(), Error> {
         tracing::warn!(code = reason.code, "set aside: {}", reason.message);
+        // An earlier run may have kept the extract and was killed then.
+        self.ledger.unkeep(record.id)?;
         self.ledger.set_aside(record.id, reason, (self.now)())?;
         crate::failpoint::reached("set-aside");
         self.dataset.clear_staging()

@@ -40,6 +40,8 @@ pub(super) struct InboxRun<'a> {
     pub(super) dataset: &'a Dataset,
     pub(super) tenants: &'a Tenants,
     pub(super) report: &'a mut RunReport,
+    /// Whether the current tables have all deliveries of this run.
+    pub(super) is_current_made: bool,
 }
 
 impl<'a> InboxRun<'a> {
@@ -57,7 +59,8 @@ impl<'a> InboxRun<'a> {
         for record in self.records_in(&[State::Published, State::DataRemoved])? {
             // Deliveries without tenants were removed when they were published, or could not be removed then.
             let has_tenants = !self.tenants.of(&record.agreement).is_empty();
-            is_any_removable |= has_tenants && self.may_remove_remote(&record)?;
+            is_any_removable |= (has_tenants || !self.store.publish.deliveries)
+                && self.may_remove_remote(&record)?;
         }
         if let Some(mut connection) = self.connection().filter(|_| is_any_removable) {
             self.stop.check()?;
@@ -187,7 +190,12 @@ impl<'a> InboxRun<'a> {
     }
 
     /// Returns whether the server's copy of a published delivery may be removed.
+    ///
+    /// If only the current tables are published, they must have the delivery first.
     fn may_remove_remote(&self, record: &Record) -> Result<bool, Error> {
+        if !self.store.publish.deliveries && !self.is_current_made {
+            return Ok(false);
+        }
         let progress = if !self.tenants.is_settled(record.id) {
             TenantProgress::Running
         } else if !self.ledger.is_needed(record.id)? {

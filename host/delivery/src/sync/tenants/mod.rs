@@ -1,5 +1,6 @@
 //! Publishes deliveries to the tenants of a store during a run, and collects the results.
 
+mod current;
 mod dataset_claim;
 mod error;
 mod failure;
@@ -26,9 +27,10 @@ use self::scheduler::{
 };
 use crate::config::Store;
 use crate::error::Error;
+use crate::fs;
 use crate::ledger::{Ledger, LedgerError, Reason, TenantDelivery};
 use crate::stop::Stop;
-use crate::sync::report::{PublishedDelivery, RunProblem, RunReport};
+use crate::sync::report::{MadeCurrent, PublishedDelivery, RunProblem, RunReport};
 use crate::tenant::Tenant;
 use cprflow::Connector;
 
@@ -52,6 +54,7 @@ pub(super) struct Tenants {
 #[derive(Default)]
 struct Outcome {
     published: Vec<PublishedDelivery>,
+    current: Vec<MadeCurrent>,
     problems: Vec<RunProblem>,
     /// The error that stopped the run for all tenants.
     fatal: Option<Error>,
@@ -59,6 +62,9 @@ struct Outcome {
 
 /// The time to read a tenant's files and open its dataset.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The time that the tenants' disks have to remove the current tables.
+const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The time that a publication may take beyond the tenant's limit before it is abandoned. A thread that is not stuck
 /// notices the limit itself and reports a better error.
@@ -110,8 +116,11 @@ impl Tenants {
         Ok(Arc::new(tenants))
     }
 
-    /// Returns the names of the tenants that may see data of an agreement.
+    /// Returns the names of the tenants that get the deliveries of an agreement.
     pub(super) fn of(&self, agreement: &str) -> Vec<&str> {
+        if !self.publisher.store.publish.deliveries {
+            return Vec::new();
+        }
         let tenants = self.publisher.store.tenants_of(agreement);
         tenants.map(|tenant| tenant.name.as_str()).collect()
     }
@@ -186,7 +195,7 @@ impl Tenants {
         };
         let name = tenant.name.as_str();
         let agreement = match job {
-            Job::Prepare => "",
+            Job::Prepare | Job::Current => "",
             Job::Publish(pending) => &pending.agreement,
         };
         let span = tracing::info_span!("tenant", tenant = name, agreement);
@@ -196,8 +205,8 @@ impl Tenants {
             self.try_job(tenant, number, job, heartbeat)
         }));
         let error = match result.unwrap_or(Err(Error::Bug)) {
-            Ok(published) => {
-                self.outcome().published.extend(published);
+            Ok(done) => {
+                self.outcome().add(done);
                 return JobOutcome::Done;
             }
             Err(_) if heartbeat.is_abandoned() => return JobOutcome::TenantFailed,
@@ -225,7 +234,7 @@ impl Tenants {
         number: usize,
         job: &Job,
         heartbeat: &Heartbeat,
-    ) -> Result<Option<PublishedDelivery>, Error> {
+    ) -> Result<Done, Error> {
         // Held as long as the thread lives, even if the thread is abandoned and outlives the run.
         let _claim = claim(&tenant.dataset)?;
         let prepared = self.prepared.get(number);
@@ -239,12 +248,17 @@ impl Tenants {
                     // Each tenant is prepared once, so that the cell is empty.
                     let _ = prepared.set(ready);
                 }
-                Ok(None)
+                Ok(Done::Nothing)
             }
             (Job::Publish(pending), Some(ready)) => {
-                self.publisher.publish(ready, pending, heartbeat)
+                let published = self.publisher.publish(ready, pending, heartbeat)?;
+                Ok(published.map_or(Done::Nothing, Done::Published))
             }
-            (Job::Publish(_), None) => Ok(None),
+            (Job::Current, Some(ready)) => {
+                let made = self.publisher.make_current(ready, heartbeat)?;
+                Ok(made.map_or(Done::Nothing, Done::Current))
+            }
+            (Job::Publish(_) | Job::Current, None) => Ok(Done::Nothing),
         }
     }
 
@@ -265,6 +279,7 @@ impl Tenants {
                 let reason = Reason::new(reason_code(&error), error.to_string());
                 ledger.tenant_failed(pending.delivery, name, &reason, now)
             }
+            Job::Current => Ok(()),
             Job::Prepare => {
                 let mut waiting = self.scheduler.exclude(number).into_iter();
                 waiting
@@ -278,7 +293,7 @@ impl Tenants {
                 JobOutcome::StopRun
             }
             // Here a ledger error is no reason to stop the run: another process may be using the tenant's dataset.
-            (Ok(()), error, Job::Prepare) => {
+            (Ok(()), error, Job::Prepare | Job::Current) => {
                 outcome.add_problem(None, name, error);
                 JobOutcome::TenantFailed
             }
@@ -345,10 +360,62 @@ impl Tenants {
         self.scheduler.stop();
     }
 
+    /// Asks for the current tables of every tenant, after its deliveries.
+    pub(super) fn want_current(&self) {
+        self.scheduler.want_current();
+    }
+
+    /// Withdraws the current tables of tenants for which newer ones could not be made, as far as they may show what is
+    /// hidden now.
+    pub(super) fn withdraw_outdated(&self) {
+        if self.is_stopped() || !self.publisher.store.publish.current {
+            return;
+        }
+        let reason = |name: &str| {
+            let outcome = self.outcome();
+            let mut problems = outcome.problems.iter().rev();
+            let own = problems.find(|problem| problem.tenant.as_deref() == Some(name));
+            own.map(|problem| problem.error.to_string())
+        };
+        let tenants = self.publisher.store.tenants.iter().zip(&self.prepared);
+        let mut questions = Vec::new();
+        for (tenant, prepared) in tenants {
+            let (connector, store) = (
+                self.publisher.connector.clone(),
+                self.publisher.store.clone(),
+            );
+            let (tenant, error) = (tenant.clone(), reason(tenant.name.as_str()));
+            let is_locked = prepared.get().is_some();
+            questions.push(move || {
+                current::withdraw_outdated(&connector, &store, &tenant, is_locked, error)
+            });
+        }
+        let answers = fs::ask_disks(WITHDRAW_TIMEOUT, questions);
+        for (tenant, answer) in self.publisher.store.tenants.iter().zip(answers) {
+            let name = tenant.name.as_str();
+            match answer {
+                Some(Ok(false)) => {}
+                Some(Ok(true)) => {
+                    tracing::warn!(tenant = name, "the current tables were withdrawn");
+                }
+                Some(Err(error)) => self.outcome().add_problem(None, name, error),
+                None => self.outcome().add_problem(
+                    None,
+                    name,
+                    Error::TenantStuck {
+                        path: tenant.dataset.clone(),
+                        seconds: WITHDRAW_TIMEOUT.as_secs(),
+                    },
+                ),
+            }
+        }
+    }
+
     /// Moves the results into the report. Fails if an error stopped the run for all tenants.
     pub(super) fn report(&self, report: &mut RunReport) -> Result<(), Error> {
         let outcome = std::mem::take(&mut *self.outcome());
         report.published.extend(outcome.published);
+        report.current.extend(outcome.current);
         report.problems.extend(outcome.problems);
         match outcome.fatal {
             Some(error) => Err(error),
@@ -361,7 +428,22 @@ impl Tenants {
     }
 }
 
+/// What a job has done.
+enum Done {
+    Nothing,
+    Published(PublishedDelivery),
+    Current(MadeCurrent),
+}
+
 impl Outcome {
+    fn add(&mut self, done: Done) {
+        match done {
+            Done::Nothing => {}
+            Done::Published(published) => self.published.push(published),
+            Done::Current(made) => self.current.push(made),
+        }
+    }
+
     fn add_problem(&mut self, agreement: Option<&str>, tenant: &str, error: Error) {
         self.problems.push(RunProblem {
             agreement: agreement.map(str::to_owned),

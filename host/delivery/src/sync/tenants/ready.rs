@@ -53,6 +53,11 @@ impl ReadyTenant {
         })
     }
 
+    /// Returns the key for pseudonyms.
+    pub(super) fn key(&self) -> Option<&PseudonymKey> {
+        self.key.as_ref()
+    }
+
     /// Returns the scan of what the tenant may see. `roster` lists the persons in scope after the delivery before.
     /// `as_of` is the day that a person gave for an extract without a usable production date.
     pub(super) fn scan(

@@ -16,6 +16,8 @@ pub(crate) enum Job {
     Prepare,
     /// Publishes a delivery to the tenant.
     Publish(PendingDelivery),
+    /// Makes a new generation of the tenant's current tables, if one is needed.
+    Current,
 }
 
 /// How a job ended.

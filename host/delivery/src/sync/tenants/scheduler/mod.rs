@@ -78,6 +78,12 @@ impl Scheduler {
         is_accepted
     }
 
+    /// Asks for the current tables of every tenant that is not excluded, after its deliveries.
+    pub(super) fn want_current(&self) {
+        self.lock().want_current();
+        self.changed.notify_all();
+    }
+
     /// Excludes a tenant from the rest of the run and returns the deliveries that wait in its queue.
     pub(super) fn exclude(&self, tenant: usize) -> Vec<PendingDelivery> {
         self.lock().exclude(tenant)

@@ -12,6 +12,8 @@ struct TenantQueue {
     stage: TenantStage,
     timeouts: Timeouts,
     waiting: VecDeque<PendingDelivery>,
+    /// Whether the current tables must be made after the deliveries.
+    is_current_wanted: bool,
     running: Option<(Job, Heartbeat)>,
     /// The agreements with a delivery that failed in this run.
     failed: BTreeSet<String>,
@@ -38,9 +40,17 @@ impl TenantQueue {
         self.running.is_none()
             && match self.stage {
                 TenantStage::Unprepared => true,
-                TenantStage::Ready => !self.waiting.is_empty(),
+                TenantStage::Ready => !self.waiting.is_empty() || self.is_current_wanted,
                 TenantStage::Excluded => false,
             }
+    }
+}
+
+impl TenantQueue {
+    /// Excludes the tenant from the rest of the run.
+    fn exclude(&mut self) {
+        self.stage = TenantStage::Excluded;
+        self.is_current_wanted = false;
     }
 }
 
@@ -64,6 +74,7 @@ impl Queues {
             stage: TenantStage::Unprepared,
             timeouts: *timeouts,
             waiting: VecDeque::new(),
+            is_current_wanted: false,
             running: None,
             failed: BTreeSet::new(),
             failed_before: failed_before.contains(&tenant),
@@ -95,12 +106,22 @@ impl Queues {
         true
     }
 
+    /// Asks for the current tables of every tenant that is not excluded, after its deliveries.
+    pub(super) fn want_current(&mut self) {
+        if self.is_stopped {
+            return;
+        }
+        for queue in &mut self.tenants {
+            queue.is_current_wanted = queue.stage != TenantStage::Excluded;
+        }
+    }
+
     /// Excludes a tenant from the rest of the run and returns the deliveries that wait in its queue.
     pub(super) fn exclude(&mut self, tenant: usize) -> Vec<PendingDelivery> {
         let Some(queue) = self.tenants.get_mut(tenant) else {
             return Vec::new();
         };
-        queue.stage = TenantStage::Excluded;
+        queue.exclude();
         queue.waiting.iter().cloned().collect()
     }
 
@@ -112,6 +133,9 @@ impl Queues {
     /// Stops the run: no job starts any more.
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
+        for queue in &mut self.tenants {
+            queue.is_current_wanted = false;
+        }
         self.discard(|_, _| true);
     }
 
@@ -143,7 +167,13 @@ impl Queues {
         queue.last_turn = self.turns;
         let job = match queue.stage {
             TenantStage::Unprepared => Job::Prepare,
-            _ => Job::Publish(queue.waiting.pop_front()?),
+            _ => match queue.waiting.pop_front() {
+                Some(pending) => Job::Publish(pending),
+                None => {
+                    queue.is_current_wanted = false;
+                    Job::Current
+                }
+            },
         };
         let heartbeat = Heartbeat::new();
         queue.running = Some((job.clone(), heartbeat.clone()));
@@ -159,7 +189,7 @@ impl Queues {
             let (job, heartbeat) = queue.running.as_ref()?;
             let timeout = match job {
                 Job::Prepare => queue.timeouts.prepare,
-                Job::Publish(_) => queue.timeouts.publish,
+                Job::Publish(_) | Job::Current => queue.timeouts.publish,
             };
             is_late(timeout, heartbeat).then(|| (tenant, job.clone(), heartbeat.clone()))
         };
@@ -176,7 +206,7 @@ impl Queues {
             return;
         };
         let pending = match job {
-            Job::Prepare => None,
+            Job::Prepare | Job::Current => None,
             Job::Publish(pending) => Some(pending),
         };
         match (outcome, &pending) {
@@ -187,7 +217,7 @@ impl Queues {
                 queue.failed.insert(pending.agreement.clone());
             }
             (JobOutcome::Failed, None) | (JobOutcome::TenantFailed | JobOutcome::StopRun, _) => {
-                queue.stage = TenantStage::Excluded;
+                queue.exclude();
             }
             (JobOutcome::Done, _) => {}
         }
@@ -210,10 +240,9 @@ impl Queues {
         let is_unprepared =
             |queue: &TenantQueue| queue.stage == TenantStage::Unprepared && !self.is_stopped;
         !self.unsettled.is_empty()
-            || self
-                .tenants
-                .iter()
-                .any(|queue| queue.running.is_some() || is_unprepared(queue))
+            || self.tenants.iter().any(|queue| {
+                queue.running.is_some() || queue.is_current_wanted || is_unprepared(queue)
+            })
     }
 
     /// Removes waiting deliveries from the queues; a later run publishes them.

@@ -1,0 +1,45 @@
+//! `cprflow register accept-missing`: accepts that the register lacks older extracts.
+
+use clap::Args;
+use cprflow_delivery::{AgreementName, accept_missing_extracts};
+
+use crate::agreement::agreement_name;
+use crate::failure::{Failure, Outcome};
+use crate::options::SourceOptions;
+use crate::output::message;
+
+/// Accept that the register lacks the extracts of older deliveries
+///
+/// Without them, the current tables lack persons, so cprflow does not make the tables. First order a new full load with
+/// `cprflow subscription reorder`. When it has come, the register has every person again: then run this command.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes:
+  0  accepted; also if nothing is missing
+  2  failed
+
+Example:
+  cprflow register accept-missing municipality --config cprflow.toml")]
+pub(crate) struct AcceptMissing {
+    /// The agreement
+    #[arg(value_parser = agreement_name, value_name = "AGREEMENT")]
+    name: AgreementName,
+
+    #[command(flatten)]
+    source: SourceOptions,
+}
+
+impl AcceptMissing {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let configuration = self.source.configuration()?;
+        let accepted = match accept_missing_extracts(&configuration, &self.name)? {
+            1 => "1 delivery".to_owned(),
+            count => format!("{count} deliveries"),
+        };
+        message::done(&format!(
+            "the current tables are made without the extracts of {accepted} from the next `cprflow sync` on"
+        ));
+        Ok(Outcome::Success)
+    }
+}

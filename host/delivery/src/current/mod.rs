@@ -1,0 +1,24 @@
+//! The current tables of a dataset: every table as it is now, made from the extracts in the register.
+//!
+//! They are made anew after each run that applied an extract, and once a day, because everybody is judged each day: a
+//! child who turns five enters a scope although nothing was delivered that night.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `inputs` | the extracts that the tables are made from |
+//! | `plan` | whether a new generation is needed, and its number and day |
+//! | `rosters` | the persons in a tenant's scope in each generation |
+//! | `tables` | reads the extracts and writes the tables |
+//! | `update` | makes a generation, switches to it, and removes older ones |
+//! | `error` | [`CurrentError`] |
+
+mod error;
+mod inputs;
+mod plan;
+mod rosters;
+mod tables;
+mod update;
+
+pub use error::CurrentError;
+pub(crate) use inputs::{Inputs, RegisterSource};
+pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

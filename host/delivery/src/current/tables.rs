@@ -1,0 +1,186 @@
+//! Reads the state of the register and writes the current tables to a directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use super::inputs::Inputs;
+use super::update::{Check, CurrentTables};
+use crate::dataset::{DeliveryFile, describe_files};
+use crate::error::Error;
+use crate::ledger::KeptExtract;
+use crate::register::open_file;
+use cprflow::{
+    Catalog, ExtractPlace, ParquetDirectory, PolicyView, SelectionCounts, StateScan, TableBatch,
+};
+
+/// The number of batches that the scan may be ahead of the writer.
+const MAX_QUEUED_BATCHES: usize = 16;
+
+/// The class of columns about church membership.
+const RELIGION: &str = "religion";
+
+/// The tables of a generation that were written.
+pub(super) struct WrittenTables {
+    /// The number of rows per table.
+    pub(super) rows: BTreeMap<String, u64>,
+    /// The files in the directory.
+    pub(super) files: BTreeMap<String, DeliveryFile>,
+    /// The numbers of persons.
+    pub(super) counts: SelectionCounts,
+    /// The persons in scope, in the component's format; `None` without a policy.
+    pub(super) roster: Option<Vec<u8>>,
+}
+
+/// Writes every table of the state, empty ones too. `roster` lists the persons with whom those in scope are compared.
+pub(super) fn write(
+    tables: &CurrentTables<'_>,
+    inputs: &Inputs,
+    day: &str,
+    roster: Option<Vec<u8>>,
+    directory: &Path,
+) -> Result<WrittenTables, Error> {
+    let mut scan = StateScan::new(tables.connector).day(day);
+    if let Some(tenant) = tables.tenant {
+        scan = scan
+            .policy(tenant.policy)
+            .limits(tenant.tenant.limits.sandbox())
+            .tenant(tenant.tenant.name.as_str());
+        if let Some(key) = tenant.key {
+            scan = scan.pseudonym_key(key.clone());
+        }
+    }
+    if let Some(roster) = roster {
+        scan = scan.roster(roster);
+    }
+    let (places, paths) = places(inputs);
+    let check = tables.check.clone();
+    let opened = scan.read(places, move |place| {
+        let path = paths.get(place).ok_or(io::ErrorKind::NotFound)?;
+        Ok(CheckedReader {
+            reader: open_file(path)?,
+            check: check.clone(),
+        })
+    });
+    // The scan only sees that reading failed. If the work was stopped, that is the cause and the better error.
+    let mut batches = opened.or_else(|error| (tables.check)().and(Err(error.into())))?;
+    let view = batches.view().cloned();
+    let hidden = match tables.tenant.is_some() || tables.shows_church {
+        true => BTreeSet::new(),
+        false => church_tables(tables.connector.catalog()),
+    };
+    let written = ParquetDirectory::create(directory, false)?;
+    let (sender, receiver) = sync_channel::<TableBatch>(MAX_QUEUED_BATCHES);
+    let rows = thread::scope(|threads| {
+        let write = move || write_batches(written, view.as_ref(), receiver);
+        let started = thread::Builder::new().spawn_scoped(threads, write);
+        let writer = started.map_err(cprflow::Error::Thread)?;
+        let mut failed = Ok(());
+        for batch in batches.by_ref() {
+            failed = (tables.check)().and_then(|()| {
+                let batch = batch?;
+                // If the writer has failed, its error is returned below.
+                if !hidden.contains(&batch.table) {
+                    let _ = sender.send(batch);
+                }
+                Ok(())
+            });
+            if failed.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        let written = writer
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        failed.and_then(|()| Ok(written?))
+    });
+    let rows = rows.or_else(|error: Error| (tables.check)().and(Err(error)))?;
+    let roster = match tables.tenant {
+        Some(_) => Some(batches.roster()?),
+        None => None,
+    };
+    let counts = batches.selected().unwrap_or(SelectionCounts {
+        persons: 0,
+        entered: 0,
+        left: 0,
+    });
+    let files = describe_files(directory, |path| {
+        Ok(CheckedReader {
+            reader: File::open(path)?,
+            check: tables.check.clone(),
+        })
+    });
+    Ok(WrittenTables {
+        rows,
+        files: files.or_else(|error| (tables.check)().and(Err(error)))?,
+        counts,
+        roster,
+    })
+}
+
+/// Writes batches until the channel is closed. Tables without rows get a file too.
+fn write_batches(
+    mut tables: ParquetDirectory,
+    view: Option<&PolicyView>,
+    batches: impl IntoIterator<Item = TableBatch>,
+) -> Result<BTreeMap<String, u64>, cprflow::Error> {
+    let mut rows = BTreeMap::new();
+    for table in view.iter().flat_map(|view| view.tables()) {
+        rows.insert(table.name.clone(), 0);
+        if let Some(schema) = table.schema(None) {
+            tables.begin_table(&table.name, schema)?;
+        }
+    }
+    for batch in batches {
+        tables.write(&batch.table, &batch.batch)?;
+        *rows.entry(batch.table).or_default() += batch.batch.num_rows() as u64;
+    }
+    tables.finish()?;
+    Ok(rows)
+}
+
+/// Returns the places of the extracts, newest first, and the path of each.
+///
+/// The registers of several stores number their deliveries independently, so the places are numbered anew.
+fn places(inputs: &Inputs) -> (Vec<ExtractPlace>, BTreeMap<ExtractPlace, PathBuf>) {
+    let place = |kept: &KeptExtract, index: usize| ExtractPlace {
+        production_date: kept.production_date.clone(),
+        sequence: index as u64 + 1,
+        agreement: kept.agreement.clone(),
+    };
+    let extracts = inputs.extracts.iter().enumerate();
+    let paths: BTreeMap<_, _> = extracts
+        .map(|(index, (register, kept))| (place(kept, index), register.path(kept)))
+        .collect();
+    (paths.keys().rev().cloned().collect(), paths)
+}
+
+/// Returns the tables that have a column about church membership.
+fn church_tables(catalog: &Catalog) -> BTreeSet<String> {
+    let is_of_church = |table: &&cprflow::Table| {
+        let mut fields = table
+            .columns
+            .iter()
+            .filter_map(|column| column.field.as_ref());
+        fields.any(|field| field.sensitivity.as_deref() == Some(RELIGION))
+    };
+    let tables = catalog.tables().iter().filter(is_of_church);
+    tables.map(|table| table.name.clone()).collect()
+}
+
+/// A reader that fails once the work must stop.
+struct CheckedReader<R> {
+    reader: R,
+    check: Check,
+}
+
+impl<R: Read> Read for CheckedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.check)().map_err(io::Error::other)?;
+        self.reader.read(buffer)
+    }
+}

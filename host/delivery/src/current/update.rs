@@ -1,0 +1,252 @@
+//! Makes a generation of current tables, switches to it, and removes older ones.
+//!
+//! The steps are durable in this order:
+//! 1. The tables and their manifest are complete beside the dataset.
+//! 2. The persons in scope are stored in the state directory, for a tenant.
+//! 3. The directory is renamed into `generations`.
+//! 4. `current` is switched to it.
+//! 5. Older generations are removed, at once if they may show what is hidden now.
+//! 6. The ledger records the generation.
+//!
+//! A run that was killed after step 4 is completed by the next one. A generation that was never current is removed.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::inputs::Inputs;
+use super::plan::{OnDisk, Plan, plan};
+use super::rosters::GenerationRosters;
+use super::tables::{self, WrittenTables};
+use crate::calendar::danish_time;
+use crate::dataset::{ComponentIdentity, Dataset, GenerationExtract, GenerationManifest};
+use crate::error::Error;
+use crate::ledger::{AdoptedDataset, Generation, KeptExtract, Ledger};
+use crate::tenant::Tenant;
+use cprflow::{Connector, Policy, PseudonymKey};
+
+/// What a tenant may see.
+#[derive(Clone, Copy)]
+pub(crate) struct TenantRules<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) policy: &'a Policy,
+    /// The digest of the policy.
+    pub(crate) policy_digest: &'a str,
+    pub(crate) key: Option<&'a PseudonymKey>,
+}
+
+/// Why the data may be used, for the manifest.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Purposes {
+    pub(crate) purposes: BTreeSet<String>,
+    pub(crate) legal_bases: BTreeSet<String>,
+    pub(crate) church_purposes: BTreeSet<String>,
+}
+
+/// The current tables of one dataset.
+pub(crate) struct CurrentTables<'a> {
+    pub(crate) connector: &'a Connector,
+    pub(crate) dataset: &'a Dataset,
+    /// The state directory whose ledger has the dataset's newest generation.
+    pub(crate) home: &'a Path,
+    /// The tenant's rules; `None` for the unrestricted dataset.
+    pub(crate) tenant: Option<TenantRules<'a>>,
+    pub(crate) purposes: Purposes,
+    /// Whether the unrestricted dataset shows church membership.
+    pub(crate) shows_church: bool,
+    pub(crate) now: Timestamp,
+    /// Is called often. Its error ends the work.
+    pub(crate) check: Check,
+}
+
+/// A function that fails once the work must stop.
+pub(crate) type Check = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
+
+impl CurrentTables<'_> {
+    /// Makes a new generation if the inputs changed or a new day has begun, and removes old generations. Returns the new
+    /// generation; `None` if the newest one is up to date.
+    pub(crate) fn update(
+        &self,
+        ledger: &Ledger,
+        inputs: &Inputs,
+    ) -> Result<Option<Generation>, Error> {
+        let known = self.settle(ledger)?;
+        if inputs.is_empty() && known.is_none() {
+            return Ok(None);
+        }
+        let on_disk = OnDisk {
+            current: self.dataset.current_generation()?,
+            highest: self.dataset.generations()?.last().copied(),
+        };
+        let today = danish_time(self.now).date();
+        let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, today) else {
+            self.dataset.remove_old_generations(self.now, false)?;
+            return Ok(None);
+        };
+        inputs.check()?;
+        let rosters = self.rosters();
+        let compared = match (&rosters, plan.compared_with) {
+            (Some(rosters), Some(number)) => rosters.read(number)?,
+            _ => None,
+        };
+        let staged = self.dataset.stage_generation()?;
+        let written = tables::write(self, inputs, &plan.day, compared, &staged)?;
+        let manifest = self.manifest(inputs, &plan, &written);
+        manifest.write(&staged)?;
+        if let (Some(rosters), Some(scope)) = (&rosters, &written.roster) {
+            rosters.write(plan.number, scope)?;
+        }
+        crate::failpoint::reached("generation-roster");
+        (self.check)()?;
+        self.dataset.add_generation(&staged, plan.number)?;
+        self.dataset.switch_current(plan.number)?;
+        self.dataset.clear_staged_generations()?;
+        self.complete(ledger, known.as_ref(), &manifest).map(Some)
+    }
+
+    /// Completes what a run that was killed has begun. Returns the newest generation.
+    fn settle(&self, ledger: &Ledger) -> Result<Option<Generation>, Error> {
+        self.dataset.clear_staged_generations()?;
+        let known = ledger.generation(self.place())?;
+        let Some(number) = self.dataset.current_generation()? else {
+            return Ok(known);
+        };
+        if known.as_ref().is_some_and(|known| known.number >= number) {
+            return Ok(known);
+        }
+        let Some(manifest) = GenerationManifest::read(&self.dataset.generation(number))? else {
+            return Ok(known);
+        };
+        let has_roster = match self.rosters() {
+            Some(rosters) => rosters.read(number)?.is_some(),
+            None => true,
+        };
+        match has_roster && manifest.number == number {
+            true => self.complete(ledger, known.as_ref(), &manifest).map(Some),
+            false => Ok(known),
+        }
+    }
+
+    /// Removes what the generation that is now current replaces, and records it in the ledger.
+    fn complete(
+        &self,
+        ledger: &Ledger,
+        before: Option<&Generation>,
+        manifest: &GenerationManifest,
+    ) -> Result<Generation, Error> {
+        // A tenant's older generations may show what this one hides, if the extracts or the policy changed.
+        let is_same = before.is_some_and(|before| before.inputs == manifest.inputs);
+        let may_hide_more = self.tenant.is_some() && !is_same;
+        self.dataset
+            .remove_old_generations(self.now, may_hide_more)?;
+        crate::failpoint::reached("generations-removed");
+        let compared_with = manifest.compared_with;
+        let generation = Generation {
+            number: manifest.number,
+            is_current: true,
+            compared_with,
+            day: manifest.day.clone(),
+            inputs: manifest.inputs.clone(),
+            policy: self.tenant.map(|tenant| tenant.policy_digest.to_owned()),
+            persons: manifest.persons,
+            entered: manifest.entered,
+            left: manifest.left,
+            rows: manifest.rows.values().sum(),
+            made: manifest.made.parse().unwrap_or(self.now),
+            error: None,
+        };
+        ledger.set_generation(self.place(), &generation)?;
+        crate::failpoint::reached("generation-recorded");
+        if let Some(rosters) = self.rosters() {
+            let kept: Vec<_> = [Some(manifest.number), compared_with]
+                .into_iter()
+                .flatten()
+                .collect();
+            rosters.keep_only(&kept)?;
+        }
+        Ok(generation)
+    }
+
+    fn manifest(
+        &self,
+        inputs: &Inputs,
+        plan: &Plan,
+        written: &WrittenTables,
+    ) -> GenerationManifest {
+        let is_tenant = self.tenant.is_some();
+        let extract = |kept: &KeptExtract| GenerationExtract {
+            agreement: kept.agreement.clone(),
+            production_date: kept.production_date.clone(),
+            sequence: (!is_tenant).then_some(kept.sequence),
+            sha256: (!is_tenant).then(|| kept.sha256.clone()),
+        };
+        let Purposes {
+            purposes,
+            legal_bases,
+            church_purposes,
+        } = self.purposes.clone();
+        GenerationManifest {
+            number: plan.number,
+            day: plan.day.clone(),
+            compared_with: plan.compared_with,
+            made: self.now.to_string(),
+            extracts: inputs
+                .extracts
+                .iter()
+                .map(|(_, kept)| extract(kept))
+                .collect(),
+            inputs: inputs.digest.clone(),
+            persons: written.counts.persons,
+            entered: written.counts.entered,
+            left: written.counts.left,
+            rows: written.rows.clone(),
+            files: written.files.clone(),
+            component: ComponentIdentity {
+                sha256: self.connector.sha256().to_owned(),
+            },
+            policy: match self.tenant {
+                None => "unrestricted".to_owned(),
+                Some(tenant) => format!("sha256:{}", tenant.policy_digest),
+            },
+            purposes: purposes.into_iter().collect(),
+            legal_bases: legal_bases.into_iter().collect(),
+            church_purposes: church_purposes.into_iter().collect(),
+            tenant: self.tenant.map(|tenant| tenant.tenant.name.to_string()),
+            ..GenerationManifest::default()
+        }
+    }
+
+    fn place(&self) -> AdoptedDataset<'_> {
+        match self.tenant {
+            None => AdoptedDataset::Dataset,
+            Some(tenant) => AdoptedDataset::Tenant(tenant.tenant.name.as_str()),
+        }
+    }
+
+    fn rosters(&self) -> Option<GenerationRosters> {
+        let tenant = self.tenant?.tenant.name.as_str();
+        Some(GenerationRosters::new(self.home, tenant))
+    }
+}
+
+/// Removes `current` and every generation of a dataset, and records why. The persons in scope are kept, because the next
+/// generation is compared with them.
+pub(crate) fn withdraw(
+    dataset: &Dataset,
+    ledger: &Ledger,
+    place: AdoptedDataset<'_>,
+    error: Option<String>,
+) -> Result<(), Error> {
+    dataset.withdraw_current()?;
+    if let Some(known) = ledger.generation(place)? {
+        let withdrawn = Generation {
+            is_current: false,
+            error,
+            ..known
+        };
+        ledger.set_generation(place, &withdrawn)?;
+    }
+    Ok(())
+}
