@@ -41,7 +41,8 @@ impl Origins {
 
     /// Returns the agreements of that many rows.
     pub(super) fn agreements(&self, rows: usize) -> ArrayRef {
-        let names = self.each(rows).map(|origin| origin.agreement.as_str());
+        // Arrow needs to know the number of texts.
+        let names: Vec<_> = self.each(rows).map(|one| one.agreement.as_str()).collect();
         Arc::new(StringArray::from_iter_values(names))
     }
 
