@@ -110,7 +110,7 @@ fn killed_while_the_tables_of_the_dataset_are_made() {
         assert_eq!(unharmed.sync().code, 0);
     }
     let expected = tables(&unharmed.dataset().join("current"));
-    assert_eq!(expected["current_name"].len(), 2);
+    assert_eq!(expected["name"].len(), 2);
     for point in POINTS {
         let test = TestRun::local();
         put(&test, 1);

@@ -128,7 +128,7 @@ fn the_newest_delivery_of_a_person_counts() {
     assert_eq!(test.sync().code, 0);
     let found = current(&test);
     assert_eq!(texts(&found, "person", "pnr"), [ALICE, BERTA]);
-    assert_eq!(texts(&found, "current_name", "surname"), ["Alm", "Bro"]);
+    assert_eq!(texts(&found, "name", "surname"), ["Alm", "Bro"]);
     assert_eq!(
         texts(&found, "address", "municipality_code"),
         ["0101", "0265"]
@@ -142,7 +142,7 @@ fn the_newest_delivery_of_a_person_counts() {
     assert_eq!(test.sync().code, 0);
     let found = current(&test);
     assert_eq!(
-        texts(&found, "current_name", "surname"),
+        texts(&found, "name", "surname"),
         ["Alm", "Bro", "Christ"]
     );
     // The receipt says that the subscription of a person has ended.
@@ -151,7 +151,7 @@ fn the_newest_delivery_of_a_person_counts() {
     assert_eq!(test.sync().code, 0);
     let found = current(&test);
     assert_eq!(texts(&found, "person", "pnr"), [BERTA, CARLA]);
-    assert_eq!(texts(&found, "current_name", "surname"), ["Bro", "Christ"]);
+    assert_eq!(texts(&found, "name", "surname"), ["Bro", "Christ"]);
     assert_eq!(manifest(&test.dataset()).extracts.len(), 4);
 }
 
@@ -365,7 +365,7 @@ fn a_reader_that_resolves_the_link_once_never_fails_and_never_mixes() {
                 let manifest: GenerationManifest = serde_json::from_slice(&text).unwrap();
                 let tables = tables(&resolved);
                 let dates = texts(&tables, "person", "as_of");
-                assert_eq!(dates, texts(&tables, "current_name", "as_of"));
+                assert_eq!(dates, texts(&tables, "name", "as_of"));
                 assert_eq!(dates, texts(&tables, "address", "as_of"));
                 assert_eq!(manifest.rows["person"], tables["person"].len() as u64);
                 reads += 1;
@@ -384,7 +384,7 @@ fn a_reader_that_resolves_the_link_once_never_fails_and_never_mixes() {
     });
     assert!(reads > 6, "{reads}");
     assert_eq!(
-        texts(&current(&test), "current_name", "surname"),
+        texts(&current(&test), "name", "surname"),
         ["Night7"]
     );
 }

@@ -194,7 +194,7 @@ fn what_becomes_hidden_is_gone_from_older_generations_at_once() {
                 .resident(BERTA, "0265", "Birk"),
         );
         assert_eq!(
-            texts(&current(&test), "current_name", "surname"),
+            texts(&current(&test), "name", "surname"),
             ["Almindelig", "Birk"]
         );
         test.set_time("2026-03-03T08:00:00Z");
@@ -202,7 +202,7 @@ fn what_becomes_hidden_is_gone_from_older_generations_at_once() {
             .resident(ALICE, "0265", "Almindelig")
             .record("004", &[("pnr", ALICE), ("protection_type", "0001")]);
         put(&test, 2, protected);
-        let shown = texts(&current(&test), "current_name", "surname");
+        let shown = texts(&current(&test), "name", "surname");
         assert_eq!(
             shown.last().unwrap(),
             if protection == "mask" { "null" } else { "Birk" }
@@ -250,7 +250,7 @@ fn current_is_withdrawn_if_it_cannot_be_made_again() {
         night("20260302").resident(ALICE, "0265", "Almindelig"),
     );
     assert_eq!(
-        texts(&current(&test), "current_name", "surname"),
+        texts(&current(&test), "name", "surname"),
         ["Almindelig"]
     );
     fs::remove_file(&key).unwrap();
@@ -258,7 +258,7 @@ fn current_is_withdrawn_if_it_cannot_be_made_again() {
     // Nothing new came, so nothing can be hidden by it.
     assert_eq!(test.sync().code, 2);
     assert_eq!(
-        texts(&current(&test), "current_name", "surname"),
+        texts(&current(&test), "name", "surname"),
         ["Almindelig"]
     );
     let extract = night("20260303").resident(BERTA, "0265", "Birk").finish();
@@ -277,7 +277,7 @@ fn current_is_withdrawn_if_it_cannot_be_made_again() {
     write_key();
     assert_eq!(test.sync().code, 0);
     assert_eq!(
-        texts(&current(&test), "current_name", "surname"),
+        texts(&current(&test), "name", "surname"),
         ["Almindelig", "Birk"]
     );
 }
@@ -324,7 +324,7 @@ fn a_tenant_of_two_datasets_has_one_state() {
     let south = Handmade::new("222222", "20260303").resident(ALICE, "0265", "New");
     put(&test, 2, south);
     assert_eq!(
-        texts(&current(&test), "current_name", "surname"),
+        texts(&current(&test), "name", "surname"),
         ["Birk", "New"]
     );
     assert_eq!(
@@ -340,6 +340,6 @@ fn a_tenant_of_two_datasets_has_one_state() {
         4,
         Handmade::new("222222", "20260304").resident(CARLA, "0265", "Christ"),
     );
-    let names = texts(&current(&test), "current_name", "surname");
+    let names = texts(&current(&test), "name", "surname");
     assert_eq!(names, ["Birk", "New", "null"]);
 }

@@ -83,6 +83,7 @@ impl CurrentTables<'_> {
         let today = danish_time(self.now).date();
         let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, today) else {
             self.dataset.remove_old_generations(self.now, false)?;
+            ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
         };
         inputs.check()?;

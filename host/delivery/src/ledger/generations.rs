@@ -81,6 +81,18 @@ impl Ledger {
             ],
         )
     }
+
+    /// Records why no newer generation of a dataset could be made; `None` if the newest one is up to date.
+    pub(crate) fn set_generation_error(
+        &self,
+        dataset: AdoptedDataset<'_>,
+        error: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE generation SET error = ?2 WHERE dataset = ?1 AND error IS NOT ?2",
+            params![dataset.name(), error],
+        )
+    }
 }
 
 fn read_generation(row: &Row<'_>) -> rusqlite::Result<Generation> {

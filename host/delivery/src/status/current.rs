@@ -75,10 +75,10 @@ impl StatusReader<'_> {
 
     /// Returns the newest generation of the unrestricted dataset.
     pub(super) fn current(&self, ledger: Option<&Ledger>) -> Result<Option<Generation>, Error> {
-        let Some(ledger) = ledger.filter(|_| self.agreement.unrestricted.is_some()) else {
-            return Ok(None);
-        };
-        Ok(ledger.generation(AdoptedDataset::Dataset)?)
+        match ledger {
+            Some(ledger) => Ok(ledger.generation(AdoptedDataset::Dataset)?),
+            None => Ok(None),
+        }
     }
 
     /// Returns the newest generation of a tenant. The ledger of the tenant's first agreement has it.

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fs;
 use crate::fs::StateLock;
 use crate::integrity::{DatasetIntegrity, check_store};
-use crate::ledger::{Ledger, Record, State};
+use crate::ledger::{AdoptedDataset, Ledger, Record, State};
 use crate::spool;
 use crate::stop::Stop;
 use crate::tenant::rosters::is_of_delivered;
@@ -246,6 +246,7 @@ impl<'a> Sync<'a> {
             Err(error @ Error::Ledger(_)) => Err(error),
             Err(error) => {
                 tracing::error!(%error, "making the current tables failed");
+                ledger.set_generation_error(AdoptedDataset::Dataset, Some(&error.to_string()))?;
                 report.problems.push(RunProblem {
                     agreement: None,
                     tenant: None,
