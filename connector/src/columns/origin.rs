@@ -35,15 +35,14 @@ impl Origins {
 
     /// Returns the dates of that many rows.
     pub(super) fn dates(&self, rows: usize) -> ArrayRef {
-        let days = self.each(rows).map(|origin| origin.day);
-        Arc::new(Date32Array::from_iter_values(days))
+        let days: Vec<i32> = self.each(rows).map(|origin| origin.day).collect();
+        Arc::new(Date32Array::from(days))
     }
 
     /// Returns the agreements of that many rows.
     pub(super) fn agreements(&self, rows: usize) -> ArrayRef {
-        // Arrow needs to know the number of texts.
-        let names: Vec<_> = self.each(rows).map(|one| one.agreement.as_str()).collect();
-        Arc::new(StringArray::from_iter_values(names))
+        let names = self.each(rows).map(|origin| origin.agreement.as_str());
+        Arc::new(StringArray::from(names.collect::<Vec<_>>()))
     }
 
     /// Returns the origin of each row.

@@ -7,7 +7,7 @@ use cprflow::policy::{LeaverRule, Policy, ProtectionRule};
 
 use super::InjectedBug;
 use super::events::{self, EVENTS, MARKS};
-use super::protect::{self, Protected};
+use super::protect::{self, Elsewhere, Protected};
 use super::shifted::is_shifted;
 use crate::reference_reader::{Row, Tables, Value};
 
@@ -62,7 +62,13 @@ pub struct Choice {
 
 impl Facts {
     /// Collects the facts of the rows. Ages are evaluated on `day`, or on the production date without one.
-    pub fn of(rows: &Tables, day: Option<&str>, bug: Option<InjectedBug>) -> Self {
+    /// `elsewhere` are persons whose protection is known from other rows.
+    pub fn of(
+        rows: &Tables,
+        day: Option<&str>,
+        elsewhere: &Elsewhere,
+        bug: Option<InjectedBug>,
+    ) -> Self {
         let mut facts = Self {
             day: match day {
                 Some(day) => Some(days(day.parse().expect("the policy's day is a date"))),
@@ -90,7 +96,7 @@ impl Facts {
             certain,
             damaged,
             has_unknown,
-        } = protect::protected(rows, &facts.delivered, doubled, bug);
+        } = protect::protected(rows, &facts.delivered, doubled, elsewhere, bug);
         facts.protected = persons;
         facts.certain = certain;
         facts.damaged = damaged;

@@ -17,6 +17,7 @@
 //! - [`refusal`]: which policies are refused because they select by what they hide
 //! - [`search`]: finds every mention of a person in a result
 //! - [`show`]: which rows are shown, and which values are masked
+//! - [`state`]: what several extracts together say about each person
 //! - [`view`]: which tables and columns are shown
 
 pub mod choose;
@@ -34,6 +35,7 @@ pub mod refusal;
 pub mod search;
 mod shifted;
 pub mod show;
+pub mod state;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,7 @@ use cprflow::policy::{NumberRule, Policy};
 use crate::reference_reader::{self, Rules, Tables};
 use choose::{Choice, Facts};
 use predicate::Predicate;
+use protect::Elsewhere;
 use view::View;
 
 /// A policy, with its conditions on rows in a form that the oracle can evaluate.
@@ -289,6 +292,8 @@ pub struct TenantDelivery {
 pub struct Extract {
     rules: Rules,
     rows: Tables,
+    /// Persons whom rows of another agreement protect.
+    elsewhere: Elsewhere,
 }
 
 /// The result that the oracle expects.
@@ -310,6 +315,7 @@ impl Extract {
         Self {
             rules: rules.clone(),
             rows: reference_reader::expected(rules, reference_reader::records_of_lines(bytes)),
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -327,7 +333,12 @@ impl Extract {
     /// Returns what a tenant with this policy and roster must get. Returns `None` if the policy has an age condition
     /// and neither the policy nor the extract has a date.
     pub fn expected(&self, wanted: &TestPolicy, roster: &BTreeSet<String>) -> Option<Expected> {
-        let facts = Facts::of(&self.rows, wanted.policy.day.as_deref(), wanted.bug);
+        let facts = Facts::of(
+            &self.rows,
+            wanted.policy.day.as_deref(),
+            &self.elsewhere,
+            wanted.bug,
+        );
         let choice = choose::choose(&facts, &wanted.policy, roster)?;
         let view = view::view(&self.rules, &wanted.policy, wanted.bug);
         let tables = show::show(&self.rules, &self.rows, wanted, &facts, &choice, &view);

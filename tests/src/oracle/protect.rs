@@ -21,6 +21,15 @@ pub struct Protected {
     pub has_unknown: bool,
 }
 
+/// The persons whom rows protect that are not among the rows of an extract.
+#[derive(Debug, Clone, Default)]
+pub struct Elsewhere {
+    /// Persons with a protection of name and address.
+    pub protected: BTreeSet<String>,
+    /// Persons with a damaged one.
+    pub damaged: BTreeSet<String>,
+}
+
 /// A person to whom a damaged protection belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Damaged {
@@ -28,14 +37,20 @@ enum Damaged {
     Anybody,
 }
 
-/// Finds the protected persons. `delivered` has the persons with a record 001, `doubled` those with two that differ.
+/// Finds the protected persons. `delivered` has the persons with a record 001, `doubled` those with two that differ,
+/// `elsewhere` those whose protection is known from other rows.
 pub fn protected(
     rows: &Tables,
     delivered: &BTreeSet<String>,
     doubled: &BTreeSet<String>,
+    elsewhere: &Elsewhere,
     bug: Option<InjectedBug>,
 ) -> Protected {
-    let mut found = Protected::default();
+    let mut found = Protected {
+        certain: elsewhere.protected.clone(),
+        damaged: elsewhere.damaged.clone(),
+        ..Protected::default()
+    };
     for row in rows.get("protection").into_iter().flatten() {
         if is_of_name_and_address(row, bug) {
             match key(row) {

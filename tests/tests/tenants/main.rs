@@ -17,6 +17,7 @@ mod policy_view;
 mod random;
 mod random_policy;
 mod refused;
+mod register_state;
 mod requests;
 mod stuck;
 mod two_agreements;

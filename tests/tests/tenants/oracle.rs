@@ -11,6 +11,7 @@ use cprflow_tests::oracle::columns::{CLASSED, CLASSES, RELATIVES, SUBJECTS, clas
 use cprflow_tests::oracle::events::{EVENTS, MARKS};
 use cprflow_tests::oracle::extract_cases::{TextKind, UNREADABLE_NIGHT, extracts};
 use cprflow_tests::oracle::predicate::Predicate;
+use cprflow_tests::oracle::protect::Elsewhere;
 use cprflow_tests::oracle::{
     Expected, Extract, InjectedBug, TenantDelivery, TestPolicy, compare, refusal,
 };
@@ -136,7 +137,7 @@ fn the_extracts_contain_every_case() {
     let mut homes: BTreeMap<String, String> = BTreeMap::new();
     for night in &nights {
         let extract = Extract::of_lines(&rules, &night.bytes);
-        let facts = Facts::of(extract.rows(), None, None);
+        let facts = Facts::of(extract.rows(), None, &Elsewhere::default(), None);
         let mut note = |what, times| *seen.entry(what).or_default() += times;
         for row in &extract.rows()["person"] {
             let status = text(row, "status").unwrap_or_default();

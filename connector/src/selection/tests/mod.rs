@@ -2,6 +2,7 @@
 
 mod leavers;
 mod merge;
+mod state;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Date32Type;

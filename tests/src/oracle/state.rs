@@ -1,0 +1,197 @@
+//! What several extracts together say about each person, by a slow and obvious method.
+//!
+//! The lines that are true now are put into one extract, and the rules for one extract are applied to that. Only the
+//! protections of several agreements do not fit into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Extract;
+use super::protect::Elsewhere;
+use crate::reference_reader::Rules;
+
+/// An extract with its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptExtract {
+    /// The agreement that delivered it.
+    pub agreement: String,
+    /// The date that places it, `YYYY-MM-DD`.
+    pub date: String,
+    /// The place among extracts of one date.
+    pub sequence: u64,
+    /// The bytes: lines that end with LF.
+    pub bytes: Vec<u8>,
+}
+
+/// The state of several extracts.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// An extract that says what is true now. Persons who have ended have a receipt in it, and nothing else.
+    pub extract: Extract,
+    /// The extract of each line of a table, in the order of the rows: date and agreement.
+    pub origins: BTreeMap<String, Vec<(String, String)>>,
+    /// The persons with a state.
+    pub persons: BTreeSet<String>,
+    /// The newest date.
+    pub day: String,
+}
+
+/// What an agreement says about a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// The extract at this place, counted from the newest, has the 001.
+    At(usize),
+    /// That extract ended the subscription.
+    EndedAt(usize),
+}
+
+/// Returns the state. `gone` are persons who may be in no extract; they have ended too if they are not.
+pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -> State {
+    let mut newest_first: Vec<&KeptExtract> = extracts.iter().collect();
+    newest_first.sort_by_key(|one| std::cmp::Reverse((one.date.clone(), one.sequence)));
+    let lines: Vec<Vec<&[u8]>> = newest_first.iter().map(|one| lines(&one.bytes)).collect();
+
+    // The newest word of each agreement about each number.
+    let mut said: BTreeMap<(&str, String), Said> = BTreeMap::new();
+    for (place, extract) in newest_first.iter().enumerate() {
+        for (wanted, what) in [("997", Said::EndedAt(place)), ("001", Said::At(place))] {
+            for line in lines[place].iter().filter(|line| kind(line) == wanted) {
+                let of = (extract.agreement.as_str(), number(line));
+                said.entry(of).or_insert(what);
+            }
+        }
+    }
+    let mut current: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ended: BTreeSet<String> = gone.clone();
+    for ((_, person), what) in &said {
+        match what {
+            Said::At(place) => {
+                let newest = current.entry(person.clone()).or_insert(*place);
+                *newest = (*newest).min(*place);
+            }
+            Said::EndedAt(_) => drop(ended.insert(person.clone())),
+        }
+    }
+    ended.retain(|person| !current.contains_key(person));
+
+    let mut taken: Vec<Vec<u8>> = Vec::new();
+    let mut origins: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let mut events = BTreeSet::new();
+    let mut protected = BTreeSet::new();
+    let mut damaged = BTreeSet::new();
+    for (place, extract) in newest_first.iter().enumerate() {
+        let persons = lines[place].iter().filter(|line| kind(line) == "001");
+        let persons: Vec<String> = persons.map(|line| number(line)).collect();
+        let is_doubled = |person: &String| persons.iter().filter(|one| *one == person).count() > 1;
+        let mut of_doubled = BTreeSet::new();
+        for line in &lines[place] {
+            let person = number(line);
+            let said_of = |person: &String| said.get(&(extract.agreement.as_str(), person.clone()));
+            let is_newest_of = |person: &String| match said_of(person) {
+                Some(Said::At(newest) | Said::EndedAt(newest)) => place <= *newest,
+                None => true,
+            };
+            let is_taken = match kind(line).as_str() {
+                "000" | "997" | "999" | "910" => false,
+                "099" => !ended.contains(&person) && events.insert(padded(line, 0, 30)),
+                // The records of a person who is there twice can be there twice too.
+                _ => {
+                    current.get(&person) == Some(&place)
+                        && (!is_doubled(&person) || of_doubled.insert(line.trim_ascii_end()))
+                }
+            };
+            if is_taken {
+                let table = &rules[&kind(line)].table;
+                let origin = (extract.date.clone(), extract.agreement.clone());
+                origins.entry(table.clone()).or_default().push(origin);
+                taken.push(line.to_vec());
+            }
+            // A protection whose line end before it is lost stands after the layout of another record.
+            let fields = rules[&kind(line)].fields.iter();
+            let length = fields.map(|field| field.position + field.length - 1).max();
+            let tail = line.get(length.unwrap_or_default()..).unwrap_or_default();
+            if kind(tail) == "004" && is_newest_of(&number(tail)) && !is_other_protection(tail) {
+                damaged.insert(number(tail));
+            }
+            if kind(line) == "004" && is_newest_of(&person) && !is_other_protection(line) {
+                protected.insert(person);
+            } else if matches!(kind(line).as_str(), "031" | "032" | "033")
+                && said_of(&person) == Some(&Said::At(place))
+                && padded(line, 259, 10) != b"          "
+            {
+                let relative = padded(line, 13, 10);
+                protected.insert(String::from_utf8_lossy(&relative).into_owned());
+            }
+        }
+    }
+    protected.remove("0000000000");
+    taken.extend(
+        ended
+            .iter()
+            .map(|person| format!("997{person}").into_bytes()),
+    );
+
+    let day = newest_first.first().map(|one| one.date.clone());
+    let day = day.unwrap_or_else(|| "2026-01-01".to_owned());
+    let date = day.replace('-', "");
+    let mut bytes = format!("0000000000000111901{date}{date}\n").into_bytes();
+    for line in &taken {
+        bytes.extend_from_slice(line);
+        bytes.push(b'\n');
+    }
+    let mut extract = Extract::of_lines(rules, &bytes);
+    extract.elsewhere = Elsewhere { protected, damaged };
+    State {
+        extract,
+        origins,
+        persons: current.into_keys().collect(),
+        day,
+    }
+}
+
+/// Returns the extract without the lines keyed by these numbers. The counter of the end record is less by as many.
+pub fn without(bytes: &[u8], persons: &BTreeSet<String>) -> Vec<u8> {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    let mut removed = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let text = String::from_utf8_lossy(line).into_owned();
+        let is_control = text.starts_with("000") || text.starts_with("999");
+        if !is_control && persons.contains(&number(line)) {
+            removed += 1;
+        } else {
+            kept.push(line.to_vec());
+        }
+    }
+    for line in kept.iter_mut().filter(|line| line.starts_with(b"999")) {
+        let count = String::from_utf8_lossy(&line[13..21]).parse::<u64>();
+        if let Ok(count) = count {
+            line[13..21].copy_from_slice(format!("{:08}", count - removed).as_bytes());
+        }
+    }
+    kept.concat()
+}
+
+/// Returns whether the type of a 004 is four digits other than 0001.
+fn is_other_protection(line: &[u8]) -> bool {
+    let kind = padded(line, 13, 4);
+    kind.iter().all(u8::is_ascii_digit) && kind != b"0001"
+}
+
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+fn kind(line: &[u8]) -> String {
+    String::from_utf8_lossy(&padded(line, 0, 3)).into_owned()
+}
+
+fn number(line: &[u8]) -> String {
+    String::from_utf8_lossy(&padded(line, 3, 10)).into_owned()
+}
+
+/// Returns bytes of a line, with spaces after its end.
+fn padded(line: &[u8], from: usize, count: usize) -> Vec<u8> {
+    let byte = |place| line.get(place).copied().unwrap_or(b' ');
+    (from..from + count).map(byte).collect()
+}
