@@ -12,6 +12,8 @@ const POINTS: &[&str] = &[
     "half-downloaded",
     "downloaded",
     "fetched",
+    "kept",
+    "committed",
     "publishing",
     "staged",
     "renamed",
@@ -138,10 +140,11 @@ fn incomplete_deliveries_are_never_visible() {
         let test = TestRun::local();
         test.put("d260302.l431101", &status, &transfer(1));
         let stopped = test.stop_at(point);
-        // This is what a glob of `**/*.parquet` returns that includes hidden directories.
+        // This is what a glob of `agreement=*/**/*.parquet` returns that includes hidden directories.
         let seen = files(&test.dataset()).into_iter().filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "parquet")
+            let is_delivered = path.to_string_lossy().contains("/agreement=");
+            let extension = path.extension();
+            is_delivered && extension.is_some_and(|extension| extension == "parquet")
         });
         match seen.count() {
             0 => assert!(test.published().is_empty(), "{point}"),

@@ -13,6 +13,8 @@ use cprflow_tests::test_run::{TestRun, files, tables, transfer};
 /// Every step after the check of a delivery at which a run can be stopped, in order.
 const POINTS: &[&str] = &[
     "fetched",
+    "kept",
+    "committed",
     "shared-out",
     "tenant-scanned",
     "tenant-publishing",

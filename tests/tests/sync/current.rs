@@ -141,10 +141,7 @@ fn the_newest_delivery_of_a_person_counts() {
     put(&test, 3, &late);
     assert_eq!(test.sync().code, 0);
     let found = current(&test);
-    assert_eq!(
-        texts(&found, "name", "surname"),
-        ["Alm", "Bro", "Christ"]
-    );
+    assert_eq!(texts(&found, "name", "surname"), ["Alm", "Bro", "Christ"]);
     // The receipt says that the subscription of a person has ended.
     let ended = night("20260305").record("997", &[("pnr", ALICE)]).finish();
     put(&test, 4, &ended);
@@ -331,7 +328,7 @@ fn an_incomplete_register_makes_no_current_tables() {
         &night("20260303").resident(BERTA, "0265", "Birk").finish(),
     );
     let ended = test.sync();
-    assert_eq!(ended.code, 2, "{}", ended.text());
+    assert_eq!(ended.code, 1, "{}", ended.text());
     assert!(
         ended.stderr.contains("register accept-missing"),
         "{}",
@@ -383,8 +380,5 @@ fn a_reader_that_resolves_the_link_once_never_fails_and_never_mixes() {
         reader.join().unwrap()
     });
     assert!(reads > 6, "{reads}");
-    assert_eq!(
-        texts(&current(&test), "name", "surname"),
-        ["Night7"]
-    );
+    assert_eq!(texts(&current(&test), "name", "surname"), ["Night7"]);
 }

@@ -465,7 +465,8 @@ fn reports_overdue_deliveries_and_initial_loads() {
         standing.text()
     );
     // No delivery has ever arrived.
-    ledger.execute("DELETE FROM delivery", []).unwrap();
+    let nothing = "DELETE FROM kept_extract; DELETE FROM delivery;";
+    ledger.execute_batch(nothing).unwrap();
     ledger
         .execute(&format!("UPDATE inbox_visit SET first = {past}"), [])
         .unwrap();

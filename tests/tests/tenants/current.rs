@@ -249,18 +249,12 @@ fn current_is_withdrawn_if_it_cannot_be_made_again() {
         1,
         night("20260302").resident(ALICE, "0265", "Almindelig"),
     );
-    assert_eq!(
-        texts(&current(&test), "name", "surname"),
-        ["Almindelig"]
-    );
+    assert_eq!(texts(&current(&test), "name", "surname"), ["Almindelig"]);
     fs::remove_file(&key).unwrap();
     test.set_time("2026-03-03T08:00:00Z");
     // Nothing new came, so nothing can be hidden by it.
     assert_eq!(test.sync().code, 2);
-    assert_eq!(
-        texts(&current(&test), "name", "surname"),
-        ["Almindelig"]
-    );
+    assert_eq!(texts(&current(&test), "name", "surname"), ["Almindelig"]);
     let extract = night("20260303").resident(BERTA, "0265", "Birk").finish();
     test.put("n2", &extract, &transfer(2));
     assert_eq!(test.sync().code, 2);
@@ -323,10 +317,7 @@ fn a_tenant_of_two_datasets_has_one_state() {
     put(&test, 1, north.resident(BERTA, "0265", "Birk"));
     let south = Handmade::new("222222", "20260303").resident(ALICE, "0265", "New");
     put(&test, 2, south);
-    assert_eq!(
-        texts(&current(&test), "name", "surname"),
-        ["Birk", "New"]
-    );
+    assert_eq!(texts(&current(&test), "name", "surname"), ["Birk", "New"]);
     assert_eq!(
         texts(&current(&test), "person", "agreement"),
         ["north", "south"]

@@ -17,6 +17,9 @@ use serde_json::Value;
 const AGREEMENT: &str = "[agreement.town]\ncontroller = \"The town\"\ninbox = \"inbox\"\n\
                          files = { name = 'd\\d{6}\\.l431101' }\n";
 
+/// No current tables, so that a limit is only exceeded by a delivery.
+const DELIVERIES: &str = "publish = [\"deliveries\"]\n";
+
 #[test]
 fn each_tenant_gets_only_its_own_delivery() {
     let test = TestRun::local();
@@ -332,7 +335,10 @@ fn an_operator_decides_for_one_tenant() {
     let test = TestRun::local();
     let nights = nights(150, 8);
     let one = tenant("small", "town", "limits = { rows = 1000 }\n");
-    test.configure(&format!("{AGREEMENT}{one}{}", tenant("well", "town", "")));
+    test.configure(&format!(
+        "{DELIVERIES}{AGREEMENT}{one}{}",
+        tenant("well", "town", "")
+    ));
     for (night, extract) in nights.iter().enumerate() {
         put(&test, night, extract);
         assert_eq!(test.sync().code, 2);
@@ -359,7 +365,7 @@ fn an_operator_decides_for_one_tenant() {
     );
     // A new tenant lacks the earlier deliveries. It can still get those that are in the spool.
     test.configure(&format!(
-        "{AGREEMENT}{one}{}{}",
+        "{DELIVERIES}{AGREEMENT}{one}{}{}",
         tenant("well", "town", ""),
         tenant("late", "town", "")
     ));
@@ -528,8 +534,8 @@ fn a_group_may_read_its_tenants_dataset() {
     }
     assert_eq!(
         directories.len(),
-        4,
-        "the dataset, the agreement and two deliveries"
+        7,
+        "the dataset, the agreement, two deliveries, the generations, one of them, and the link to it"
     );
     for directory in directories {
         let metadata = fs::metadata(&directory).unwrap();

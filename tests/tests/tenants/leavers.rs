@@ -9,7 +9,7 @@ use cprflow_tests::test_run::{TestRun, files, tables, transfer};
 /// The configuration: a tenant with all living persons that accepts at most this many rows.
 fn configuration(rows: u64) -> String {
     format!(
-        "[agreement.town]\ninbox = \"inbox\"\naccept = [\"missing-end\"]\n[tenant.small]\nagreements = [\"town\"]\n\
+        "publish = [\"deliveries\"]\n[agreement.town]\ninbox = \"inbox\"\naccept = [\"missing-end\"]\n[tenant.small]\nagreements = [\"town\"]\n\
          purpose = \"test\"\ndataset = \"tenants/small\"\npersons = {{ statuses = [\"01\"] }}\n\
          limits = {{ rows = {rows} }}\n"
     )

@@ -15,6 +15,7 @@ use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
 use crate::calendar;
 use crate::config::{Configuration, Store};
+use crate::current::CurrentError;
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::fs;
@@ -243,6 +244,12 @@ impl<'a> Sync<'a> {
                 Ok(true)
             }
             Err(Error::Stopped) => Ok(false),
+            Err(Error::Current(error @ CurrentError::ExtractsMissing { .. })) => {
+                // `status` says what to do, until a person has done it.
+                tracing::warn!("{error}");
+                ledger.set_generation_error(AdoptedDataset::Dataset, Some(&error.to_string()))?;
+                Ok(false)
+            }
             Err(error @ Error::Ledger(_)) => Err(error),
             Err(error) => {
                 tracing::error!(%error, "making the current tables failed");

@@ -9,7 +9,7 @@ use super::ready::ReadyTenant;
 use super::scheduler::Heartbeat;
 use crate::config::Store;
 use crate::current::{
-    Check, CurrentTables, Inputs, Purposes, RegisterSource, TenantRules, withdraw,
+    Check, CurrentError, CurrentTables, Inputs, Purposes, RegisterSource, TenantRules, withdraw,
 };
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -86,6 +86,11 @@ impl TenantPublisher {
         });
         if !heartbeat.finish() {
             return Err(Error::Stopped);
+        }
+        if let Err(Error::Current(error @ CurrentError::ExtractsMissing { .. })) = &made {
+            // `status` says what to do, until a person has done it.
+            tracing::warn!("{error}");
+            return Ok(None);
         }
         let made = made?.map(|generation| MadeCurrent {
             tenant: Some(tenant.name.to_string()),
