@@ -7,8 +7,9 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, compile_component, completions, doctor, generate, inbox, init, log, register, retry,
-    scan, schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+    agreement, compile_component, completions, deliveries, doctor, expire, generate, inbox, init,
+    log, register, retry, scan, schema, set_aside, status, subscription, sync, tables, tenant,
+    verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -57,6 +58,8 @@ enum Command {
     Status(status::Status),
     Retry(retry::Retry),
     SetAside(set_aside::SetAside),
+    Deliveries(deliveries::Deliveries),
+    Expire(expire::Expire),
     Init(init::Init),
     Doctor(doctor::Doctor),
     Views(views::Views),
@@ -128,6 +131,8 @@ fn run(
         Command::Status(status) => status.run(),
         Command::Retry(retry) => retry.run(&connector()?),
         Command::SetAside(set_aside) => set_aside.run(&connector()?),
+        Command::Deliveries(deliveries) => deliveries.run(),
+        Command::Expire(expire) => expire.run(connector),
         Command::Init(init) => init.run(),
         Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),

@@ -7,7 +7,7 @@
 //! | `command_line` | the whole command line; runs the subcommand |
 //! | `tables`, `schema` | subcommands that list tables and columns |
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
-//! | `sync`, `inbox`, `status`, `retry`, `set_aside` | subcommands for deliveries |
+//! | `sync`, `inbox`, `status`, `retry`, `set_aside`, `deliveries`, `expire` | subcommands for deliveries |
 //! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
@@ -26,7 +26,9 @@ mod agreement;
 mod command_line;
 mod compile_component;
 mod completions;
+mod deliveries;
 mod doctor;
+mod expire;
 mod failure;
 mod generate;
 mod inbox;

@@ -160,6 +160,7 @@ pub fn check_store(
         let own = shares.iter().filter(|share| {
             share.tenant == name
                 && share.state == TenantDeliveryState::Published
+                && share.expired.is_none()
                 && !is_accepted(share.reason.as_ref())
                 && is_of(store, &share.agreement)
                 && tenant.sees(&share.agreement)
@@ -229,6 +230,7 @@ pub fn damaged_extracts(state: &Path, extracts: &[KeptExtract], depth: CheckDept
 fn in_dataset(store: &Store, records: &[Record]) -> Vec<ExpectedDelivery> {
     let published = records.iter().filter(|record| {
         record.state.is_published()
+            && record.expired.is_none()
             && !is_accepted(record.reason.as_ref())
             && is_of(store, &record.agreement)
     });

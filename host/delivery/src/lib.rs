@@ -11,6 +11,7 @@
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
 //! - `register` keeps every applied extract, compressed.
+//! - [`retention`] removes what was kept long enough, and lists the published deliveries.
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
 //! - `current` makes the current tables of a dataset from the register.
@@ -43,6 +44,7 @@ mod names;
 mod operator;
 mod pnr_list;
 mod register;
+pub mod retention;
 mod routing;
 mod spool;
 pub mod sql_views;

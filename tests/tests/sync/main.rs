@@ -7,5 +7,6 @@ mod few_threads;
 mod purpose;
 mod quickstart;
 mod rename;
+mod retention;
 mod unusual;
 mod views;

@@ -126,7 +126,6 @@ impl Inputs {
                 kept.production_date.clone(),
                 kept.sequence,
                 kept.agreement.clone(),
-                kept.delivery.is_some(),
             )
         };
         extracts.sort_by_key(order);
@@ -207,10 +206,7 @@ fn is_usable(
     ) else {
         return Ok(true);
     };
-    let share = match kept.delivery {
-        Some(delivery) => ledger.tenant_delivery(delivery, tenant.name.as_str())?,
-        None => None,
-    };
+    let share = ledger.tenant_delivery(kept.delivery, tenant.name.as_str())?;
     let is_set_aside = share.is_some_and(|share| {
         share.state == TenantDeliveryState::SetAside || share.has_leavers_only()
     });

@@ -389,6 +389,7 @@ impl Manifest {
             directory: Some(directory),
             first_seen: published,
             published: Some(published),
+            expired: None,
             updated: published,
         }
     }

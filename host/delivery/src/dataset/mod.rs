@@ -216,6 +216,21 @@ impl Dataset {
         sync_directory(Some(&parent))
     }
 
+    /// Removes the directory of a published delivery. The directory goes out of the dataset in one step.
+    pub(crate) fn remove_delivery(&self, agreement: &str, name: &str) -> Result<(), Error> {
+        let parent = self.agreement(agreement);
+        let directory = parent.join(name);
+        if !directory.is_dir() {
+            return Ok(());
+        }
+        check_own_directory(&parent, &self.root)?;
+        let aside = self.staging(agreement, name)?;
+        let removed = aside.join(name);
+        fs::rename(&directory, &removed).map_err(Error::file(&directory))?;
+        sync_directory(Some(&parent))?;
+        self.clear_staging_of(agreement)
+    }
+
     /// Reads the manifest of a published delivery; `None` if the delivery is not in the dataset.
     pub(crate) fn manifest(&self, agreement: &str, name: &str) -> Result<Option<Manifest>, Error> {
         Manifest::read(&self.agreement(agreement).join(name))

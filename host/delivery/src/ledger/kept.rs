@@ -28,10 +28,10 @@ pub struct KeptExtract {
     pub id: i64,
     /// The name of the agreement.
     pub agreement: String,
-    /// The row ID of the delivery; `None` for a base, which was made from older extracts.
+    /// The row ID of the delivery.
     #[serde(skip)]
-    pub delivery: Option<i64>,
-    /// The sequence number of the delivery; of a base, the highest of its extracts.
+    pub delivery: i64,
+    /// The sequence number of the delivery.
     pub sequence: u64,
     /// The day that orders the extracts, `YYYY-MM-DD`.
     pub production_date: String,
@@ -103,44 +103,79 @@ impl Ledger {
         })
     }
 
-    /// Records a base that a lost ledger knew, and that the deliveries up to its day are in it.
-    pub(crate) fn keep_base(
+    /// Adds a delivery that only the register knows, because the ledger is new and the delivery has no directory.
+    pub(crate) fn adopt_kept(
         &mut self,
         agreement: &str,
         header: &FileHeader,
         kept: &KeptFile,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.immediate_transaction(|transaction| {
-            transaction.execute(
-                "INSERT INTO kept_extract (agreement, sequence, production_date, task_number, sha256, size, file,
-                     file_size, file_sha256, is_unrestricted, incomplete, kept)
-                 SELECT ?1, coalesce(max(sequence), 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM delivery
-                 WHERE agreement = ?1 AND coalesce(operator_production_date, production_date) <= ?2
-                 ON CONFLICT (agreement, file) DO NOTHING",
-                params![
-                    agreement,
-                    header.production_date,
-                    header.task_number,
-                    header.sha256,
-                    kept.size as i64,
-                    kept.file,
-                    kept.file_size as i64,
-                    kept.file_sha256,
-                    header.is_unrestricted,
-                    header.incomplete,
-                    now.to_string(),
-                ],
-            )?;
-            transaction.execute(
-                "UPDATE delivery SET register = 'compacted'
-                 WHERE agreement = ?1 AND register IS NULL AND state IN ('published', 'data-removed', 'done')
-                     AND coalesce(operator_production_date, production_date) <= ?2
-                     AND id NOT IN (SELECT delivery FROM kept_extract WHERE delivery IS NOT NULL)",
-                params![agreement, header.production_date],
-            )?;
-            Ok(())
-        })
+        self.checked(self.connection.execute(
+            "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, state, sha256, task_number,
+                 production_date, sequence, records, persons, events, first_seen, fetched, published, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'done', ?6, ?7, ?8,
+                 (SELECT coalesce(max(sequence), 0) + 1 FROM delivery), ?9, ?10, ?11, ?12, ?12, ?12, ?13)",
+            params![
+                agreement,
+                header.name,
+                header.file_name,
+                header.metadata_name,
+                header.size as i64,
+                header.sha256,
+                header.task_number,
+                header.production_date,
+                header.records[0] as i64,
+                header.records[1] as i64,
+                header.records[2] as i64,
+                header.kept,
+                now.to_string(),
+            ],
+        ))?;
+        let record = self.find(agreement, &header.name)?;
+        let record = record.ok_or_else(|| self.contradiction())?;
+        self.keep(&record, header, kept, now)
+    }
+
+    /// Replaces the file of a kept extract by one with fewer records, which is on the disk already.
+    pub(crate) fn replace_kept(
+        &self,
+        id: i64,
+        kept: &KeptFile,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE kept_extract SET file = ?2, file_size = ?3, file_sha256 = ?4, size = ?5, kept = ?6 WHERE id = ?1",
+            params![
+                id,
+                kept.file,
+                kept.file_size as i64,
+                kept.file_sha256,
+                kept.size as i64,
+                now.to_string(),
+            ],
+        )
+    }
+
+    /// Records that the directory of a delivery is no longer kept in the unrestricted dataset.
+    pub(crate) fn expire(&self, id: i64, now: Timestamp) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE delivery SET expired = ?2 WHERE id = ?1 AND expired IS NULL",
+            params![id, now.to_string()],
+        )
+    }
+
+    /// Records the same for the dataset of a tenant.
+    pub(crate) fn expire_for_tenant(
+        &self,
+        delivery: i64,
+        tenant: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE tenant_delivery SET expired = ?3 WHERE delivery = ?1 AND tenant = ?2 AND expired IS NULL",
+            params![delivery, tenant, now.to_string()],
+        )
     }
 
     /// Forgets the kept extract of a delivery that is not applied after all. Its file is removed by the next clean-up.
@@ -164,19 +199,16 @@ impl Ledger {
 
     /// Returns every kept extract, applied or not, in the order in which they apply.
     pub fn kept_extracts(&self) -> Result<Vec<KeptExtract>, LedgerError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM kept_extract ORDER BY production_date, sequence, delivery IS NOT NULL"
-        );
+        let sql = format!("SELECT {COLUMNS} FROM kept_extract ORDER BY production_date, sequence");
         self.rows(&sql, [], read_kept)
     }
 
-    /// Returns the kept extracts that are applied, in the order in which they apply: bases, and extracts of deliveries
-    /// that are published.
+    /// Returns the kept extracts that are applied, in the order in which they apply: those of published deliveries.
     pub(crate) fn applied_extracts(&self) -> Result<Vec<KeptExtract>, LedgerError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM kept_extract LEFT JOIN delivery ON delivery.id = kept_extract.delivery
-             WHERE kept_extract.delivery IS NULL OR delivery.state IN ('published', 'data-removed', 'done')
-             ORDER BY kept_extract.production_date, kept_extract.sequence, kept_extract.delivery IS NOT NULL"
+            "SELECT {COLUMNS} FROM kept_extract JOIN delivery ON delivery.id = kept_extract.delivery
+             WHERE delivery.state IN ('published', 'data-removed', 'done')
+             ORDER BY kept_extract.production_date, kept_extract.sequence"
         );
         self.rows(&sql, [], read_kept)
     }

@@ -188,6 +188,8 @@ pub struct Record {
     pub first_seen: Timestamp,
     /// The time of publication.
     pub published: Option<Timestamp>,
+    /// The time at which its directory was removed from the dataset, because it was kept long enough.
+    pub expired: Option<Timestamp>,
     /// The time of the last change.
     pub updated: Timestamp,
 }
@@ -244,7 +246,8 @@ pub struct InboxVisit {
 pub(super) const RECORD_COLUMNS: &str =
     "id, agreement, transfer_uuid, file_name, metadata_name, size, modified, sender, state, reason_code, reason,
      accepted, operator_production_date, coalesce(sha256, ''), task_number, production_date, previous_production_date,
-     records, persons, events, findings, sequence, directory, first_seen, published, updated, routing";
+     records, persons, events, findings, sequence, directory, first_seen, published, updated, routing,
+     expired";
 
 pub(super) fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let state: String = row.get(8)?;
@@ -280,6 +283,7 @@ pub(super) fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         published: optional_time(row, 24)?,
         updated: time(row, 25)?,
         routing: optional_json(row, 26)?,
+        expired: optional_time(row, 27)?,
     })
 }
 

@@ -41,7 +41,7 @@ CREATE TABLE delivery (
     previous_production_date TEXT,
     sequence INTEGER UNIQUE,
     directory TEXT,
-    register TEXT CHECK (register IN ('kept', 'compacted', 'expired', 'accepted')),
+    register TEXT CHECK (register IN ('kept', 'accepted')),
     records INTEGER NOT NULL DEFAULT 0,
     persons INTEGER NOT NULL DEFAULT 0,
     events INTEGER NOT NULL DEFAULT 0,
@@ -49,6 +49,7 @@ CREATE TABLE delivery (
     first_seen TEXT NOT NULL,
     fetched TEXT,
     published TEXT,
+    expired TEXT,
     updated TEXT NOT NULL,
     UNIQUE (agreement, transfer_uuid)
 ) STRICT;
@@ -87,16 +88,17 @@ CREATE TABLE tenant_delivery (
     departed INTEGER NOT NULL DEFAULT 0,
     rows INTEGER NOT NULL DEFAULT 0,
     published TEXT,
+    expired TEXT,
     updated TEXT NOT NULL,
     PRIMARY KEY (delivery, tenant),
     UNIQUE (tenant, sequence)
 ) STRICT;
 -- The extracts that the register keeps. The row of a delivery is written when its file is on the disk, and the delivery
--- is applied from then on. A base has no delivery: it was made from older extracts.
+-- is applied from then on.
 CREATE TABLE kept_extract (
     id INTEGER PRIMARY KEY,
     agreement TEXT NOT NULL,
-    delivery INTEGER UNIQUE REFERENCES delivery (id),
+    delivery INTEGER NOT NULL UNIQUE REFERENCES delivery (id),
     sequence INTEGER NOT NULL,
     production_date TEXT NOT NULL,
     task_number TEXT,

@@ -73,6 +73,8 @@ pub struct TenantDelivery {
     pub counts: TenantCounts,
     /// The time of publication.
     pub published: Option<Timestamp>,
+    /// The time at which its directory was removed from the dataset, because it was kept long enough.
+    pub expired: Option<Timestamp>,
     /// The time of the last change.
     pub updated: Timestamp,
 }
@@ -110,7 +112,7 @@ SELECT tenant_delivery.delivery, tenant_delivery.tenant, delivery.agreement, del
     tenant_delivery.state, tenant_delivery.reason_code, tenant_delivery.reason, tenant_delivery.attempts,
     tenant_delivery.sequence, tenant_delivery.directory, tenant_delivery.policy, tenant_delivery.persons,
     tenant_delivery.entered, tenant_delivery.departed, tenant_delivery.rows, tenant_delivery.published,
-    tenant_delivery.updated
+    tenant_delivery.updated, tenant_delivery.expired
 FROM tenant_delivery JOIN delivery ON delivery.id = tenant_delivery.delivery";
 
 pub(super) fn read_tenant_delivery(row: &Row<'_>) -> rusqlite::Result<TenantDelivery> {
@@ -140,5 +142,6 @@ pub(super) fn read_tenant_delivery(row: &Row<'_>) -> rusqlite::Result<TenantDeli
         },
         published: optional_time(row, 15)?,
         updated: time(row, 16)?,
+        expired: optional_time(row, 17)?,
     })
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Write};
 
+use cprflow_transport::redacted_name;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::EXTENSION;
@@ -21,10 +23,8 @@ const FORMAT: u32 = 1;
 pub(crate) struct FileHeader {
     /// The version of the description.
     pub(crate) format: u32,
-    /// The UUID of the transfer; for a base, a name of its own.
+    /// The UUID of the transfer.
     pub(crate) name: String,
-    /// Whether the file is a base, which was made from older extracts.
-    pub(crate) is_base: bool,
     /// The day that orders the extracts, `YYYY-MM-DD`.
     pub(crate) production_date: String,
     /// The task number in record 000.
@@ -35,6 +35,16 @@ pub(crate) struct FileHeader {
     pub(crate) is_unrestricted: bool,
     /// The code of the finding that says that records may be missing.
     pub(crate) incomplete: Option<String>,
+    /// The name of the data file on the server. Digits that can be a person number are redacted.
+    pub(crate) file_name: String,
+    /// The name of the metadata file on the server, redacted in the same way.
+    pub(crate) metadata_name: String,
+    /// The size of the extract as it was delivered, in bytes.
+    pub(crate) size: u64,
+    /// The number of records of all types, of type 001 and of type 099.
+    pub(crate) records: [u64; 3],
+    /// The time at which it was kept first, in UTC (RFC 3339).
+    pub(crate) kept: String,
 }
 
 impl FileHeader {
@@ -43,16 +53,22 @@ impl FileHeader {
         record: &Record,
         is_unrestricted: bool,
         incomplete: Option<&str>,
+        now: Timestamp,
     ) -> Self {
+        let counts = &record.counts;
         Self {
             format: FORMAT,
             name: record.transfer_uuid.clone(),
-            is_base: false,
             production_date: record.production_date().unwrap_or_default().to_owned(),
             task_number: record.counts.task_number.clone(),
             sha256: record.counts.sha256.clone(),
             is_unrestricted,
             incomplete: incomplete.map(str::to_owned),
+            file_name: record.redacted_file_name(),
+            metadata_name: redacted_name(&record.metadata_name),
+            size: record.size,
+            records: [counts.records, counts.persons, counts.events],
+            kept: now.to_string(),
         }
     }
 

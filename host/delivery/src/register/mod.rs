@@ -63,16 +63,59 @@ impl Register {
         &self,
         agreement: &str,
         header: &FileHeader,
-        extract: impl Read,
+        mut extract: impl Read,
         check: impl Fn() -> Result<(), Error>,
     ) -> Result<KeptFile, Error> {
         let directory = self.agreement(agreement);
-        private_directory(&directory)?;
-        let file = header.file_name();
-        let (path, part) = (
-            directory.join(&file),
-            directory.join(format!("{file}{PART}")),
-        );
+        let path = directory.join(header.file_name());
+        self.write(&path, header, |sink| {
+            let mut buffer = vec![0; BUFFER_BYTES];
+            loop {
+                check()?;
+                let count = match extract.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(Error::file(&path)(error)),
+                };
+                let block = buffer.get(..count).unwrap_or_default();
+                sink.write_all(block).map_err(Error::file(&path))?;
+            }
+        })
+    }
+
+    /// Writes what `write` writes as a new file of a kept extract, durably. The old file stays, under another name.
+    pub(crate) fn rewrite(
+        &self,
+        kept: &KeptExtract,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<KeptFile, Error> {
+        let old = self.path(kept);
+        let header = File::open(&old).and_then(FileHeader::read);
+        let header = header.map_err(Error::file(&old))?;
+        let stem = kept.file.strip_suffix(EXTENSION).unwrap_or(&kept.file);
+        let revision = match stem.rsplit_once(".r") {
+            Some((_, number)) => number.parse::<u32>().unwrap_or_default() + 1,
+            None => 1,
+        };
+        let file = format!("{}.r{revision}{EXTENSION}", header.name);
+        self.write(&self.agreement(&kept.agreement).join(file), &header, write)
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        header: &FileHeader,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<KeptFile, Error> {
+        let directory = path.parent().unwrap_or(&self.root);
+        private_directory(directory)?;
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let part = directory.join(format!("{file}{PART}"));
         let opened = OpenOptions::new()
             .create(true)
             .write(true)
@@ -81,25 +124,27 @@ impl Register {
             .open(&part);
         let mut sink = Digesting::new(opened.map_err(Error::file(&part))?);
         header.write(&mut sink).map_err(Error::file(&part))?;
-        let size = compress(extract, &mut sink, &part, check)?;
+        let mut encoder = zstd::Encoder::new(&mut sink, LEVEL).map_err(Error::file(&part))?;
+        encoder.include_checksum(true).map_err(Error::file(&part))?;
+        let mut counting = Counting {
+            inner: encoder,
+            size: 0,
+        };
+        write(&mut counting)?;
+        let size = counting.size;
+        counting.inner.finish().map_err(Error::file(&part))?;
         let (written, file_sha256) = sink.finish();
         written.sync_all().map_err(Error::file(&part))?;
         let file_size = written.metadata().map_err(Error::file(&part))?.len();
         drop(written);
-        fs::rename(&part, &path).map_err(Error::file(&path))?;
-        sync_directory(Some(&directory))?;
+        fs::rename(&part, path).map_err(Error::file(path))?;
+        sync_directory(Some(directory))?;
         Ok(KeptFile {
             file,
             file_size,
             file_sha256,
             size,
         })
-    }
-
-    /// Opens a kept extract: returns its bytes as they were delivered.
-    pub(crate) fn open(&self, kept: &KeptExtract) -> Result<impl Read + Send + use<>, Error> {
-        let path = self.path(kept);
-        open_file(&path).map_err(Error::file(path))
     }
 
     /// Removes the files of an agreement that are not in `kept`: what a run left that was killed.
@@ -138,32 +183,22 @@ pub(crate) fn open_file(path: &Path) -> io::Result<impl Read + Send + use<>> {
     Ok(decoder)
 }
 
-/// Compresses everything that a reader returns. Returns its size.
-fn compress(
-    mut extract: impl Read,
-    sink: impl Write,
-    path: &Path,
-    check: impl Fn() -> Result<(), Error>,
-) -> Result<u64, Error> {
-    let failed = || Error::file(path);
-    let mut encoder = zstd::Encoder::new(sink, LEVEL).map_err(failed())?;
-    encoder.include_checksum(true).map_err(failed())?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut size = 0;
-    loop {
-        check()?;
-        let count = match extract.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::file(path)(error)),
-        };
-        let block = buffer.get(..count).unwrap_or_default();
-        encoder.write_all(block).map_err(failed())?;
-        size += count as u64;
+/// A writer that counts what is written.
+struct Counting<W> {
+    inner: W,
+    size: u64,
+}
+
+impl<W: Write> Write for Counting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.size += count as u64;
+        Ok(count)
     }
-    encoder.finish().map_err(failed())?;
-    Ok(size)
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,16 @@ fn header(name: &str) -> FileHeader {
     FileHeader {
         format: 1,
         name: name.to_owned(),
-        is_base: false,
         production_date: "2026-03-02".to_owned(),
         task_number: Some("431101".to_owned()),
         sha256: "digest".to_owned(),
         is_unrestricted: true,
         incomplete: None,
+        file_name: "d".to_owned(),
+        metadata_name: "d.metadata".to_owned(),
+        size: 1,
+        records: [3, 1, 0],
+        kept: "2026-03-02T08:00:00Z".to_owned(),
     }
 }
 
@@ -21,7 +25,7 @@ fn kept(file: KeptFile) -> KeptExtract {
     KeptExtract {
         id: 1,
         agreement: "a".to_owned(),
-        delivery: Some(1),
+        delivery: 1,
         sequence: 1,
         production_date: "2026-03-02".to_owned(),
         task_number: None,
@@ -56,7 +60,7 @@ fn returns_an_extract_as_it_was() {
             crate::fs::digest(bytes.as_slice()).unwrap()
         );
         let mut found = Vec::new();
-        let mut reader = register.open(&kept(stored)).unwrap();
+        let mut reader = open_file(&register.path(&kept(stored))).unwrap();
         reader.read_to_end(&mut found).unwrap();
         assert!(found == extract);
         for (path, mode) in [(path.as_path(), 0o600), (path.parent().unwrap(), 0o700)] {
@@ -96,11 +100,17 @@ fn a_damaged_file_is_an_error_and_a_stop_leaves_no_file() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let read = io::copy(&mut register.open(&kept).unwrap(), &mut io::sink());
+    let read = io::copy(
+        &mut open_file(&register.path(&kept)).unwrap(),
+        &mut io::sink(),
+    );
     assert!(read.is_err(), "the checksum is wrong");
     bytes.truncate(last - 10);
     fs::write(&path, &bytes).unwrap();
-    let read = io::copy(&mut register.open(&kept).unwrap(), &mut io::sink());
+    let read = io::copy(
+        &mut open_file(&register.path(&kept)).unwrap(),
+        &mut io::sink(),
+    );
     assert!(read.is_err(), "the end is missing");
     let stopped = register.store("a", &header("two"), &b"x"[..], || Err(Error::Stopped));
     assert!(matches!(stopped, Err(Error::Stopped)));

@@ -1,7 +1,6 @@
 //! Keeps the extracts of deliveries in the register, and recovers the register after a run that was killed or a ledger
 //! that was lost.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -13,6 +12,7 @@ use crate::error::Error;
 use crate::fs::digest;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{KeptFile, Ledger, Record};
+use crate::names::AgreementName;
 use crate::register::{FileHeader, Register, open_file};
 use crate::stop::Stop;
 
@@ -46,44 +46,60 @@ pub(super) fn keep(
     Ok(())
 }
 
-/// Adds files of the register to a ledger that does not know them, and then removes the files that belong to no
-/// delivery.
+/// Adds files of the register to a ledger that does not know them, and then removes the files of deliveries that were not
+/// committed.
 pub(super) fn recover(store: &Store, ledger: &mut Ledger, now: Timestamp) -> Result<(), Error> {
     let register = Register::of(&store.state);
-    let missing = ledger.missing_in_register()?;
-    let agreements: BTreeSet<&str> = missing
-        .iter()
-        .map(|record| record.agreement.as_str())
-        .collect();
-    for agreement in agreements {
-        let key = ExtractKey::open(&store.state)?;
-        for (path, header) in register.files(agreement)? {
-            let mut own = missing.iter().filter(|one| one.agreement == agreement);
-            let record = own.find(|record| {
-                !header.is_base
-                    && record.transfer_uuid == header.name
-                    && key.is_same(&header.sha256, &record.counts.sha256)
-            });
-            match record {
-                Some(record) => ledger.keep(record, &header, &describe(&path, &header)?, now)?,
-                None if header.is_base => {
-                    ledger.keep_base(agreement, &header, &describe(&path, &header)?, now)?;
-                }
-                None => {}
-            }
+    let known = ledger.kept_extracts()?;
+    let own = store.agreements.iter().chain(&store.others);
+    for agreement in own
+        .map(|agreement| agreement.name.as_str())
+        .chain(store.ended.iter().map(AgreementName::as_str))
+    {
+        let mut unknown = register.files(agreement)?;
+        unknown.retain(|(path, _)| !known.iter().any(|kept| register.path(kept) == *path));
+        unknown.sort_by(|(_, one), (_, other)| one.kept.cmp(&other.kept));
+        for (path, header) in unknown {
+            add(&store.state, ledger, agreement, &path, &header, now)?;
         }
     }
     register.remove_unknown(&ledger.kept_extracts()?)
 }
 
+/// Adds a file of the register to the ledger, if it belongs to a published delivery, or to one that the ledger does not
+/// know: then the ledger is new.
+fn add(
+    state: &Path,
+    ledger: &mut Ledger,
+    agreement: &str,
+    path: &Path,
+    header: &FileHeader,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(record) = ledger.find(agreement, &header.name)? else {
+        ledger.adopt_kept(agreement, header, &describe(path)?, now)?;
+        return Ok(());
+    };
+    let key = ExtractKey::open(state)?;
+    let is_same = key.is_same(&header.sha256, &record.counts.sha256);
+    if record.state.is_published() && is_same && ledger.kept_extract(record.id)?.is_none() {
+        ledger.keep(&record, header, &describe(path)?, now)?;
+    }
+    Ok(())
+}
+
 /// Reads a file of the register to its end, and returns what the ledger stores of it.
-fn describe(path: &Path, header: &FileHeader) -> Result<KeptFile, Error> {
+fn describe(path: &Path) -> Result<KeptFile, Error> {
     let file = File::open(path).map_err(Error::file(path))?;
     let file_size = file.metadata().map_err(Error::file(path))?.len();
     let file_sha256 = digest(file).map_err(Error::file(path))?;
     let size = open_file(path).and_then(|mut extract| io::copy(&mut extract, &mut io::sink()));
     Ok(KeptFile {
-        file: header.file_name(),
+        file: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         file_size,
         file_sha256,
         size: size.map_err(Error::file(path))?,

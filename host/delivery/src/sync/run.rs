@@ -22,6 +22,7 @@ use crate::fs;
 use crate::fs::StateLock;
 use crate::integrity::{DatasetIntegrity, check_store};
 use crate::ledger::{AdoptedDataset, Ledger, Record, State};
+use crate::retention;
 use crate::spool;
 use crate::stop::Stop;
 use crate::tenant::rosters::is_of_delivered;
@@ -142,6 +143,7 @@ impl<'a> Sync<'a> {
         tenants.report(&mut report)?;
         dataset.clear_staging()?;
         self.expire(&ledger)?;
+        self.expire_published(&ledger, &mut report)?;
         let records = ledger.all()?.into_iter();
         report.set_aside.extend(
             records
@@ -364,6 +366,23 @@ impl<'a> Sync<'a> {
             }
         }
         inboxes
+    }
+
+    /// Removes what `keep_deliveries` and `keep_departed` say. An error does not stop the run: nothing waits for this.
+    fn expire_published(&self, ledger: &Ledger, report: &mut RunReport) -> Result<(), Error> {
+        let now = (self.now)();
+        match retention::expire_locked(self.connector, self.store, ledger, &self.stop, now) {
+            Ok(_) | Err(Error::Stopped) => Ok(()),
+            Err(error @ Error::Ledger(_)) => Err(error),
+            Err(error) => {
+                report.problems.push(RunProblem {
+                    agreement: None,
+                    tenant: None,
+                    error,
+                });
+                Ok(())
+            }
+        }
     }
 
     /// Removes extracts, and lists of delivered persons, that are older than the store's maximum age.

@@ -51,6 +51,7 @@ fn record(state: State) -> Record {
         directory: None,
         first_seen: Timestamp::UNIX_EPOCH,
         published: None,
+        expired: None,
         updated: Timestamp::UNIX_EPOCH,
     }
 }

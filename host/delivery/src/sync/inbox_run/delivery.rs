@@ -234,6 +234,7 @@ impl<'a> InboxRun<'a> {
             &record,
             agreement.unrestricted.is_some(),
             completeness::missing_records(&staged.summary),
+            now,
         );
         self.keep(&record, &header)?;
         let tenants = self.tenants.of(&record.agreement);

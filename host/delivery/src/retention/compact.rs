@@ -1,0 +1,183 @@
+//! Rewrites old extracts without the records that newer extracts have replaced, and without persons who died long ago.
+//!
+//! The current tables stay the same, except for those persons. The new file is on the disk before the ledger names it, and
+//! the old file is removed afterwards.
+
+use std::io::{self, Write};
+
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan};
+use serde::Serialize;
+
+use crate::calendar::danish_time;
+use crate::config::{Period, Store};
+use crate::error::Error;
+use crate::fs::remove_file;
+use crate::ledger::{KeptExtract, Ledger};
+use crate::register::{Register, open_file};
+use crate::stop::Stop;
+use arrow::array::AsArray;
+use cprflow::{Connector, ExtractCopy, ExtractPlace, Pnr, StateScan};
+
+/// An extract that was rewritten.
+#[derive(Debug, Clone, Serialize)]
+pub struct CompactedExtract {
+    /// The name of the agreement.
+    pub agreement: String,
+    /// The day that orders the extracts, `YYYY-MM-DD`.
+    pub production_date: String,
+    /// The number of records that were left out.
+    pub left_out: u64,
+    /// The size of the file before, in bytes.
+    pub before: u64,
+    /// The size of the file now, in bytes.
+    pub after: u64,
+}
+
+/// Rewrites extracts of a store.
+pub(super) fn compact(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    extracts: &[KeptExtract],
+    stop: &Stop,
+    now: Timestamp,
+) -> Result<Vec<CompactedExtract>, Error> {
+    let mut compacted = Vec::new();
+    if extracts.is_empty() {
+        return Ok(compacted);
+    }
+    let register = Register::of(&store.state);
+    let state = State::of(&register, ledger.applied_extracts()?);
+    let departed = match store.retention.departed {
+        Period::Forever => Vec::new(),
+        Period::Days(days) => {
+            let today = danish_time(now).date();
+            let last = today.checked_sub(i64::from(days).days()).unwrap_or(today);
+            state.dead_before(connector, last)?
+        }
+    };
+    let mut survey = StateScan::new(connector).survey(state.places(), state.open())?;
+    for (index, kept) in state.extracts.iter().enumerate() {
+        if !extracts.iter().any(|due| due.id == kept.id) {
+            continue;
+        }
+        stop.check()?;
+        let superseded = survey.superseded_persons(index)?;
+        let copy = ExtractCopy::new(connector)
+            .erased(&departed)
+            .superseded(superseded);
+        compacted.push(rewrite(&register, ledger, kept, copy, stop, now)?);
+    }
+    Ok(compacted)
+}
+
+/// Writes a copy of an extract in place of it.
+fn rewrite(
+    register: &Register,
+    ledger: &Ledger,
+    kept: &KeptExtract,
+    copy: ExtractCopy,
+    stop: &Stop,
+    now: Timestamp,
+) -> Result<CompactedExtract, Error> {
+    let old = register.path(kept);
+    let mut left_out = 0;
+    let stored = register.rewrite(kept, |sink| {
+        let input = open_file(&old).map_err(Error::file(&old))?;
+        let report = copy.copy(input, CheckedWriter { sink, stop })?;
+        left_out = report.records_left_out();
+        Ok(())
+    })?;
+    crate::failpoint::reached("compacted");
+    ledger.replace_kept(kept.id, &stored, now)?;
+    crate::failpoint::reached("compacted-recorded");
+    remove_file(&old)?;
+    Ok(CompactedExtract {
+        agreement: kept.agreement.clone(),
+        production_date: kept.production_date.clone(),
+        left_out,
+        before: kept.file_size,
+        after: stored.file_size,
+    })
+}
+
+/// The extracts of a store, newest first.
+struct State {
+    register: Register,
+    extracts: Vec<KeptExtract>,
+}
+
+impl State {
+    fn of(register: &Register, mut extracts: Vec<KeptExtract>) -> Self {
+        extracts.reverse();
+        Self {
+            register: register.clone(),
+            extracts,
+        }
+    }
+
+    fn places(&self) -> Vec<ExtractPlace> {
+        self.extracts.iter().map(place).collect()
+    }
+
+    fn open(
+        &self,
+    ) -> impl FnMut(&ExtractPlace) -> io::Result<Box<dyn io::Read + Send>> + Send + 'static + use<>
+    {
+        let extracts = self.extracts.iter();
+        let paths: Vec<_> = extracts
+            .map(|kept| (place(kept), self.register.path(kept)))
+            .collect();
+        move |wanted| {
+            let found = paths.iter().find(|(place, _)| place == wanted);
+            let (_, path) = found.ok_or(io::ErrorKind::NotFound)?;
+            Ok(Box::new(open_file(path)?))
+        }
+    }
+
+    /// Returns the numbers of persons who died before a day.
+    fn dead_before(&self, connector: &Connector, day: Date) -> Result<Vec<Pnr>, Error> {
+        let rows = StateScan::new(connector)
+            .table("person")
+            .columns(["pnr"])
+            .where_(format!("status = '90' and status_start < '{day}'"))
+            .read(self.places(), self.open())?;
+        let mut numbers = Vec::new();
+        for batch in rows {
+            let batch = batch?.batch;
+            let column = batch
+                .columns()
+                .first()
+                .and_then(|one| one.as_string_opt::<i32>());
+            let texts = column.into_iter().flat_map(|texts| texts.iter().flatten());
+            numbers.extend(texts.filter_map(|text| text.parse::<Pnr>().ok()));
+        }
+        Ok(numbers)
+    }
+}
+
+fn place(kept: &KeptExtract) -> ExtractPlace {
+    ExtractPlace {
+        production_date: kept.production_date.clone(),
+        sequence: kept.sequence,
+        agreement: kept.agreement.clone(),
+    }
+}
+
+/// A writer that fails once the run must stop.
+struct CheckedWriter<'a, W> {
+    sink: W,
+    stop: &'a Stop,
+}
+
+impl<W: Write> Write for CheckedWriter<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stop.check().map_err(io::Error::other)?;
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
