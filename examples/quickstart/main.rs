@@ -103,7 +103,7 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     printer.step("The ledger", "cprflow status")?;
     show_status(&mut printer, &configuration)?;
 
-    printer.step("The current state", "cprflow views … | duckdb")?;
+    printer.step("The current state", "dataset/current/person.parquet")?;
     count_by_status(&mut printer, &now)?;
 
     show_next_steps(&mut printer, &directory)
@@ -320,11 +320,11 @@ fn show_status(printer: &mut StepPrinter, configuration: &Configuration) -> Outc
     Ok(())
 }
 
-/// Runs `SELECT status, count(*) FROM person GROUP BY status` on the current state of the dataset.
+/// Runs `SELECT status, count(*) FROM 'current/person.parquet' GROUP BY status` on the dataset.
 fn count_by_status(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
     let persons = now.table("person", &["pnr", "status"])?;
     printer.line(&format!(
-        "{} rows of table person are published. A delivery replaces the persons that it carries, so {} are current:",
+        "{} rows of table person are published. A delivery replaces the persons that it carries, so {} are in current/:",
         HumanCount(now.published_rows("person")?),
         HumanCount(persons.num_rows() as u64)
     ))?;
@@ -357,12 +357,13 @@ fn count_by_status(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
 fn show_next_steps(printer: &mut StepPrinter, directory: &Path) -> Outcome<()> {
     let directory = directory.display();
     printer.closing_title("Done. The files are kept:")?;
+    printer.value("current tables", &format!("{directory}/dataset/current"))?;
     printer.value("dataset", &format!("{directory}/dataset"))?;
     printer.value("to remove them", &format!("rm -r {directory}"))?;
     printer.closing_title("Next: the command, which `cargo install --path host/cli` installs")?;
     for next in [
         format!("cprflow status --config {directory}/cprflow.toml"),
-        format!("cprflow views --dialect duckdb {directory}/dataset | duckdb now.db"),
+        format!("duckdb -c \"SELECT count(*) FROM '{directory}/dataset/current/person.parquet'\""),
         "cprflow init --environment test    # writes the configuration of your own agreement"
             .to_owned(),
     ] {

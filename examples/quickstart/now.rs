@@ -1,55 +1,42 @@
-//! The current state of a dataset, read with arrow and parquet alone. `cprflow views` does the same in SQL.
+//! The current tables of a dataset and its deliveries, read with arrow and parquet alone.
 //!
-//! A delivery replaces the persons that it carries. For each person number, the latest delivery with a row in `person`
-//! holds everything that is valid. The names of the delivery directories sort in the order of applying them.
+//! `current` in the dataset is a link to the newest generation of the current tables. It is resolved once, so that all
+//! tables are of one generation. The names of the delivery directories sort in the order of applying them.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Outcome;
 
-/// The published deliveries of an agreement, and the latest one for each person number.
+/// The current tables of a dataset, and the published deliveries of an agreement.
 pub(crate) struct Now {
+    current: PathBuf,
     deliveries: Vec<PathBuf>,
-    latest: HashMap<String, usize>,
 }
 
 impl Now {
-    /// Reads the published deliveries of an agreement.
+    /// Finds the current tables, and the published deliveries of an agreement.
     pub(crate) fn of(dataset: &Path, agreement: &str) -> Outcome<Self> {
         let mut deliveries = Vec::new();
         for entry in fs::read_dir(dataset.join(format!("agreement={agreement}")))? {
             deliveries.push(entry?.path());
         }
         deliveries.sort();
-        let mut latest = HashMap::new();
-        for (place, delivery) in deliveries.iter().enumerate() {
-            let persons = read(delivery, "person", &["pnr"])?;
-            let numbers = persons.column(0).as_string::<i32>().iter().flatten();
-            latest.extend(numbers.map(|number| (number.to_owned(), place)));
-        }
-        Ok(Self { deliveries, latest })
+        let current = fs::canonicalize(dataset.join("current"))?;
+        Ok(Self {
+            current,
+            deliveries,
+        })
     }
 
-    /// Returns the current rows of a table, with these columns. The first column must be the person number.
+    /// Returns the current rows of a table, with these columns.
     pub(crate) fn table(&self, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
-        let mut parts = Vec::new();
-        for (place, delivery) in self.deliveries.iter().enumerate() {
-            let rows = read(delivery, table, columns)?;
-            let numbers = rows.column(0).as_string::<i32>().iter();
-            let holds: BooleanArray = numbers
-                .map(|number| Some(self.latest.get(number?) == Some(&place)))
-                .collect();
-            parts.push(filter_record_batch(&rows, &holds)?);
-        }
-        let schema = parts.first().ok_or("nothing is published")?.schema();
-        Ok(concat_batches(&schema, &parts)?)
+        read(&self.current, table, columns)
     }
 
     /// Returns the rows of a table in the last delivery.
@@ -82,9 +69,9 @@ impl Now {
     }
 }
 
-/// Reads a table of a delivery, with these columns in the order of the file.
-fn read(delivery: &Path, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
-    let file = File::open(delivery.join(format!("{table}.parquet")))?;
+/// Reads a table in a directory, with these columns in the order of the file.
+fn read(directory: &Path, table: &str, columns: &[&str]) -> Outcome<RecordBatch> {
+    let file = File::open(directory.join(format!("{table}.parquet")))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let mask = ProjectionMask::columns(reader.parquet_schema(), columns.iter().copied());
     let reader = reader.with_projection(mask).build()?;

@@ -53,6 +53,16 @@ impl Store {
         all.filter(move |tenant| tenant.sees(agreement))
     }
 
+    /// Returns all agreements that are published in this dataset, also those that are not part of the run.
+    pub(crate) fn of_dataset(&self) -> impl Iterator<Item = &Agreement> {
+        let is_own = |agreement: &&Agreement| {
+            absolute(&agreement.dataset).is_ok_and(|dataset| dataset == self.dataset)
+        };
+        self.agreements
+            .iter()
+            .chain(self.others.iter().filter(is_own))
+    }
+
     /// Fails if an agreement has neither an unrestricted purpose nor a tenant, or if it orders church membership and
     /// publishes all data without a purpose for it.
     pub(crate) fn check_purposes(&self) -> Result<(), ConfigurationError> {

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::inputs::Inputs;
-use super::update::{Check, CurrentTables};
+use super::update::{Check, CurrentTables, TenantRules};
 use crate::dataset::{DeliveryFile, describe_files};
 use crate::error::Error;
 use crate::ledger::KeptExtract;
@@ -43,7 +43,11 @@ pub(super) fn write(
     roster: Option<Vec<u8>>,
     directory: &Path,
 ) -> Result<WrittenTables, Error> {
-    let mut scan = StateScan::new(tables.connector).day(day);
+    let mut scan = StateScan::new(tables.connector);
+    let has_own_day = |tenant: TenantRules<'_>| tenant.policy.day.is_some();
+    if !tables.tenant.is_some_and(has_own_day) {
+        scan = scan.day(day);
+    }
     if let Some(tenant) = tables.tenant {
         scan = scan
             .policy(tenant.policy)

@@ -86,6 +86,22 @@ impl CurrentTables<'_> {
             ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
         };
+        let made = self.make(ledger, inputs, &plan, known.as_ref());
+        if made.is_err() {
+            // Frees disk space. If this fails, the next run tries again.
+            let _ = self.dataset.clear_staged_generations();
+        }
+        made.map(Some)
+    }
+
+    /// Makes a generation and switches to it.
+    fn make(
+        &self,
+        ledger: &Ledger,
+        inputs: &Inputs,
+        plan: &Plan,
+        known: Option<&Generation>,
+    ) -> Result<Generation, Error> {
         inputs.check()?;
         let rosters = self.rosters();
         let compared = match (&rosters, plan.compared_with) {
@@ -94,7 +110,7 @@ impl CurrentTables<'_> {
         };
         let staged = self.dataset.stage_generation()?;
         let written = tables::write(self, inputs, &plan.day, compared, &staged)?;
-        let manifest = self.manifest(inputs, &plan, &written);
+        let manifest = self.manifest(inputs, plan, &written);
         manifest.write(&staged)?;
         if let (Some(rosters), Some(scope)) = (&rosters, &written.roster) {
             rosters.write(plan.number, scope)?;
@@ -104,7 +120,7 @@ impl CurrentTables<'_> {
         self.dataset.add_generation(&staged, plan.number)?;
         self.dataset.switch_current(plan.number)?;
         self.dataset.clear_staged_generations()?;
-        self.complete(ledger, known.as_ref(), &manifest).map(Some)
+        self.complete(ledger, known, &manifest)
     }
 
     /// Completes what a run that was killed has begun. Returns the newest generation.

@@ -157,6 +157,14 @@ impl Ledger {
         )
     }
 
+    /// Records that a kept extract could not be rewritten, so that it is not tried again at once.
+    pub(crate) fn postpone_compaction(&self, id: i64, now: Timestamp) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE kept_extract SET kept = ?2 WHERE id = ?1",
+            params![id, now.to_string()],
+        )
+    }
+
     /// Records that the directory of a delivery is no longer kept in the unrestricted dataset.
     pub(crate) fn expire(&self, id: i64, now: Timestamp) -> Result<(), LedgerError> {
         self.change(

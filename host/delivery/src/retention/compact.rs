@@ -67,7 +67,15 @@ pub(super) fn compact(
         let copy = ExtractCopy::new(connector)
             .erased(&departed)
             .superseded(superseded);
-        compacted.push(rewrite(&register, ledger, kept, copy, stop, now)?);
+        match rewrite(&register, ledger, kept, copy, stop, now) {
+            Ok(one) => compacted.push(one),
+            Err(Error::Extract(cprflow::Error::Data(error))) => {
+                // Persons cannot be told apart in the extract, so all of it stays. It is tried again after the same time.
+                tracing::warn!(agreement = kept.agreement, file = kept.file, %error, "an old extract is kept whole");
+                ledger.postpone_compaction(kept.id, now)?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(compacted)
 }

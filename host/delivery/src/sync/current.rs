@@ -29,9 +29,9 @@ pub(super) fn make(
         }
         return Ok(None);
     }
-    let all = || store.agreements.iter().chain(&store.others);
     let is_unrestricted = |agreement: &&Agreement| agreement.unrestricted.is_some();
-    let shows_church = !all()
+    let shows_church = !store
+        .of_dataset()
         .filter(is_unrestricted)
         .any(Agreement::lacks_church_purpose);
     let rules = serde_json::json!({ "component": connector.sha256(), "church": shows_church });
@@ -41,7 +41,7 @@ pub(super) fn make(
         is_unrestricted(agreement)
             && extracts.any(|(_, kept)| kept.agreement == agreement.name.as_str())
     };
-    let used: Vec<_> = all().filter(is_used).collect();
+    let used: Vec<_> = store.of_dataset().filter(is_used).collect();
     let texts = |text: fn(&Agreement) -> Option<&String>| {
         let texts = used.iter().filter_map(|agreement| text(agreement));
         texts.cloned().collect()
