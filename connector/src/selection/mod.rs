@@ -9,6 +9,7 @@ mod out_of_scope;
 mod protection;
 mod roster;
 mod state;
+mod state_scope;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,7 @@ use roaring::RoaringTreemap;
 pub(crate) use out_of_scope::Leavers;
 pub(crate) use roster::read_superseded;
 pub use state::ExtractPlace;
-pub(crate) use state::{ScannedExtract, StateScope};
+pub(crate) use state_scope::{ScannedExtract, StateScope};
 
 use crate::error::Error;
 use crate::grammar;

@@ -43,7 +43,6 @@ impl source::GuestScan for Session {
     }
 
     fn begin_extract(&self, _extract: source::ExtractPlace) -> Result<(), source::Error> {
-        spin("spin-begin-extract");
         Ok(())
     }
 

@@ -8,4 +8,5 @@ mod memory;
 mod output;
 mod selection;
 mod spin;
+mod state;
 mod table;

@@ -449,4 +449,80 @@ mod tests {
                 .contains("person numbers")
         );
     }
+
+    fn of_state(policy: Option<&Policy>, tables: Vec<wit::Table>) -> Option<String> {
+        let catalog = Catalog::new(vec![person()], Vec::new()).unwrap();
+        let view = PolicyView::of_state(tables, &catalog, policy);
+        view.err().map(|error| error.to_string())
+    }
+
+    /// Returns `person` of a state after a change.
+    fn state_person(change: impl FnOnce(&mut Vec<wit::Column>)) -> wit::Table {
+        let mut table = person();
+        table.columns.pop();
+        table
+            .columns
+            .push(own_column(AS_OF, wit::DataType::Date, false));
+        table
+            .columns
+            .push(own_column(AGREEMENT, wit::DataType::Utf8, false));
+        change(&mut table.columns);
+        table
+    }
+
+    fn into_scope() -> wit::Table {
+        let mut table = out_of_scope();
+        table.columns.remove(1);
+        wit::Table {
+            name: INTO_SCOPE.to_owned(),
+            ..table
+        }
+    }
+
+    #[test]
+    fn checks_the_view_of_a_state() {
+        let policy = Policy::default();
+        let tables = || vec![state_person(|_| {}), out_of_scope(), into_scope()];
+        assert_eq!(of_state(Some(&policy), tables()), None);
+        assert_eq!(of_state(None, vec![state_person(|_| {})]), None);
+        let dropping = Policy {
+            numbers: NumberRule::Drop,
+            ..Policy::default()
+        };
+        let with_date = of_state(Some(&dropping), tables()).unwrap();
+        assert!(with_date.contains("as_of or agreement"), "{with_date}");
+        type Change = fn(&mut Vec<wit::Column>);
+        let changes: [(Change, &str); 6] = [
+            (|columns| drop(columns.pop()), "as_of or agreement"),
+            (|columns| drop(columns.remove(2)), "as_of or agreement"),
+            (|columns| columns[2].nullable = true, "as_of or agreement"),
+            (|columns| columns.swap(2, 3), "as_of or agreement"),
+            (
+                |columns| columns.insert(0, own_column(LINE, wit::DataType::Int64, false)),
+                "with line",
+            ),
+            (
+                |columns| columns.insert(2, column("church_relation", "code", Some("religion"))),
+                "a class that the policy hides",
+            ),
+        ];
+        for (change, expected) in changes {
+            let tables = vec![state_person(change), out_of_scope(), into_scope()];
+            let error = of_state(Some(&policy), tables).unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+        let without = of_state(Some(&policy), vec![state_person(|_| {}), out_of_scope()]);
+        assert!(
+            without
+                .unwrap()
+                .contains("lacks out_of_scope or into_scope")
+        );
+        let twice = vec![state_person(|_| {}), state_person(|_| {})];
+        assert!(of_state(None, twice).unwrap().contains("a table twice"));
+        // Without a policy there are no such tables.
+        let leavers = vec![state_person(|_| {}), out_of_scope()];
+        assert!(of_state(None, leavers).is_some());
+        let invented = vec![state_person(|columns| columns[1].nullable = false)];
+        assert!(of_state(None, invented).unwrap().contains("catalog lacks"));
+    }
 }

@@ -8,7 +8,7 @@ use wasmtime::component::ResourceAny;
 use super::builder::Scan;
 use super::input::{ExtractPlace, Input};
 use super::policy_scan::{Selection, SelectionCounts, select_persons};
-use super::reader::DeliveryReader;
+use super::reader::{DeliveryReader, TableReader};
 use crate::component::Connector;
 use crate::error::{ComponentError, Error, RequestError};
 use crate::pnr::Pnr;
@@ -109,6 +109,12 @@ impl StateScan {
         self
     }
 
+    /// Sets the largest number of rows of a scan of one table. The scan stops reading when it has them.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.scan = self.scan.limit(rows);
+        self
+    }
+
     /// Sets the largest number of rows in a batch. Default: 8,192.
     pub fn batch_rows(mut self, rows: u32) -> Self {
         self.scan = self.scan.batch_rows(rows);
@@ -159,6 +165,18 @@ impl StateScan {
         let tenant = self.scan.tenant.clone();
         self.run_passes(Input::of_state(extracts, Box::new(open)))
             .map_err(|error| error.of_tenant(tenant.as_deref()))
+    }
+
+    /// Reads the rows of the requested table, like [`read`](Self::read).
+    ///
+    /// Fails if not exactly one table was requested.
+    pub fn read_table<R: Read>(
+        self,
+        extracts: Vec<ExtractPlace>,
+        open: impl FnMut(&ExtractPlace) -> io::Result<R> + Send + 'static,
+    ) -> Result<TableReader<R>, Error> {
+        let (request, limit) = self.scan.one_table()?;
+        self.read(extracts, open)?.into_table(&request, limit)
     }
 
     /// Runs only the first pass, without a policy's rows: to find what can be left out of the extracts, and which numbers
