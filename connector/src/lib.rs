@@ -6,6 +6,7 @@
 //! # Modules
 //!
 //! - [`layout`] describes the fields of every record type.
+//! - `lanes` compares sixteen bytes at once.
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
 //! - `person_records` finds persons with several 001.
@@ -41,7 +42,7 @@
 //! assert!(scan.summary().findings.is_empty());
 //! # Ok::<(), cprflow_connector::Error>(())
 //! ```
-// Only the code that wit-bindgen generates for the component is unsafe.
+// Unsafe is only the code that wit-bindgen generates for the component, and one function of `columns::text` there.
 #![deny(unsafe_code)]
 
 mod columns;
@@ -53,6 +54,7 @@ mod finding;
 mod grammar;
 mod ident;
 mod input;
+mod lanes;
 pub mod layout;
 #[cfg(feature = "native")]
 mod native;

@@ -120,8 +120,8 @@ pub(crate) fn linked_number(index: usize, record: &[u8]) -> LinkedNumber {
 /// Returns whether records of the table at that index can tell that a person is protected: 004 itself, and the tables
 /// that show a relative's protection.
 #[inline]
-pub(crate) fn may_protect(index: usize) -> bool {
-    static TABLES: [bool; layout::tables().len()] = {
+pub(crate) const fn may_protect(index: usize) -> bool {
+    const TABLES: [bool; layout::tables().len()] = {
         let mut may = [false; layout::tables().len()];
         let mut i = 0;
         while i < may.len() {
@@ -136,7 +136,7 @@ pub(crate) fn may_protect(index: usize) -> bool {
         may[PROTECTION] = true;
         may
     };
-    TABLES.get(index).copied().unwrap_or_default()
+    index < TABLES.len() && TABLES[index]
 }
 
 /// Returns whether a column is filled if the relative whom it is about has a protection.
