@@ -462,7 +462,7 @@ impl PolicyPass {
         let facts = &*self.facts;
         // It is not certain what holds for persons with two different 001, or with a damaged 004.
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
-        let unchanged = twice | &facts.damaged;
+        let unchanged = &twice | &facts.damaged;
         let is_missing = |number| facts.is_missing(number);
         let known = facts.protections.of_persons();
         let certain = facts.links.protected(known, is_missing);
@@ -507,8 +507,9 @@ impl PolicyPass {
         let leavers = Leavers::new(
             left,
             &self.statuses,
+            // Only their protection keeps some persons out. Of those with two different 001 the status is not certain.
+            &(&excluded | &twice),
             &facts.unsubscribed,
-            &excluded,
             is_dropped.then_some(&certain),
             filter,
             &by_place,
