@@ -8,6 +8,7 @@
 //! - [`layout`] describes the fields of every record type.
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
+//! - `damage` finds damaged lines that may have been a protection or a tie between two numbers.
 //! - `person_records` finds persons with several 001.
 //! - `input` cuts the bytes of an extract into records, in every physical shape.
 //! - `columns` turns records into Arrow columns: [`schema`] has the tables, [`ipc`] encodes batches.
@@ -47,6 +48,7 @@
 mod columns;
 #[cfg(target_family = "wasm")]
 mod component;
+mod damage;
 pub mod delivery;
 mod error;
 mod finding;

@@ -18,6 +18,7 @@ use roaring::RoaringTreemap;
 
 pub(crate) use out_of_scope::Leavers;
 
+use crate::damage::{DamagedProtection, damaged_protection, may_be_damaged};
 use crate::error::Error;
 use crate::grammar;
 use crate::input::{Splitter, Step};
@@ -27,8 +28,8 @@ use crate::policy::{
     LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules, is_shifted,
 };
 use crate::record::{
-    DamagedProtection, END, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START,
-    classify, damaged_protection, is_padding, may_be_damaged, may_protect, padded, pnr_number,
+    END, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify, is_padding,
+    may_protect, padded, pnr_number,
 };
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
@@ -68,10 +69,10 @@ struct ExtractFacts {
     unsubscribed: RoaringTreemap,
     protections: Protections,
     links: NumberLinks,
-    /// The persons of a damaged 004. They are protected, and the roster does not change for them, because the extract
+    /// The persons of damaged protections. They are protected, and the roster does not change for them, because the extract
     /// does not say for certain what holds for them.
     damaged: RoaringTreemap,
-    /// Whether a damaged 004 may be about any person. Then this holds for all persons.
+    /// Whether a damaged line may be about any person. Then this holds for all persons.
     has_unknown_protection: bool,
     roster: RoaringTreemap,
     /// The persons whom a later extract has delivered. This extract's data about them is outdated.
@@ -419,7 +420,7 @@ impl PolicyPass {
         }
     }
 
-    /// Adds what a damaged 004 still tells.
+    /// Adds what a damaged line still tells about a protection.
     fn add_damage(&mut self, class: RecordClass, record: &[u8]) {
         if !may_be_damaged(class, record) {
             return;
