@@ -45,7 +45,8 @@ impl Leavers {
     /// Gives each person in `all` the first reason that applies.
     ///
     /// The reasons are, in order: a status that ends the membership (not for persons in `without_status`); the end of the
-    /// subscription; the protection; the first condition that the person does not meet. `by_place` are the persons for whom an event of a place counts.
+    /// subscription; the protection; the first condition that the person does not meet. `by_place` are the persons for whom
+    /// an event of a place counts.
     ///
     /// A person without a reason has not left: the extract has no readable value that keeps the person out, for example
     /// no municipality, so that it is not known where the person lives.
