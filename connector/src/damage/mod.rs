@@ -82,7 +82,12 @@ fn in_protection(record: &[u8]) -> Option<DamagedProtection> {
             None => Some(found),
         };
     }
-    has_lost_bytes(record).then_some(DamagedProtection::Unknown)
+    if has_lost_bytes(record) {
+        return Some(DamagedProtection::Unknown);
+    }
+    // After the full length, a 004 without a readable number is one too.
+    let length = layout::tables().get(PROTECTION)?.record_length();
+    joined_protection(record.get(length..)?, false)
 }
 
 /// Returns what a record of another known type tells.

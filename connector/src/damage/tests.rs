@@ -228,7 +228,8 @@ fn a_record_of_a_new_type_is_no_other_record() {
         "0530101010010199001010000 2026-01-01 TEXT 12345",
         "0530101010010TEXT 201911051299 000000000000",
         "9020101010010RØD 12 0265 1234",
-        "0533113000001TEXT",
+        "0533102000001TEXT",
+        "0536101010010TEXT",
         // A number without a day and a month, and one that is too short.
         "0530101010010TEXT 9999999999 010101001",
         "0530101010010TEXT 3213101234",
@@ -246,6 +247,9 @@ fn a_record_of_an_unknown_type_may_be_another() {
         "053010101X010TEXT",
         "0530000000000TEXT",
         "053          TEXT",
+        // Not the number of a person: bytes of a 031 are lost.
+        "0533113000001TEXT",
+        "041560040606706006ZZZmor",
         // Only the characters of a 004, and no longer.
         "05301010100100001",
         "10190600100012020-01-01",

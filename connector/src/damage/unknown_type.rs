@@ -16,11 +16,14 @@ const AFTER_KEY: usize = 13;
 /// Returns whether a line of an unknown type may be a damaged protection, a tie between two numbers, or a record with a
 /// protected relative.
 ///
-/// That is so if the line has no whole key, if it is as short as a 004 and has only its characters, if a possible person
-/// number follows the key, or if its first characters read as such a record with bytes lost or added.
+/// That is so if its key is no possible person number, if it is as short as a 004 and has only its characters, if a
+/// possible person number follows the key, or if its first characters read as such a record with bytes lost or added.
 pub(super) fn may_be_another(line: &[u8]) -> bool {
-    let has_key = line.get(3..AFTER_KEY).and_then(readable_pnr).is_some();
-    !has_key || has_only_digits(line) || names_another_person(line) || reads_as_another(line)
+    let key = line.get(3..).and_then(<[u8]>::first_chunk);
+    !key.is_some_and(is_possible)
+        || has_only_digits(line)
+        || names_another_person(line)
+        || reads_as_another(line)
 }
 
 /// Returns whether the line is no longer than a 004, and has no other characters than a 004: digits, hyphens and blanks.

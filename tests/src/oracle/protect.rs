@@ -269,7 +269,7 @@ fn may_be_another(line: &[char]) -> bool {
     let is_like_protection = |c: &char| c.is_ascii_digit() || matches!(c, '-' | ' ') || is_low(*c);
     let end = line.iter().rposition(|c| *c != ' ').map_or(0, |at| at + 1);
     let is_short = end <= 40 && line.iter().all(is_like_protection);
-    if !is_number(&part(line, 3, 10)) || is_short {
+    if !is_possible(&part(line, 3, 10)) || is_short {
         return true;
     }
     let rest = part(line, 13, usize::MAX);

@@ -74,7 +74,7 @@ fn fits(field: &FieldRule, raw: &str) -> bool {
             || text.chars().all(|c| c.is_ascii_digit()) && number.is_ok_and(|n| n <= most)
     };
     let day = |year: usize, month: usize, day: usize| {
-        part(year, year + 4, 2999) && part(month, month + 2, 12) && part(day, day + 2, 31)
+        part(year, year + 4, 9999) && part(month, month + 2, 12) && part(day, day + 2, 31)
     };
     let has_hyphens = || {
         [4, 7]
