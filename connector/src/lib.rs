@@ -6,8 +6,10 @@
 //! # Modules
 //!
 //! - [`layout`] describes the fields of every record type.
+//! - `lanes` compares sixteen bytes at once.
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
+//! - `damage` finds damaged lines that may have been a protection or a tie between two numbers.
 //! - `person_records` finds persons with several 001.
 //! - `input` cuts the bytes of an extract into records, in every physical shape.
 //! - `columns` turns records into Arrow columns: [`schema`] has the tables, [`ipc`] encodes batches.
@@ -42,19 +44,21 @@
 //! assert!(scan.summary().findings.is_empty());
 //! # Ok::<(), cprflow_connector::Error>(())
 //! ```
-// Only the code that wit-bindgen generates for the component is unsafe.
+// Unsafe is only the code that wit-bindgen generates for the component, and one function of `columns::text` there.
 #![deny(unsafe_code)]
 
 mod columns;
 #[cfg(target_family = "wasm")]
 mod component;
 mod copy;
+mod damage;
 pub mod delivery;
 mod error;
 mod finding;
 mod grammar;
 mod ident;
 mod input;
+mod lanes;
 pub mod layout;
 #[cfg(feature = "native")]
 mod native;

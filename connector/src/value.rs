@@ -4,6 +4,7 @@
 //! text beside the part that the type can hold. These functions run once per field and are written for speed. `grammar`
 //! has the same rules as nom parsers, and the tests compare the two.
 
+use crate::lanes::{LANES, Lanes};
 use crate::layout::Blank;
 
 /// The content of a field.
@@ -21,14 +22,19 @@ pub(crate) enum Cell<T> {
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Converts `YYYY-MM-DD` to days since 1970-01-01.
+#[inline]
 pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
-    let Ok(&[y0, y1, y2, y3, d0, m0, m1, d1, t0, t1]) = <&[u8; 10]>::try_from(raw) else {
+    const HYPHENS: u64 = u64::from_le_bytes(*b"\0\0\0\0-\0\0-");
+    const AT_HYPHENS: u64 = u64::from_le_bytes([0, 0, 0, 0, 0xff, 0, 0, 0xff]);
+    let Some((front, [t0, t1])) = raw.split_first_chunk() else {
         return Cell::Irregular(None);
     };
-    let digits = [y0, y1, y2, y3, m0, m1, t0, t1];
-    if d0 == b'-'
-        && d1 == b'-'
-        && let Some(days) = days_of(u64::from_le_bytes(digits))
+    let front = u64::from_le_bytes(*front);
+    // The year, the month and the day move together, without the hyphens.
+    let day = u64::from(*t0) << 48 | u64::from(*t1) << 56;
+    let digits = front & 0xffff_ffff | (front >> 40 & 0xffff) << 32 | day;
+    if front & AT_HYPHENS == HYPHENS
+        && let Some(days) = days_of(digits)
     {
         return Cell::Value(days);
     }
@@ -36,6 +42,7 @@ pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
 }
 
 /// Converts `YYYYMMDD` to days since 1970-01-01.
+#[inline]
 pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
     let Ok(digits) = <[u8; 8]>::try_from(raw) else {
         return Cell::Irregular(None);
@@ -49,15 +56,16 @@ pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
 /// Converts `YYYYMMDDHHMM` to microseconds since 1970-01-01T00:00 of the same local clock.
 ///
 /// If the date is valid and the time is impossible (`…1299`), the value is the date at 00:00 and irregular.
+#[inline]
 pub(crate) fn timestamp(raw: &[u8], blank: Blank) -> Cell<i64> {
-    let Ok(&[y0, y1, y2, y3, m0, m1, d0, d1, h0, h1, n0, n1]) = <&[u8; 12]>::try_from(raw) else {
+    let Some((day, [h0, h1, n0, n1])) = raw.split_first_chunk() else {
         return Cell::Irregular(None);
     };
-    let Some(days) = days_of(u64::from_le_bytes([y0, y1, y2, y3, m0, m1, d0, d1])) else {
+    let Some(days) = days_of(u64::from_le_bytes(*day)) else {
         return filling(raw, blank);
     };
     let midnight = i64::from(days) * DAY_MICROS;
-    match (two_digits(h0, h1), two_digits(n0, n1)) {
+    match (two_digits(*h0, *h1), two_digits(*n0, *n1)) {
         (Some(hour @ 0..=23), Some(minute @ 0..=59)) => {
             Cell::Value(midnight + (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000)
         }
@@ -120,25 +128,44 @@ pub(crate) fn is_blank_pnr(raw: &[u8]) -> bool {
 /// Returns whether the bytes have a control character: 0x00-0x1F, 0x7F or 0x80-0x9F.
 #[inline]
 pub(crate) fn has_control(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let found = words
-        .iter()
-        .fold(0, |found, word| found | controls(u64::from_le_bytes(*word)));
-    found != 0 || rest.iter().any(|byte| is_control(*byte))
+    survey(bytes).has_control
+}
+
+/// What some bytes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// Whether there is a control character.
+    pub(crate) has_control: bool,
+    /// Whether all bytes are ASCII.
+    pub(crate) is_ascii: bool,
+}
+
+/// Finds control characters and bytes outside ASCII in one pass.
+#[inline]
+pub(crate) fn survey(bytes: &[u8]) -> Survey {
+    let Some(last) = bytes.last_chunk::<LANES>() else {
+        return Survey {
+            has_control: bytes.iter().any(|byte| is_control(*byte)),
+            is_ascii: bytes.is_ascii(),
+        };
+    };
+    let (mut controls, mut high) = (Lanes::zero(), Lanes::zero());
+    // The last piece overlaps the one before.
+    for piece in bytes.as_chunks::<LANES>().0.iter().chain([last]) {
+        let lanes = Lanes::load(piece);
+        controls = controls.or(lanes.controls());
+        high = high.or(lanes);
+    }
+    Survey {
+        has_control: controls.high() != 0,
+        is_ascii: high.high() == 0,
+    }
 }
 
 /// Returns whether a byte of ISO-8859-1 is a control character.
 pub(crate) const fn is_control(byte: u8) -> bool {
-    byte & 0x60 == 0 || byte == 0x7f
-}
-
-/// Returns a word in which the highest bit of every byte that is a control character is set.
-const fn controls(word: u64) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // Bits 5 and 6 are both clear in 0x00-0x1F and 0x80-0x9F. Only 0x7F carries into its clear highest bit.
-    let low_or_c1 = !(word << 1 | word << 2);
-    let delete = ((word & !HIGH) + (HIGH >> 7)) & !word;
-    (low_or_c1 | delete) & HIGH
+    // Bits 5 and 6 are both clear in 0x00-0x1F and 0x80-0x9F.
+    (byte & 0x60 == 0) | (byte == 0x7f)
 }
 
 /// Returns whether every byte is the digit zero.

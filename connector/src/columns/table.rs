@@ -6,15 +6,19 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-use super::builder::{Builder, Flags, Irregular, Numbers, Text};
+use super::builder::Builder;
+use super::field::FieldBuilder;
+use super::irregular::Irregular;
 use super::mask::{ColumnMask, RowMask};
+use super::numbers::{Flags, Numbers};
 use super::origin::{Origin, Origins};
-use super::record_buffer::RecordBuffer;
-use super::redacted::{can_hold_number, redacted, redacted_text};
+use super::record_block::RecordBlock;
+use super::redacted::redacted;
 use super::schema::{ColumnId, TAIL, TableId};
+use super::text::Text;
 use crate::finding::Occurrences;
-use crate::layout::{Blank, Column, Kind, Table};
-use crate::value::{self, Cell};
+use crate::layout::{Column, Table};
+use crate::value;
 
 /// The rows of one table since its last batch.
 pub(crate) struct TableBuilder {
@@ -22,11 +26,12 @@ pub(crate) struct TableBuilder {
     columns: Vec<ColumnId>,
     /// Built with the table's first batch, because most tables of most scans have no rows.
     schema: Option<SchemaRef>,
+    /// The columns that are read.
+    read: Vec<ReadColumn>,
     /// Built with the table's first record, for the same reason.
     fields: Vec<FieldBuilder>,
-    /// The input for `fields`; `None` once they are built.
-    unbuilt: Option<Unbuilt>,
-    buffer: RecordBuffer,
+    /// The records that are not converted yet; built with the table's first record.
+    block: Option<RecordBlock>,
     irregular: Option<Irregular>,
     /// Whether `irregular` may show the bytes after the known layout.
     shows_tail: bool,
@@ -42,11 +47,6 @@ pub(crate) struct TableBuilder {
     origins: Origins,
     rows: usize,
     bytes: usize,
-}
-
-/// The columns of a table that has had no record yet.
-struct Unbuilt {
-    read: Vec<ReadColumn>,
 }
 
 /// A column that is read, and what a policy hides of it.
@@ -84,24 +84,6 @@ pub(crate) struct LeaverRow {
     pub(crate) day: Option<i32>,
 }
 
-/// A field that is read, with its values.
-struct FieldBuilder {
-    column: &'static Column,
-    from: usize,
-    to: usize,
-    is_pnr: bool,
-    /// The conditions under which the field is masked.
-    mask: ColumnMask,
-    /// Whether `irregular` may show the field's raw text.
-    shows_irregular: bool,
-    /// Whether person numbers are removed from the raw text in `irregular`.
-    redacts: bool,
-    /// Whether person numbers are removed from the text.
-    redacts_text: bool,
-    values: Builder,
-    irregular: Occurrences,
-}
-
 impl TableBuilder {
     /// Creates a builder for these columns of a table, with nothing hidden.
     pub(crate) fn new(id: TableId, columns: Vec<ColumnId>) -> Self {
@@ -134,9 +116,9 @@ impl TableBuilder {
             id,
             columns,
             schema: None,
+            read,
             fields: Vec::new(),
-            unbuilt: Some(Unbuilt { read }),
-            buffer: RecordBuffer::default(),
+            block: None,
             irregular: has_irregular.then(Irregular::default),
             shows_tail: true,
             protected: Flags::default(),
@@ -149,22 +131,6 @@ impl TableBuilder {
             rows: 0,
             bytes: 0,
         }
-    }
-
-    /// Builds the fields.
-    #[cold]
-    fn build(&mut self, table: &'static Table) {
-        let Some(Unbuilt { read }) = self.unbuilt.take() else {
-            return;
-        };
-        let read_as = |field: &Column| {
-            let mut read = read.iter();
-            read.find(|read| matches!(read.id, ColumnId::Field(c) if c.position == field.position))
-        };
-        let fields = table.columns.iter();
-        self.fields = fields
-            .filter_map(|column| Some(FieldBuilder::new(table, column, read_as(column)?)))
-            .collect();
     }
 
     pub(crate) fn id(&self) -> TableId {
@@ -182,7 +148,8 @@ impl TableBuilder {
 
     /// Returns the record numbers of the rows.
     #[cfg(test)]
-    pub(crate) fn lines(&self) -> Vec<i64> {
+    pub(crate) fn lines(&mut self) -> Vec<i64> {
+        self.convert();
         self.line.values().to_vec()
     }
 
@@ -191,7 +158,7 @@ impl TableBuilder {
         self.bytes
     }
 
-    /// Returns the number of irregular values so far, by column.
+    /// Returns the number of irregular values in the converted records, by column.
     pub(crate) fn irregular_values(
         &self,
     ) -> impl Iterator<Item = (&'static str, Occurrences)> + '_ {
@@ -204,29 +171,15 @@ impl TableBuilder {
     /// Appends a record of the table's own type.
     #[inline]
     pub(crate) fn push_record(&mut self, table: &'static Table, record: &[u8], line: u64) {
-        if self.unbuilt.is_some() {
-            self.build(table);
+        let block = match &mut self.block {
+            Some(block) => block,
+            None => build(table, &mut self.block, &mut self.fields, &self.read),
+        };
+        block.push(record, line);
+        if record.len() > table.record_length() {
+            self.push_tail(table, record);
         }
-        let ascii = self.buffer.load(record);
-        for field in &mut self.fields {
-            if field.push(&self.buffer, record.len(), ascii) {
-                field.irregular.add(line);
-                if let Some(irregular) = &mut self.irregular {
-                    let column = field.column;
-                    let raw = self.buffer.field(column.start(), column.end());
-                    irregular.add(column.name, raw);
-                }
-            }
-        }
-        if let Some(irregular) = &mut self.irregular {
-            if let Some(tail) = record.get(table.record_length()..)
-                && !value::is_spaces(tail)
-            {
-                irregular.add(TAIL, tail);
-            }
-            irregular.end_row();
-        }
-        self.end_row(record, line);
+        self.end_record(record);
     }
 
     /// Appends a record of the table's own type, with the masked columns as null.
@@ -237,67 +190,80 @@ impl TableBuilder {
         line: u64,
         mask: RowMask,
     ) {
-        if self.unbuilt.is_some() {
-            self.build(table);
+        let block = match &mut self.block {
+            Some(block) => block,
+            None => build(table, &mut self.block, &mut self.fields, &self.read),
+        };
+        block.push_masked(table, record, line, mask);
+        if record.len() > table.record_length() && self.shows_tail && mask.is_empty() {
+            self.push_tail(table, record);
         }
-        let ascii = self.buffer.load(record);
-        if mask.is_coarse {
-            self.buffer.remove_times(table.timestamps());
+        self.end_record(record);
+    }
+
+    /// Keeps the bytes of the last record after the known layout.
+    #[cold]
+    fn push_tail(&mut self, table: &Table, record: &[u8]) {
+        if let (Some(block), Some(tail)) = (&mut self.block, record.get(table.record_length()..))
+            && self.irregular.is_some()
+            && !value::is_spaces(tail)
+        {
+            block.push_tail(tail);
         }
-        for field in &mut self.fields {
-            if mask.hides(field.mask) {
-                field.push_null();
-            } else if field.redacts_text && field.push_redacted(&self.buffer) {
-                // A text is never irregular.
-            } else if field.push(&self.buffer, record.len(), ascii) {
-                field.irregular.add(line);
-                if let Some(irregular) = self.irregular.as_mut().filter(|_| field.shows_irregular) {
-                    let column = field.column;
-                    let raw = self.buffer.field(column.start(), column.end());
-                    match field.redacts.then(|| redacted(raw)).flatten() {
-                        Some(redacted) => irregular.add(column.name, &redacted),
-                        None => irregular.add(column.name, raw),
-                    }
-                }
-            }
+    }
+
+    #[inline]
+    fn end_record(&mut self, record: &[u8]) {
+        self.rows += 1;
+        self.bytes += record.len();
+        if self.block.as_ref().is_some_and(RecordBlock::is_full) {
+            self.convert();
         }
-        if let Some(irregular) = &mut self.irregular {
-            if self.shows_tail
-                && mask.is_empty()
-                && let Some(tail) = record.get(table.record_length()..)
-                && !value::is_spaces(tail)
-            {
-                irregular.add(TAIL, tail);
-            }
-            irregular.end_row();
+    }
+
+    /// Converts the records that have not been converted yet.
+    pub(crate) fn convert(&mut self) {
+        let Some(block) = &mut self.block else {
+            return;
+        };
+        if block.rows() == 0 {
+            return;
         }
-        self.protected.push(Cell::Value(mask.is_protected));
-        self.end_row(record, line);
+        // The rows and columns of irregular values. A tail comes after the columns of its row.
+        let mut irregular: Vec<(usize, usize)> = Vec::new();
+        for (index, field) in self.fields.iter_mut().enumerate() {
+            field.convert(block, |row| irregular.push((row, index)));
+        }
+        if let Some(column) = &mut self.irregular {
+            push_irregular(column, block, &self.fields, irregular);
+        }
+        for mask in block.masks() {
+            self.protected.push(mask.is_protected);
+        }
+        self.line.push_values(block.lines());
+        block.clear();
     }
 
     /// Appends a person who has left the scope.
     pub(crate) fn push_leaver(&mut self, leaver: &LeaverRow) {
-        self.number.push(&leaver.digits, true);
-        self.label.push(leaver.reason.as_bytes(), true);
-        self.day.push(leaver.day.map_or(Cell::Null, Cell::Value));
+        self.number.push(&leaver.digits);
+        self.label.push(leaver.reason.as_bytes());
+        self.day.push(leaver.day);
         self.rows += 1;
     }
 
     /// Appends a line unchanged, with its unknown type or the reason for its rejection.
     pub(crate) fn push_raw(&mut self, label: &[u8], record: &[u8], line: u64) {
-        self.label.push(label, true);
-        self.raw.push(record, record.is_ascii());
-        self.end_row(record, line);
-    }
-
-    fn end_row(&mut self, record: &[u8], line: u64) {
-        self.line.push(Cell::Value(line as i64));
+        self.label.push(label);
+        self.raw.push(record);
+        self.line.push(Some(line as i64));
         self.rows += 1;
         self.bytes += record.len();
     }
 
     /// Returns the rows since the last batch as a batch.
     pub(crate) fn take(&mut self) -> Result<RecordBatch, ArrowError> {
+        self.convert();
         let schema = match &self.schema {
             Some(schema) => schema.clone(),
             None => {
@@ -346,112 +312,66 @@ impl TableBuilder {
     }
 }
 
-impl FieldBuilder {
-    fn new(table: &Table, column: &'static Column, read: &ReadColumn) -> Self {
-        let values = match column.kind {
-            Kind::Code | Kind::Mark | Kind::Text | Kind::Uuid | Kind::Pnr => {
-                Builder::Text(Text::default())
-            }
-            Kind::Date | Kind::Date8 => Builder::Dates(Numbers::default()),
-            Kind::Timestamp => Builder::Timestamps(Numbers::default()),
-            Kind::Count => Builder::Counts(Numbers::default()),
-            Kind::Flag => Builder::Flags(Flags::default()),
+/// Builds the fields of a table, and the block for its records.
+#[cold]
+fn build<'a>(
+    table: &'static Table,
+    block: &'a mut Option<RecordBlock>,
+    fields: &mut Vec<FieldBuilder>,
+    read: &[ReadColumn],
+) -> &'a mut RecordBlock {
+    let read_as = |field: &Column| {
+        let mut read = read.iter();
+        read.find(|read| matches!(read.id, ColumnId::Field(c) if c.position == field.position))
+    };
+    let columns = table.columns.iter();
+    *fields = columns
+        .filter_map(|column| Some(FieldBuilder::new(table, column, read_as(column)?)))
+        .collect();
+    block.insert(RecordBlock::new(table))
+}
+
+/// Appends the raw texts of irregular values and the tails of a block, row by row.
+fn push_irregular(
+    column: &mut Irregular,
+    block: &RecordBlock,
+    fields: &[FieldBuilder],
+    mut irregular: Vec<(usize, usize)>,
+) {
+    irregular.retain(|(_, field)| {
+        fields
+            .get(*field)
+            .is_some_and(FieldBuilder::shows_irregular)
+    });
+    let tails = block.tails().iter().enumerate();
+    irregular.extend(tails.map(|(tail, (row, _))| (*row, fields.len() + tail)));
+    irregular.sort_unstable();
+    let mut done = 0;
+    for of_row in irregular.chunk_by(|(row, _), (next, _)| row == next) {
+        let Some((row, _)) = of_row.first() else {
+            continue;
         };
-        Self {
-            column,
-            from: column.start(),
-            to: column.end(),
-            is_pnr: column.kind == Kind::Pnr,
-            mask: read.mask,
-            shows_irregular: read.shows_irregular,
-            redacts: read.redacts,
-            redacts_text: read.redacts && can_hold_number(table, column),
-            values,
-            irregular: Occurrences::default(),
-        }
-    }
-
-    /// Appends a field of a record of `len` bytes. Returns true if its raw text must be kept too.
-    #[inline]
-    fn push(&mut self, record: &RecordBuffer, len: usize, ascii: bool) -> bool {
-        if self.from >= len {
-            return self.push_absent();
-        }
-        let blank = self.column.blank;
-        let raw = record.field(self.from, self.to);
-        match &mut self.values {
-            Builder::Text(text) if !self.is_pnr || !value::is_blank_pnr(raw) => {
-                let len = value::trimmed_len(raw);
-                let ascii = ascii || raw.get(..len).is_none_or(<[u8]>::is_ascii);
-                text.push_field(record.onward(self.from), len, ascii);
-                false
+        column.push_nulls(row - done);
+        for (row, index) in of_row {
+            match fields.get(*index) {
+                Some(field) => {
+                    let raw = block.field(*row, field.column);
+                    match field.redacts().then(|| redacted(raw)).flatten() {
+                        Some(redacted) => column.add(field.column.name, &redacted),
+                        None => column.add(field.column.name, raw),
+                    }
+                }
+                None => {
+                    let tail = block.tails().get(index - fields.len());
+                    column.add(
+                        TAIL,
+                        tail.map(|(_, tail)| tail.as_slice()).unwrap_or_default(),
+                    );
+                }
             }
-            Builder::Text(text) => {
-                text.push_null();
-                blank_differs(raw, blank)
-            }
-            Builder::Dates(dates) if self.column.kind == Kind::Date8 => {
-                dates.push(value::date8(raw, blank))
-            }
-            Builder::Dates(dates) => dates.push(value::date(raw, blank)),
-            Builder::Timestamps(timestamps) => timestamps.push(value::timestamp(raw, blank)),
-            Builder::Counts(counts) => counts.push(value::count(raw, blank)),
-            Builder::Flags(flags) => flags.push(value::flag(raw)),
-            Builder::Irregular(_) => false,
         }
+        column.end_row();
+        done = row + 1;
     }
-
-    /// Appends the text without its person numbers. Returns false and appends nothing if it has none.
-    fn push_redacted(&mut self, record: &RecordBuffer) -> bool {
-        let redacted = redacted_text(self.column, record.field(self.from, self.to));
-        match (&mut self.values, redacted) {
-            (Builder::Text(text), Some(redacted)) => {
-                text.push(&redacted, redacted.is_ascii());
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Appends a null whatever the record holds.
-    fn push_null(&mut self) {
-        match &mut self.values {
-            Builder::Text(text) => text.push_null(),
-            Builder::Dates(dates) => drop(dates.push(Cell::Null)),
-            Builder::Timestamps(timestamps) => drop(timestamps.push(Cell::Null)),
-            Builder::Counts(counts) => drop(counts.push(Cell::Null)),
-            Builder::Flags(flags) => drop(flags.push(Cell::Null)),
-            Builder::Irregular(_) => {}
-        }
-    }
-
-    /// Appends a field that was cut off with the record's trailing spaces, so it is blank.
-    #[inline]
-    fn push_absent(&mut self) -> bool {
-        let is_unusual = self.column.blank != Blank::Spaces;
-        match &mut self.values {
-            Builder::Text(text) => {
-                text.push_null();
-                is_unusual
-            }
-            Builder::Flags(flags) => flags.push(Cell::Value(false)),
-            Builder::Dates(dates) => dates.push(absent(is_unusual)),
-            Builder::Timestamps(timestamps) => timestamps.push(absent(is_unusual)),
-            Builder::Counts(counts) => counts.push(absent(is_unusual)),
-            Builder::Irregular(_) => false,
-        }
-    }
-}
-
-/// Returns the cell of a field that is not in the record.
-fn absent<T>(is_unusual: bool) -> Cell<T> {
-    match is_unusual {
-        true => Cell::Irregular(None),
-        false => Cell::Null,
-    }
-}
-
-/// Returns whether a blank field for a person number has the filling that is not usual for it.
-fn blank_differs(raw: &[u8], blank: Blank) -> bool {
-    value::is_spaces(raw) != (blank == Blank::Spaces)
+    column.push_nulls(block.rows() - done);
 }

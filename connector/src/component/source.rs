@@ -114,7 +114,7 @@ impl source::GuestScan for RefCell<Session> {
     }
 
     fn summary(&self) -> source::Summary {
-        summary(self.borrow().scan.summary())
+        summary(self.borrow_mut().scan.summary())
     }
 }
 

@@ -5,13 +5,11 @@ use std::ops::Range;
 use roaring::RoaringTreemap;
 
 use super::not_separable;
+use crate::damage::{DamagedProtection, damaged_protection};
 use crate::error::{Error, Position};
 use crate::layout::{self, Blank, Column, Kind, Table};
 use crate::policy::is_shifted;
-use crate::record::{
-    DamagedProtection, END, EVENT, FORMER_NUMBER, RecordClass, START, classify, damaged_protection,
-    padded, pnr_number,
-};
+use crate::record::{END, EVENT, FORMER_NUMBER, RecordClass, START, classify, padded, pnr_number};
 use crate::value;
 
 /// The persons whose records are left out.

@@ -384,7 +384,8 @@ impl Requirement {
                 // Persons without an address have none, or zeros.
                 let code = record.get(column.start()..).unwrap_or_default();
                 let code = code.get(..column.length).unwrap_or(code);
-                let is_empty = value::is_spaces(code) || value::is_zeros(code);
+                let is_whole = code.len() == column.length;
+                let is_empty = value::is_spaces(code) || is_whole && value::is_zeros(code);
                 !is_empty && readable_code(column, record).is_none()
             }
             Self::Codes(table, column, _) => {

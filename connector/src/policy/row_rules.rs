@@ -3,8 +3,8 @@
 use super::shifted::is_shifted;
 use super::{ProtectionRule, Rules};
 use crate::layout::{
-    Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass, MARK_CLASSES, Places, Sensitivity,
-    Table, class_of,
+    Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass, Kind, MARK_CLASSES, Places,
+    Sensitivity, Table, class_of,
 };
 use crate::record::{ProtectionType, protection_type};
 use crate::value;
@@ -29,6 +29,9 @@ const CREDIT_WARNING: &[u8] = b"0005";
 
 /// The position of the person number that is a record's key.
 const KEY_POSITION: usize = 4;
+
+/// The length of the date at the beginning of a time.
+const DATE_LENGTH: usize = 8;
 
 /// The record type of the current civil status.
 const CIVIL_STATUS: &str = "012";
@@ -114,9 +117,6 @@ impl Rules {
         field: impl Fn(&Column) -> &'a [u8],
     ) -> u8 {
         let mut bits = 0;
-        if !self.hides_nothing && is_shifted(table, &field) {
-            bits |= row_bits::SHIFTED;
-        }
         if let Some(code) = table.column(EVENT_CODE) {
             let code = field(code);
             let mark = table.column(DERIVED_MARK).map_or(&b""[..], &field);
@@ -136,6 +136,18 @@ impl Rules {
             && !codes.iter().any(|code| code.as_bytes() == field(column))
         {
             bits |= row_bits::PLACE;
+        }
+        // A value that is hidden anyway must make no difference to what is shown.
+        let visible = |column: &Column| match column.kind {
+            _ if bits & Self::bits_of_type(table, column) != 0 => &b""[..],
+            Kind::Timestamp if bits & row_bits::EVENT != 0 => {
+                let time = field(column);
+                time.get(..DATE_LENGTH).unwrap_or(time)
+            }
+            _ => field(column),
+        };
+        if !self.hides_nothing && is_shifted(table, visible) {
+            bits |= row_bits::SHIFTED;
         }
         bits
     }

@@ -203,10 +203,12 @@ impl Scan {
     }
 
     /// Returns what the scan has read so far. Findings about the end of the extract are included once all is read.
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&mut self) -> Summary {
         if let Some(extracts) = &self.extracts {
             return extracts.summary(&self.stats, self.bytes, self.splitter.shape());
         }
+        let builders = self.builders.iter_mut().flatten();
+        builders.for_each(TableBuilder::convert);
         let irregular = self.builders.iter().flatten().flat_map(|builder| {
             let record_type = builder.id().record_type().unwrap_or_default();
             builder
@@ -251,7 +253,10 @@ impl Scan {
             }
             let position = self.splitter.position();
             let record = self.splitter.record();
-            let class = self.stats.add(record, position)?;
+            let class = match self.stats.add_usual(record) {
+                Some(index) => RecordClass::Known(index),
+                None => self.stats.add(record, position)?,
+            };
             let index = match class {
                 RecordClass::Known(index) => index,
                 RecordClass::Unknown(_) => UNKNOWN,

@@ -143,7 +143,7 @@ fn tells_damaged_protections() {
     for fine in ["0001", "0005", "00012026-01-01", "9999"] {
         assert_eq!(of(&[&line_of("004", fine)]), none());
     }
-    for unreadable in ["", "1", " 1", "\t1", "    2026-01-01", "O001"] {
+    for unreadable in ["", "1", " 1", "\t1", "    2026-01-01"] {
         let found = of(&[&line_of("004", unreadable)]);
         assert!(
             has(&found, "protection-unreadable Warning 1"),
@@ -159,7 +159,13 @@ fn tells_damaged_protections() {
             "protection-unreadable Warning 2"
         ]
     );
-    for unknown in ["004010101 0100001", "004", "004          0001"] {
+    for unknown in [
+        "004010101 0100001",
+        "004",
+        "004          0001",
+        "garbage",
+        "034010101 00100001",
+    ] {
         assert_eq!(
             of(&[unknown, readable]),
             ["protection-unreadable Error 2", "rejected-record Warning 2"]
@@ -171,11 +177,25 @@ fn tells_damaged_protections() {
     ));
     let joined = format!("{:26}00401010100290001", line_of("007", ""));
     assert!(has(&of(&[&joined]), "protection-unreadable Warning 1"));
-    // Other damage is not about protections.
+    for unknown in [
+        &line_of("004", "O001"),
+        &line_of("004", "1-01"),
+        &line_of("001", "0"),
+    ] {
+        assert_eq!(of(&[unknown])[0], "protection-unreadable Error 1");
+    }
+    // Records of unknown types, of which one may be a 004.
+    let new = line_of("053", "TEXT 2026-01-01 202611221011");
+    assert_eq!(of(&[&new]), ["unknown-type Warning 1"]);
     assert_eq!(
-        of(&["garbage", "034010101 00100001"]),
-        ["rejected-record Warning 2"]
+        of(&[&new, "9004010101001000012026-01-01"]),
+        ["protection-unreadable Error 1", "unknown-type Warning 2"]
     );
+    let (found, _) = scan(&extract(&[PERSON, "garbage", "004"]), &checked());
+    let places: Vec<_> = found[0].places.iter().collect();
+    assert_eq!(places[0].record_type.as_deref(), Some("004"));
+    assert_eq!((places[0].first_line, places[1].first_line), (4, 3));
+    assert_eq!(places[1].record_type, None);
 }
 
 fn has(found: &[String], finding: &str) -> bool {

@@ -23,6 +23,7 @@ pub(crate) use roster::read_superseded;
 pub use state::ExtractPlace;
 pub(crate) use state_scope::{ScannedExtract, StateScope};
 
+use crate::damage::{DamagedProtection, damaged_protection, may_be_damaged};
 use crate::error::Error;
 use crate::grammar;
 use crate::input::{Splitter, Step};
@@ -32,8 +33,8 @@ use crate::policy::{
     LeaverRule, PersonFilter, PersonMatcher, Policy, ProtectionRule, Rules, is_shifted,
 };
 use crate::record::{
-    DamagedProtection, END, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START,
-    classify, damaged_protection, is_padding, may_be_damaged, may_protect, padded, pnr_number,
+    END, FORMER_NUMBER, PERSON, RECEIPT, RecordClass, RecordTypes, START, classify, is_padding,
+    may_protect, padded, pnr_number,
 };
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
@@ -76,12 +77,12 @@ struct ExtractFacts {
     unsubscribed: RoaringTreemap,
     protections: Protections,
     links: NumberLinks,
-    /// The persons of a damaged 004. They are protected, and the roster does not change for them, because the extract
+    /// The persons of damaged protections. They are protected, and the roster does not change for them, because the extract
     /// does not say for certain what holds for them.
     damaged: RoaringTreemap,
     /// The persons with a 001 whose values stand in wrong columns. The same holds for them.
     shifted: RoaringTreemap,
-    /// Whether a damaged 004 may be about any person. Then this holds for all persons.
+    /// Whether a damaged line may be about any person. Then this holds for all persons.
     has_unknown_protection: bool,
     roster: RoaringTreemap,
     /// The persons whom a later extract has delivered. This extract's data about them is outdated.
@@ -467,7 +468,7 @@ impl PolicyPass {
         }
     }
 
-    /// Adds what a damaged 004 still tells.
+    /// Adds what a damaged line still tells about a protection.
     fn add_damage(&mut self, class: RecordClass, record: &[u8]) {
         if !may_be_damaged(class, record) {
             return;
@@ -511,7 +512,7 @@ impl PolicyPass {
         let facts = &*self.facts;
         // It is not certain what holds for persons with two different 001, or with a damaged 004.
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
-        let unchanged = twice | &facts.damaged | &facts.shifted;
+        let unchanged = &twice | &facts.damaged | &facts.shifted;
         let is_missing = |number| facts.is_missing(number);
         let known = facts.protections.of_persons();
         let certain = facts.links.protected(&known, is_missing);
@@ -556,8 +557,9 @@ impl PolicyPass {
         let leavers = Leavers::new(
             left,
             &self.statuses,
+            // Only their protection keeps some persons out. Of those with two different 001 the status is not certain.
+            &(&excluded | &twice),
             &facts.unsubscribed,
-            &excluded,
             is_dropped.then_some(&certain),
             filter,
             &by_place,

@@ -44,17 +44,17 @@ const PROTECTED: &str = "protected";
 impl Leavers {
     /// Gives each person in `all` the first reason that applies.
     ///
-    /// The reasons are, in order: a status that ends the membership (not for persons in `excluded`, whom only their
-    /// protection keeps out); the end of the subscription; the protection; the first condition that the person does not
-    /// meet. `by_place` are the persons for whom an event of a place counts.
+    /// The reasons are, in order: a status that ends the membership (not for persons in `without_status`); the end of the
+    /// subscription; the protection; the first condition that the person does not meet. `by_place` are the persons for whom
+    /// an event of a place counts.
     ///
     /// A person without a reason has not left: the extract has no readable value that keeps the person out, for example
     /// no municipality, so that it is not known where the person lives.
     pub(super) fn new(
         mut all: RoaringTreemap,
         statuses: &PersonStatuses,
+        without_status: &RoaringTreemap,
         unsubscribed: &RoaringTreemap,
-        excluded: &RoaringTreemap,
         protected: Option<&RoaringTreemap>,
         filter: &PersonMatcher,
         by_place: &RoaringTreemap,
@@ -71,7 +71,7 @@ impl Leavers {
         for ((_, reason), persons) in STATUSES.into_iter().zip(&statuses.0) {
             give(reason, &|left| {
                 let mut given = left & persons;
-                given -= excluded;
+                given -= without_status;
                 given
             });
         }

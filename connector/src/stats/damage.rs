@@ -1,10 +1,8 @@
-//! Counts damaged protections (004).
+//! Counts damaged protections (004), and damaged lines that may have been one.
 
+use crate::damage::{DamagedProtection, damaged_protection, may_be_damaged};
 use crate::finding::{Code, Finding, Level, Occurrences, place};
-use crate::record::{
-    DamagedProtection, PROTECTION, ProtectionType, RecordClass, damaged_protection, may_be_damaged,
-    protection_type,
-};
+use crate::record::{PROTECTION, ProtectionType, RecordClass, protection_type};
 
 /// The damaged protections of an extract.
 #[derive(Default)]
@@ -13,7 +11,7 @@ pub(crate) struct DamagedProtections {
     unknown: Occurrences,
     /// Protections of which the person number can be read, but not the record or its type.
     of_person: Occurrences,
-    /// Those without a readable number that stand in a record of another type.
+    /// Records of other types, and lines that begin with no 004, of which a person number cannot be read.
     elsewhere: Occurrences,
 }
 
@@ -30,9 +28,9 @@ impl DamagedProtections {
     fn add_damaged(&mut self, class: RecordClass, record: &[u8], line: u64) {
         let is_protection = class == RecordClass::Known(PROTECTION);
         match damaged_protection(class, record) {
-            Some(DamagedProtection::Unknown) => match class {
-                RecordClass::Known(index) if index != PROTECTION => self.elsewhere.add(line),
-                _ => self.unknown.add(line),
+            Some(DamagedProtection::Unknown) => match record.starts_with(b"004") {
+                true => self.unknown.add(line),
+                false => self.elsewhere.add(line),
             },
             Some(DamagedProtection::Of(_)) => self.of_person.add(line),
             None if is_protection && protection_type(record) == ProtectionType::Unreadable => {
@@ -56,9 +54,9 @@ impl DamagedProtections {
             ),
             _ => (
                 Level::Error,
-                "protections (004, or of a relative in 031-033) or ties of numbers (001, 022) are damaged, and their \
-                 person numbers cannot be read: for tenants every person of this extract is protected. Order the \
-                 extract again",
+                "protections (004, or of a relative in 031-033), ties of numbers (001, 022), or lines that may have been \
+                 one of these are damaged, and their person numbers cannot be read: for tenants every person of this \
+                 extract is protected. Order the extract again",
             ),
         };
         let seen = [

@@ -13,8 +13,8 @@ use crate::grammar::{self, StartRecord};
 use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
-    END, INPUT_ERROR, PERSON, RECEIPT, RecordClass, RecordTypes, RejectReason, START, classify,
-    is_padding,
+    END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, RECEIPT, RecordClass, RecordTypes,
+    RejectReason, START, classify, is_padding, linked_number, may_protect,
 };
 use crate::value;
 use control_characters::ControlCharacters;
@@ -90,8 +90,34 @@ impl ScanStats {
         }
     }
 
-    /// Counts a record and returns its class.
+    /// Counts a record if it needs no further checks, and returns the index of its type. Otherwise counts nothing: the
+    /// caller must pass the record to [`add`](Self::add).
+    ///
+    /// Nearly all records are like that: between the first and the end record, of a known type with a whole person
+    /// number, no longer than the layout, without control characters, and without a tie to another number.
     #[inline]
+    pub(crate) fn add_usual(&mut self, record: &[u8]) -> Option<usize> {
+        let (digits, rest) = record.split_first_chunk::<3>()?;
+        let index = layout::index_of_number(layout::type_number(*digits)?)?;
+        let most = longest_usual(index);
+        if self.records == 0 || self.end.is_some() || self.persons.is_some() || record.len() > most
+        {
+            return None;
+        }
+        let survey = value::survey(record);
+        let is_usual = rest.get(..10).is_some_and(value::is_pnr)
+            && !survey.has_control
+            && (survey.is_ascii || self.encoding.is_latin1)
+            && (index != PERSON || linked_number(index, record) == LinkedNumber::None);
+        if !is_usual {
+            return None;
+        }
+        *self.by_table.get_mut(index)? += 1;
+        self.records += 1;
+        Some(index)
+    }
+
+    /// Counts a record and returns its class.
     pub(crate) fn add(&mut self, record: &[u8], position: Position) -> Result<RecordClass, Error> {
         self.encoding.add_record(record, position.line);
         let class = classify(record);
@@ -550,4 +576,23 @@ fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut place
             places,
         });
     }
+}
+
+/// Returns the length of the longest record of a type that needs no further checks, or 0 if all its records need them:
+/// those without a person, and those that can tell about a protection or a former number.
+#[inline]
+fn longest_usual(index: usize) -> usize {
+    static LONGEST: [usize; layout::tables().len()] = {
+        let mut longest = [0; layout::tables().len()];
+        let mut i = 0;
+        while i < longest.len() {
+            let table = &layout::tables()[i];
+            if table.is_keyed() && !may_protect(i) && i != FORMER_NUMBER {
+                longest[i] = table.record_length();
+            }
+            i += 1;
+        }
+        longest
+    };
+    LONGEST.get(index).copied().unwrap_or_default()
 }

@@ -20,7 +20,7 @@ pub enum Shape {
     UnreadableType(u8),
     /// A damaged 004 whose number can be read: an index of [`DAMAGES`].
     Damaged(u8),
-    /// A line that is no record and no sign of a 004: an index of [`HARMLESS`].
+    /// A line that is no record of a known type, and no sign of a 004: an index of [`HARMLESS`].
     Harmless(u8),
     /// Changes of the number: number 0 was replaced by number 1, and so on. The last number is valid.
     Chain(Chain),
@@ -145,11 +145,10 @@ pub const OTHER_TYPES: [&str; 6] = ["0002", "0003", "0004", "0005", "0000", "999
 pub const ENDED: [&str; 5] = ["90", "70", "80", "30", "20"];
 
 /// Types that are not four digits.
-pub const UNREADABLE_TYPES: [&str; 9] =
-    ["", "1", " 1", "\t", "001", "001 ", "00O1", "1   ", "0 01"];
+pub const UNREADABLE_TYPES: [&str; 7] = ["", "1", " 1", "\t", "000", "1   ", "0 01"];
 
 /// Damaged 004 whose number can be read. `%` stands for the first six digits of the number, `#` for the others.
-pub const DAMAGES: [&str; 14] = [
+pub const DAMAGES: [&str; 13] = [
     "004% #0001",
     "004%-#00012026-01-01",
     " 004%#0001",
@@ -161,23 +160,14 @@ pub const DAMAGES: [&str; 14] = [
     "  4%#0001",
     "0 04%#0001",
     "X004%#00012026-01-01",
-    // A lost zero makes an unknown type.
-    "04%#0001",
     // Two of them on one line.
     "004%#0001004%#0001",
     // The line end between two records is lost.
     "007%#             004%#0001",
 ];
 
-/// Lines that say nothing of a protection.
-pub const HARMLESS: [&str; 6] = [
-    "003% #",
-    "note that goes on in a second line",
-    "garbage",
-    "034% #0001",
-    "  ",
-    "777%#0001",
-];
+/// Lines that say nothing of a protection: a blank one, and records of a new type.
+pub const HARMLESS: [&str; 3] = ["777%#UKENDT", "  ", "777%#TEXT 2026-01-01*202603011011"];
 
 /// The part that a number has in its shape, as far as its records depend on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

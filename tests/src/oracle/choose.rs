@@ -151,7 +151,7 @@ impl Facts {
     }
 
     fn add_unreadable_home(&mut self, number: &str, home: Option<&str>) {
-        let is_empty = home.is_none_or(|home| home.chars().all(|c| c == '0'));
+        let is_empty = home.is_none_or(|home| home == "0000");
         if !is_empty && !home.is_some_and(|home| is_filled_code(home, 4)) {
             self.unreadable_homes.insert(number.to_owned());
         }
@@ -404,8 +404,9 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> 
     let by_status = BY_STATUS.iter().find(|(status, _)| {
         facts.has_status(number, status) && facts.bug != Some(InjectedBug::StatusIgnoredAsReason)
     });
-    // The status is no reason for a person whom only the protection keeps out.
+    // The status is no reason for a person whom only the protection keeps out, and not certain if two 001 differ.
     if let Some((_, reason)) = by_status
+        && !facts.doubled.contains(number)
         && (!failing.is_empty() || is_unsubscribed)
     {
         return Some(reason);

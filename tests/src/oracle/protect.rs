@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::InjectedBug;
 use super::choose::{is_irregular, key, text, value};
-use super::shifted::is_shifted;
+use super::shifted::{fits_its_columns, is_shifted};
 use crate::reference_reader::{Row, Tables, Value};
 
 /// The protections of an extract.
@@ -71,7 +71,7 @@ pub fn protected(
                     Some(number) if key(row).is_some() => {
                         found.certain.insert(number.to_owned());
                     }
-                    Some(_) => {}
+                    Some(number) => drop(found.damaged.insert(number.to_owned())),
                     None => found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored),
                 }
             }
@@ -133,29 +133,25 @@ fn starts_after(row: &Row, day: i64) -> bool {
     matches!(value(row, "start_date"), Value::Days(start) if *start > day)
 }
 
-/// Returns the persons of the damaged protections: rejected lines, protections at the end of another line, and ties
-/// between two numbers of which one cannot be read.
+/// Returns the persons of the damaged protections: rejected lines, lines of an unknown type that may be another record,
+/// protections at the end of another line, and ties between two numbers of which one cannot be read.
 fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
     let mut found = Vec::new();
     for row in rows.get("rejected_record").into_iter().flatten() {
         let line: Vec<char> = text(row, "raw").unwrap_or_default().chars().collect();
-        found.extend(match text(row, "reason") {
+        if line.iter().all(|c| *c == ' ') {
+            continue;
+        }
+        let person = match text(row, "reason") {
             Some("no-record-type") => of_line_without_type(&line),
             Some("incomplete-key") => of_line_without_key(&line),
-            _ => None,
-        });
+            _ => continue,
+        };
+        found.push(person.map_or(Damaged::Anybody, Damaged::Of));
     }
     for row in rows.get("unknown_record").into_iter().flatten() {
         let line: Vec<char> = text(row, "raw").unwrap_or_default().chars().collect();
-        // A 004 that has lost its first characters.
-        let left = ["04", "4", ""].iter().find_map(|left| {
-            let rest = line.get(left.len()..)?;
-            let fits = part(&line, 0, left.len()) == *left
-                && is_digits(&part(rest, 0, 10), 10)
-                && part(rest, 10, 4) == "0001";
-            readable_number(rest).filter(|_| fits)
-        });
-        found.extend(left.map(Damaged::Of));
+        found.extend(may_be_another(&line).then_some(Damaged::Anybody));
     }
     for (table, rows) in rows {
         for row in rows {
@@ -165,7 +161,7 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
             };
             let raw = |name: &str| irregular(name).map_or("", |(_, raw)| raw.as_str());
             let tail = raw("+");
-            found.extend(of_tail(tail));
+            found.extend(of_tail(tail, false));
             if table == "protection" {
                 let kind = text(row, "protection_type").unwrap_or_default();
                 let (start, deletion) = (raw("start_date"), raw("deletion_date"));
@@ -182,7 +178,11 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
                     && value(row, "deletion_date") == &Value::Null
                     && deletion.is_empty()
                     || !is_whole("deletion_date");
+                let number = key(row).unwrap_or(NO_PERSON);
+                // Ten digits and a type that ends early: the 0001 may begin within the number.
+                let is_short = !has_date && tail.is_empty() && has_lost_digits(number, kind);
                 match second {
+                    _ if is_foreign(kind) || is_short => found.push(Damaged::Anybody),
                     Some(second) => found.push(second),
                     None if has_date && tail.is_empty() && is_damaged => {
                         found.push(Damaged::Anybody);
@@ -196,7 +196,8 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
                 "former_pnr" => text(row, "former_pnr").or(Some("")),
                 _ => None,
             };
-            if other.is_some_and(|other| !is_number(other) || is_shifted) {
+            let is_nobodys = key(row).is_none();
+            if other.is_some_and(|other| !is_number(other) || is_shifted || is_nobodys) {
                 found.push(Damaged::Anybody);
             }
             if table == "person" && is_shifted {
@@ -217,45 +218,39 @@ fn can_be(line: &[char], record_type: &str) -> bool {
     pairs.all(|(found, expected)| *found == expected || !found.is_ascii_digit())
 }
 
-/// Reads a line without a record type. A protection can have characters before its type, in it, or in place of it.
-fn of_line_without_type(line: &[char]) -> Option<Damaged> {
-    let read = |rest: &[char]| match readable_number(rest) {
-        Some(number) => Some(Damaged::Of(number)),
-        None => Some(Damaged::Anybody),
-    };
+/// Returns the person of a line without a record type, if it is certain. A protection can have characters before its
+/// type, in it, or in place of it.
+fn of_line_without_type(line: &[char]) -> Option<String> {
     let is_other = |c: &char| !c.is_ascii_alphanumeric();
     let lead = line.iter().take_while(|c| is_other(c)).count();
     for skipped in [0, lead, 1, 2] {
         if part(line, skipped, 3) == "004" {
-            return read(&line[skipped + 3..]);
+            return readable_number(&line[skipped + 3..], false);
         }
     }
     let letters = line.iter().filter(|c| c.is_ascii_alphabetic()).count();
-    let is_blank = line.iter().all(|c| *c == ' ');
-    if line.len() <= 40 && letters <= 2 && !is_blank {
-        return read(after_type(line).unwrap_or(line.get(3..).unwrap_or_default()));
+    if line.len() <= 40 && letters <= 2 {
+        return match after_type(line) {
+            Some(rest) => readable_number(rest, false),
+            None => readable_number(line.get(3..)?, true),
+        };
     }
-    for (record_type, longest) in [
-        ("001", 121),
-        ("022", 33),
-        ("031", 269),
-        ("032", 269),
-        ("033", 269),
-    ] {
-        if !can_be(line, record_type) || line.len() > longest + 2 {
-            continue;
-        }
-        let other = part(line, 13, 10);
-        let is_tied = !record_type.starts_with("03");
-        if is_number(&other) && is_tied {
-            return Some(Damaged::Anybody);
-        }
-        let date = part(line, 259, 10);
-        if is_number(&other) && !is_tied && !date.trim().is_empty() {
-            return Some(Damaged::Of(other));
-        }
-    }
-    None
+    let mut types = ["031", "032", "033"].into_iter();
+    types.find_map(|record_type| {
+        let is_of_type = can_be(line, record_type);
+        is_of_type
+            .then(|| protected_relative(record_type, line))
+            .flatten()
+    })
+}
+
+/// Returns the relative whom the line shows as protected, if every value of the line fits its column.
+fn protected_relative(record_type: &str, line: &[char]) -> Option<String> {
+    let relative = part(line, 13, 10);
+    let is_told = is_number(&relative)
+        && !part(line, 259, 10).trim_matches(' ').is_empty()
+        && fits_its_columns(record_type, line);
+    is_told.then_some(relative)
 }
 
 /// Returns what follows the characters 004, if they are among the first five and no other digit stands between them.
@@ -274,42 +269,126 @@ fn after_type(line: &[char]) -> Option<&[char]> {
     None
 }
 
-/// Reads a line with a known record type whose number is not ten digits.
-fn of_line_without_key(line: &[char]) -> Option<Damaged> {
+/// Returns the person of a line with a known record type whose number is not ten digits, if it is certain.
+fn of_line_without_key(line: &[char]) -> Option<String> {
     let record_type = part(line, 0, 3);
-    let other = part(line, 13, 10);
-    let is_empty = other.chars().all(|c| c == ' ') || other == NO_PERSON;
-    let date = part(line, 259, 10);
     match record_type.as_str() {
-        "004" => Some(match readable_number(&line[3..]) {
-            Some(number) => Damaged::Of(number),
-            None => Damaged::Anybody,
-        }),
-        "001" => (!is_empty).then_some(Damaged::Anybody),
-        "022" => Some(Damaged::Anybody),
-        "031" | "032" | "033" if !date.trim().is_empty() => Some(match is_number(&other) {
-            true => Damaged::Of(other),
-            false => Damaged::Anybody,
-        }),
+        "004" => readable_number(&line[3..], false),
+        "031" | "032" | "033" => protected_relative(&record_type, line),
         _ => None,
     }
 }
 
-/// Finds a second protection in what follows the number of the first: after its type, or else before.
+/// Returns whether the line, which has an unknown type, may be a record of another type that is damaged.
+fn may_be_another(line: &[char]) -> bool {
+    let is_like_protection = |c: &char| c.is_ascii_digit() || matches!(c, '-' | ' ') || is_low(*c);
+    let end = line.iter().rposition(|c| *c != ' ').map_or(0, |at| at + 1);
+    let is_short = end <= 40 && line.iter().all(is_like_protection);
+    if !is_possible(&part(line, 3, 10)) || is_short {
+        return true;
+    }
+    let rest = part(line, 13, usize::MAX);
+    let runs: Vec<&str> = rest.split(|c: char| !c.is_ascii_digit()).collect();
+    let has_number = runs.iter().any(|run| match is_time(run) {
+        true => is_possible(&run[..10]),
+        false => (0..run.len()).any(|at| run.get(at..at + 10).is_some_and(is_possible)),
+    });
+    has_number
+        || (1..=3).any(|count| has_lost(line, count, is_time(runs[0])))
+        || (1..=3).any(|count| has_got(line, count))
+}
+
+/// Returns whether a record of two numbers, or a 004, reads like the line after it has lost some of its first characters.
+fn has_lost(line: &[char], count: usize, is_before_time: bool) -> bool {
+    let left = part(line, 0, 3 - count);
+    let rest = part(line, 3 - count, usize::MAX);
+    let number = |at: usize| rest.get(at..at + 10).is_some_and(is_possible);
+    let kind = rest.get(10..14).unwrap_or_default();
+    let is_of = |record_type: &&str| is_inside(&left, record_type);
+    let two = ["001", "022", "031", "032", "033"];
+    number(0)
+        && (is_of(&"004") && is_kind(kind)
+            || number(10) && !is_before_time && two.iter().any(is_of))
+}
+
+/// Returns whether a 004 reads like the line after it has got some characters before its number.
+fn has_got(line: &[char], count: usize) -> bool {
+    let head = part(line, 0, 3 + count);
+    head.ends_with('4')
+        && is_inside("004", &head)
+        && is_number(&part(line, 3 + count, 10))
+        && is_kind(&part(line, 13 + count, 4))
+}
+
+fn is_kind(kind: &str) -> bool {
+    is_digits(kind, 4) && kind.starts_with("000")
+}
+
+/// Returns whether the characters are in the text in this order.
+fn is_inside(characters: &str, text: &str) -> bool {
+    let mut rest = text.chars();
+    characters
+        .chars()
+        .all(|wanted| rest.any(|found| found == wanted))
+}
+
+/// Returns whether the text can be a person number: ten digits with a day and a month.
+fn is_possible(number: &str) -> bool {
+    let two = |at: usize| number[at..at + 2].parse::<u8>().unwrap_or_default();
+    is_digits(number, 10) && matches!(two(0), 1..=31 | 61..=91) && (1..=12).contains(&two(2))
+}
+
+/// Returns whether the digits are a time.
+fn is_time(digits: &str) -> bool {
+    let two = |at: usize| digits[at..at + 2].parse::<u8>().unwrap_or(u8::MAX);
+    is_digits(digits, 12)
+        && (18..=21).contains(&two(0))
+        && two(4) <= 12
+        && two(6) <= 31
+        && two(8) <= 24
+        && matches!(two(10), 0..=59 | 99)
+}
+
+/// Returns whether the type of a protection has characters that it cannot have even if it is damaged alone.
+fn is_foreign(kind: &str) -> bool {
+    let mut kind = kind.chars();
+    kind.any(|c| !c.is_ascii_digit() && c != ' ' && !is_low(c))
+}
+
+/// Returns whether a character is a control character.
+fn is_low(c: char) -> bool {
+    matches!(u32::from(c), 0..0x20 | 0x7f..0xa0)
+}
+
+/// Returns whether the number and the type of a record that ends within the type may have lost digits.
+fn has_lost_digits(number: &str, kind: &str) -> bool {
+    kind.chars().count() < 4 && format!("{number}{kind}").ends_with("0001")
+}
+
+/// Finds a second protection in what follows the number of the first: after its type, or else before. A third one makes
+/// it unknown whose they are.
 fn of_second(rest: &str) -> Option<Damaged> {
     let characters: Vec<char> = rest.chars().collect();
-    (4..characters.len()).chain(0..4).find_map(|at| {
-        let tail = part(&characters, at, usize::MAX);
-        match of_tail(&tail) {
-            Some(Damaged::Of(number)) => Some(Damaged::Of(number)),
-            _ => None,
-        }
-    })
+    let found = |places: std::ops::Range<usize>| {
+        let mut found = places.filter_map(|at| {
+            let tail = part(&characters, at, usize::MAX);
+            Some((at, of_tail(&tail, true)?))
+        });
+        found.next()
+    };
+    let end = characters.len();
+    let (at, second) = found(4.min(end)..end).or_else(|| found(0..end))?;
+    match found((at + 17).min(end)..end) {
+        Some(_) => Some(Damaged::Anybody),
+        None => Some(second),
+    }
 }
 
 /// Returns the number of a damaged line: ten digits with other characters inserted, and then what a 004 has after its
 /// number: a type (or blanks) and up to two dates (or blanks).
-fn readable_number(rest: &[char]) -> Option<String> {
+///
+/// With `needs_type`, the type must be 0001.
+fn readable_number(rest: &[char], needs_type: bool) -> Option<String> {
     let places: Vec<usize> = (0..rest.len())
         .filter(|place| rest[*place].is_ascii_digit())
         .take(10)
@@ -331,21 +410,30 @@ fn readable_number(rest: &[char]) -> Option<String> {
             .collect();
         is_blank(&date) || shape == "9999-99-99"
     };
-    let fits = (is_blank(&kind) || is_digits(&kind, 4))
-        && dates.len() <= 20
-        && dates.chunks(10).all(is_date);
+    let is_type = match needs_type {
+        true => kind == "0001",
+        false => is_blank(&kind) || is_digits(&kind, 4),
+    };
+    let fits = is_type && dates.len() <= 20 && dates.chunks(10).all(is_date);
     (fits && number != NO_PERSON).then_some(number)
 }
 
-/// Reads the bytes after a record: another record may be joined to it, if the line end between them is lost.
-fn of_tail(tail: &str) -> Option<Damaged> {
+/// Reads the bytes after a record: another record may be joined to it, if the line end between them is lost. With
+/// `needs_number`, bytes without a number are something else.
+fn of_tail(tail: &str, needs_number: bool) -> Option<Damaged> {
     let rest = tail.strip_prefix("004")?;
     let part = |from, count| rest.chars().skip(from).take(count).collect::<String>();
     let (number, kind) = (part(0, 10), part(10, 4));
+    let length = tail.trim_end_matches(' ').chars().count();
+    let is_damaged = is_foreign(&kind)
+        || length < 17 && has_lost_digits(&number, kind.trim_end_matches(' '))
+        || (18..37).contains(&length) && length != 27;
     match (is_digits(&number, 10), kind.as_str()) {
         (true, kind) if kind != "0001" && is_digits(kind, 4) => None,
-        (true, _) if number != NO_PERSON => Some(Damaged::Of(number)),
-        _ => Some(Damaged::Anybody),
+        (true, _) if number == NO_PERSON => (!needs_number).then_some(Damaged::Anybody),
+        (true, _) if is_damaged => Some(Damaged::Anybody),
+        (true, _) => Some(Damaged::Of(number)),
+        (false, _) => (!needs_number).then_some(Damaged::Anybody),
     }
 }
 

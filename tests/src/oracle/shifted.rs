@@ -10,6 +10,15 @@ static RULES: LazyLock<Rules> = LazyLock::new(layout_data::rules);
 
 /// Returns whether a value of a row of that table cannot be one of its column.
 pub(super) fn is_shifted(table: &str, row: &Row) -> bool {
+    is_visibly_shifted(table, row, |_, raw| Some(raw))
+}
+
+/// Returns whether the part of a value that is visible cannot be one of its column.
+pub(super) fn is_visibly_shifted(
+    table: &str,
+    row: &Row,
+    visible: impl Fn(&str, String) -> Option<String>,
+) -> bool {
     let rule = RULES.values().find(|rule| rule.table == table);
     let raw = |field: &FieldRule| -> Option<String> {
         let irregular = match value(row, "irregular") {
@@ -23,7 +32,27 @@ pub(super) fn is_shifted(table: &str, row: &Row) -> bool {
         }
     };
     let mut fields = rule.iter().flat_map(|rule| &rule.fields);
-    fields.any(|field| raw(field).is_some_and(|raw| !fits(field, &raw)))
+    fields.any(|field| {
+        let raw = raw(field).and_then(|raw| visible(&field.column, raw));
+        raw.is_some_and(|raw| !fits(field, &raw))
+    })
+}
+
+/// Returns whether the line has only values that its columns can have, apart from its key, and nothing after them.
+pub(super) fn fits_its_columns(record_type: &str, line: &[char]) -> bool {
+    let Some(rule) = RULES.get(record_type) else {
+        return false;
+    };
+    let ends = |field: &FieldRule| field.position - 1 + field.length;
+    let longest = rule.fields.iter().map(ends).max().unwrap_or_default();
+    let tail = line.iter().skip(longest);
+    let others = rule.fields.iter().skip(1);
+    let mut raws = others.map(|field| {
+        let raw = line.iter().skip(field.position - 1).take(field.length);
+        let raw: String = raw.collect();
+        (field, raw.trim_end_matches(' ').to_owned())
+    });
+    raws.all(|(field, raw)| fits(field, &raw)) && tail.into_iter().all(|c| *c == ' ')
 }
 
 /// Returns whether a field can have this content, which has lost its trailing spaces.
@@ -45,7 +74,7 @@ fn fits(field: &FieldRule, raw: &str) -> bool {
             || text.chars().all(|c| c.is_ascii_digit()) && number.is_ok_and(|n| n <= most)
     };
     let day = |year: usize, month: usize, day: usize| {
-        part(year, year + 4, 2999) && part(month, month + 2, 12) && part(day, day + 2, 31)
+        part(year, year + 4, 9999) && part(month, month + 2, 12) && part(day, day + 2, 31)
     };
     let has_hyphens = || {
         [4, 7]

@@ -15,7 +15,7 @@ use super::events::{self, EVENTS, MARKS};
 use super::order;
 use super::protect::is_readable;
 use super::redact::redacted;
-use super::shifted::is_shifted;
+use super::shifted::is_visibly_shifted;
 use super::view::{View, hides_nothing};
 use super::{InjectedBug, TestPolicy};
 use crate::reference_reader::{Row, Rules, TableRule, Tables, Value};
@@ -223,7 +223,7 @@ impl TableRules<'_> {
         let table = self.rule.table.as_str();
         let protection = self.wanted.policy.protection;
         let is_own_number = column == self.rule.fields[0].column && key(row).is_some();
-        if !is_own_number && self.is_shifted(row) {
+        if !is_own_number && self.is_shifted(row, is_protected, reveals) {
             return true;
         }
         if matches!(column, "event_code" | "derived_mark")
@@ -257,11 +257,17 @@ impl TableRules<'_> {
     }
 
     /// Returns whether values of the row stand in wrong columns. Nothing of such a row is told, unless the policy hides
-    /// nothing.
-    fn is_shifted(&self, row: &Row) -> bool {
+    /// nothing. What the type of the row hides is not judged: the time of a hidden event, and a former spouse.
+    fn is_shifted(&self, row: &Row, is_protected: bool, reveals: bool) -> bool {
+        let is_hidden_event = self.hides_event(row, is_protected, reveals);
+        let visible = |column: &str, raw: String| match column {
+            "registered" if is_hidden_event => Some(raw.chars().take(8).collect()),
+            _ if !reveals && self.is_of_former_spouse(row, column) => None,
+            _ => Some(raw),
+        };
         !hides_nothing(&self.wanted.policy)
             && !self.has_bug(InjectedBug::ShiftedRowShown)
-            && is_shifted(&self.rule.table, row)
+            && is_visibly_shifted(&self.rule.table, row, visible)
     }
 
     /// Returns whether the column is about a spouse who is a former or dead one, without the class for it.

@@ -185,6 +185,7 @@ fn binary_junk_without_line_ends() {
         short.complaints()[2..],
         [
             "error nothing-known 1",
+            "error protection-unreadable 1",
             "error control-characters 1",
             "warning rejected-record 1"
         ]

@@ -19,11 +19,11 @@ fn exit_codes() {
     let again = place.path("again");
     let empty = place.path("empty");
     std::fs::create_dir(&empty).unwrap();
-    // A line that is no record is a warning.
+    // A record of a new type is a warning.
     let warned = place.file(
         "warned",
         b"00000000000000001202603020260301\n0010101010101          01000000000000 K1990-01-01\n\
-          garbage that is no record, in a line of its own\n999999999999900000002\n",
+          7770101010101A RECORD OF A NEW TYPE\n999999999999900000002\n",
     );
     let cases: &[(i32, &[&str])] = &[
         (0, &["verify", &sound]),

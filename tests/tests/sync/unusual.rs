@@ -171,7 +171,7 @@ fn sets_aside_a_delivery_in_which_nothing_is_known() {
         ];
         extract::join(&lines.map(String::into_bytes), b"\n")
     };
-    let unknown = foreign("742 STREET OF ANOTHER PRODUCT");
+    let unknown = foreign("7423102000001STREET OF ANOTHER PRODUCT");
     test.put("unknown", &unknown, &transfer(1));
     test.put("rejected", &foreign("no record type"), &transfer(2));
     let ended = test.sync();
@@ -210,7 +210,7 @@ fn publishes_a_delivery_without_records() {
     let lines = [start.clone(), end(0)].map(String::into_bytes);
     test.put("empty", &extract::join(&lines, b"\n"), &transfer(1));
     let person = format!("0010101010101{:10}01202603010000 K1926-03-03", "");
-    let new = "742 SOMETHING NEW".to_owned();
+    let new = "7423102000001SOMETHING NEW".to_owned();
     let lines = [start, person, new, end(2)].map(String::into_bytes);
     test.put("new", &extract::join(&lines, b"\n"), &transfer(2));
     test.sync();

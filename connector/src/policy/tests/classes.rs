@@ -185,6 +185,38 @@ fn hidden_events_show_their_day_only() {
     assert_ne!(asked(&policy(), "event_code is null"), 0);
 }
 
+/// A damaged time of day makes no difference to what is shown of a hidden event.
+#[test]
+fn a_hidden_event_shows_its_day_whatever_its_time_is() {
+    let at = |registered: &str, code| {
+        let fields = [
+            ("pnr", PERSON),
+            ("registered", registered),
+            ("event_code", code),
+        ];
+        record("event", &fields)
+    };
+    for time in [
+        "0000", "1234", "1099", "0788", "2534", "AB12", "12?4", "9999",
+    ] {
+        let hidden = at(&format!("20260614{time}"), "A34");
+        assert_eq!(
+            seen_bytes(&policy(), hidden.trim_end().as_bytes()),
+            (None, None, 0),
+            "{time}"
+        );
+    }
+    // A damaged day, or a damaged time of an event that is shown, can be a value of another column.
+    let registered = |event| rows_of(&policy(), "event", &[event]);
+    for shifted in [at("202613141234", "A34"), at("202606140788", "A01")] {
+        assert_eq!(registered(shifted), Vec::<String>::new());
+    }
+    assert!(has(
+        &registered(at("202606140734", "A01")),
+        "event 2 event_code A01"
+    ));
+}
+
 /// Neighbours have the same event on the same day, so it shows where a protected person lives.
 #[test]
 fn hides_events_of_a_place_from_protected_persons() {
@@ -289,6 +321,23 @@ fn hides_former_spouses_without_former_civil_statuses() {
     };
     assert!(rows_of(&by_name, "civil_status", &status("F")).is_empty());
     assert!(!rows_of(&by_name, "civil_status", &status("G")).is_empty());
+    // A damaged value that is hidden anyway hides nothing else.
+    let damaged = |code| {
+        let fields = [
+            ("pnr", PERSON),
+            ("civil_status", code),
+            ("spouse_birth_date", "19X0-01-01"),
+            ("civil_status_start", "202001011200"),
+        ];
+        rows_of(
+            &policy(),
+            "civil_status",
+            &[record("civil_status", &fields)],
+        )
+    };
+    let start = "civil_status 2 civil_status_start …";
+    assert!(has(&damaged("E"), start) && has(&damaged("E"), "civil_status 2 civil_status E"));
+    assert!(!has(&damaged("G"), start));
 }
 
 /// The classes `family` and `franchise` show these tables and the numbers of relatives.

@@ -80,6 +80,15 @@ fn a_damaged_protection_hides_its_person_and_makes_no_leaver() {
             "004",
             "00400000000000001",
             "004          0001",
+            // Lines that are no whole record, or may be another record than they seem.
+            "garbage",
+            "034010101 00100001",
+            "0080101X10010Anna",
+            "053010101X010Anna",
+            "9004010101001000012020-01-01",
+            "9022010101002901010100101990-01-01 2020-01-01 more",
+            "0040101010010-001",
+            "02200000000000101010029",
         ] {
             for roster in [&none, &one, &both] {
                 let after = if is_published { &both } else { roster };
@@ -109,10 +118,18 @@ fn a_damaged_protection_hides_its_person_and_makes_no_leaver() {
             );
         }
     }
+    // A tie that is cut off is about any person too.
+    for cut in ["0", "00", "010101", " 0"] {
+        let record = format!("0010101010037{cut}");
+        for rule in [ProtectionRule::Mask, ProtectionRule::Drop] {
+            assert!(with_damage(rule, &record, &none).0.is_empty(), "{cut:?}");
+        }
+    }
     // Other damage hides no person.
     for harmless in [
-        "garbage",
-        "034010101 00100001",
+        "   ",
+        "0530101010010SOME TEXT 2026-01-01 202611221011",
+        "0340101010010 001",
         "00400000000000003",
         "0040101010010 ",
     ] {

@@ -197,6 +197,41 @@ fn a_missing_address_ends_no_residence() {
     assert!(left(&selection, &protected).contains(&"0101010010 protected".to_owned()));
 }
 
+/// Of a person with two 001 that differ, only a receipt (997) is certain.
+#[test]
+fn a_receipt_is_the_reason_if_two_001_differ() {
+    let roster = choose(&in_0851(ProtectionRule::Mask), None, FIRST)
+        .0
+        .roster()
+        .unwrap();
+    let records = "00000000000001109012026061520260614\n\
+        0010101010010          01000000000000 K1990-01-01\n\
+        0010101010010          90000000000000 K1990-01-01\n\
+        002010101001008510000\n\
+        0010101010029          90000000000000 K1990-01-01\n\
+        0010101010029          90000000000000 K1990-01-01\n\
+        002010101002908510000\n\
+        9970101010010202606141200A45\n\
+        9970101010029202606141200A45\n";
+    for protection in [
+        ProtectionRule::Include,
+        ProtectionRule::Mask,
+        ProtectionRule::Drop,
+    ] {
+        let policy = Policy {
+            leavers: LeaverRule::Last,
+            ..in_0851(protection)
+        };
+        let (selection, _) = choose(&policy, Some(&roster), records);
+        assert_eq!(
+            left(&selection, records),
+            ["0101010010 unsubscribed", "0101010029 dead"]
+        );
+        // The rows of the person whose 001 are identical are published once more.
+        assert_eq!(lines_of(&selection, records), [5, 6, 7, 9]);
+    }
+}
+
 /// A late extract has outdated data about persons whom a later one has delivered.
 /// A later extract says what holds for a person also by a receipt or a protection alone.
 #[test]

@@ -1,0 +1,126 @@
+//! Columns of numbers and booleans.
+
+use arrow::array::BooleanArray;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::ArrowNativeType;
+
+use super::bits::Bits;
+use crate::value::Cell;
+
+/// A column of numbers: counts, dates or timestamps.
+#[derive(Default)]
+pub(crate) struct Numbers<T> {
+    values: Vec<T>,
+    valid: Bits,
+    /// The number of values in the last array, for which room is made in the next.
+    expected: usize,
+}
+
+impl<T: Default + Copy> Numbers<T> {
+    /// Appends one value or a null.
+    pub(crate) fn push(&mut self, value: Option<T>) {
+        self.values.push(value.unwrap_or_default());
+        self.valid.push(value.is_some());
+    }
+
+    /// Appends the contents of a field of several rows, at most 64. The rows whose bit is set in `hidden` become null.
+    /// Returns the rows whose raw text must be kept too: one bit per row.
+    #[inline]
+    pub(crate) fn push_group(
+        &mut self,
+        cells: impl ExactSizeIterator<Item = Cell<T>>,
+        hidden: u64,
+    ) -> u64 {
+        if self.values.is_empty() {
+            self.values.reserve(self.expected);
+        }
+        let rows = cells.len();
+        let (mut valid, mut irregular, mut bit) = (0, 0, 1_u64);
+        self.values.extend(cells.map(|cell| {
+            let value = match cell {
+                Cell::Value(value) => Some(value),
+                Cell::Null => None,
+                Cell::Irregular(value) => {
+                    irregular |= bit;
+                    value
+                }
+            };
+            let value = value.filter(|_| hidden & bit == 0);
+            valid |= if value.is_some() { bit } else { 0 };
+            bit <<= 1;
+            value.unwrap_or_default()
+        }));
+        self.valid.push_group(valid, rows);
+        irregular & !hidden
+    }
+
+    /// Appends many nulls.
+    pub(crate) fn push_nulls(&mut self, rows: usize) {
+        self.values.resize(self.values.len() + rows, T::default());
+        self.valid.push_run(false, rows);
+    }
+
+    /// Appends values of which none is null.
+    pub(crate) fn push_values(&mut self, values: &[T]) {
+        self.values.extend_from_slice(values);
+        self.valid.push_run(true, values.len());
+    }
+
+    /// Returns the values, with a default for each null.
+    #[cfg(test)]
+    pub(crate) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Returns the values and removes them.
+    pub(crate) fn take(&mut self) -> (ScalarBuffer<T>, Option<NullBuffer>)
+    where
+        T: ArrowNativeType,
+    {
+        self.expected = self.values.len();
+        (
+            ScalarBuffer::from(std::mem::take(&mut self.values)),
+            self.valid.take_nulls(),
+        )
+    }
+}
+
+/// A `Boolean` column.
+#[derive(Default)]
+pub(crate) struct Flags {
+    values: Bits,
+    valid: Bits,
+}
+
+impl Flags {
+    /// Appends one value.
+    pub(crate) fn push(&mut self, value: bool) {
+        self.values.push(value);
+        self.valid.push(true);
+    }
+
+    /// Appends a flag of several rows, at most 64. The rows whose bit is set in `hidden` become null. Returns the rows
+    /// whose raw text must be kept too: one bit per row.
+    #[inline]
+    pub(crate) fn push_group<'a>(
+        &mut self,
+        fields: impl ExactSizeIterator<Item = &'a [u8; 1]>,
+        hidden: u64,
+    ) -> u64 {
+        let rows = fields.len();
+        let (mut values, mut irregular) = (0, 0);
+        for (row, &[byte]) in fields.enumerate() {
+            values |= u64::from(byte == b'*') << row;
+            irregular |= u64::from(byte != b'*' && byte != b' ') << row;
+        }
+        let valid = super::bits::first_bits(rows) & !irregular & !hidden;
+        self.values.push_group(values & valid, rows);
+        self.valid.push_group(valid, rows);
+        irregular & !hidden
+    }
+
+    /// Returns the values and removes them.
+    pub(crate) fn take(&mut self) -> BooleanArray {
+        BooleanArray::new(self.values.take(), self.valid.take_nulls())
+    }
+}
