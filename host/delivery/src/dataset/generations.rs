@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(person(&root).unwrap(), "3");
         dataset.withdraw_current().unwrap();
         assert_eq!(person(&root), None);
-        assert_eq!(dataset.generations().unwrap(), []);
+        assert!(dataset.generations().unwrap().is_empty());
         dataset.withdraw_current().unwrap();
     }
 
