@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use std::sync::LazyLock;
 
 use cprflow::policy::NumberRule;
@@ -86,13 +86,11 @@ fn add_receipts(lines: &mut Vec<Vec<u8>>, dice: &mut Dice) {
 
 static REGISTERS: LazyLock<Vec<Register>> = LazyLock::new(|| (70..73).map(register).collect());
 
+/// A function that opens an extract.
+type Open = Box<dyn FnMut(&ExtractPlace) -> io::Result<Cursor<Vec<u8>>> + Send>;
+
 /// Returns the places of extracts, newest first, and a function that opens them.
-fn inputs(
-    kept: &[KeptExtract],
-) -> (
-    Vec<ExtractPlace>,
-    impl FnMut(&ExtractPlace) -> std::io::Result<Cursor<Vec<u8>>> + Send + use<>,
-) {
+fn inputs(kept: &[KeptExtract]) -> (Vec<ExtractPlace>, Open) {
     let place = |one: &KeptExtract| ExtractPlace {
         production_date: one.date.clone(),
         sequence: one.sequence,
@@ -106,7 +104,7 @@ fn inputs(
         .map(|one| (place(one), one.bytes.clone()))
         .collect();
     let open = move |place: &ExtractPlace| Ok(Cursor::new(bytes[place].clone()));
-    (places, open)
+    (places, Box::new(open))
 }
 
 /// Returns the rows by table.

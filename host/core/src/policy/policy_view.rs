@@ -272,7 +272,7 @@ fn has_columns(table: &Table, mut expected: Vec<(&str, DataType, bool)>, policy:
     if policy.numbers == NumberRule::Drop {
         expected.remove(0);
     }
-    let is_expected = table.record_type.is_none()
+    table.record_type.is_none()
         && table.columns.len() == expected.len()
         && table
             .columns
@@ -283,8 +283,7 @@ fn has_columns(table: &Table, mut expected: Vec<(&str, DataType, bool)>, policy:
                     && column.data_type == data_type
                     && column.nullable == nullable
                     && column.field.is_none()
-            });
-    is_expected
+            })
 }
 
 #[cfg(test)]
