@@ -267,7 +267,7 @@ fn the_register_keeps_every_applied_extract_and_nothing_else() {
     put(&test, 2, &cut);
     assert_eq!(test.sync().code, 1);
     let path = test.path(&format!("state/register/default/{}.cpr.zst", transfer(1)));
-    assert_eq!(kept(), [path.clone()]);
+    assert_eq!(kept(), std::slice::from_ref(&path));
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);

@@ -25,9 +25,9 @@ use directory::{check_same_file_system, check_writable, free_bytes};
 
 /// Check everything that `cprflow sync` needs
 ///
-/// Checks the configuration, private key, server key, login, inbox folder, permissions of datasets and state, free disk
-/// space, ledger, published deliveries, client certificates of the subscription service, and the policy, key and group
-/// of each tenant. Downloads and changes nothing.
+/// Checks the configuration, the login to the server, and the inbox folder. Checks keys and client certificates. Checks
+/// permissions, free disk space, the ledger and what is published. Checks the policy, key and group of each tenant.
+/// Downloads and changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:

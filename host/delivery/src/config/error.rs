@@ -133,9 +133,9 @@ pub enum ConfigurationError {
 
     /// Agreements that share a ledger are now published in several datasets.
     #[error(
-        "the ledger in {state} has agreements that are now published in {datasets} datasets. Choose the dataset that \
-         keeps this ledger and create its state directory, for example {example}. Then move everything in {state} into \
-         it, except the state directories of datasets", state = state.display(), example = example.display()
+        "the agreements of the ledger in {state} are now published in {datasets} datasets, but a ledger belongs to one. \
+         Choose that dataset and create its state directory, for example {example}. Then move everything in {state} into \
+         it, except the state directories of other datasets", state = state.display(), example = example.display()
     )]
     SharedLedger {
         /// The state directory.

@@ -253,8 +253,8 @@ pub enum TransportError {
 
     /// The file is no longer in the inbox.
     #[error(
-        "{name} is no longer in the inbox: another program or the server's clean-up removed it. List the inbox again to \
-         see what is left"
+        "{name} is no longer in the inbox: another program or the server's clean-up removed it. Run `cprflow sync` again: it \
+         lists the inbox anew"
     )]
     Gone {
         /// The file's name.
@@ -273,8 +273,8 @@ pub enum TransportError {
 
     /// A file ended before its known size.
     #[error(
-        "{name} ended at byte {found} and should have {expected} bytes: it was cut or replaced. Fetch it again from its \
-         start"
+        "{name} ended at byte {found} and should have {expected} bytes: it was cut or replaced. Run `cprflow sync` \
+         again: it fetches the file from its start"
     )]
     Shrunk {
         /// The file's name.
