@@ -149,6 +149,8 @@ pub enum Damage {
     Tail,
     /// A record of an unknown type is inserted.
     UnknownType,
+    /// A record of a new type, with a whole key and text, is inserted.
+    NewType,
     /// A line that is not a record is inserted.
     Junk,
     /// A blank line is inserted.
@@ -197,6 +199,11 @@ pub fn damage(lines: &mut Vec<Vec<u8>>, dice: &mut Dice, times: usize, kinds: &[
                 let mut line = number.as_bytes().to_vec();
                 line.extend((0..dice.below(80)).map(|_| dice.field_byte()));
                 lines.insert(place, line);
+            }
+            Damage::NewType => {
+                let (day, serial) = (1 + dice.below(28), dice.below(1000));
+                let text = format!("036{day:02}0170{serial:04}A RECORD OF A NEW TYPE");
+                lines.insert(place, text.into_bytes());
             }
             Damage::Junk => {
                 let junk = (0..dice.below(60)).map(|_| dice.byte());

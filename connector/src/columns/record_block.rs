@@ -22,7 +22,7 @@ pub(crate) struct RecordBlock {
     /// The distance from one record to the next: room for the record, and for pieces that begin in its last byte.
     stride: usize,
     bytes: Vec<u8>,
-    /// The lengths of the records that each place of `bytes` held last. The bytes after them are spaces.
+    /// How many bytes of each place of `bytes` were written last. The bytes after them are spaces.
     lengths: Vec<u16>,
     lines: Vec<i64>,
     /// What is masked in each record; empty without a policy.
@@ -77,6 +77,7 @@ impl RecordBlock {
             && let Some(bytes) = self.bytes.get_mut(row * self.stride..)
         {
             remove_times(bytes, table.timestamps());
+            self.mark_written(row, self.record_length);
         }
         self.has_hidden |= !mask.is_empty();
         self.masks.push(mask);
@@ -202,9 +203,51 @@ impl RecordBlock {
         }
     }
 
+    /// Notes that the bytes of a row before this offset may be no spaces, so that the next record there replaces them.
+    fn mark_written(&mut self, row: usize, end: usize) {
+        if let Some(length) = self.lengths.get_mut(row) {
+            *length = (*length).max(end as u16);
+        }
+    }
+
     fn field_mut(&mut self, row: usize, column: &Column) -> &mut [u8] {
+        // A field after the record's end is written too.
+        self.mark_written(row, column.end());
         let start = row * self.stride;
         let field = start + column.start()..start + column.end();
         self.bytes.get_mut(field).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout;
+
+    /// Hidden fields and times are written beyond the end of a short record. The next record there is short too.
+    #[test]
+    fn a_row_keeps_nothing_of_the_record_before() {
+        let table = layout::by_name("name").unwrap();
+        let start = table.column("name_start").unwrap();
+        let coarse = RowMask {
+            is_coarse: true,
+            ..RowMask::default()
+        };
+        let short = b"0080101801234";
+        let until_day = [&short[..], &[b' '; 400]].concat();
+        let mut until_day = until_day[..start.end() - 4].to_vec();
+        until_day[start.start()..].copy_from_slice(b"20200101");
+        for hidden in [false, true] {
+            let mut block = RecordBlock::new(table);
+            for (record, expected) in [(&until_day[..], "202001010000"), (short, "            ")] {
+                block.push_masked(table, record, 1, coarse);
+                assert_eq!(block.field(0, start), expected.as_bytes());
+                if hidden {
+                    block.blank_out(start, 0, 1);
+                    assert_eq!(block.field(0, start), b"000000000000");
+                }
+                block.clear();
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ const ROOM: usize = LONGEST_RECORD.next_multiple_of(PIECE) + 2 * PIECE;
 /// A record, filled up with spaces to the longest record length.
 pub(crate) struct RecordBuffer {
     bytes: [u8; ROOM],
-    /// The length of the record; all bytes after it are spaces.
+    /// The number of bytes that were written; all bytes after them are spaces.
     used: usize,
 }
 
@@ -45,6 +45,8 @@ impl RecordBuffer {
     /// Replaces the time of day in the fields of timestamps that begin at these offsets.
     pub(crate) fn remove_times(&mut self, starts: impl Iterator<Item = usize>) {
         remove_times(&mut self.bytes, starts);
+        // A time can be written beyond the end of the record.
+        self.used = LONGEST_RECORD;
     }
 }
 
@@ -107,6 +109,12 @@ mod tests {
         buffer.remove_times([0, 13, 26, 39].into_iter());
         let text = b"202606140000|            |2026061x    |20          ";
         assert_eq!(buffer.field(0, text.len()), text);
+        // The next record keeps nothing of it.
+        buffer.load(b"20260614");
+        buffer.remove_times([0].into_iter());
+        assert_eq!(buffer.field(0, 12), b"202606140000");
+        buffer.load(b"2026");
+        assert_eq!(buffer.field(0, 12), b"2026        ");
     }
 
     proptest! {

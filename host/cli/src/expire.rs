@@ -15,8 +15,8 @@ use crate::output::{message, print_json};
 /// Remove what was kept long enough
 ///
 /// The directories of deliveries are removed when they were published longer ago than `keep_deliveries`. Extracts that are
-/// kept longer than that are rewritten: records that a newer extract has replaced are left out, and all records of persons
-/// who died longer ago than `keep_departed`. The current tables do not change otherwise.
+/// kept longer than that are rewritten: records that a newer extract has replaced are left out. The current tables do not
+/// change.
 ///
 /// Without --yes, the command only shows what it would do. `cprflow sync` does it after each run.
 #[derive(Debug, Args)]

@@ -18,7 +18,8 @@ use crate::usage::UsageError;
 /// The delivery stays on the server, and in the spool if it is there. A published delivery cannot be set aside.
 ///
 /// With --tenant, the persons who left the tenant's scope are still published, in the table out_of_scope. No later
-/// delivery reports them.
+/// delivery reports them. The tenant's current tables are made from every extract, also from this one: without it, a
+/// protection could be missing.
 ///
 /// --gone accepts that published deliveries are gone from the disk or changed: they are not looked for any more, and
 /// `cprflow sync` publishes in their dataset again. Restore them from a backup if there is one.

@@ -94,6 +94,7 @@ impl Documented {
             is_place,
             is_irregular: false,
             is_shifted: false,
+            is_shifted_by_former_spouse: false,
             has_number: false,
         }
     }

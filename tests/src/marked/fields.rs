@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::documented::{Documented, economic};
 use super::mark_source::MarkSource;
+use super::promises::FORMER_SPOUSE;
 use super::{Mark, Place};
 use crate::extract::Dice;
 use crate::oracle::events::{EVENTS, MARKS};
@@ -26,6 +27,8 @@ pub(super) struct Fields {
     numbers: BTreeSet<String>,
     /// Whether the present record has a value that its column cannot have.
     is_shifted: bool,
+    /// Whether it has one that is about a former spouse.
+    is_shifted_by_former_spouse: bool,
     /// Whether the present record may get such a value.
     may_shift: bool,
 }
@@ -43,6 +46,7 @@ impl Fields {
             present: Vec::new(),
             numbers: BTreeSet::new(),
             is_shifted: false,
+            is_shifted_by_former_spouse: false,
             may_shift: false,
         }
     }
@@ -183,6 +187,7 @@ impl Fields {
     ) {
         let fields = record.rule.fields.clone();
         self.is_shifted = false;
+        self.is_shifted_by_former_spouse = false;
         // Only records that say nothing about protections and scopes, so that the marks alone differ.
         let certain = [
             "person",
@@ -224,12 +229,24 @@ impl Fields {
         if self.is_shifted {
             self.marks.shift_record();
         }
+        if self.is_shifted_by_former_spouse {
+            self.marks.shift_record_by_former_spouse();
+        }
+    }
+
+    /// Notes that this field of the record gets a value that it cannot have.
+    fn shift(&mut self, record: &Record, field: &FieldRule) {
+        let place = self.documented.place(record, &field.column, None);
+        match place.needs.contains(FORMER_SPOUSE) {
+            true => self.is_shifted_by_former_spouse = true,
+            false => self.is_shifted = true,
+        }
     }
 
     /// Returns what a column holds instead of a mark, if it holds something else.
     fn known(&mut self, record: &Record, field: &FieldRule) -> Option<String> {
         match self.known_columns(record, field)? {
-            Known::Relative => Some(self.number_of_relative(field)),
+            Known::Relative => Some(self.number_of_relative(record, field)),
             Known::OneOf(codes) => Some(codes[self.dice.below(codes.len())].to_owned()),
             Known::Event => {
                 let codes: Vec<&str> = EVENTS.keys().map(String::as_str).collect();
@@ -249,7 +266,9 @@ impl Fields {
             }
             Known::Filling if field.kind == "flag" => {
                 let draw = self.dice.below(200).max(usize::from(!self.may_shift));
-                self.is_shifted |= draw == 0;
+                if draw == 0 {
+                    self.shift(record, field);
+                }
                 Some(["G", "*", " "][draw.min(1 + draw % 2)].to_owned())
             }
             Known::Filling => {
@@ -282,10 +301,10 @@ impl Fields {
     }
 
     /// Returns a number of somebody in the extract or of nobody, or something that is no number.
-    fn number_of_relative(&mut self, field: &FieldRule) -> String {
+    fn number_of_relative(&mut self, record: &Record, field: &FieldRule) -> String {
         match self.dice.below(20) {
             2 if self.dice.below(2) == 0 && self.may_shift => {
-                self.is_shifted = true;
+                self.shift(record, field);
                 "01017O1234".to_owned()
             }
             0..=2 => {
@@ -310,17 +329,17 @@ impl Fields {
             // The day of an event is shown also if the event is hidden, so it is no mark.
             "date" | "timestamp" if draw == 0 && field.column != "registered" => {
                 place.is_irregular = true;
-                self.is_shifted = true;
+                self.shift(record, field);
                 self.marks.long(place)
             }
             // A person number where there should be a date.
             "date" | "timestamp" if draw == 1 && own.is_some() => {
-                self.is_shifted = true;
+                self.shift(record, field);
                 own.unwrap_or_default().to_owned()
             }
             "uuid" if draw > 3 => "0a3f50b1-23cd-4123-8123-0A3F50B1234d".to_owned(),
             "uuid" => {
-                self.is_shifted = true;
+                self.shift(record, field);
                 self.marks.long(place)
             }
             "date" => iso_date(self.marks.day(place)),

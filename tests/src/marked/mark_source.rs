@@ -52,6 +52,15 @@ impl MarkSource {
         }
     }
 
+    /// Notes the same of a record in which only values about a former spouse stand in wrong columns.
+    pub(super) fn shift_record_by_former_spouse(&mut self) {
+        for mark in &self.of_record {
+            if let Some(place) = self.marks.get_mut(mark) {
+                place.is_shifted_by_former_spouse = true;
+            }
+        }
+    }
+
     fn insert(&mut self, mark: Mark, place: Place) -> bool {
         self.of_record.push(mark.clone());
         self.marks.insert(mark, place).is_none()

@@ -54,6 +54,8 @@ pub struct Place {
     pub is_irregular: bool,
     /// Whether the record has a value that its column cannot have, so that values may stand in wrong columns.
     pub is_shifted: bool,
+    /// Whether only a value about a former spouse is such a value. It is not judged where former spouses are hidden.
+    pub is_shifted_by_former_spouse: bool,
     /// Whether the text also holds a person number.
     pub has_number: bool,
 }
@@ -170,7 +172,8 @@ fn number(group: usize, place: usize) -> String {
         "{:02}{:02}70{:04}",
         1 + group % 28,
         1 + place,
-        1000 + 7 * group + place
+        // No number ends with zeros, which could be the beginning of the type 0001 in a short 004.
+        1001 + 7 * group + place
     )
 }
 

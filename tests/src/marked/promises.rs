@@ -15,6 +15,9 @@ pub struct Promises<'a> {
     pub truth: &'a Truth,
 }
 
+/// The class without which former spouses are hidden.
+pub(super) const FORMER_SPOUSE: &str = "civil-status-history";
+
 impl Promises<'_> {
     /// Returns why a mark in the record of a person who is in scope must not be shown, or `None` if it may.
     pub fn why_hidden(self, place: &Place) -> Option<&'static str> {
@@ -22,7 +25,9 @@ impl Promises<'_> {
         if !place.needs.is_subset(classes) {
             return Some("its class is hidden");
         }
-        if place.is_shifted && !self.shows_tails() {
+        let is_shifted = place.is_shifted
+            || place.is_shifted_by_former_spouse && classes.contains(FORMER_SPOUSE);
+        if is_shifted && !self.shows_tails() {
             return Some("its record has values in wrong columns");
         }
         if place.column == "+" && !self.shows_tails() {

@@ -38,7 +38,7 @@ pub fn extracts(rules: &Rules, persons: u64, seed: u64, count: u32) -> Vec<CaseE
         }
         if night + 2 == count {
             let mut lines = extract::lines(&bytes);
-            let kinds = [Damage::Overwrite, Damage::Tail, Damage::UnknownType];
+            let kinds = [Damage::Overwrite, Damage::Tail, Damage::NewType];
             extract::damage(&mut lines, &mut Dice::new(seed), 80, &kinds);
             bytes = extract::join(&lines, b"\n");
         }
@@ -499,7 +499,7 @@ fn kind_of_protection(record: &mut Record, dice: &mut Dice) {
         0 | 1 => record.set("protection_type", "0005"),
         2 => record.set(
             "protection_type",
-            ["", "1", " 1", "001", "OOO1"][dice.below(5)],
+            ["", "1", " 1", "001", "0 01"][dice.below(5)],
         ),
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! `cprflow register accept-missing`: accepts that the register lacks older extracts.
+//! `cprflow register accept-missing`: accepts that the register lacks older extracts, or records of them.
 
 use clap::Args;
 use cprflow_delivery::{AgreementName, accept_missing_extracts};
@@ -8,9 +8,9 @@ use crate::failure::{Failure, Outcome};
 use crate::options::SourceOptions;
 use crate::output::message;
 
-/// Accept that the register lacks the extracts of older deliveries
+/// Accept that the register lacks older extracts, or records of them
 ///
-/// Without them, the current tables lack persons, so cprflow does not make the tables. First order a new full load with
+/// Without them, the current tables lack persons or protections, so cprflow does not make the tables. First order a new full load with
 /// `cprflow subscription reorder`. When it has come, the register has every person again: then run this command.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +38,7 @@ impl AcceptMissing {
             count => format!("{count} deliveries"),
         };
         message::done(&format!(
-            "the current tables are made without the extracts of {accepted} from the next `cprflow sync` on"
+            "what {accepted} lack is accepted: the current tables are made from the next `cprflow sync` on"
         ));
         Ok(Outcome::Success)
     }

@@ -28,7 +28,6 @@ struct ConfigurationFile {
     silent_working_days: Option<u32>,
     publish: Option<Vec<String>>,
     keep_deliveries: Option<String>,
-    keep_departed: Option<String>,
     #[serde(default)]
     ended_agreements: Vec<String>,
     #[serde(default)]
@@ -73,10 +72,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
     let max_age_days = file.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
     let mut stores = store::group(&agreements, &tenants, state.as_deref(), max_age_days)?;
     let publish = publish::publish(file.publish)?;
-    let retention = publish::retention(
-        file.keep_deliveries.as_deref(),
-        file.keep_departed.as_deref(),
-    )?;
+    let retention = publish::retention(file.keep_deliveries.as_deref())?;
     for store in &mut stores {
         store.ended.clone_from(&ended);
         store.publish = publish;

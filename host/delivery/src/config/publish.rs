@@ -1,4 +1,4 @@
-//! What a run publishes, and how long that is kept: the keys `publish`, `keep_deliveries` and `keep_departed`.
+//! What a run publishes, and how long that is kept: the keys `publish` and `keep_deliveries`.
 
 use super::error::{ConfigurationError, KeyPath, KeyProblem};
 
@@ -34,15 +34,12 @@ pub enum Period {
 pub struct Retention {
     /// How long the directories of deliveries are kept after publication. Default: 90 days.
     pub deliveries: Period,
-    /// How long persons who are dead or outside all filters stay in the register. Default: 365 days.
-    pub departed: Period,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         Self {
             deliveries: Period::Days(90),
-            departed: Period::Days(365),
         }
     }
 }
@@ -72,10 +69,7 @@ pub(super) fn publish(texts: Option<Vec<String>>) -> Result<Publish, Configurati
 const EXPECTED_PUBLISH: &str = "[\"current\", \"deliveries\"], or one of the two in brackets";
 
 /// Reads the keys of the retention.
-pub(super) fn retention(
-    deliveries: Option<&str>,
-    departed: Option<&str>,
-) -> Result<Retention, ConfigurationError> {
+pub(super) fn retention(deliveries: Option<&str>) -> Result<Retention, ConfigurationError> {
     let defaults = Retention::default();
     let read = |key: &'static str, text: Option<&str>, default: Period| match text {
         None => Ok(default),
@@ -83,7 +77,6 @@ pub(super) fn retention(
     };
     Ok(Retention {
         deliveries: read("keep_deliveries", deliveries, defaults.deliveries)?,
-        departed: read("keep_departed", departed, defaults.departed)?,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::config::Store;
 use crate::error::Error;
 use crate::fs::private_directory;
 use crate::keyed_hash::ExtractKey;
-use crate::ledger::{KeptExtract, Ledger, TenantDeliveryState};
+use crate::ledger::{KeptExtract, Ledger};
 use crate::names::AgreementName;
 use crate::register::Register;
 use crate::sync::completeness;
@@ -89,11 +89,10 @@ impl Inputs {
 
     /// Returns the inputs of a tenant's dataset.
     ///
-    /// Fails if records may be missing from an extract and the policy is only correct with all of them, unless an
-    /// operator has set that delivery aside for the tenant.
+    /// Every extract counts, also one that an operator has set aside for the tenant: without it, a protection could be
+    /// missing. Fails if records may be missing from an extract and the policy is only correct with all of them.
     pub(crate) fn of_tenant(
         sources: &[RegisterSource],
-        tenant: &Tenant,
         policy: &Policy,
         rules: &serde_json::Value,
     ) -> Result<Self, Error> {
@@ -111,7 +110,8 @@ impl Inputs {
             };
             let register = Register::of(&source.state);
             for kept in ledger.applied_extracts()? {
-                if is_own(&kept.agreement) && is_usable(&kept, &ledger, tenant, policy)? {
+                if is_own(&kept.agreement) {
+                    check_complete(&kept, policy)?;
                     extracts.push((register.clone(), kept));
                 }
             }
@@ -192,26 +192,16 @@ impl Inputs {
     }
 }
 
-/// Returns whether an extract may be used for a tenant. Fails if records may be missing from it and nobody has decided
-/// about the delivery.
-fn is_usable(
-    kept: &KeptExtract,
-    ledger: &Ledger,
-    tenant: &Tenant,
-    policy: &Policy,
-) -> Result<bool, Error> {
-    let (Some(code), Some(on)) = (
-        completeness::code_of(kept.incomplete.as_deref()),
-        completeness::dependency(policy),
-    ) else {
-        return Ok(true);
-    };
-    let share = ledger.tenant_delivery(kept.delivery, tenant.name.as_str())?;
-    let is_set_aside = share.is_some_and(|share| {
-        share.state == TenantDeliveryState::SetAside || share.has_leavers_only()
-    });
-    match is_set_aside {
-        true => Ok(false),
-        false => Err(Error::Incomplete { code, on }),
+/// Fails if records may be missing from an extract and the policy is only correct with all of them.
+fn check_complete(kept: &KeptExtract, policy: &Policy) -> Result<(), Error> {
+    let code = completeness::code_of(kept.incomplete.as_deref());
+    match (code, completeness::dependency(policy)) {
+        (Some(code), Some(on)) => Err(CurrentError::RecordsMissing {
+            agreement: kept.agreement.clone(),
+            code,
+            on,
+        }
+        .into()),
+        _ => Ok(()),
     }
 }

@@ -112,7 +112,10 @@ impl Dataset {
                 fs::remove_file(&link).map_err(Error::file(&link))?;
                 sync_directory(Some(&self.root))?;
             }
-            Ok(_) => return Err(not_a_link(&link)),
+            Ok(_) => {
+                self.remove_generations(|_| true)?;
+                return Err(not_a_link(&link));
+            }
         }
         crate::failpoint::reached("current-withdrawn");
         self.remove_generations(|_| true)

@@ -231,15 +231,20 @@ impl Ledger {
         self.rows(&sql, [], super::record::read_record)
     }
 
-    /// Records that a person knows that the register lacks the extracts of an agreement's older deliveries. Returns
-    /// their number.
+    /// Records that a person knows that the register lacks extracts, or records of extracts, of an agreement's older
+    /// deliveries. Returns the number of deliveries.
     pub(crate) fn accept_missing_in_register(&self, agreement: &str) -> Result<u64, LedgerError> {
         let changed = self.connection.execute(
             "UPDATE delivery SET register = 'accepted'
              WHERE agreement = ?1 AND register IS NULL AND state IN ('published', 'data-removed', 'done')",
             [agreement],
         );
-        Ok(self.checked(changed)? as u64)
+        let without_extract = self.checked(changed)?;
+        let changed = self.connection.execute(
+            "UPDATE kept_extract SET incomplete = NULL WHERE agreement = ?1 AND incomplete IS NOT NULL",
+            [agreement],
+        );
+        Ok((without_extract + self.checked(changed)?) as u64)
     }
 }
 

@@ -7,7 +7,8 @@ use crate::fs::StateLock;
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
 
-/// Accepts that the register lacks the extracts of older deliveries of an agreement. Returns the number of deliveries.
+/// Accepts that the register lacks the extracts of older deliveries of an agreement, or records of them. Returns the number
+/// of deliveries.
 ///
 /// A new full load has every person again. Without one, the current tables lack persons.
 pub fn accept_missing_extracts(

@@ -1,23 +1,20 @@
-//! Rewrites old extracts without the records that newer extracts have replaced, and without persons who died long ago.
+//! Rewrites old extracts without the records that newer extracts have replaced.
 //!
-//! The current tables stay the same, except for those persons. The new file is on the disk before the ledger names it, and
+//! The current tables stay the same. The new file is on the disk before the ledger names it, and
 //! the old file is removed afterwards.
 
 use std::io::{self, Write};
 
-use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::calendar::danish_time;
-use crate::config::{Period, Store};
+use crate::config::Store;
 use crate::error::Error;
 use crate::fs::remove_file;
 use crate::ledger::{KeptExtract, Ledger};
 use crate::register::{Register, open_file};
 use crate::stop::Stop;
-use arrow::array::AsArray;
-use cprflow::{Connector, ExtractCopy, ExtractPlace, Pnr, StateScan};
+use cprflow::{Connector, ExtractCopy, ExtractPlace, StateScan};
 
 /// An extract that was rewritten.
 #[derive(Debug, Clone, Serialize)]
@@ -49,14 +46,6 @@ pub(super) fn compact(
     }
     let register = Register::of(&store.state);
     let state = State::of(&register, ledger.applied_extracts()?);
-    let departed = match store.retention.departed {
-        Period::Forever => Vec::new(),
-        Period::Days(days) => {
-            let today = danish_time(now).date();
-            let last = today.checked_sub(i64::from(days).days()).unwrap_or(today);
-            state.dead_before(connector, last)?
-        }
-    };
     let mut survey = StateScan::new(connector).survey(state.places(), state.open())?;
     for (index, kept) in state.extracts.iter().enumerate() {
         if !extracts.iter().any(|due| due.id == kept.id) {
@@ -64,9 +53,7 @@ pub(super) fn compact(
         }
         stop.check()?;
         let superseded = survey.superseded_persons(index)?;
-        let copy = ExtractCopy::new(connector)
-            .erased(&departed)
-            .superseded(superseded);
+        let copy = ExtractCopy::new(connector).superseded(superseded);
         match rewrite(&register, ledger, kept, copy, stop, now) {
             Ok(one) => compacted.push(one),
             Err(Error::Extract(cprflow::Error::Data(error))) => {
@@ -142,26 +129,6 @@ impl State {
             let (_, path) = found.ok_or(io::ErrorKind::NotFound)?;
             Ok(Box::new(open_file(path)?))
         }
-    }
-
-    /// Returns the numbers of persons who died before a day.
-    fn dead_before(&self, connector: &Connector, day: Date) -> Result<Vec<Pnr>, Error> {
-        let rows = StateScan::new(connector)
-            .table("person")
-            .columns(["pnr"])
-            .where_(format!("status = '90' and status_start < '{day}'"))
-            .read(self.places(), self.open())?;
-        let mut numbers = Vec::new();
-        for batch in rows {
-            let batch = batch?.batch;
-            let column = batch
-                .columns()
-                .first()
-                .and_then(|one| one.as_string_opt::<i32>());
-            let texts = column.into_iter().flat_map(|texts| texts.iter().flatten());
-            numbers.extend(texts.filter_map(|text| text.parse::<Pnr>().ok()));
-        }
-        Ok(numbers)
     }
 }
 

@@ -368,7 +368,7 @@ impl<'a> Sync<'a> {
         inboxes
     }
 
-    /// Removes what `keep_deliveries` and `keep_departed` say. An error does not stop the run: nothing waits for this.
+    /// Removes what was kept longer than `keep_deliveries`. An error does not stop the run: nothing waits for this.
     fn expire_published(&self, ledger: &Ledger, report: &mut RunReport) -> Result<(), Error> {
         let now = (self.now)();
         match retention::expire_locked(self.connector, self.store, ledger, &self.stop, now) {

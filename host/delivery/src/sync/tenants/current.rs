@@ -60,7 +60,7 @@ impl TenantPublisher {
                 false => Ok(()),
             }
         });
-        let made = Inputs::of_tenant(&sources, tenant, &ready.policy, &rules).and_then(|inputs| {
+        let made = Inputs::of_tenant(&sources, &ready.policy, &rules).and_then(|inputs| {
             let purposes = Purposes {
                 purposes: [tenant.purpose.clone()].into(),
                 legal_bases: tenant.legal_basis.clone().into_iter().collect(),
@@ -88,8 +88,11 @@ impl TenantPublisher {
             return Err(Error::Stopped);
         }
         if let Err(Error::Current(error @ CurrentError::ExtractsMissing { .. })) = &made {
-            // `status` says what to do, until a person has done it.
+            // `status` says what to do, until a person has done it. What is missing can be a protection.
             tracing::warn!("{error}");
+            if ready.dataset.has_generations()? {
+                withdraw(&ready.dataset, &ledger, place, Some(error.to_string()))?;
+            }
             return Ok(None);
         }
         let made = made?.map(|generation| MadeCurrent {
@@ -119,15 +122,19 @@ pub(super) fn withdraw_outdated(
     }
     let ledger = Ledger::open(&home.state)?;
     let place = AdoptedDataset::Tenant(tenant.name.as_str());
-    let Some(known) = ledger.generation(place)?.filter(|known| known.is_current) else {
+    let known = ledger.generation(place)?;
+    if known.as_ref().is_some_and(|known| !known.is_current) || !dataset.has_generations()? {
         return Ok(false);
-    };
-    let digest = tenant.policy().and_then(|policy| {
-        let (_, rules) = tenant_rules(connector, &policy, &home.state)?;
-        Inputs::of_tenant(&sources, tenant, &policy, &rules)
-    });
-    if digest.is_ok_and(|inputs| inputs.digest == known.inputs) {
-        return Ok(false);
+    }
+    // A generation that the ledger does not know is older than the ledger, so it can be outdated.
+    if let Some(known) = known {
+        let digest = tenant.policy().and_then(|policy| {
+            let (_, rules) = tenant_rules(connector, &policy, &home.state)?;
+            Inputs::of_tenant(&sources, &policy, &rules)
+        });
+        if digest.is_ok_and(|inputs| inputs.digest == known.inputs) {
+            return Ok(false);
+        }
     }
     let _claim = claim(&tenant.dataset)?;
     let _lock = match is_locked {
