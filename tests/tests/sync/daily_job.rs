@@ -764,7 +764,7 @@ fn the_ledger_keeps_its_place_when_datasets_change() {
     assert!(
         refused
             .stderr
-            .contains("Choose the dataset that keeps this ledger"),
+            .contains("Choose that dataset and create its state directory"),
         "{}",
         refused.stderr
     );
