@@ -75,7 +75,16 @@ fn an_extract_that_may_lack_records() {
             let aside = ["d260302.l431101", "--tenant", name, "--reason", "cut off"];
             assert_eq!(test.run("set-aside", &aside).code, 0);
         }
+        // The current tables would lack the same records, until a person says that a full load has come.
+        let ended = test.sync();
+        assert_eq!(ended.code, 2, "{}", ended.text());
+        let advice = "run `cprflow register accept-missing town`";
+        assert!(ended.stderr.contains(advice), "{}", ended.stderr);
+        let has_current = |name: &str| test.dataset_of(name).join("current").exists();
+        assert!(has_current("all") && !has_current("mask") && !has_current("drop"));
+        assert_eq!(test.run("register accept-missing", &["town"]).code, 0);
         assert_eq!(test.sync().code, 0);
+        assert!(has_current("mask") && has_current("drop") && has_current("some"));
     }
 }
 
