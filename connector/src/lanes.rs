@@ -6,10 +6,13 @@
 /// The number of bytes that are compared at once.
 pub(crate) const LANES: usize = 16;
 
-pub(crate) use lanes::Lanes;
+#[cfg(target_family = "wasm")]
+pub(crate) use vectors::Lanes;
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use words::Lanes;
 
 #[cfg(target_family = "wasm")]
-mod lanes {
+mod vectors {
     use core::arch::wasm32::{
         i8x16_bitmask, u8x16_eq, u8x16_ne, u8x16_splat, u64x2, v128, v128_and, v128_or,
     };
@@ -64,7 +67,7 @@ mod lanes {
 }
 
 #[cfg(not(target_family = "wasm"))]
-mod lanes {
+mod words {
     use super::LANES;
 
     /// Sixteen bytes, in two words.

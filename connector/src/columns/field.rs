@@ -144,10 +144,10 @@ impl FieldBuilder {
 fn push_text(text: &mut Text, block: &RecordBlock, column: &Column, rows: Range<usize>) {
     let (from, length) = (column.start(), column.length);
     match length {
-        ..=16 => text.push_pieces(block.pieces(from, rows), first_bits(length) as u32),
-        ..=32 => text.push_fields::<2>(block.onward(from, rows), length),
-        ..=48 => text.push_fields::<3>(block.onward(from, rows), length),
-        ..=64 => text.push_fields::<4>(block.onward(from, rows), length),
+        0..=16 => text.push_pieces(block.pieces(from, rows), first_bits(length) as u32),
+        17..=32 => text.push_fields::<2>(block.onward(from, rows), length),
+        33..=48 => text.push_fields::<3>(block.onward(from, rows), length),
+        49..=64 => text.push_fields::<4>(block.onward(from, rows), length),
         _ => text.push_long(block.onward(from, rows), length),
     }
 }

@@ -311,12 +311,12 @@ mod tests {
             prop_assert_eq!(&values(&text.take().unwrap()), &expected);
             let fields = padded.iter().map(|field| field.as_slice());
             match len {
-                ..=16 => {
+                0..=16 => {
                     let pieces = padded.iter().map(|field| field.first_chunk().unwrap());
                     text.push_pieces(pieces, first_bits(len) as u32);
                 }
-                ..=32 => text.push_fields::<2>(fields, len),
-                ..=48 => text.push_fields::<3>(fields, len),
+                17..=32 => text.push_fields::<2>(fields, len),
+                33..=48 => text.push_fields::<3>(fields, len),
                 _ => text.push_fields::<4>(fields, len.min(64)),
             }
             if len <= 64 {
