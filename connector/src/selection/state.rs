@@ -294,7 +294,7 @@ impl StatePass {
         self.agreements = Vec::new();
         let ended = &self.ended - &self.decided;
         let facts = Arc::make_mut(&mut self.facts.facts);
-        // Persons of whom nothing is left can no longer be in scope.
+        // Persons without any record can no longer be in scope.
         let mut gone = &facts.roster - &self.decided;
         gone -= self.filter.meeting(self.filter.with_place_event());
         gone -= &facts.damaged;

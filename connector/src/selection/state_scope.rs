@@ -24,7 +24,7 @@ pub(super) struct StateExtract {
 /// The result of a pass over a state, as a scan uses it.
 pub(crate) struct StateScope {
     pub(super) extracts: Vec<StateExtract>,
-    /// The persons of whom the state has nothing, not even events.
+    /// The persons without any record in the state, not even events.
     pub(super) ended: RoaringTreemap,
     /// The tables and columns of the state.
     pub(crate) view: View,

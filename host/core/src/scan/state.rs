@@ -90,7 +90,7 @@ impl StateScan {
     }
 
     /// Sets the roster of the preceding state's scan, as [`DeliveryReader::roster`] returned it. `out_of_scope` and
-    /// `into_scope` are the differences from it. Default: nobody was in scope.
+    /// `into_scope` are the differences from it. Default: there was no person in scope.
     pub fn roster(mut self, roster: Vec<u8>) -> Self {
         self.scan = self.scan.roster(roster);
         self

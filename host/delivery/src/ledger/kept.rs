@@ -221,7 +221,7 @@ impl Ledger {
         self.rows(&sql, [], read_kept)
     }
 
-    /// Returns the published deliveries whose extracts the register never had, and that nobody has accepted as missing.
+    /// Returns the published deliveries whose extracts the register never had, and that are not accepted as missing.
     pub(crate) fn missing_in_register(&self) -> Result<Vec<Record>, LedgerError> {
         let sql = format!(
             "SELECT {} FROM delivery
