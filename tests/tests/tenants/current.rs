@@ -276,6 +276,29 @@ fn current_is_withdrawn_if_it_cannot_be_made_again() {
     );
 }
 
+/// Without the state, it is not known what was protected since the tables were made.
+#[test]
+fn current_is_withdrawn_if_the_state_is_lost() {
+    let test = TestRun::local();
+    configure(&test, "", "");
+    test.set_time("2026-03-02T08:00:00Z");
+    let resident = |date| night(date).resident(ALICE, "0265", "Almindelig");
+    put(&test, 1, resident("20260302"));
+    assert_eq!(texts(&current(&test), "name", "surname"), ["Almindelig"]);
+    fs::remove_dir_all(test.path("state")).unwrap();
+    test.set_time("2026-03-03T08:00:00Z");
+    let protection = [("pnr", ALICE), ("protection_type", "0001")];
+    let extract = resident("20260303").record("004", &protection).finish();
+    test.put("n2", &extract, &transfer(2));
+    for _ in 0..2 {
+        let ended = test.sync();
+        assert_ne!(ended.code, 0, "{}", ended.text());
+        let dataset = test.dataset_of("schools");
+        assert!(fs::symlink_metadata(dataset.join("current")).is_err());
+        assert!(files(&dataset.join("generations")).is_empty());
+    }
+}
+
 /// A narrower policy hides at once. A tenant that was added later gets everybody in scope at once.
 #[test]
 fn a_changed_policy_and_a_new_tenant_take_effect_at_once() {
