@@ -309,6 +309,19 @@ fn the_register_keeps_every_applied_extract_and_nothing_else() {
         "{}",
         status.text()
     );
+    // Without a backup, a new full load has the persons again.
+    put(
+        &test,
+        5,
+        &night("20260306").resident(ALICE, "0265", "Alm").finish(),
+    );
+    assert_eq!(test.sync().code, 2);
+    assert_eq!(test.run("register accept-missing", &["default"]).code, 0);
+    assert!(test.sync().code < 2);
+    assert_eq!(
+        texts(&current(&test), "person", "pnr"),
+        [ALICE, BERTA, CARLA]
+    );
 }
 
 /// Without the extracts of earlier deliveries, persons would be missing.

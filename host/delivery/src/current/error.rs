@@ -36,7 +36,8 @@ pub enum CurrentError {
     /// A kept extract is gone or was changed.
     #[error(
         "the register's extract {file} of agreement {agreement} is gone or was changed. Restore it from a backup. Without \
-         a backup, order a new full load (`cprflow subscription reorder`)"
+         a backup, order a new full load (`cprflow subscription reorder`), and when it has come, run `cprflow register \
+         accept-missing {agreement}`"
     )]
     ExtractChanged {
         /// The agreement's name.

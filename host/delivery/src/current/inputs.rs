@@ -1,7 +1,6 @@
 //! The extracts that current tables are made from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -177,10 +176,7 @@ impl Inputs {
             }
             .into());
         }
-        let is_changed = |(register, kept): &&(Register, KeptExtract)| {
-            let size = fs::metadata(register.path(kept)).map(|metadata| metadata.len());
-            !size.is_ok_and(|size| size == kept.file_size)
-        };
+        let is_changed = |(register, kept): &&(Register, KeptExtract)| !register.has(kept);
         match self.extracts.iter().find(is_changed) {
             None => Ok(()),
             Some((_, kept)) => Err(CurrentError::ExtractChanged {

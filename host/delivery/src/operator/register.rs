@@ -6,9 +6,10 @@ use crate::error::Error;
 use crate::fs::StateLock;
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
+use crate::register::Register;
 
-/// Accepts that the register lacks the extracts of older deliveries of an agreement, or records of them. Returns the number
-/// of deliveries.
+/// Accepts that the register lacks the extracts of older deliveries of an agreement, or records of them, or that extracts are
+/// gone or were changed. Returns the number of deliveries.
 ///
 /// A new full load has every person again. Without one, the current tables lack persons.
 pub fn accept_missing_extracts(
@@ -24,6 +25,12 @@ pub fn accept_missing_extracts(
         return Ok(0);
     }
     let _lock = StateLock::take(&store.state)?;
-    let ledger = Ledger::open(&store.state)?;
+    let mut ledger = Ledger::open(&store.state)?;
+    let register = Register::of(&store.state);
+    for kept in ledger.applied_extracts()? {
+        if kept.agreement == agreement.as_str() && !register.has(&kept) {
+            ledger.unkeep(kept.delivery)?;
+        }
+    }
     Ok(ledger.accept_missing_in_register(agreement.as_str())?)
 }

@@ -56,6 +56,12 @@ impl Register {
         self.agreement(&kept.agreement).join(&kept.file)
     }
 
+    /// Returns whether the file of a kept extract is there, with its size.
+    pub(crate) fn has(&self, kept: &KeptExtract) -> bool {
+        let size = fs::metadata(self.path(kept)).map(|metadata| metadata.len());
+        size.is_ok_and(|size| size == kept.file_size)
+    }
+
     /// Compresses an extract into the register, durably. A file of the same name is replaced in one step.
     ///
     /// `check` is called for each block, so that a run can be stopped.
