@@ -23,7 +23,7 @@ pub(crate) struct RecordBlock {
     stride: usize,
     bytes: Vec<u8>,
     /// How many bytes of each place of `bytes` were written last. The bytes after them are spaces.
-    lengths: Vec<u16>,
+    written: Vec<u16>,
     lines: Vec<i64>,
     /// What is masked in each record; empty without a policy.
     masks: Vec<RowMask>,
@@ -42,7 +42,7 @@ impl RecordBlock {
             record_length,
             stride: record_length.next_multiple_of(PIECE) + 2 * PIECE,
             bytes: Vec::new(),
-            lengths: Vec::new(),
+            written: Vec::new(),
             lines: Vec::new(),
             masks: Vec::new(),
             has_hidden: false,
@@ -55,13 +55,13 @@ impl RecordBlock {
     #[inline]
     pub(crate) fn push(&mut self, record: &[u8], line: u64) {
         let row = self.lines.len();
-        if row >= self.lengths.len() {
+        if row >= self.written.len() {
             self.grow();
         }
         let record = record.get(..self.record_length).unwrap_or(record);
         let start = row * self.stride;
         let to = self.bytes.get_mut(start..start + self.stride);
-        if let (Some(to), Some(length)) = (to, self.lengths.get_mut(row)) {
+        if let (Some(to), Some(length)) = (to, self.written.get_mut(row)) {
             copy_record(to, record, usize::from(*length));
             *length = record.len() as u16;
         }
@@ -92,8 +92,8 @@ impl RecordBlock {
 
     #[cold]
     fn grow(&mut self) {
-        let rows = (self.lengths.len() * 2).clamp(FIRST_ROWS, BLOCK_ROWS);
-        self.lengths.resize(rows, 0);
+        let rows = (self.written.len() * 2).clamp(FIRST_ROWS, BLOCK_ROWS);
+        self.written.resize(rows, 0);
         self.bytes.resize(rows * self.stride, b' ');
     }
 
@@ -205,7 +205,7 @@ impl RecordBlock {
 
     /// Notes that the bytes of a row before this offset may be no spaces, so that the next record there replaces them.
     fn mark_written(&mut self, row: usize, end: usize) {
-        if let Some(length) = self.lengths.get_mut(row) {
+        if let Some(length) = self.written.get_mut(row) {
             *length = (*length).max(end as u16);
         }
     }
