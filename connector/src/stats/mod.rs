@@ -14,7 +14,7 @@ use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
     END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, RECEIPT, RecordClass, RecordTypes,
-    RejectReason, START, classify, is_padding, linked_number, may_protect,
+    RejectReason, START, classify, is_padding, linked_number, marked_relatives, may_protect,
 };
 use crate::value;
 use control_characters::ControlCharacters;
@@ -170,10 +170,17 @@ impl ScanStats {
         let Some(index) = layout::type_number(*digits).and_then(|number| types.get(number)) else {
             return false;
         };
+        let Some(table) = layout::tables().get(index) else {
+            return false;
+        };
+        // A damaged tie of numbers, or a protected relative whose number cannot be read, is a finding of its own.
+        let is_plain = match may_protect(index) {
+            true => marked_relatives(table, line).next().is_none(),
+            false => linked_number(index, line) == LinkedNumber::None,
+        };
         let is_valid = rest.get(..10).is_some_and(value::is_pnr)
-            && layout::tables()
-                .get(index)
-                .is_some_and(|table| line.len() <= table.record_length())
+            && is_plain
+            && line.len() <= table.record_length()
             && !value::has_control(line.strip_suffix(b"\r").unwrap_or(line));
         if let Some(count) = self.by_table.get_mut(index).filter(|_| is_valid) {
             *count += 1;
