@@ -162,4 +162,16 @@ impl Occurrences {
         }
         self.count += 1;
     }
+
+    /// Adds what occurred in a part of the extract that begins after `lines` records.
+    pub(crate) fn add_part(&mut self, part: Self, lines: u64) {
+        if part.count > 0 {
+            let first_line = part.first_line.saturating_add(lines);
+            self.first_line = match self.count {
+                0 => first_line,
+                _ => self.first_line.min(first_line),
+            };
+            self.count = self.count.saturating_add(part.count);
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
 //! - `damage` finds damaged lines that may have been a protection or a tie between two numbers.
+//! - `wire` writes and reads what one instance tells another about its part of an extract.
 //! - `person_records` finds persons with several 001.
 //! - `input` cuts the bytes of an extract into records, in every physical shape.
 //! - `columns` turns records into Arrow columns: [`schema`] has the tables, [`ipc`] encodes batches.
@@ -71,6 +72,7 @@ mod selection;
 mod stats;
 pub mod subscription;
 mod value;
+mod wire;
 mod xml;
 
 pub use columns::{ipc, schema};
@@ -78,7 +80,7 @@ pub use copy::{CopyOptions, CopyReport, ExtractCopy};
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
-pub use input::Shape;
+pub use input::{PartStart, Shape};
 #[cfg(feature = "native")]
 pub use native::{batch_filter, compared_codes, generate, restore, writer};
 pub use policy::{AgeRange, PersonFilter, Policy};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringTreemap;
 
+use crate::error::Error;
 use crate::value::trimmed_len;
+use crate::wire::{Reader, Writer};
 
 /// The bits of a digest. A person number has 34 bits, so both fit 64 bits.
 const DIGEST_BITS: u32 = 30;
@@ -44,8 +46,17 @@ impl PersonRecords {
 
     /// Adds a 001. Trailing spaces make no difference.
     pub(crate) fn add(&mut self, person: u64, record: &[u8], line: u64) {
-        let digest = person << DIGEST_BITS | digest(record);
-        if self.persons.insert(person) {
+        self.add_digest(Self::digest(person, record), line);
+    }
+
+    /// Returns what is kept of a 001: the number and the record's digest.
+    pub(crate) fn digest(person: u64, record: &[u8]) -> u64 {
+        person << DIGEST_BITS | digest(record)
+    }
+
+    /// Adds a 001 of which [`digest`](Self::digest) is known.
+    pub(crate) fn add_digest(&mut self, digest: u64, line: u64) {
+        if self.persons.insert(digest >> DIGEST_BITS) {
             self.push_first(digest);
         } else {
             self.again.push((digest, line));
@@ -66,6 +77,25 @@ impl PersonRecords {
     /// Returns the persons with a 001.
     pub(crate) fn persons(&self) -> &RoaringTreemap {
         &self.persons
+    }
+
+    /// Writes the records, without their lines.
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        let first: usize = self.first.iter().map(Vec::len).sum();
+        writer.number((first + self.again.len()) as u64);
+        let again = self.again.iter().map(|(digest, _)| digest);
+        for digest in self.first.iter().flatten().chain(again) {
+            writer.number(*digest);
+        }
+    }
+
+    /// Reads what [`write`](Self::write) has written.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut read = Self::default();
+        for _ in 0..reader.number()? {
+            read.add_digest(reader.number()?, 0);
+        }
+        Ok(read)
     }
 
     /// Adds the records of another part of the extract.

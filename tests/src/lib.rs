@@ -22,6 +22,7 @@
 //! - [`service`]: a stand-in platform and clients of its subscription service
 //! - [`sshd`]: OpenSSH's server with its own keys and inbox
 //! - [`subscription_run`]: runs `cprflow subscription` against a stand-in platform
+//! - [`threads`]: compares scans with several threads with those of one
 //! - [`test_run`]: runs the daily job with its own inbox, dataset and state directory
 #![expect(
     clippy::expect_used,
@@ -54,6 +55,7 @@ pub mod service;
 pub mod sshd;
 pub mod subscription_run;
 pub mod test_run;
+pub mod threads;
 
 pub use requirement::{Requirement, require};
 

@@ -168,6 +168,15 @@ impl TableBuilder {
             .map(|field| (field.column.name, field.irregular))
     }
 
+    /// Returns the irregular values like [`irregular_values`](Self::irregular_values), and counts from zero again.
+    pub(crate) fn take_irregular(&mut self) -> Vec<(&'static str, Occurrences)> {
+        let taken = self.irregular_values().collect();
+        for field in &mut self.fields {
+            field.irregular = Occurrences::default();
+        }
+        taken
+    }
+
     /// Appends a record of the table's own type.
     #[inline]
     pub(crate) fn push_record(&mut self, table: &'static Table, record: &[u8], line: u64) {

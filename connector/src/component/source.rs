@@ -9,8 +9,8 @@ use crate::columns::ipc::Encoder;
 use crate::columns::schema::{TableId, table_count};
 use crate::policy::View;
 use crate::{
-    CopyOptions, Error, ExtractCopy, ExtractPlace, Level, Policy, Scan, ScanOptions, Selection,
-    Shape, TableRequest,
+    CopyOptions, Error, ExtractCopy, ExtractPlace, Level, PartStart, Policy, Scan, ScanOptions,
+    Selection, Shape, TableRequest,
 };
 
 impl source::Guest for Component {
@@ -41,24 +41,37 @@ pub(super) struct Session {
     encoders: Vec<(&'static str, Encoder)>,
 }
 
+impl Session {
+    fn resource(scan: Scan) -> source::Scan {
+        source::Scan::new(RefCell::new(Self {
+            scan,
+            encoders: Vec::with_capacity(table_count()),
+        }))
+    }
+}
+
+fn scan_options(options: source::ScanOptions) -> ScanOptions {
+    ScanOptions {
+        tables: options.tables.map(|tables| {
+            let requests = tables.into_iter().map(|request| TableRequest {
+                name: request.name,
+                columns: request.columns,
+                predicate: request.where_,
+            });
+            requests.collect()
+        }),
+        batch_rows: options.batch_rows as usize,
+        check_persons: options.check_persons,
+        expected_previous: options.expected_previous,
+    }
+}
+
 impl source::GuestScan for RefCell<Session> {
     fn open(
         options: source::ScanOptions,
         persons: Option<source::SelectionBorrow<'_>>,
     ) -> Result<source::Scan, source::Error> {
-        let options = ScanOptions {
-            tables: options.tables.map(|tables| {
-                let requests = tables.into_iter().map(|request| TableRequest {
-                    name: request.name,
-                    columns: request.columns,
-                    predicate: request.where_,
-                });
-                requests.collect()
-            }),
-            batch_rows: options.batch_rows as usize,
-            check_persons: options.check_persons,
-            expected_previous: options.expected_previous,
-        };
+        let options = scan_options(options);
         let scan = match &persons {
             Some(persons) => {
                 let selection: &RefCell<Selection> = persons.get();
@@ -66,10 +79,44 @@ impl source::GuestScan for RefCell<Session> {
             }
             None => Scan::open(&options, None),
         };
-        Ok(source::Scan::new(RefCell::new(Session {
-            scan: scan?,
-            encoders: Vec::with_capacity(table_count()),
-        })))
+        Ok(Session::resource(scan?))
+    }
+
+    fn open_part(
+        options: source::ScanOptions,
+        persons: Option<source::SelectionBorrow<'_>>,
+        context: Vec<u8>,
+    ) -> Result<source::Scan, source::Error> {
+        let options = scan_options(options);
+        let scan = match &persons {
+            Some(persons) => {
+                let selection: &RefCell<Selection> = persons.get();
+                Scan::open_part(&options, Some(&selection.borrow()), &context)
+            }
+            None => Scan::open_part(&options, None, &context),
+        };
+        Ok(Session::resource(scan?))
+    }
+
+    fn begin_parts(&self) -> Result<Option<source::PartStart>, source::Error> {
+        let start = self.borrow_mut().scan.begin_parts()?;
+        Ok(start.map(Into::into))
+    }
+
+    fn end_part(&self) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().scan.end_part()?)
+    }
+
+    fn take_part(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow_mut().scan.take_part()?)
+    }
+
+    fn add_part(&self, part: Vec<u8>) -> Result<Option<u64>, source::Error> {
+        Ok(self.borrow_mut().scan.add_part(&part)?)
+    }
+
+    fn walk(&self, block: Vec<u8>) -> Result<u64, source::Error> {
+        Ok(self.borrow_mut().scan.walk(block)?)
     }
 
     fn begin_extract(&self, extract: source::ExtractPlace) -> Result<(), source::Error> {
@@ -188,6 +235,44 @@ impl source::GuestSelection for RefCell<Selection> {
     fn tied_numbers(&self, numbers: Vec<String>) -> Result<Vec<String>, source::Error> {
         Ok(self.borrow().tied_numbers(&numbers)?)
     }
+
+    fn begin_parts(&self) -> Result<Option<source::PartStart>, source::Error> {
+        let start = self.borrow_mut().begin_parts()?;
+        Ok(start.map(Into::into))
+    }
+
+    fn open_part(
+        policy: source::Policy,
+        context: Vec<u8>,
+    ) -> Result<source::Selection, source::Error> {
+        let selection = Selection::open_part(policy.into(), &context)?;
+        Ok(source::Selection::new(RefCell::new(selection)))
+    }
+
+    fn take_part(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(self.borrow_mut().take_part()?)
+    }
+
+    fn add_part(&self, part: Vec<u8>) -> Result<bool, source::Error> {
+        Ok(self.borrow_mut().add_part(&part)?)
+    }
+
+    fn walk(&self, block: Vec<u8>) -> Result<u64, source::Error> {
+        Ok(self.borrow_mut().walk(block)?)
+    }
+
+    fn chosen(&self, piece: u32) -> Result<Option<Vec<u8>>, source::Error> {
+        Ok(self.borrow().chosen_piece(piece)?)
+    }
+
+    fn open_chosen(policy: source::Policy) -> Result<source::Selection, source::Error> {
+        let selection = Selection::open_chosen(policy.into())?;
+        Ok(source::Selection::new(RefCell::new(selection)))
+    }
+
+    fn add_chosen(&self, piece: Vec<u8>) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().add_chosen(&piece)?)
+    }
 }
 
 impl source::GuestExtractCopy for RefCell<ExtractCopy> {
@@ -219,6 +304,16 @@ impl source::GuestExtractCopy for RefCell<ExtractCopy> {
             left_out: table_counts(report.left_out),
             referring: report.referring,
             blanked: report.blanked,
+        }
+    }
+}
+
+impl From<PartStart> for source::PartStart {
+    fn from(start: PartStart) -> Self {
+        Self {
+            context: start.context,
+            rest: start.rest,
+            has_line_ends: start.has_line_ends,
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use memchr::memchr;
 
+use crate::error::Error;
 use crate::grammar;
 use crate::layout::{self, Table};
 use crate::record::is_padding;
 use crate::value::is_spaces;
+use crate::wire::{Reader, Writer};
 
 /// The largest length of a record, in bytes. A longer line does not belong to an extract.
 pub(crate) const MAX_RECORD: usize = 64 * 1024;
@@ -56,6 +58,25 @@ impl Lengths {
             (_, "001") => self.person,
             _ => self.address,
         }
+    }
+
+    /// Returns whether the lengths of all types are known.
+    pub(super) fn are_known(self) -> bool {
+        self.person.is_some() && self.address.is_some()
+    }
+
+    pub(super) fn write(self, writer: &mut Writer) {
+        for length in [self.person, self.address] {
+            writer.optional(length.map(|length| length as u64));
+        }
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut length = || Ok(reader.optional()?.map(|length| length as usize));
+        Ok(Self {
+            person: length()?,
+            address: length()?,
+        })
     }
 
     fn with(mut self, table: &Table, length: usize) -> Self {

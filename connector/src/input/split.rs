@@ -8,6 +8,7 @@ use crate::error::{Error, Position};
 use crate::finding::Occurrences;
 use crate::record::is_padding;
 use crate::value::is_spaces;
+use crate::wire::{DAMAGED, Reader, Writer};
 
 /// The byte order mark of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -52,6 +53,46 @@ pub(crate) struct Splitter {
     next_offset: u64,
 }
 
+/// What the splitter of a part must know of the input before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SplitterStart {
+    shape: Shape,
+    lengths: Lengths,
+}
+
+impl SplitterStart {
+    /// Returns whether records end with LF.
+    pub(crate) fn has_line_ends(self) -> bool {
+        matches!(self.shape, Shape::Lines)
+    }
+
+    pub(crate) fn write(self, writer: &mut Writer) {
+        let (shape, length) = match self.shape {
+            Shape::Packed => (0, 0),
+            Shape::PackedUniform(length) => (1, length),
+            _ => (2, 0),
+        };
+        writer.number(shape);
+        writer.number(length as u64);
+        self.lengths.write(writer);
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let (shape, length) = (reader.number()?, reader.number()?);
+        Ok(Self {
+            shape: match shape {
+                0 => Shape::Packed,
+                1 if (1..=MAX_RECORD as u64).contains(&length) => {
+                    Shape::PackedUniform(length as usize)
+                }
+                2 => Shape::Lines,
+                _ => return Err(DAMAGED),
+            },
+            lengths: Lengths::read(reader)?,
+        })
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 enum RecordSpan {
     #[default]
@@ -94,6 +135,69 @@ impl Splitter {
     /// Returns how many lines end with more than one CR. All of these are removed.
     pub(crate) fn repeated_returns(&self) -> Occurrences {
         self.repeated_returns
+    }
+
+    /// Creates the splitter of a part of the input, which begins with a record.
+    pub(crate) fn of_part(start: SplitterStart) -> Self {
+        Self {
+            shape: start.shape,
+            lengths: start.lengths,
+            ..Self::default()
+        }
+    }
+
+    /// Returns what the splitter of a part that begins here must know, or `None` if a record's end there would depend on
+    /// bytes of another part.
+    pub(crate) fn start_of_part(&self) -> Option<SplitterStart> {
+        let is_known = match self.shape {
+            Shape::Unknown => false,
+            Shape::Lines => true,
+            Shape::Packed | Shape::PackedUniform(_) => self.lengths.are_known(),
+        };
+        (is_known && !self.ended).then_some(SplitterStart {
+            shape: self.shape,
+            lengths: self.lengths,
+        })
+    }
+
+    /// Returns the bytes that were not read as records, and removes them.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        self.save_rest();
+        let rest = self.head.split_off(self.head_at.min(self.head.len()));
+        self.head.clear();
+        self.head_at = 0;
+        self.searched = 0;
+        self.span = RecordSpan::Nowhere;
+        rest
+    }
+
+    /// Returns the number of bytes that were not read as records.
+    pub(crate) fn rest(&self) -> usize {
+        self.head.len() - self.head_at + (self.block.len() - self.block_at)
+    }
+
+    /// Returns the number of records so far.
+    pub(crate) fn records(&self) -> u64 {
+        self.line
+    }
+
+    /// Writes what a part says about the input, and begins the next part.
+    pub(crate) fn take_part(&mut self, start: SplitterStart, writer: &mut Writer) {
+        writer.number(self.line);
+        writer.number(self.next_offset);
+        writer.flag(self.is_cut_off);
+        writer.seen(self.repeated_returns);
+        *self = Self::of_part(start);
+    }
+
+    /// Adds what [`take_part`](Self::take_part) has written of the part that begins here.
+    pub(crate) fn add_part(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let (records, bytes) = (reader.number()?, reader.number()?);
+        self.is_cut_off |= reader.flag()?;
+        self.repeated_returns.add_part(reader.seen()?, self.line);
+        self.line = self.line.saturating_add(records);
+        self.next_offset = self.next_offset.saturating_add(bytes);
+        Ok(())
     }
 
     /// Returns the current record without its line end.

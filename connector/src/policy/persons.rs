@@ -13,6 +13,7 @@ use crate::grammar;
 use crate::layout::{self, Blank, Column};
 use crate::record::{PERSON, column_of, pnr_number, table_index};
 use crate::value::{self, Cell};
+use crate::wire::{Reader, Writer};
 
 /// An age range in whole years, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,6 +300,31 @@ impl PersonMatcher {
             }
         }
         self.with_place_event |= &other.with_place_event;
+    }
+
+    /// Writes the persons who meet the conditions in a part of the extract, and begins the next part.
+    pub(crate) fn take_part(&mut self, writer: &mut Writer) -> Result<(), Error> {
+        for condition in &mut self.conditions {
+            writer.persons(&std::mem::take(&mut condition.meeting))?;
+            writer.persons(&std::mem::take(&mut condition.unreadable))?;
+            if let Some(failing) = &mut condition.failing {
+                writer.persons(&std::mem::take(failing))?;
+            }
+        }
+        writer.persons(&std::mem::take(&mut self.with_place_event))
+    }
+
+    /// Adds what [`take_part`](Self::take_part) has written for the same filter.
+    pub(crate) fn add_part(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        for condition in &mut self.conditions {
+            condition.meeting |= reader.persons()?;
+            condition.unreadable |= reader.persons()?;
+            if let Some(failing) = &mut condition.failing {
+                *failing |= reader.persons()?;
+            }
+        }
+        self.with_place_event |= reader.persons()?;
+        Ok(())
     }
 
     /// Moves what one extract of a state says into this matcher, and empties the other one. `current` are the persons

@@ -1,6 +1,8 @@
 //! Scans an extract in one pass: takes blocks of bytes, returns Arrow batches.
 
+mod irregular;
 mod options;
+mod part;
 mod plan;
 mod row_filter;
 mod scope_rows;
@@ -22,7 +24,9 @@ use crate::selection::Selection;
 use crate::stats::ScanStats;
 use crate::value::iso_date;
 
+use irregular::IrregularCounts;
 pub use options::{DEFAULT_BATCH_ROWS, ScanOptions, Start, Summary, TableBatch, TableRequest};
+use part::PartContext;
 use plan::{Plan, ScopeTable};
 use row_filter::RowFilter;
 use state::StateRun;
@@ -53,6 +57,10 @@ pub struct Scan {
     scope_tables: Vec<ScopeTable>,
     /// The progress through the extracts of a state; `None` for a single extract.
     extracts: Option<StateRun>,
+    /// What the scan knows of the records before its part; `None` for a scan that begins at the first record.
+    part: Option<PartContext>,
+    /// The irregular values of the parts that other scans have read.
+    irregular_of_parts: IrregularCounts,
     bytes: u64,
     /// Whether [`finish`](Self::finish) was called.
     is_finished: bool,
@@ -62,6 +70,8 @@ pub struct Scan {
 #[derive(Debug)]
 enum State {
     Reading,
+    /// The builders from this index on still have rows to return. Then reading goes on.
+    Flushing(usize),
     /// Reading has ended, perhaps with an error. The builders from this index on still have rows to return.
     Emptying(usize, Option<Error>),
     Over(Option<Error>),
@@ -114,6 +124,8 @@ impl Scan {
             extracts: chosen
                 .and_then(|chosen| chosen.state.as_ref())
                 .map(StateRun::new),
+            part: None,
+            irregular_of_parts: IrregularCounts::default(),
             bytes: 0,
             is_finished: false,
             state: State::Reading,
@@ -161,6 +173,9 @@ impl Scan {
             match &mut self.state {
                 State::Reading => match self.read() {
                     Ok(Some(full)) => return self.take(full).map(Some),
+                    Ok(None) if self.part.is_some() && self.splitter.has_ended() => {
+                        self.state = State::Flushing(0);
+                    }
                     Ok(None) if self.splitter.has_ended() && !self.is_finished => {
                         self.leave_extract();
                         return Ok(None);
@@ -177,14 +192,19 @@ impl Scan {
                         self.state = State::Emptying(0, Some(error));
                     }
                 },
+                State::Flushing(next) => match with_rows(&self.builders, *next) {
+                    Some(index) => {
+                        *next = index + 1;
+                        return self.take(index).map(Some);
+                    }
+                    None => {
+                        self.state = State::Reading;
+                        return Ok(None);
+                    }
+                },
                 State::Emptying(next, error) => {
-                    let rows_left = |builder: &Option<TableBuilder>| {
-                        builder.as_ref().is_some_and(|builder| builder.rows() > 0)
-                    };
-                    let rest = self.builders.iter().skip(*next).position(rows_left);
-                    match rest {
-                        Some(skipped) => {
-                            let index = *next + skipped;
+                    match with_rows(&self.builders, *next) {
+                        Some(index) => {
                             *next = index + 1;
                             return self.take(index).map(Some);
                         }
@@ -209,12 +229,12 @@ impl Scan {
         }
         let builders = self.builders.iter_mut().flatten();
         builders.for_each(TableBuilder::convert);
-        let irregular = self.builders.iter().flatten().flat_map(|builder| {
-            let record_type = builder.id().record_type().unwrap_or_default();
-            builder
-                .irregular_values()
-                .map(move |(column, seen)| (record_type, column, seen))
-        });
+        let mut irregular = self.irregular_of_parts.clone();
+        for (table, builder) in self.builders.iter().enumerate() {
+            for (column, seen) in builder.iter().flat_map(TableBuilder::irregular_values) {
+                irregular.add(table, column, seen, 0);
+            }
+        }
         Summary {
             bytes: self.bytes,
             records: self.stats.records,
@@ -233,7 +253,7 @@ impl Scan {
                 self.splitter.has_byte_order_mark(),
                 self.splitter.is_cut_off(),
                 self.splitter.repeated_returns(),
-                irregular.collect(),
+                irregular.values(),
             ),
         }
     }
@@ -315,6 +335,14 @@ impl Scan {
         }
         Ok(None)
     }
+}
+
+/// Returns the index of the first builder from `from` on that has rows.
+fn with_rows(builders: &[Option<TableBuilder>], from: usize) -> Option<usize> {
+    let has_rows =
+        |builder: &Option<TableBuilder>| builder.as_ref().is_some_and(|builder| builder.rows() > 0);
+    let skipped = builders.iter().skip(from).position(has_rows)?;
+    Some(from + skipped)
 }
 
 /// The indexes in [`all_tables`] of the two tables that have no record type.

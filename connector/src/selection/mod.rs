@@ -6,6 +6,7 @@
 
 mod number_links;
 mod out_of_scope;
+mod part;
 mod protection;
 mod roster;
 mod state;
@@ -38,6 +39,7 @@ use crate::record::{
 };
 use number_links::NumberLinks;
 use out_of_scope::PersonStatuses;
+use part::{PartContext, ReceivedPieces};
 use protection::Protections;
 use state::StatePass;
 
@@ -53,6 +55,10 @@ pub struct Selection {
     has_ended: bool,
     /// The types whose records cannot change the selection.
     irrelevant: RecordTypes,
+    /// What the pass knows of the records before its part; `None` for a pass that begins at the first record.
+    part: Option<PartContext>,
+    /// The pieces of another selection that this one takes; `None` for a pass.
+    received: Option<ReceivedPieces>,
     chosen: Option<SelectedPersons>,
 }
 
@@ -229,6 +235,8 @@ impl Selection {
             state: None,
             has_begun: false,
             has_ended: false,
+            part: None,
+            received: None,
             chosen: None,
         }
     }
@@ -239,6 +247,9 @@ impl Selection {
             return Err(Error::Misuse(
                 "push after finish: the selection is finished",
             ));
+        }
+        if self.received.is_some() {
+            return Err(part::IS_RECEIVED);
         }
         if let Some(state) = &self.state {
             state.check_open()?;
@@ -252,6 +263,9 @@ impl Selection {
     pub fn finish(&mut self) -> Result<Selected, Error> {
         if self.chosen.is_some() {
             return Err(Error::Misuse("finish was already called"));
+        }
+        if self.part.is_some() || self.received.is_some() {
+            return Err(part::IS_RECEIVED);
         }
         if self.state.is_some() {
             return self.finish_state();

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use roaring::RoaringTreemap;
 
+use crate::error::Error;
 use crate::layout::Column;
 use crate::record::{FORMER_NUMBER, LinkedNumber, PERSON, column_of, linked_number};
+use crate::wire::{Reader, Writer};
 
 /// The statuses of numbers that were deleted or changed.
 const REPLACED: [&[u8]; 2] = [b"50", b"60"];
@@ -49,6 +51,22 @@ impl NumberLinks {
         if let LinkedNumber::Known(former) = linked_number(FORMER_NUMBER, record) {
             self.former.push((person, former));
         }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<(), Error> {
+        writer.pairs(&self.current);
+        writer.pairs(&self.former);
+        writer.persons(&self.replaced)?;
+        writer.persons(&self.unclear)
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            current: reader.pairs()?,
+            former: reader.pairs()?,
+            replaced: reader.persons()?,
+            unclear: reader.persons()?,
+        })
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

@@ -2,9 +2,11 @@
 
 use roaring::RoaringTreemap;
 
+use crate::error::Error;
 use crate::layout::Column;
 use crate::policy::{ConditionKind, PersonMatcher};
 use crate::record::{PERSON, column_of};
+use crate::wire::{Reader, Writer};
 
 /// The persons who have left the scope, by reason.
 #[derive(Clone, Default)]
@@ -123,6 +125,19 @@ impl Leavers {
         self.ended_in_scope.contains(person)
     }
 
+    /// Creates what a scan of parts must know of the leavers, of whom it returns no rows.
+    pub(super) fn of_part(ended_in_scope: RoaringTreemap) -> Self {
+        Self {
+            ended_in_scope,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the leavers whose rows in this extract still describe what was in scope.
+    pub(super) fn all_ended_in_scope(&self) -> &RoaringTreemap {
+        &self.ended_in_scope
+    }
+
     /// Returns all persons who have left.
     pub(crate) fn all(&self) -> &RoaringTreemap {
         &self.all
@@ -161,6 +176,20 @@ impl PersonStatuses {
             of_extract &= current;
             *persons |= of_extract;
         }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<(), Error> {
+        self.0
+            .iter()
+            .try_for_each(|persons| writer.persons(persons))
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut read = Self::default();
+        for persons in &mut read.0 {
+            *persons = reader.persons()?;
+        }
+        Ok(read)
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

@@ -2,9 +2,11 @@
 
 use roaring::RoaringTreemap;
 
+use crate::error::Error;
 use crate::layout;
 use crate::record::{ProtectionType, marked_relatives, pnr_number, protection_type, table_index};
 use crate::value;
+use crate::wire::{Reader, Writer};
 
 /// The index of 004 in [`layout::tables`].
 pub(super) const TABLE: usize = table_index("004");
@@ -44,6 +46,19 @@ impl Protections {
         let mut protected = self.own.clone();
         protected.extend(relatives);
         protected
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer) -> Result<(), Error> {
+        writer.persons(&self.own)?;
+        writer.pairs(&self.relatives);
+        Ok(())
+    }
+
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            own: reader.persons()?,
+            relatives: reader.pairs()?,
+        })
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::Error;
 use crate::finding::{Code, Finding, Level, Occurrences, Place, place};
 use crate::layout::{self, Table};
 use crate::record::{END, RecordClass, is_padding};
 use crate::schema::TAIL;
 use crate::value::is_control;
+use crate::wire::{DAMAGED, Reader, Writer};
 
 /// The finding is an error if more than one in this many texts has control characters.
 const SHARE: u64 = 1_000;
@@ -60,6 +62,38 @@ impl ControlCharacters {
         }
     }
 
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.flag(self.has_others);
+        writer.number(self.values.len() as u64);
+        for ((record_type, column), seen) in &self.values {
+            writer.bytes(record_type.as_bytes());
+            writer.bytes(column.as_bytes());
+            writer.seen(*seen);
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let mut read = Self {
+            has_others: reader.flag()?,
+            values: BTreeMap::new(),
+        };
+        for _ in 0..reader.number()? {
+            let record_type = std::str::from_utf8(reader.bytes()?).map_err(|_| DAMAGED)?;
+            let column = column_name(reader.bytes()?).ok_or(DAMAGED)?;
+            let key = (record_type.to_owned(), column);
+            read.values.insert(key, reader.seen()?);
+        }
+        Ok(read)
+    }
+
+    /// Adds those of the next part, which begins after `lines` records.
+    pub(crate) fn add_part(&mut self, part: Self, lines: u64) {
+        self.has_others |= part.has_others;
+        for (key, seen) in part.values {
+            self.values.entry(key).or_default().add_part(seen, lines);
+        }
+    }
+
     /// Returns the finding, if there is one. `texts` is the number of text fields read, and `repeated_returns` counts
     /// lines that end with several CR. `is_utf8` tells that the file is UTF-8, which has bytes of 0x80-0x9F.
     pub(crate) fn finding(
@@ -99,4 +133,11 @@ impl ControlCharacters {
             places: vec![place(None, None, repeated_returns)],
         })
     }
+}
+
+/// Returns the name of a column that is counted: a column of a layout, the bytes after it, or a whole line.
+fn column_name(name: &[u8]) -> Option<&'static str> {
+    let columns = layout::tables().iter().flat_map(|table| table.columns);
+    let mut names = columns.map(|column| column.name).chain([TAIL, ""]);
+    names.find(|known| known.as_bytes() == name)
 }

@@ -1,8 +1,10 @@
 //! Counts damaged protections (004), and damaged lines that may have been one.
 
 use crate::damage::{DamagedProtection, damaged_protection, may_be_damaged};
+use crate::error::Error;
 use crate::finding::{Code, Finding, Level, Occurrences, place};
 use crate::record::{PROTECTION, ProtectionType, RecordClass, protection_type};
+use crate::wire::{Reader, Writer};
 
 /// The damaged protections of an extract.
 #[derive(Default)]
@@ -38,6 +40,27 @@ impl DamagedProtections {
             }
             None => {}
         }
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        for seen in [self.unknown, self.of_person, self.elsewhere] {
+            writer.seen(seen);
+        }
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            unknown: reader.seen()?,
+            of_person: reader.seen()?,
+            elsewhere: reader.seen()?,
+        })
+    }
+
+    /// Adds those of the next part, which begins after `lines` records.
+    pub(crate) fn add_part(&mut self, part: &Self, lines: u64) {
+        self.unknown.add_part(part.unknown, lines);
+        self.of_person.add_part(part.of_person, lines);
+        self.elsewhere.add_part(part.elsewhere, lines);
     }
 
     /// Returns the finding, if there is one.

@@ -2,6 +2,7 @@
 
 mod control_characters;
 mod damage;
+mod part;
 mod persons;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::record::{
 use crate::value;
 use control_characters::ControlCharacters;
 use damage::DamagedProtections;
+pub(crate) use part::StatsStart;
 use persons::Persons;
 
 /// The largest number that fits the eight digits of the end record's counter.
@@ -30,6 +32,8 @@ const MAX_PLACES: usize = 1_000;
 /// The statistics of one scan.
 pub(crate) struct ScanStats {
     pub(crate) records: u64,
+    /// Whether these are the statistics of a part that is not the first of its extract.
+    is_part: bool,
     /// Number of records by index in [`schema::all_tables`].
     pub(crate) by_table: Vec<u64>,
     pub(crate) start: Option<StartRecord>,
@@ -69,6 +73,7 @@ impl ScanStats {
     pub(crate) fn new(check_persons: bool, expected_previous: Option<i32>) -> Self {
         Self {
             records: 0,
+            is_part: false,
             by_table: vec![0; schema::table_count()],
             start: None,
             end: None,
@@ -100,7 +105,7 @@ impl ScanStats {
         let (digits, rest) = record.split_first_chunk::<3>()?;
         let index = layout::index_of_number(layout::type_number(*digits)?)?;
         let most = longest_usual(index);
-        if self.records == 0 || self.end.is_some() || self.persons.is_some() || record.len() > most
+        if !self.has_begun() || self.end.is_some() || self.persons.is_some() || record.len() > most
         {
             return None;
         }
@@ -121,14 +126,15 @@ impl ScanStats {
     pub(crate) fn add(&mut self, record: &[u8], position: Position) -> Result<RecordClass, Error> {
         self.encoding.add_record(record, position.line);
         let class = classify(record);
-        if self.records == 0 {
+        let has_begun = self.has_begun();
+        if !has_begun {
             self.begin(record, class, position)?;
         }
         let class = match self.end.is_some() {
             true => self.count_after_end(record, class, position.line),
             false => class,
         };
-        if class == RecordClass::Known(START) && self.records > 0 {
+        if class == RecordClass::Known(START) && has_begun {
             self.second_start.add(position.line);
         }
         self.protections.add_record(class, record, position.line);
@@ -192,7 +198,13 @@ impl ScanStats {
     /// Returns whether [`add_valid`](Self::add_valid) may be used. That is so after the first record and before the end
     /// record, once the encoding is known, and if person numbers are not collected.
     pub(crate) fn can_add_valid(&self) -> bool {
-        self.records > 0 && self.end.is_none() && self.encoding.is_latin1 && self.persons.is_none()
+        self.has_begun() && self.end.is_none() && self.encoding.is_latin1 && self.persons.is_none()
+    }
+
+    /// Returns whether the first record of the extract was read.
+    #[inline]
+    fn has_begun(&self) -> bool {
+        self.records > 0 || self.is_part
     }
 
     /// Records that the input was read to its end.
@@ -281,8 +293,7 @@ impl ScanStats {
 
     #[cold]
     fn count_unknown(&mut self, number: u16, position: Position) -> Result<(), Error> {
-        // These types exist in the product for Greenland only.
-        if self.has_long_person && matches!(number, 40 | 45 | 900) {
+        if self.has_long_person && is_of_greenland(number) {
             return Err(self.reject_look_alike(position, GREENLAND));
         }
         self.by_table[layout::tables().len()] += 1;
@@ -563,6 +574,11 @@ impl Encoding {
             }
         }
     }
+}
+
+/// Returns whether a record type exists in the product for Greenland only.
+fn is_of_greenland(number: u16) -> bool {
+    matches!(number, 40 | 45 | 900)
 }
 
 /// Returns a place if something occurred.

@@ -59,6 +59,10 @@ pub(crate) struct Verify {
     /// Format of the report. With several extracts, the JSON report is an array
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+
+    /// Threads that read the extract. Default, and with 0: one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
 }
 
 /// What was found in an extract.
@@ -130,7 +134,9 @@ impl Verify {
     fn verify(&self, connector: &Connector, file: PathBuf) -> Result<Verified, Failure> {
         let input = Input::open(&file)?;
         let progress = ScanProgress::new(input.len);
-        let mut scan = cprflow::Scan::new(connector).check_persons(true);
+        let mut scan = cprflow::Scan::new(connector)
+            .check_persons(true)
+            .threads(self.threads);
         if let Some(previous) = &self.previous {
             scan = scan.expected_previous(previous);
         }

@@ -65,7 +65,7 @@ fn sandboxed(
     extract: &[u8],
     table: Option<&str>,
 ) -> Result<usize, cprflow::Error> {
-    let mut scan = cprflow::Scan::new(connector);
+    let mut scan = cprflow::Scan::new(connector).threads(1);
     if let Some(table) = table {
         scan = scan.table(table);
     }

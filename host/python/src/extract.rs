@@ -26,6 +26,8 @@ pub(crate) struct OpenExtract {
     scan: cprflow::Scan,
     /// The tables that the tenant may see; none without a tenant.
     view: Option<PolicyView>,
+    /// The number of threads that read the extract; 0 for one for each core.
+    threads: usize,
 }
 
 impl OpenExtract {
@@ -102,7 +104,9 @@ impl OpenExtract {
         previous: Option<String>,
         interrupt: Arc<Interrupt>,
     ) -> Result<(cprflow::Summary, Option<cprflow::DataError>), Failure> {
-        let mut scan = cprflow::Scan::new(self.scan.connector()).check_persons(true);
+        let mut scan = cprflow::Scan::new(self.scan.connector())
+            .check_persons(true)
+            .threads(self.threads);
         if let Some(previous) = previous {
             scan = scan.expected_previous(previous);
         }
@@ -129,6 +133,9 @@ impl OpenExtract {
 /// CPR has them, or `"utc"` for points in time with the zone UTC. `accept` names findings of level error with which the
 /// extract is read all the same; without it, a stream ends with an error after the last row of such an extract.
 ///
+/// `threads` is the number of threads that read the extract, each with a sandbox of its own. With 0 there is one for each
+/// core.
+///
 /// >>> extract = cprflow.open("d261123.l000001")
 /// >>> extract.table("person").schema.names[:2]
 /// ['pnr', 'current_pnr']
@@ -136,7 +143,7 @@ impl OpenExtract {
 /// Raises FileError if the input cannot be read, and ConfigurationError or RequestError if an argument is not valid.
 #[pyfunction]
 #[pyo3(signature = (
-    source, *, config=None, tenant=None, agreement=None, irregular="map", timestamps="naive", accept=Vec::new()
+    source, *, config=None, tenant=None, agreement=None, irregular="map", timestamps="naive", accept=Vec::new(), threads=0
 ))]
 #[expect(
     clippy::too_many_arguments,
@@ -151,6 +158,7 @@ pub(crate) fn open(
     irregular: &str,
     timestamps: &str,
     accept: Vec<String>,
+    threads: usize,
 ) -> PyResult<Extract> {
     let representation = choice::representation(irregular, timestamps)?;
     if let Some(code) = accept
@@ -184,7 +192,13 @@ pub(crate) fn open(
                 (scan, view)
             }
         };
-        Ok(OpenExtract { input, scan, view })
+        let scan = scan.threads(threads);
+        Ok(OpenExtract {
+            input,
+            scan,
+            view,
+            threads,
+        })
     });
     let extract = opened.map_err(|failure| interrupt.explain(failure))?;
     Ok(Extract {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::bindings::exports::cprflow::connector::{delivery, source, subscription};
 use crate::spin::{IN_POST_RETURN, allocate_forever, loop_forever, slow_down, spin};
-use crate::{Component, attack, catalog, memory, output, text};
+use crate::{Component, attack, catalog, memory, output, parts, text};
 
 impl source::Guest for Component {
     type Scan = Session;
@@ -110,6 +110,35 @@ impl source::GuestScan for Session {
         spin("spin-summary");
         output::summary()
     }
+
+    fn begin_parts(&self) -> Result<Option<source::PartStart>, source::Error> {
+        Ok(parts::start())
+    }
+
+    fn open_part(
+        _options: source::ScanOptions,
+        _persons: Option<source::SelectionBorrow<'_>>,
+        _context: Vec<u8>,
+    ) -> Result<source::Scan, source::Error> {
+        Ok(source::Scan::new(Self::default()))
+    }
+
+    fn end_part(&self) -> Result<(), source::Error> {
+        parts::end();
+        Ok(())
+    }
+
+    fn take_part(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(Vec::new())
+    }
+
+    fn add_part(&self, _part: Vec<u8>) -> Result<Option<u64>, source::Error> {
+        Ok(parts::add())
+    }
+
+    fn walk(&self, block: Vec<u8>) -> Result<u64, source::Error> {
+        Ok(block.len() as u64 + 1)
+    }
 }
 
 impl Drop for Session {
@@ -194,6 +223,41 @@ impl source::GuestSelection for Persons {
 
     fn tied_numbers(&self, _numbers: Vec<String>) -> Result<Vec<String>, source::Error> {
         Ok(vec!["no person number".to_owned()])
+    }
+
+    fn begin_parts(&self) -> Result<Option<source::PartStart>, source::Error> {
+        Ok(None)
+    }
+
+    fn open_part(
+        _policy: source::Policy,
+        _context: Vec<u8>,
+    ) -> Result<source::Selection, source::Error> {
+        Ok(source::Selection::new(Self))
+    }
+
+    fn take_part(&self) -> Result<Vec<u8>, source::Error> {
+        Ok(Vec::new())
+    }
+
+    fn add_part(&self, _part: Vec<u8>) -> Result<bool, source::Error> {
+        Ok(true)
+    }
+
+    fn walk(&self, _block: Vec<u8>) -> Result<u64, source::Error> {
+        Ok(0)
+    }
+
+    fn chosen(&self, _piece: u32) -> Result<Option<Vec<u8>>, source::Error> {
+        Ok(None)
+    }
+
+    fn open_chosen(_policy: source::Policy) -> Result<source::Selection, source::Error> {
+        Ok(source::Selection::new(Self))
+    }
+
+    fn add_chosen(&self, _piece: Vec<u8>) -> Result<(), source::Error> {
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ mod catalog;
 mod healthy;
 mod memory;
 mod output;
+mod parts;
 mod shims;
 mod spin;
 mod state;

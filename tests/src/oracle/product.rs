@@ -85,7 +85,8 @@ impl Tenant {
         })
     }
 
-    fn scan(&self, connector: &Connector) -> Scan {
+    /// Returns the scan of a delivery.
+    pub fn scan(&self, connector: &Connector) -> Scan {
         let mut scan = Scan::new(connector).policy(&self.wanted.policy);
         if let Some(roster) = &self.roster {
             scan = scan.roster(roster.clone());

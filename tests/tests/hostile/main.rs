@@ -6,6 +6,7 @@ mod imports;
 mod load;
 mod memory;
 mod output;
+mod parts;
 mod selection;
 mod spin;
 mod state;

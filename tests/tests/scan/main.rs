@@ -15,3 +15,4 @@ mod output;
 mod predicates;
 mod round_trip;
 mod sandbox;
+mod threads;

@@ -20,4 +20,5 @@ mod refused;
 mod register_state;
 mod requests;
 mod stuck;
+mod threads;
 mod two_agreements;

@@ -17,7 +17,7 @@ use proptest::strategy::ValueTree;
 use crate::random_policy::{Delivery, RULES, accepted, plan};
 
 /// Four deliveries of each population. The last one is damaged.
-static DELIVERIES: LazyLock<Vec<Vec<Delivery>>> = LazyLock::new(|| {
+pub(crate) static DELIVERIES: LazyLock<Vec<Vec<Delivery>>> = LazyLock::new(|| {
     let population = |seed: u64| {
         let mut nights = extracts(&RULES, 70, seed, 10);
         nights.retain(|night| matches!(night.night, 0 | 4 | 5 | 8));

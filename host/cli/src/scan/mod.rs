@@ -118,6 +118,10 @@ pub(crate) struct Scan {
     /// Largest number of rows in one Arrow batch. Default: 8192
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     batch_rows: Option<u32>,
+
+    /// Threads that read the extract. Default, and with 0: one for each core
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -109,6 +109,7 @@ impl Scan {
     }
 
     fn in_batches(&self, scan: cprflow::Scan) -> cprflow::Scan {
+        let scan = scan.threads(self.threads);
         match self.batch_rows {
             Some(rows) => scan.batch_rows(rows),
             None => scan,

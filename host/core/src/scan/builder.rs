@@ -4,8 +4,11 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::input::Input;
+use super::parts::Division;
 use super::policy_scan::Selection;
 use super::reader::{DeliveryReader, RunningScan, TableReader};
+use super::row_order::LINE;
+use super::table_decoders::OutputPlan;
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
 use crate::policy::{Policy, PseudonymKey};
@@ -48,6 +51,7 @@ pub struct Scan {
     pub(super) limits: Limits,
     pub(super) tenant: Option<Arc<str>>,
     block_bytes: usize,
+    division: Division,
     pub(super) policy: Option<Policy>,
     pub(super) roster: Option<Vec<u8>>,
     pub(super) delivered_later: Option<Vec<u8>>,
@@ -67,6 +71,7 @@ impl Scan {
             limits: Limits::default(),
             tenant: None,
             block_bytes: BLOCK_BYTES,
+            division: Division::default(),
             policy: None,
             roster: None,
             delivered_later: None,
@@ -181,6 +186,23 @@ impl Scan {
         self
     }
 
+    /// Sets the number of threads that read the extract: each has an instance of the component with the scan's limits.
+    /// Default, and with 0: one for each core.
+    ///
+    /// The rows, their order, the findings and the errors do not depend on it; only the sizes of batches do. An extract of
+    /// less than 9 MiB is read by one thread, and so is a scan with [`limit`](Self::limit) or with a condition on `line`.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.division = self.division.with_threads(threads);
+        self
+    }
+
+    /// Sets the number of bytes that a thread reads at a time. Twice as many parts as there are threads can be in memory.
+    /// Default: 8 MiB.
+    pub fn part_bytes(mut self, bytes: usize) -> Self {
+        self.division = self.division.with_part_bytes(bytes.max(1));
+        self
+    }
+
     /// Reads the rows of the requested table.
     ///
     /// Fails if not exactly one table was requested, or if the scan has a policy.
@@ -218,9 +240,23 @@ impl Scan {
         self.connector.start(self.limits)
     }
 
+    /// Returns how the extract is divided into parts.
+    pub(super) fn division(&self) -> Division {
+        // A limit should not read more than it needs.
+        let is_whole = self.limit.is_some()
+            || self
+                .requests
+                .iter()
+                .any(|request| request.where_.as_deref().is_some_and(may_name_line));
+        match is_whole {
+            true => Division::NONE,
+            false => self.division,
+        }
+    }
+
     /// Returns a buffer for one block of input.
     pub(super) fn buffer(&self) -> Vec<u8> {
-        vec![0; self.block_bytes]
+        vec![0; self.block_bytes.min(self.division.part_bytes())]
     }
 
     /// Begins the pass that makes rows, with the persons that a first pass has selected.
@@ -243,7 +279,15 @@ impl Scan {
             tables: (!self.requests.is_empty()).then(|| self.requests.clone()),
             batch_rows,
             check_persons: self.check_persons,
-            expected_previous: self.expected_previous,
+            expected_previous: self.expected_previous.clone(),
+        };
+        let policy = selection
+            .as_ref()
+            .and_then(|selection| selection.policy.as_ref());
+        let mut rows = policy.iter().flat_map(|policy| &policy.rows);
+        let division = match rows.any(|of_table| may_name_line(&of_table.where_)) {
+            true => Division::NONE,
+            false => self.division(),
         };
         let persons = selection.as_ref().map(|selection| selection.resource);
         let scan = session.call(|bindings, store| {
@@ -253,13 +297,24 @@ impl Scan {
         let running = RunningScan {
             session,
             scan: scan?,
-            connector: self.connector,
             tenant: self.tenant,
-            requests: self.requests,
+            plan: Arc::new(OutputPlan {
+                connector: self.connector,
+                requests: self.requests,
+                limits: self.limits,
+                restriction: selection
+                    .as_ref()
+                    .map(|selection| selection.restriction.clone()),
+            }),
+            options: Arc::new(options),
             selection,
-            limits: self.limits,
-            batch_rows,
+            division,
         };
         Ok(DeliveryReader::new(running, input, buffer))
     }
+}
+
+/// Returns whether a condition on rows may name the number of the record, which is not known in a part.
+fn may_name_line(condition: &str) -> bool {
+    condition.to_ascii_lowercase().contains(LINE)
 }

@@ -7,16 +7,20 @@
 //! - `state` scans several extracts as one state: [`StateScan`] and [`StateSurvey`].
 //! - `input` is what a scan reads: one extract, or those of a state.
 //! - `row_order` sorts rows whose order would tell more than their values.
+//! - `table_decoders` decodes the batches of all tables of a scan.
+//! - `parts` reads the parts of an extract at the same time.
 //! - `ipc_check` checks Arrow IPC messages before they are decoded.
 
 mod builder;
 mod decode;
 mod input;
 mod ipc_check;
+mod parts;
 mod policy_scan;
 mod reader;
 mod row_order;
 mod state;
+mod table_decoders;
 
 pub use builder::Scan;
 pub use decode::Decoder;

@@ -2,11 +2,15 @@
 //! component.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use wasmtime::component::ResourceAny;
 
 use super::builder::Scan;
-use super::input::{Input, InputStep};
+use super::input::{Input, InputStep, read_block};
+use super::parts::{
+    Begun, ChosenPieces, Division, FinishedPart, PartError, PartRun, Rest, SelectionPassSetup,
+};
 use super::reader::{DeliveryReader, TableReader};
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
@@ -28,13 +32,20 @@ pub struct SelectionCounts {
 /// The result of a first pass.
 pub(super) struct Selection {
     pub(super) resource: ResourceAny,
-    pub(super) view: PolicyView,
-    pub(super) key: Option<PseudonymKey>,
-    /// Whether there is a policy. Only a pass over a state can be without one.
-    pub(super) is_restricted: bool,
+    pub(super) restriction: Arc<Restriction>,
+    /// The policy, for instances that read parts; none for a state, which has no parts.
+    pub(super) policy: Option<Arc<wit::Policy>>,
     pub(super) counts: SelectionCounts,
     /// The number of bytes that the pass has read.
     pub(super) bytes: u64,
+}
+
+/// What a policy or a state lets through.
+pub(super) struct Restriction {
+    pub(super) view: PolicyView,
+    pub(super) key: Option<PseudonymKey>,
+    /// Whether there is a policy. Only a pass over a state can be without one.
+    pub(super) is_by_policy: bool,
 }
 
 impl Connector {
@@ -125,18 +136,28 @@ impl Scan {
         })?;
         let resource = resource?;
         // These can contain millions of person numbers, and the component has its own copy.
-        drop((request, roster, delivered_later));
-        let mut input = Input::Extract(open().map_err(Error::Input)?);
-        let (counts, bytes) =
-            select_persons(&mut session, resource, &mut input, &mut self.buffer())?;
+        drop((roster, delivered_later));
+        let request = Arc::new(request);
+        let mut pass = DividedPass {
+            division: self.division(),
+            connector: self.connector().clone(),
+            limits: self.limits,
+            policy: request.clone(),
+            bytes: 0,
+        };
+        let mut input = open().map_err(Error::Input)?;
+        let counts = pass.run(&mut session, resource, &mut input, &mut self.buffer())?;
         drop(input);
         let selection = Selection {
             resource,
-            view,
-            key,
-            is_restricted: true,
+            restriction: Arc::new(Restriction {
+                view,
+                key,
+                is_by_policy: true,
+            }),
+            policy: Some(request),
             counts,
-            bytes,
+            bytes: pass.bytes,
         };
         let input = Input::Extract(open().map_err(Error::Input)?);
         self.begin(session, Some(selection), input)
@@ -201,7 +222,7 @@ impl<R> DeliveryReader<R> {
     /// Returns the tables and columns that the policy lets through, or `None` without a policy.
     pub fn view(&self) -> Option<&PolicyView> {
         let selection = self.running.selection.as_ref();
-        selection.map(|selection| &selection.view)
+        selection.map(|selection| &selection.restriction.view)
     }
 }
 
@@ -218,6 +239,12 @@ impl<R> TableReader<R> {
 }
 
 impl Selection {
+    /// Returns the selection for other instances.
+    pub(super) fn pieces(&self, session: &mut Session) -> Result<ChosenPieces, Error> {
+        let policy = self.policy.clone().ok_or(RequestError::NoPolicy)?;
+        ChosenPieces::of(session, self.resource, policy)
+    }
+
     /// Fails if the second pass has not read as many bytes as the first, because then the first pass may have missed a
     /// person's protection.
     pub(super) fn check_input(&self, bytes: u64) -> Result<(), Error> {
@@ -286,6 +313,112 @@ fn view(
     PolicyView::new(tables?, connector.catalog(), policy)
 }
 
+/// A first pass that reads parts of the extract at the same time.
+struct DividedPass {
+    division: Division,
+    connector: Connector,
+    limits: Limits,
+    policy: Arc<wit::Policy>,
+    /// The number of bytes that were read.
+    bytes: u64,
+}
+
+impl DividedPass {
+    /// Runs the pass. Returns how many persons were selected.
+    fn run<R: Read>(
+        &mut self,
+        session: &mut Session,
+        selection: ResourceAny,
+        input: &mut R,
+        buffer: &mut [u8],
+    ) -> Result<SelectionCounts, Error> {
+        let mut rest = Rest::default();
+        loop {
+            let count = match rest.next(buffer) {
+                Some(count) => count,
+                None if self.division.may_begin(self.bytes) => {
+                    rest = self.read_parts(session, selection, input, buffer.len())?;
+                    continue;
+                }
+                None => read_block(input, buffer)?,
+            };
+            let Some(block) = buffer.get(..count).filter(|block| !block.is_empty()) else {
+                return finish(session, selection);
+            };
+            self.bytes += count as u64;
+            let pushed = session.call(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                source.selection().call_push(store, selection, block)
+            })?;
+            pushed?;
+        }
+    }
+
+    /// Reads the parts of the extract. Returns what the selection itself must read.
+    fn read_parts<R: Read>(
+        &mut self,
+        session: &mut Session,
+        selection: ResourceAny,
+        input: &mut R,
+        block_bytes: usize,
+    ) -> Result<Rest, Error> {
+        let start = |session: &mut Session| {
+            let start = session.call_for_batch(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                source.selection().call_begin_parts(store, selection)
+            })?;
+            Ok(start?)
+        };
+        let open = |session: &mut Session, start: &wit::PartStart| {
+            let setup = SelectionPassSetup {
+                connector: self.connector.clone(),
+                limits: self.limits,
+                policy: self.policy.clone(),
+                context: Arc::new(start.context.clone()),
+                block_bytes,
+            };
+            let own = setup.open(session, !start.has_line_ends)?;
+            Ok((own, move || setup.start()))
+        };
+        let division = self.division;
+        let begun = PartRun::begin(
+            division,
+            block_bytes,
+            self.bytes,
+            input,
+            session,
+            start,
+            open,
+        )?;
+        let mut run = match begun {
+            Begun::Whole(rest) => return Ok(rest),
+            Begun::Run(run, returned) => {
+                self.bytes -= returned;
+                run
+            }
+        };
+        self.division = Division::NONE;
+        while let Some(FinishedPart { bytes, result }) = run.next(input, session)? {
+            let is_added = match result {
+                Ok(found) => {
+                    let added = session.call(|bindings, store| {
+                        let source = bindings.cprflow_connector_source();
+                        source.selection().call_add_part(store, selection, &found)
+                    })?;
+                    added?
+                }
+                Err(PartError::Unread) => false,
+                Err(PartError::Failed(error)) => return Err(error),
+            };
+            if !is_added {
+                return Ok(run.into_rest(Some(bytes)));
+            }
+            self.bytes += bytes.len() as u64;
+        }
+        Ok(run.into_rest(None))
+    }
+}
+
 /// Runs the first pass. Returns how many persons were selected, and how many bytes were read.
 pub(super) fn select_persons<R: Read>(
     session: &mut Session,
@@ -315,9 +448,14 @@ pub(super) fn select_persons<R: Read>(
         })?;
         taken.map_err(|error| input.name(error.into()))?;
     }
+    Ok((finish(session, selection)?, bytes))
+}
+
+/// Ends a first pass.
+fn finish(session: &mut Session, selection: ResourceAny) -> Result<SelectionCounts, Error> {
     let selected = session.call(|bindings, store| {
         let source = bindings.cprflow_connector_source();
         source.selection().call_finish(store, selection)
     })?;
-    Ok((selected?.into(), bytes))
+    Ok(selected?.into())
 }

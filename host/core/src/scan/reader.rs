@@ -9,14 +9,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use wasmtime::component::ResourceAny;
 
-use super::decode::Decoder;
 use super::input::{Input, InputStep};
+use super::parts::{
+    Begun, Division, FinishedPart, PartError, PartRun, Rest, ScanPass, ScanSetup, shift_lines,
+};
 use super::policy_scan::Selection;
-use super::row_order::{Order, RowOrder};
-use crate::catalog::Table;
-use crate::component::Connector;
-use crate::error::{ComponentError, Error, RequestError};
-use crate::sandbox::{Limits, OutputCounter, Session};
+use super::row_order::RowOrder;
+use super::table_decoders::{OutputPlan, TableDecoders};
+use crate::error::{ComponentError, Error};
+use crate::sandbox::{OutputCounter, Session};
 use crate::summary::Summary;
 use crate::wit::source as wit;
 
@@ -43,15 +44,13 @@ impl fmt::Debug for TableBatch {
 pub(super) struct RunningScan {
     pub(super) session: Session,
     pub(super) scan: ResourceAny,
-    pub(super) connector: Connector,
     pub(super) tenant: Option<Arc<str>>,
-    /// The requested tables; empty for all.
-    pub(super) requests: Vec<wit::TableRequest>,
+    pub(super) plan: Arc<OutputPlan>,
+    /// The options with which the scan was opened.
+    pub(super) options: Arc<wit::ScanOptions>,
     /// The result of the first pass; none without a policy.
     pub(super) selection: Option<Selection>,
-    pub(super) limits: Limits,
-    /// The requested number of rows in a batch; 0 for the component's default.
-    pub(super) batch_rows: u32,
+    pub(super) division: Division,
 }
 
 /// An iterator over the rows of all requested tables of an extract, read in one pass.
@@ -66,20 +65,22 @@ pub struct DeliveryReader<R> {
     buffer: Vec<u8>,
     bytes: u64,
     output: OutputCounter,
-    decoders: Vec<TableDecoder>,
+    decoders: TableDecoders,
+    /// The parts of the extract, while they are read.
+    parts: Option<ReadParts>,
+    /// What was read of the input and not given to the component.
+    rest: Rest,
     row_order: RowOrder,
     /// The error that ended the scan. It is returned after the rows before it.
     failed: Option<Error>,
     state: ReadState,
 }
 
-/// The decoder of one table's batches.
-struct TableDecoder {
-    table: String,
-    decoder: Decoder,
-    /// The indexes of the columns whose values become pseudonyms.
-    pseudonym_columns: Vec<usize>,
-    order: Order,
+/// The parts of an extract that are being read.
+struct ReadParts {
+    run: Box<PartRun<ScanPass>>,
+    /// Whether the rows before the parts were returned.
+    is_their_turn: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,17 +113,15 @@ impl<R: Read> Iterator for DeliveryReader<R> {
 
 impl<R> DeliveryReader<R> {
     pub(super) fn new(running: RunningScan, input: Input<R>, buffer: Vec<u8>) -> Self {
-        let batch_rows = match running.batch_rows {
-            0 => u64::MAX,
-            rows => rows.into(),
-        };
         Self {
-            output: OutputCounter::new(running.limits, batch_rows),
+            output: OutputCounter::new(running.plan.limits, running.batch_rows()),
+            decoders: TableDecoders::new(running.plan.clone()),
             running,
             input,
             buffer,
             bytes: 0,
-            decoders: Vec::new(),
+            parts: None,
+            rest: Rest::default(),
             row_order: RowOrder::default(),
             failed: None,
             state: ReadState::Reading,
@@ -137,7 +136,7 @@ impl<R> DeliveryReader<R> {
             let source = bindings.cprflow_connector_source();
             source.scan().call_summary(store, scan)
         });
-        let catalog = running.connector.catalog();
+        let catalog = running.plan.connector.catalog();
         let checked = summary.and_then(|summary| Ok(Summary::checked(summary, catalog)?));
         checked.map_err(|error| running.name_tenant(error))
     }
@@ -163,7 +162,7 @@ impl<R> DeliveryReader<R> {
         request: &wit::TableRequest,
         limit: Option<u64>,
     ) -> Result<TableReader<R>, Error> {
-        let table = self.running.table(&request.name);
+        let table = self.running.plan.table(&request.name);
         let schema = table.and_then(|table| table.schema(request.columns.as_deref()));
         let schema = schema
             .ok_or_else(|| ComponentError::misbehaved("it scans columns that its catalog lacks"))?;
@@ -181,58 +180,12 @@ impl RunningScan {
         error.of_tenant(self.tenant.as_deref())
     }
 
-    /// Returns the table with this name, if the policy lets it through.
-    fn table(&self, name: &str) -> Option<&Table> {
-        match &self.selection {
-            Some(selection) => selection.view.table(name),
-            None => self.connector.catalog().table(name),
+    /// Returns the largest number of rows in a batch that was asked for.
+    fn batch_rows(&self) -> u64 {
+        match self.options.batch_rows {
+            0 => u64::MAX,
+            rows => rows.into(),
         }
-    }
-
-    /// Returns whether the rows of a table belong to persons. A table that the catalog lacks has leavers.
-    fn is_of_persons(&self, name: &str) -> bool {
-        let table = self.connector.catalog().table(name);
-        table.is_none_or(|table| {
-            let first = table.columns.first();
-            let field = first.and_then(|column| column.field.as_ref());
-            field.is_some_and(|field| field.kind == PNR)
-        })
-    }
-
-    /// Returns the schema of a table, if the table was requested.
-    fn schema_of(&self, name: &str) -> Option<SchemaRef> {
-        let table = self.table(name)?;
-        match self.requests.iter().find(|request| request.name == name) {
-            Some(request) => table.schema(request.columns.as_deref()),
-            None if self.requests.is_empty() => table.schema(None),
-            None => None,
-        }
-    }
-
-    /// Creates the decoder of a table.
-    ///
-    /// Fails if the table was not requested or has too many columns.
-    fn decoder(&self, table: &str) -> Result<TableDecoder, ComponentError> {
-        let schema = self.schema_of(table).ok_or_else(|| {
-            ComponentError::misbehaved("it returned a table that was not requested")
-        })?;
-        self.limits.check_columns(schema.fields().len())?;
-        let selection = self.selection.as_ref();
-        Ok(TableDecoder {
-            order: match selection {
-                None => Order::Extract,
-                Some(selection) if !selection.is_restricted => Order::Extract,
-                Some(selection) => {
-                    let is_of_persons = self.is_of_persons(table);
-                    Order::of(&schema, is_of_persons, selection.view.numbers())
-                }
-            },
-            table: table.to_owned(),
-            pseudonym_columns: selection
-                .map(|selection| selection.view.pseudonym_columns(table, &schema))
-                .unwrap_or_default(),
-            decoder: Decoder::new(schema).text_bytes(self.limits.text_bytes),
-        })
     }
 }
 
@@ -260,10 +213,16 @@ impl<R: Read> DeliveryReader<R> {
         }
     }
 
-    /// Reads the next batch. Returns `false` after the last.
+    /// Reads the next batches. Returns `false` after the last.
     fn read(&mut self) -> Result<bool, Error> {
         let scan = self.running.scan;
         loop {
+            if self.parts.as_ref().is_some_and(|parts| parts.is_their_turn) {
+                match self.read_part()? {
+                    true => return Ok(true),
+                    false => continue,
+                }
+            }
             let next = self.running.session.call_for_batch(|bindings, store| {
                 let source = bindings.cprflow_connector_source();
                 source.scan().call_next(store, scan)
@@ -275,76 +234,166 @@ impl<R: Read> DeliveryReader<R> {
             if self.state == ReadState::InputEnded {
                 return Ok(false);
             }
-            let step = self.input.next(&mut self.buffer)?;
-            let running = &mut self.running;
-            let count = match step {
-                InputStep::Block(count) => count,
-                _ => 0,
-            };
-            let block = self.buffer.get(..count).unwrap_or_default();
-            let taken = running.session.call(|bindings, store| {
-                let source = bindings.cprflow_connector_source().scan();
-                match &step {
-                    InputStep::Begin(place) => {
-                        source.call_begin_extract(store, scan, &place.into())
-                    }
-                    InputStep::Block(_) => source.call_push(store, scan, block),
-                    InputStep::EndExtract => source.call_end_extract(store, scan),
-                    InputStep::End => source.call_finish(store, scan),
-                }
-            })?;
-            taken?;
-            if matches!(step, InputStep::End) {
-                self.state = ReadState::InputEnded;
-                if let Some(selection) = &self.running.selection {
-                    selection.check_input(self.bytes)?;
-                }
+            if let Some(parts) = &mut self.parts {
+                parts.is_their_turn = true;
+                continue;
             }
-            self.bytes += count as u64;
+            let step = match self.rest.next(&mut self.buffer) {
+                Some(0) => InputStep::End,
+                Some(count) => InputStep::Block(count),
+                None if self.running.division.may_begin(self.bytes) => {
+                    self.begin_parts()?;
+                    continue;
+                }
+                None => self.input.next(&mut self.buffer)?,
+            };
+            self.give(&step)?;
         }
     }
 
-    /// Decodes a batch, replaces person numbers by pseudonyms and brings the rows into their order.
-    fn decode(&mut self, batch: wit::Batch) -> Result<(), Error> {
-        let mut bytes = batch.ipc.len();
-        self.output
-            .count(batch.rows.into(), bytes as u64, self.bytes)?;
-        let known = self
-            .decoders
-            .iter()
-            .position(|decoder| decoder.table == batch.table);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                self.decoders.push(self.running.decoder(&batch.table)?);
-                self.decoders.len() - 1
+    /// Gives the component what comes next in the input. A block is in the buffer.
+    fn give(&mut self, step: &InputStep) -> Result<(), Error> {
+        let running = &mut self.running;
+        let scan = running.scan;
+        let count = match step {
+            InputStep::Block(count) => *count,
+            _ => 0,
+        };
+        let block = self.buffer.get(..count).unwrap_or_default();
+        let taken = running.session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source().scan();
+            match step {
+                InputStep::Begin(place) => source.call_begin_extract(store, scan, &place.into()),
+                InputStep::Block(_) => source.call_push(store, scan, block),
+                InputStep::EndExtract => source.call_end_extract(store, scan),
+                InputStep::End => source.call_finish(store, scan),
+            }
+        })?;
+        taken?;
+        if matches!(step, InputStep::End) {
+            self.state = ReadState::InputEnded;
+            if let Some(selection) = &running.selection {
+                selection.check_input(self.bytes)?;
+            }
+        }
+        self.bytes += count as u64;
+        Ok(())
+    }
+
+    /// Divides the extract from here on into parts, if that is possible.
+    fn begin_parts(&mut self) -> Result<(), Error> {
+        let running = &mut self.running;
+        let Input::Extract(input) = &mut self.input else {
+            running.division = Division::NONE;
+            return Ok(());
+        };
+        let scan = running.scan;
+        let start = |session: &mut Session| {
+            let start = session.call_for_batch(|bindings, store| {
+                let source = bindings.cprflow_connector_source();
+                source.scan().call_begin_parts(store, scan)
+            })?;
+            Ok(start?)
+        };
+        let block_bytes = self.buffer.len();
+        let batch_rows = running.batch_rows();
+        let (plan, options, selection) = (&running.plan, &running.options, &running.selection);
+        let open = |session: &mut Session, start: &wit::PartStart| {
+            let chosen = match selection {
+                Some(selection) => Some(Arc::new(selection.pieces(session)?)),
+                None => None,
+            };
+            let setup = ScanSetup {
+                plan: plan.clone(),
+                options: options.clone(),
+                context: Arc::new(start.context.clone()),
+                block_bytes,
+                batch_rows,
+                chosen,
+            };
+            let persons = selection.as_ref().map(|selection| selection.resource);
+            let own = setup.clone().open(session, persons, !start.has_line_ends)?;
+            Ok((own, move || setup.start()))
+        };
+        let begun = PartRun::begin(
+            running.division,
+            block_bytes,
+            self.bytes,
+            input,
+            &mut running.session,
+            start,
+            open,
+        )?;
+        match begun {
+            Begun::Whole(rest) => self.rest = rest,
+            Begun::Run(run, returned) => {
+                self.bytes -= returned;
+                self.parts = Some(ReadParts {
+                    run,
+                    is_their_turn: false,
+                });
+                running.division = Division::NONE;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of the next part. Returns `false` if there are none: the part has none, or the component reads on
+    /// without parts.
+    fn read_part(&mut self) -> Result<bool, Error> {
+        let (Some(mut parts), Input::Extract(input)) = (self.parts.take(), &mut self.input) else {
+            return Ok(false);
+        };
+        let session = &mut self.running.session;
+        let Some(FinishedPart { bytes, result }) = parts.run.next(input, session)? else {
+            self.rest = parts.run.into_rest(None);
+            return Ok(false);
+        };
+        let rows = match result {
+            Ok(rows) => rows,
+            Err(PartError::Failed(error)) => return Err(error),
+            Err(PartError::Unread) => {
+                self.rest = parts.run.into_rest(Some(bytes));
+                return Ok(false);
             }
         };
-        let Some(decoder) = self.decoders.get_mut(index) else {
-            return Err(ComponentError::misbehaved("a table has no decoder").into());
+        let scan = self.running.scan;
+        let added = session.call(|bindings, store| {
+            let source = bindings.cprflow_connector_source();
+            source.scan().call_add_part(store, scan, &rows.counts)
+        })?;
+        let Some(lines) = added? else {
+            self.rest = parts.run.into_rest(Some(bytes));
+            return Ok(false);
         };
-        let mut decoded = decoder.decoder.decode(batch.ipc, batch.rows as usize)?;
-        if !decoder.pseudonym_columns.is_empty() {
-            let selection = self.running.selection.as_ref();
-            let key = selection.and_then(|selection| selection.key.as_ref());
-            let key = key.ok_or(RequestError::NoPseudonymKey)?;
-            decoded = key.replace(&decoded, &decoder.pseudonym_columns)?;
-            bytes += PSEUDONYM_BYTES * decoder.pseudonym_columns.len() * decoded.num_rows();
+        self.parts = Some(parts);
+        self.bytes += bytes.len() as u64;
+        let has_rows = !rows.batches.is_empty();
+        for mut decoded in rows.batches {
+            let count = decoded.batch.batch.num_rows() as u64;
+            self.output.count(count, decoded.ipc_bytes, self.bytes)?;
+            if let Some(line) = decoded.line {
+                decoded.batch.batch = shift_lines(&decoded.batch.batch, line, lines)?;
+            }
+            let added = self
+                .row_order
+                .add(decoded.batch, decoded.order, decoded.bytes);
+            added.map_err(Error::Sort)?;
         }
-        let order = decoder.order;
-        let batch = TableBatch {
-            table: batch.table,
-            batch: decoded,
-        };
-        self.row_order.add(batch, order, bytes).map_err(Error::Sort)
+        Ok(has_rows)
+    }
+
+    /// Decodes a batch and brings the rows into their order.
+    fn decode(&mut self, batch: wit::Batch) -> Result<(), Error> {
+        let bytes = batch.ipc.len() as u64;
+        self.output.count(batch.rows.into(), bytes, self.bytes)?;
+        let decoded = self.decoders.decode(batch)?;
+        let added = self
+            .row_order
+            .add(decoded.batch, decoded.order, decoded.bytes);
+        added.map_err(Error::Sort)
     }
 }
-
-/// The kind of the columns that contain person numbers.
-const PNR: &str = "pnr";
-
-/// The length of a pseudonym.
-const PSEUDONYM_BYTES: usize = 64;
 
 /// An iterator over the rows of one table: an Arrow [`RecordBatchReader`].
 pub struct TableReader<R> {

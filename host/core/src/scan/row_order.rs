@@ -24,7 +24,7 @@ const BUDGET: usize = 64 << 20;
 
 /// The column with the number of the row's person, and the column with the number of the record in the extract.
 const PERSON: &str = "pnr";
-const LINE: &str = "line";
+pub(super) const LINE: &str = "line";
 
 /// The rows that wait to be sorted, and those that are.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use wasmtime::component::ResourceAny;
 
 use super::builder::Scan;
 use super::input::{ExtractPlace, Input};
-use super::policy_scan::{Selection, SelectionCounts, select_persons};
+use super::policy_scan::{Restriction, Selection, SelectionCounts, select_persons};
 use super::reader::{DeliveryReader, TableReader};
 use crate::component::Connector;
 use crate::error::{ComponentError, Error, RequestError};
@@ -223,9 +223,12 @@ impl StateScan {
         input.rewind();
         let selection = Selection {
             resource,
-            view,
-            key,
-            is_restricted: policy.is_some(),
+            restriction: Arc::new(Restriction {
+                view,
+                key,
+                is_by_policy: policy.is_some(),
+            }),
+            policy: None,
             counts,
             bytes,
         };

@@ -28,6 +28,7 @@ struct ConfigurationFile {
     silent_working_days: Option<u32>,
     publish: Option<Vec<String>>,
     keep_deliveries: Option<String>,
+    threads: Option<u16>,
     #[serde(default)]
     ended_agreements: Vec<String>,
     #[serde(default)]
@@ -77,6 +78,7 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
         store.ended.clone_from(&ended);
         store.publish = publish;
         store.retention = retention;
+        store.threads = file.threads.unwrap_or_default().into();
     }
     Ok(Configuration {
         stores,

@@ -36,6 +36,8 @@ pub struct Store {
     pub publish: Publish,
     /// How long cprflow keeps what it published.
     pub retention: Retention,
+    /// The number of threads that read an extract; 0 for one for each core.
+    pub threads: usize,
     /// The state directory that has the extracts of each agreement of the configuration. A tenant may see agreements of
     /// several stores.
     pub(crate) registers: BTreeMap<AgreementName, PathBuf>,
@@ -150,6 +152,7 @@ pub(super) fn group(
             ended: Vec::new(),
             publish: Publish::default(),
             retention: Retention::default(),
+            threads: 0,
             registers: BTreeMap::new(),
         });
     }

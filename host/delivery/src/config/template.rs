@@ -158,6 +158,7 @@ mod tests {
         assert_eq!(all.retention_days, defaults.retention_days);
         assert_eq!(all.silent_working_days, defaults.silent_working_days);
         assert_eq!(all.stores[0].max_age_days, DEFAULT_MAX_AGE_DAYS);
+        assert_eq!(all.stores[0].threads, defaults.stores[0].threads);
         let timeouts = |configuration: &Configuration| {
             let agreement = configuration.agreements().next().unwrap();
             agreement.sftp.timeouts.stall

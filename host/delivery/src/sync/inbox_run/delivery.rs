@@ -441,7 +441,9 @@ impl<'a> InboxRun<'a> {
         task_number: Option<&str>,
         production_date: Option<&str>,
     ) -> Result<Scan, Error> {
-        let scan = Scan::new(self.connector).check_persons(true);
+        let scan = Scan::new(self.connector)
+            .check_persons(true)
+            .threads(self.store.threads);
         let Some(task_number) = task_number else {
             return Ok(scan);
         };

@@ -84,7 +84,8 @@ impl TenantPublisher {
                 limits.total.as_secs(),
             )
         };
-        let mut scan = ready.scan(&self.connector, roster, record.as_of.as_deref());
+        let scan = ready.scan(&self.connector, roster, record.as_of.as_deref());
+        let mut scan = scan.threads(self.store.threads);
         if let Some(delivered_later) = self.delivered_later(ready, record, share)? {
             scan = scan.delivered_later(delivered_later);
         }

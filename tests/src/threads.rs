@@ -1,0 +1,106 @@
+//! Compares scans with several threads with those of one thread.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use cprflow::{DeliveryReader, Error, Scan, SelectionCounts, Summary};
+
+/// The numbers of threads that are compared with one.
+pub const THREADS: [usize; 3] = [2, 3, 7];
+
+/// All that a scan has returned.
+#[derive(Debug, PartialEq)]
+pub struct Outcome {
+    /// The rows of each table, in their order.
+    pub tables: BTreeMap<String, RecordBatch>,
+    /// The error that ended the scan.
+    pub error: Option<String>,
+    /// The summary; none if the scan did not begin.
+    pub summary: Option<Summary>,
+    /// The number of bytes that were read; 0 after an error.
+    pub bytes: u64,
+    /// Who was selected, with a policy.
+    pub selected: Option<SelectionCounts>,
+    /// The roster and the delivered persons, with a policy.
+    pub persons: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Outcome {
+    /// Runs a scan of all requested tables, with its policy or without one.
+    pub fn of(scan: Scan, bytes: &[u8], has_policy: bool) -> Self {
+        let reader = match has_policy {
+            true => scan.read_with_policy(|| Ok(Cursor::new(bytes))),
+            false => scan.read_all(Cursor::new(bytes)),
+        };
+        match reader {
+            Ok(reader) => Self::read(reader, has_policy),
+            Err(error) => Self {
+                tables: BTreeMap::new(),
+                error: Some(error.to_string()),
+                summary: None,
+                bytes: 0,
+                selected: None,
+                persons: None,
+            },
+        }
+    }
+
+    fn read(mut reader: DeliveryReader<Cursor<&[u8]>>, has_policy: bool) -> Self {
+        let mut batches: BTreeMap<String, Vec<RecordBatch>> = BTreeMap::new();
+        let mut error = None;
+        for batch in reader.by_ref() {
+            match batch {
+                Ok(rows) => batches.entry(rows.table).or_default().push(rows.batch),
+                Err(ended) => error = Some(ended.to_string()),
+            }
+        }
+        let join = |(table, batches): (String, Vec<RecordBatch>)| {
+            let rows = concat_batches(&batches[0].schema(), &batches).unwrap();
+            (table, rows)
+        };
+        let persons = |reader: &mut DeliveryReader<_>| -> Result<_, Error> {
+            Ok((reader.roster()?, reader.delivered_persons()?))
+        };
+        let mut summary = reader.summary().ok();
+        let mut bytes = reader.bytes_read();
+        // After an error, the number of bytes read is that of whole blocks.
+        if error.is_some() {
+            bytes = 0;
+            if let Some(summary) = &mut summary {
+                summary.bytes = 0;
+            }
+        }
+        Self {
+            tables: batches.into_iter().map(join).collect(),
+            error,
+            summary,
+            bytes,
+            selected: reader.selected(),
+            persons: has_policy.then(|| persons(&mut reader).unwrap()),
+        }
+    }
+}
+
+/// Asserts that several threads return the same as one, with parts of these sizes.
+pub fn assert_same(
+    name: &str,
+    scan: &Scan,
+    bytes: &[u8],
+    has_policy: bool,
+    part_bytes: [usize; 3],
+) {
+    let expected = Outcome::of(scan.clone().threads(1), bytes, has_policy);
+    for (threads, part_bytes) in THREADS.into_iter().zip(part_bytes) {
+        let scan = scan.clone().threads(threads).part_bytes(part_bytes);
+        let actual = Outcome::of(scan, bytes, has_policy);
+        let place = format!("{name}, {threads} threads, parts of {part_bytes} bytes");
+        assert_eq!(actual.error, expected.error, "{place}");
+        assert_eq!(actual.summary, expected.summary, "{place}");
+        for (table, rows) in &expected.tables {
+            assert_eq!(actual.tables.get(table), Some(rows), "{place}, {table}");
+        }
+        assert_eq!(actual, expected, "{place}");
+    }
+}
