@@ -109,7 +109,9 @@ pub fn return_batches_with(
     });
     let blocks: VecDeque<Vec<u8>> = blocks.collect();
     let largest = blocks.iter().map(Vec::len).max().unwrap_or(1);
+    // A block that is longer than a part would not arrive whole.
     scan.block_bytes(largest)
+        .part_bytes(largest)
         .read_all(Blocks(blocks))?
         .collect()
 }

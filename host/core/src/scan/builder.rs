@@ -285,9 +285,13 @@ impl Scan {
             .as_ref()
             .and_then(|selection| selection.policy.as_ref());
         let mut rows = policy.iter().flat_map(|policy| &policy.rows);
-        let division = match rows.any(|of_table| may_name_line(&of_table.where_)) {
-            true => Division::NONE,
-            false => self.division(),
+        let counts = selection.as_ref().map(|selection| selection.counts);
+        let has_room =
+            counts.is_none_or(|counts| counts.persons.saturating_add(counts.left) <= MOST_PERSONS);
+        let names_line = rows.any(|of_table| may_name_line(&of_table.where_));
+        let division = match has_room && !names_line {
+            true => self.division(),
+            false => Division::NONE,
         };
         let persons = selection.as_ref().map(|selection| selection.resource);
         let scan = session.call(|bindings, store| {
@@ -313,6 +317,10 @@ impl Scan {
         Ok(DeliveryReader::new(running, input, buffer))
     }
 }
+
+/// The largest number of persons of a selection that other instances get. The instance with a larger one has no room for the
+/// copy that it hands over, within the default memory of 256 MiB.
+const MOST_PERSONS: u64 = 4_000_000;
 
 /// Returns whether a condition on rows may name the number of the record, which is not known in a part.
 fn may_name_line(condition: &str) -> bool {
