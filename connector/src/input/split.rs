@@ -176,6 +176,13 @@ impl Splitter {
         self.head.len() - self.head_at + (self.block.len() - self.block_at)
     }
 
+    /// Moves past the records of a block. Returns how many bytes at its end belong to a record that is not complete.
+    pub(crate) fn walk(&mut self, block: Vec<u8>) -> Result<u64, Error> {
+        self.push(block);
+        while self.next()? == Step::Record {}
+        Ok(self.rest() as u64)
+    }
+
     /// Returns the number of records so far.
     pub(crate) fn records(&self) -> u64 {
         self.line

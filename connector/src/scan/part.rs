@@ -10,7 +10,7 @@ use super::options::ScanOptions;
 use super::{Scan, State, with_rows};
 use crate::columns::TableBuilder;
 use crate::error::Error;
-use crate::input::{PartStart, Splitter, SplitterStart, Step};
+use crate::input::{PartStart, Splitter, SplitterStart};
 use crate::selection::Selection;
 use crate::stats::{ScanStats, StatsStart};
 use crate::wire::{Reader, Writer};
@@ -154,9 +154,7 @@ impl Scan {
         if self.part.is_none() {
             return Err(NO_PART);
         }
-        self.splitter.push(block);
-        while self.splitter.next()? == Step::Record {}
-        Ok(self.splitter.rest() as u64)
+        self.splitter.walk(block)
     }
 }
 

@@ -125,7 +125,7 @@ impl Leavers {
         self.ended_in_scope.contains(person)
     }
 
-    /// Creates what a scan of parts must know of the leavers, of whom it returns no rows.
+    /// Creates the leavers of a scan of parts. Such a scan needs to know only these: it has no rows of `out_of_scope`.
     pub(super) fn of_part(ended_in_scope: RoaringTreemap) -> Self {
         Self {
             ended_in_scope,

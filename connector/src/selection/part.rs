@@ -16,7 +16,7 @@ use super::{
     ExtractFacts, PolicyPass, PolicyScope, SelectedPersons, Selection, UNFINISHED, no_policy,
 };
 use crate::error::Error;
-use crate::input::{PartStart, Splitter, SplitterStart, Step};
+use crate::input::{PartStart, Splitter, SplitterStart};
 use crate::person_records::PersonRecords;
 use crate::policy::Policy;
 use crate::wire::{Reader, Writer};
@@ -175,9 +175,7 @@ impl Selection {
         if self.part.is_none() {
             return Err(NO_PART);
         }
-        self.splitter.push(block);
-        while self.splitter.next()? == Step::Record {}
-        Ok(self.splitter.rest() as u64)
+        self.splitter.walk(block)
     }
 
     /// Returns a piece of the finished selection, for [`open_chosen`](Self::open_chosen) in another instance. The pieces

@@ -190,7 +190,8 @@ impl Scan {
     /// Default, and with 0: one for each core.
     ///
     /// The rows, their order, the findings and the errors do not depend on it; only the sizes of batches do. An extract of
-    /// less than 9 MiB is read by one thread, and so is a scan with [`limit`](Self::limit) or with a condition on `line`.
+    /// less than 9 MiB is read by one thread, and so is a scan with [`limit`](Self::limit) or with a condition on `line`. If a
+    /// policy selects more than four million persons, one thread makes the rows.
     pub fn threads(mut self, threads: usize) -> Self {
         self.division = self.division.with_threads(threads);
         self
