@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use crate::input::OtherFormat;
+
 /// The position of an error in the input. It does not include the data at that position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
@@ -50,8 +52,8 @@ pub enum Error {
     OtherFormat {
         /// The beginning of the input.
         position: Position,
-        /// What the input is, and what to do. A clause.
-        format: &'static str,
+        /// What the input is. Its text says what to do.
+        format: OtherFormat,
     },
 
     /// In a file without line ends, the next record cannot be found.

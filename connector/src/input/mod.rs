@@ -6,6 +6,7 @@ mod other_formats;
 mod shape_detection;
 mod split;
 
+pub use other_formats::OtherFormat;
 pub use shape_detection::Shape;
 pub(crate) use shape_detection::{GREENLAND, GREENLAND_PERSON_LENGTH};
 pub(crate) use split::{Splitter, SplitterStart, Step};

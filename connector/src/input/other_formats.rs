@@ -6,64 +6,108 @@ use crate::record::{RecordClass, classify};
 /// The number of bytes that [`recognise`] wants of a file that does not begin with a known record type.
 const FRONT: usize = 1024;
 
-/// The first bytes of formats, and what to do with a file of that format.
-const BEGINNINGS: [(&[u8], &str); 14] = [
-    (
-        &[0x1f, 0x8b],
-        "this is a gzip file, not an extract. Unpack it, for example with `zcat FILE | cprflow verify -`",
-    ),
-    (
-        b"PK\x03\x04",
-        "this is a ZIP archive or an Office document, not an extract. Unpack an archive, for example with \
-         `unzip -p FILE NAME | cprflow verify -`; instead of a document, use the file as CPR delivers it",
-    ),
-    (
-        b"\xfd7zXZ\0",
-        "this is an xz file, not an extract. Unpack it, for example with `xzcat FILE | cprflow verify -`",
-    ),
-    (
-        &[0x28, 0xb5, 0x2f, 0xfd],
-        "this is a Zstandard file, not an extract. Unpack it, for example with `zstdcat FILE | cprflow verify -`",
-    ),
-    (
-        b"BZh",
-        "this is a bzip2 file, not an extract. Unpack it, for example with `bzcat FILE | cprflow verify -`",
-    ),
-    (
-        b"7z\xbc\xaf\x27\x1c",
-        "this is a 7-Zip archive, not an extract. Unpack it first",
-    ),
-    (
-        &[0xd0, 0xcf, 0x11, 0xe0],
-        "this is an Office document, not an extract. Ask for the file as CPR delivers it",
-    ),
-    (
-        b"PAR1",
-        "this is a Parquet file, not an extract. `cprflow write` makes an extract of a directory of Parquet files",
-    ),
-    (b"ARROW1", "this is an Arrow file, not an extract"),
-    (b"%PDF", "this is a PDF document, not an extract"),
-    (
-        b"<",
-        "this is an XML or HTML file, not an extract. It may be the metadata file of a delivery: name the data file",
-    ),
-    (b"{", "this is a JSON file, not an extract"),
-    (UTF16_LE, UTF16),
-    (UTF16_BE, UTF16),
+/// The first bytes of formats.
+const BEGINNINGS: [(&[u8], OtherFormat); 14] = [
+    (&[0x1f, 0x8b], OtherFormat::Gzip),
+    (b"PK\x03\x04", OtherFormat::Zip),
+    (b"\xfd7zXZ\0", OtherFormat::Xz),
+    (&[0x28, 0xb5, 0x2f, 0xfd], OtherFormat::Zstandard),
+    (b"BZh", OtherFormat::Bzip2),
+    (b"7z\xbc\xaf\x27\x1c", OtherFormat::SevenZip),
+    (&[0xd0, 0xcf, 0x11, 0xe0], OtherFormat::OfficeDocument),
+    (b"PAR1", OtherFormat::Parquet),
+    (b"ARROW1", OtherFormat::Arrow),
+    (b"%PDF", OtherFormat::Pdf),
+    (b"<", OtherFormat::Markup),
+    (b"{", OtherFormat::Json),
+    (UTF16_LE, OtherFormat::Utf16),
+    (UTF16_BE, OtherFormat::Utf16),
 ];
 
 const UTF16_LE: &[u8] = &[0xff, 0xfe];
 const UTF16_BE: &[u8] = &[0xfe, 0xff];
-const UTF16: &str = "this is text in UTF-16, but extracts are in ISO-8859-1. An editor or another program has converted \
-                     it: use the file as CPR delivered it";
 
-const CSV: &str = "this is a table of separated values (CSV), not an extract. Ask for the file as CPR delivers it";
-
-const CR: &str = "the lines end with CR alone, as on old Macintosh systems. Convert the file, for example with \
-                  `tr '\\r' '\\n' < FILE | cprflow verify -`";
-
-const NEL: &str = "the lines end with NEL (0x85), as on mainframes. Convert the file, for example with \
-                   `tr '\\205' '\\n' < FILE | cprflow verify -`";
+/// What a file is that is no extract. The text says what to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OtherFormat {
+    /// The file is packed. The commands `scan` and `verify` unpack gzip themselves; other programs that use the
+    /// component do not.
+    #[error(
+        "this is a gzip file, not an extract. Unpack it, for example with `zcat FILE | cprflow verify -`"
+    )]
+    Gzip,
+    /// An archive of several files, or a document in an archive, for example of Word or Excel.
+    #[error(
+        "this is a ZIP archive or an Office document, not an extract. Unpack an archive, for example with \
+         `unzip -p FILE NAME | cprflow verify -`; instead of a document, use the file as CPR delivers it"
+    )]
+    Zip,
+    /// The file is packed.
+    #[error(
+        "this is an xz file, not an extract. Unpack it, for example with `xzcat FILE | cprflow verify -`"
+    )]
+    Xz,
+    /// The file is packed.
+    #[error(
+        "this is a Zstandard file, not an extract. Unpack it, for example with `zstdcat FILE | cprflow verify -`"
+    )]
+    Zstandard,
+    /// The file is packed.
+    #[error(
+        "this is a bzip2 file, not an extract. Unpack it, for example with `bzcat FILE | cprflow verify -`"
+    )]
+    Bzip2,
+    /// An archive of several files.
+    #[error("this is a 7-Zip archive, not an extract. Unpack it first")]
+    SevenZip,
+    /// A document of an older Office program.
+    #[error("this is an Office document, not an extract. Ask for the file as CPR delivers it")]
+    OfficeDocument,
+    /// A table that cprflow or another program has written.
+    #[error(
+        "this is a Parquet file, not an extract. `cprflow write` makes an extract of a directory of Parquet files"
+    )]
+    Parquet,
+    /// A table that cprflow or another program has written.
+    #[error(
+        "this is an Arrow file, not an extract. Read it with a program that reads Arrow, for example polars"
+    )]
+    Arrow,
+    /// A document.
+    #[error("this is a PDF document, not an extract. Ask for the file as CPR delivers it")]
+    Pdf,
+    /// A page, or the metadata that comes beside the data file of a delivery.
+    #[error(
+        "this is an XML or HTML file, not an extract. It may be the metadata file of a delivery: name the data file"
+    )]
+    Markup,
+    /// The output of another program.
+    #[error("this is a JSON file, not an extract. Ask for the file as CPR delivers it")]
+    Json,
+    /// An extract or another text in another encoding.
+    #[error(
+        "this is text in UTF-16, but extracts are in ISO-8859-1. An editor or another program has converted it: use \
+         the file as CPR delivered it"
+    )]
+    Utf16,
+    /// The first lines have the same number of separators.
+    #[error(
+        "this is a table of separated values (CSV), not an extract. Ask for the file as CPR delivers it"
+    )]
+    SeparatedValues,
+    /// An extract whose line ends another system has changed.
+    #[error(
+        "the lines end with CR alone, as on old Macintosh systems. Convert the file, for example with \
+         `tr '\\r' '\\n' < FILE | cprflow verify -`"
+    )]
+    CarriageReturns,
+    /// An extract whose line ends another system has changed.
+    #[error(
+        "the lines end with NEL (0x85), as on mainframes. Convert the file, for example with \
+         `tr '\\205' '\\n' < FILE | cprflow verify -`"
+    )]
+    NextLines,
+}
 
 /// Returns whether more of the input is needed to recognise its format.
 pub(super) fn needs_more(front: &[u8]) -> bool {
@@ -71,7 +115,7 @@ pub(super) fn needs_more(front: &[u8]) -> bool {
 }
 
 /// Returns what the file is and what to do, if it begins like one that is no extract. `shape` is how it would be read.
-pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
+pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<OtherFormat> {
     if let Some(first) = known_type(front).filter(|_| is_record(front)) {
         // Records of full length can be read without line ends, whatever stands between them.
         let at = first.lengths.first().copied().unwrap_or_default();
@@ -79,7 +123,7 @@ pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
         let (line_end, next) = after.split_first()?;
         let second = known_type(next)?;
         return match line_end {
-            0x85 => Some(NEL),
+            0x85 => Some(OtherFormat::NextLines),
             b'\r' => {
                 let length = next.iter().position(|byte| *byte == b'\r')?;
                 (!second.lengths.contains(&length)).then_some(CR)
@@ -89,9 +133,9 @@ pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<&'static str> {
     }
     let begins = |(beginning, _): &&(&[u8], &str)| front.starts_with(beginning);
     if let Some((_, format)) = BEGINNINGS.iter().find(begins) {
-        return Some(format);
+        return Some(*format);
     }
-    is_separated(front).then_some(CSV)
+    is_separated(front).then_some(OtherFormat::SeparatedValues)
 }
 
 /// Returns whether the bytes begin with a record type and, if it has one, a key of ten digits.
@@ -126,7 +170,7 @@ mod tests {
     use crate::error::Error;
 
     /// Returns the format of an input that is read in blocks of this size.
-    fn format(input: &[u8], block: usize) -> Option<&'static str> {
+    fn format(input: &[u8], block: usize) -> Option<OtherFormat> {
         let mut splitter = Splitter::default();
         let mut blocks = input.chunks(block);
         loop {
@@ -145,11 +189,14 @@ mod tests {
     #[test]
     fn names_files_of_other_formats() {
         let csv = b"pnr;name;address\n0101010101;a;b\n".as_slice();
-        let mut inputs: Vec<(Vec<u8>, &str)> = vec![
-            (csv.to_vec(), CSV),
-            (csv.repeat(100), CSV),
-            ("a\tb\tc\r\n1\t2\t3\r\n".into(), CSV),
-            ([UTF16_LE, b"0\x000\x000\0"].concat(), UTF16),
+        let mut inputs: Vec<(Vec<u8>, OtherFormat)> = vec![
+            (csv.to_vec(), OtherFormat::SeparatedValues),
+            (csv.repeat(100), OtherFormat::SeparatedValues),
+            (
+                "a\tb\tc\r\n1\t2\t3\r\n".into(),
+                OtherFormat::SeparatedValues,
+            ),
+            ([UTF16_LE, b"0\x000\x000\0"].concat(), OtherFormat::Utf16),
         ];
         for (beginning, format) in BEGINNINGS {
             for rest in [b"".as_slice(), &[0; 5000]] {
@@ -170,11 +217,14 @@ mod tests {
         let start = "00000000000001109012026061520260614";
         let person = "00101010101010000000000  01";
         let end = "999999999999900000003";
-        for (line_end, expected) in [(b"\r".as_slice(), CR), (b"\x85", NEL)] {
+        for (line_end, expected) in [
+            (b"\r".as_slice(), OtherFormat::CarriageReturns),
+            (b"\x85", OtherFormat::NextLines),
+        ] {
             let lines = [start, person, end].map(str::as_bytes);
             let input = [lines.join(line_end).as_slice(), line_end].concat();
             for block in [1, 7, 100_000] {
-                assert_eq!(format(&input, block), Some(expected), "{expected}");
+                assert_eq!(format(&input, block), Some(expected), "{expected:?}");
             }
         }
     }

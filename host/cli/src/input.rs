@@ -8,6 +8,25 @@ use std::path::{Path, PathBuf};
 use cprflow::Error;
 use flate2::read::MultiGzDecoder;
 
+/// Why an input cannot be read. The error that holds it names the file.
+#[derive(Debug, thiserror::Error)]
+enum InputError {
+    /// The directory is empty, or has only hidden files and metadata files.
+    #[error(
+        "this directory has no file that can be an extract. Name the directory of the data files, or a file"
+    )]
+    EmptyDirectory,
+    /// A directory was named where one extract is read.
+    #[error("this is a directory, not an extract. Name a file in it")]
+    IsDirectory,
+    /// The packed file ends before its content does.
+    #[error("the gzip file is cut off. Fetch it again")]
+    GzipCutOff,
+    /// The packed file does not unpack to what was packed.
+    #[error("the gzip file is damaged. Fetch it again")]
+    GzipDamaged,
+}
+
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -28,10 +47,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
             }
         }
         if files.len() == before {
-            let error = io::Error::new(
-                io::ErrorKind::NotFound,
-                "this directory has no file that can be an extract",
-            );
+            let error = io::Error::new(io::ErrorKind::NotFound, InputError::EmptyDirectory);
             return Err(Error::file(path)(error));
         }
         if let Some(added) = files.get_mut(before..) {
@@ -62,10 +78,7 @@ impl Input {
         let file = File::open(path).map_err(Error::file(path))?;
         let metadata = file.metadata().map_err(Error::file(path))?;
         if metadata.is_dir() {
-            let error = io::Error::new(
-                io::ErrorKind::IsADirectory,
-                "this is a directory, not an extract",
-            );
+            let error = io::Error::new(io::ErrorKind::IsADirectory, InputError::IsDirectory);
             return Err(Error::file(path)(error));
         }
         let len = metadata.is_file().then_some(metadata.len());
@@ -105,11 +118,9 @@ struct GzipInput<R: Read>(MultiGzDecoder<R>);
 impl<R: Read> Read for GzipInput<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(error.kind(), "the gzip file is cut off. Fetch it again")
-            }
+            io::ErrorKind::UnexpectedEof => io::Error::new(error.kind(), InputError::GzipCutOff),
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                io::Error::new(error.kind(), "the gzip file is damaged. Fetch it again")
+                io::Error::new(error.kind(), InputError::GzipDamaged)
             }
             _ => error,
         })

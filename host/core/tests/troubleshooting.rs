@@ -33,9 +33,9 @@ const SECTIONS: [(&str, &str); 11] = [
 const HEAD: &str = "\
 # Troubleshooting
 
-The error texts of cprflow's error types, by the part that reports them. Search this page for a few words of the message: `…` stands for
-what differs, for example a file or a name. The sentence after a message says when it appears. Every entry has an anchor,
-so that a runbook can link to it.
+The error texts of cprflow's error types, by the part that reports them. Search this page for a few words of the
+message: `…` stands for what differs, for example a file or a name. The sentence after a message says when it appears.
+Every entry has an anchor, so that a runbook can link to it.
 
 - Findings in extracts, for example `count-mismatch`, and what to do: [data-model.md](data-model.md#findings).
 - Faults of servers, disks and networks, and what a run does about them: [faults.md](faults.md).

@@ -11,6 +11,19 @@ use super::stdout::raw_stdout;
 use crate::failure::Failure;
 use crate::usage::UsageError;
 
+/// Why rows cannot be written to a path. The error that holds it names the path.
+#[derive(Debug, thiserror::Error)]
+enum SinkError {
+    /// The output was to be written through a link.
+    #[error(
+        "this symbolic link points to a file that does not exist. Name the file itself, or remove the link"
+    )]
+    DanglingLink,
+    /// The output is one file.
+    #[error("this is a directory. Name a file in it")]
+    IsDirectory,
+}
+
 const BUFFER_BYTES: usize = 1024 * 1024;
 
 /// A file, a device or pipe, or standard output.
@@ -48,18 +61,12 @@ impl Sink {
         };
         let (target, permissions) = match existing {
             None if path.is_symlink() => {
-                let error = io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "this symbolic link points to a file that does not exist",
-                );
+                let error = io::Error::new(io::ErrorKind::NotFound, SinkError::DanglingLink);
                 return Err(Error::file(path)(error).into());
             }
             None => (path.to_owned(), None),
             Some(metadata) if metadata.is_dir() => {
-                let error = io::Error::new(
-                    io::ErrorKind::IsADirectory,
-                    "this is a directory. Name a file in it",
-                );
+                let error = io::Error::new(io::ErrorKind::IsADirectory, SinkError::IsDirectory);
                 return Err(Error::file(path)(error).into());
             }
             Some(metadata) if !metadata.is_file() => {
