@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use crate::input::OtherFormat;
+use crate::input::OtherFormat;
 
 /// The position of an error in the input. It does not include the data at that position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

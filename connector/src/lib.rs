@@ -80,7 +80,7 @@ pub use copy::{CopyOptions, CopyReport, ExtractCopy};
 pub use error::{Error, Position};
 pub use finding::{Code, Finding, Level, Place};
 pub use ident::{is_date_time, uuid};
-pub use input::{PartStart, Shape};
+pub use input::{OtherFormat, PartStart, Shape};
 #[cfg(feature = "native")]
 pub use native::{batch_filter, compared_codes, generate, restore, writer};
 pub use policy::{AgeRange, PersonFilter, Policy};

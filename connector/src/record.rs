@@ -38,24 +38,54 @@ impl RejectReason {
     }
 }
 
-/// What the type of a 004 says.
+/// What a 004 says by its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProtectionType {
     /// A protection of name and address (0001).
     NameAndAddress,
     /// Another protection.
     Other,
-    /// The type is not four digits, so it may be a protection of name and address.
+    /// The type is none of those that exist, or what follows it is damaged, so it may be a protection of name and address.
     Unreadable,
 }
 
-/// Reads the type of a protection (BESKYTTYPE at positions 14-17) from a 004 or 034.
+/// Reads the type of a protection (BESKYTTYPE at positions 14-17) from a 004 or 034. The other types are those of the local
+/// directory, marketing, research and credit warnings (0002-0005).
 pub(crate) fn protection_type(record: &[u8]) -> ProtectionType {
     match record.get(13..17) {
         Some(b"0001") => ProtectionType::NameAndAddress,
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => ProtectionType::Other,
+        Some([b'0', b'0', b'0', b'2'..=b'5']) if has_protection_dates(record) => {
+            ProtectionType::Other
+        }
         _ => ProtectionType::Unreadable,
     }
+}
+
+/// Returns whether the type of a protection is four digits, so that it is the one that CPR wrote.
+pub(crate) fn has_readable_type(record: &[u8]) -> bool {
+    record
+        .get(13..17)
+        .is_some_and(|kind| kind.iter().all(u8::is_ascii_digit))
+}
+
+/// Returns whether the two dates of a 004 or 034 are blank, zeros, or dates. A day or a month can be 00.
+pub(crate) fn has_protection_dates(record: &[u8]) -> bool {
+    let is_date = |from: usize| {
+        let rest = record.get(from..).unwrap_or_default();
+        let field = rest.get(..10).unwrap_or(rest);
+        let is_up_to =
+            |part: &[u8], most: &[u8]| part.iter().all(u8::is_ascii_digit) && part <= most;
+        value::is_spaces(field)
+            || match field {
+                [year @ .., b'-', m0, m1, b'-', d0, d1] if year.len() == 4 => {
+                    is_up_to(year, b"9999")
+                        && is_up_to(&[*m0, *m1], b"12")
+                        && is_up_to(&[*d0, *d1], b"31")
+                }
+                _ => false,
+            }
+    };
+    is_date(17) && is_date(27)
 }
 
 /// The other number of the same person that a record names.
@@ -88,15 +118,36 @@ pub(crate) fn linked_number(index: usize, record: &[u8]) -> LinkedNumber {
     match index {
         FORMER_NUMBER if is_blank || !has_person(record) => LinkedNumber::Unreadable,
         _ if is_blank => LinkedNumber::None,
-        _ if value::is_pnr(field) => LinkedNumber::Known(pnr_number(field)),
+        _ if is_possible_field(field) => LinkedNumber::Known(pnr_number(field)),
         _ => LinkedNumber::Unreadable,
     }
 }
 
-/// Returns whether the key of a record is not ten zeros.
+/// Returns whether the key of a record can be a person number.
 #[inline]
 pub(crate) fn has_person(record: &[u8]) -> bool {
-    record.get(3..13).is_some_and(|key| !value::is_zeros(key))
+    record
+        .get(3..13)
+        .and_then(<[u8]>::first_chunk)
+        .is_some_and(is_possible)
+}
+
+/// Returns whether ten bytes can be a person number: digits that begin with a day (from 61 on for numbers that are given
+/// without a birth date) and a month.
+#[inline]
+pub(crate) fn is_possible(number: &[u8; 10]) -> bool {
+    let [d0, d1, m0, m1, ..] = *number;
+    let day = (d0, d1);
+    let is_day = ((b'0', b'1')..=(b'3', b'1')).contains(&day)
+        || ((b'6', b'1')..=(b'9', b'1')).contains(&day);
+    let is_month = ((b'0', b'1')..=(b'1', b'2')).contains(&(m0, m1));
+    number.iter().all(u8::is_ascii_digit) && is_day && is_month
+}
+
+/// Returns whether a field is a possible person number.
+#[inline]
+pub(crate) fn is_possible_field(field: &[u8]) -> bool {
+    <&[u8; 10]>::try_from(field).is_ok_and(is_possible)
 }
 
 /// Returns whether records of the table at that index can tell that a person is protected: 004 itself, and the tables
@@ -188,10 +239,10 @@ impl RecordTypes {
             .first_chunk()
             .and_then(|digits| layout::type_number(*digits));
         let index = number.and_then(|number| self.get(number));
-        // A longer line is not skipped, because another record may be joined to it. The line may include a CR.
+        // A longer line is not skipped, because another record may be joined to it.
         index.is_some_and(|index| {
             let table = layout::tables().get(index);
-            table.is_some_and(|table| line.len() <= table.record_length() + 1)
+            table.is_some_and(|table| line.len() <= table.record_length())
                 && line.get(3..13).is_some_and(value::is_pnr)
         })
     }

@@ -162,6 +162,26 @@ pub(crate) fn survey(bytes: &[u8]) -> Survey {
     }
 }
 
+/// Finds the first control character. Returns its place, and whether all bytes before it are ASCII.
+#[inline]
+pub(crate) fn first_control(bytes: &[u8]) -> Option<(usize, bool)> {
+    let (pieces, rest) = bytes.as_chunks::<LANES>();
+    let mut before = Lanes::zero();
+    for (index, piece) in pieces.iter().enumerate() {
+        let lanes = Lanes::load(piece);
+        let controls = lanes.controls().high();
+        if controls != 0 {
+            let place = controls.trailing_zeros();
+            let is_ascii = before.high() == 0 && lanes.high().trailing_zeros() >= place;
+            return Some((index * LANES + place as usize, is_ascii));
+        }
+        before = before.or(lanes);
+    }
+    let place = rest.iter().position(|byte| is_control(*byte))?;
+    let is_ascii = before.high() == 0 && rest.get(..place).is_some_and(<[u8]>::is_ascii);
+    Some((pieces.len() * LANES + place, is_ascii))
+}
+
 /// Returns whether a byte of ISO-8859-1 is a control character.
 pub(crate) const fn is_control(byte: u8) -> bool {
     // Bits 5 and 6 are both clear in 0x00-0x1F and 0x80-0x9F.

@@ -10,8 +10,9 @@ mod unknown_type;
 use crate::layout::{self, Column, Table};
 use crate::policy::is_shifted;
 use crate::record::{
-    LinkedNumber, PROTECTION, ProtectionType, RecordClass, RejectReason, has_person, linked_number,
-    marked_relatives, may_protect, padded, pnr_number, protection_type,
+    LinkedNumber, PROTECTION, ProtectionType, RecordClass, RejectReason, has_person,
+    has_protection_dates, has_readable_type, is_possible_field, linked_number, marked_relatives,
+    may_protect, padded, pnr_number, protection_type,
 };
 use crate::value;
 use unknown_type::may_be_another;
@@ -65,9 +66,8 @@ pub(crate) fn damaged_protection(class: RecordClass, record: &[u8]) -> Option<Da
 
 /// Returns what a 004 with ten digits as its key tells.
 fn in_protection(record: &[u8]) -> Option<DamagedProtection> {
-    let key = record.get(3..13).unwrap_or_default();
     let is_protection = protection_type(record) != ProtectionType::Other;
-    if value::is_zeros(key) && is_protection || has_foreign_type(record) {
+    if !has_person(record) && is_protection || has_foreign_type(record) || is_moved(record) {
         return Some(DamagedProtection::Unknown);
     }
     // The first 004 may be a short one, so the second can begin anywhere after its key.
@@ -126,6 +126,14 @@ fn has_foreign_type(record: &[u8]) -> bool {
     !kind.iter().take(4).all(is_own)
 }
 
+/// Returns whether a 004 has neither a type that exists nor dates in their places. Then bytes were lost or added before the
+/// type, and the number can be another one.
+fn is_moved(record: &[u8]) -> bool {
+    let kind = record.get(13..17).unwrap_or_default();
+    let exists = matches!(kind, [b'0', b'0', b'0', b'1'..=b'5']);
+    has_readable_type(record) && !exists && !has_protection_dates(record)
+}
+
 /// Returns whether a 004 has lost or got bytes, so that its number can be another one. With a date, it has not the length
 /// of a record with one date or two. Without one, a type of 0001 begins within the number. A date that is none of the
 /// calendar is no sign of that.
@@ -139,9 +147,9 @@ fn has_lost_bytes(record: &[u8]) -> bool {
     }
 }
 
-/// Returns the number in a field, if it is ten digits that name a person.
+/// Returns the number in a field, if it can be a person number.
 fn readable_pnr(field: &[u8]) -> Option<u64> {
-    (value::is_pnr(field) && !value::is_zeros(field)).then(|| pnr_number(field))
+    is_possible_field(field).then(|| pnr_number(field))
 }
 
 /// Returns what the tail of a record tells if it is a 004. `needs_key` tells that a tail without a readable number is
@@ -150,8 +158,8 @@ fn joined_protection(tail: &[u8], needs_key: bool) -> Option<DamagedProtection> 
     let rest = tail.strip_prefix(b"004")?;
     match rest.get(..10).filter(|key| value::is_pnr(key)) {
         Some(_) if protection_type(tail) == ProtectionType::Other => None,
-        Some(key) if value::is_zeros(key) => (!needs_key).then_some(DamagedProtection::Unknown),
-        Some(_) if has_foreign_type(tail) || has_lost_bytes(tail) => {
+        Some(key) if !is_possible_field(key) => (!needs_key).then_some(DamagedProtection::Unknown),
+        Some(_) if has_foreign_type(tail) || is_moved(tail) || has_lost_bytes(tail) => {
             Some(DamagedProtection::Unknown)
         }
         Some(key) => Some(DamagedProtection::Of(pnr_number(key))),

@@ -381,3 +381,48 @@ fn a_relative_is_certain_only_where_every_value_fits() {
     assert_eq!(record("0310000000000", "0606706006", date), of);
     assert_eq!(record("0310404156004", "0606706006", date), None);
 }
+
+#[test]
+fn a_number_without_a_day_and_a_month_is_unreadable() {
+    for impossible in [
+        "9999810002",
+        "0000810002",
+        "3213101234",
+        "5001010010",
+        "9201010010",
+    ] {
+        for line in [
+            format!("004{impossible}00012020-01-01"),
+            format!("0010101010010{impossible}60"),
+            format!("0220101010010{impossible}"),
+            format!("022{impossible}0101010010"),
+            format!("0310101010010{impossible}{:236}2020-01-01", ""),
+        ] {
+            assert_eq!(damaged(&line), Some(DamagedProtection::Unknown), "{line}");
+        }
+    }
+    // The day of a number that is given without a birth date begins with 6 to 9.
+    for possible in ["0101010010", "3112990010", "6101010010", "9112010010"] {
+        for line in [
+            format!("004{possible}00012020-01-01"),
+            format!("0010101010010{possible}60"),
+            format!("0220101010010{possible}"),
+            format!("0310101010010{possible}{:236}2020-01-01", ""),
+        ] {
+            assert_eq!(damaged(&line), None, "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_protection_of_no_type_that_exists_with_dates_out_of_place_has_lost_bytes() {
+    for moved in [
+        "004010180000102020-01-01001",
+        "00401018000010012020-01-01 2030-01-01",
+    ] {
+        assert_eq!(damaged(moved), Some(DamagedProtection::Unknown), "{moved}");
+    }
+    for in_place in ["004010180000100062020-01-01", "004010180000100022x20-01-01"] {
+        assert_eq!(damaged(in_place), None, "{in_place}");
+    }
+}

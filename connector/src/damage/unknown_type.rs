@@ -1,6 +1,7 @@
 //! Tells lines of an unknown type that may be damaged records of another type from records of a new type.
 
 use super::{LONGEST, readable_pnr};
+use crate::record::is_possible;
 use crate::value;
 
 /// The types of the records that tie two numbers of a person, or show that a relative is protected. In each of them the
@@ -91,17 +92,6 @@ fn begins_with_kind(bytes: &[u8]) -> bool {
 fn is_within(bytes: &[u8], whole: &[u8]) -> bool {
     let mut whole = whole.iter();
     bytes.iter().all(|byte| whole.any(|other| other == byte))
-}
-
-/// Returns whether ten bytes can be a person number: digits that begin with a day (from 61 on for numbers that are given
-/// without a birth date) and a month.
-fn is_possible(number: &[u8; 10]) -> bool {
-    let [d0, d1, m0, m1, ..] = *number;
-    let day = (d0, d1);
-    let is_day = ((b'0', b'1')..=(b'3', b'1')).contains(&day)
-        || ((b'6', b'1')..=(b'9', b'1')).contains(&day);
-    let is_month = ((b'0', b'1')..=(b'1', b'2')).contains(&(m0, m1));
-    number.iter().all(u8::is_ascii_digit) && is_day && is_month
 }
 
 /// Returns whether the digits are exactly a time `YYYYMMDDHHMM`. Parts that are not known are zeros, and minutes 99.

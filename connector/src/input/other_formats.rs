@@ -126,12 +126,12 @@ pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<OtherFormat> {
             0x85 => Some(OtherFormat::NextLines),
             b'\r' => {
                 let length = next.iter().position(|byte| *byte == b'\r')?;
-                (!second.lengths.contains(&length)).then_some(CR)
+                (!second.lengths.contains(&length)).then_some(OtherFormat::CarriageReturns)
             }
             _ => None,
         };
     }
-    let begins = |(beginning, _): &&(&[u8], &str)| front.starts_with(beginning);
+    let begins = |(beginning, _): &&(&[u8], OtherFormat)| front.starts_with(beginning);
     if let Some((_, format)) = BEGINNINGS.iter().find(begins) {
         return Some(*format);
     }

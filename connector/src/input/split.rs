@@ -7,7 +7,7 @@ use super::shape_detection::{self, Lengths, MAX_RECORD, Shape};
 use crate::error::{Error, Position};
 use crate::finding::Occurrences;
 use crate::record::is_padding;
-use crate::value::is_spaces;
+use crate::value::{Survey, first_control, is_spaces};
 use crate::wire::{DAMAGED, Reader, Writer};
 
 /// The byte order mark of UTF-8.
@@ -46,6 +46,8 @@ pub(crate) struct Splitter {
     lengths: Lengths,
     /// The location of the current record.
     span: RecordSpan,
+    /// What the search for its end has shown of the current record.
+    survey: Option<Survey>,
     line: u64,
     /// The offset of the current record in the input.
     offset: u64,
@@ -91,6 +93,14 @@ impl SplitterStart {
             lengths: Lengths::read(reader)?,
         })
     }
+}
+
+/// A line without control characters.
+struct CleanLine {
+    /// The number of bytes before the line end.
+    length: usize,
+    length_with_end: usize,
+    survey: Survey,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -217,6 +227,12 @@ impl Splitter {
         }
     }
 
+    /// Returns what was found in the current record while its end was searched; `None` if only the end was.
+    #[inline]
+    pub(crate) fn survey(&self) -> Option<Survey> {
+        self.survey
+    }
+
     /// Returns the position of the current record.
     #[inline]
     pub(crate) fn position(&self) -> Position {
@@ -230,43 +246,62 @@ impl Splitter {
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Step, Error> {
         // The fast path: the next record is a line within the block.
-        if matches!(self.shape, Shape::Lines)
-            && self.head_at >= self.head.len()
-            && let Some(rest) = self.block.get(self.block_at..)
-            && let Some(length) = memchr(b'\n', rest)
-            && let Some(line) = rest.get(..length)
-            && let (Some(first), Some(last)) = (line.first(), line.last())
-            && !matches!(first, b' ' | b'\r')
-            && !line.ends_with(b"\r\r")
-            && length <= MAX_RECORD
-        {
+        if let Some(line) = self.clean_line() {
             let from = self.block_at;
-            self.span = RecordSpan::Block(from, from + length - usize::from(*last == b'\r'));
-            self.block_at = from + length + 1;
+            self.span = RecordSpan::Block(from, from + line.length);
+            self.survey = Some(line.survey);
+            self.block_at = from + line.length_with_end;
             self.offset = self.next_offset;
-            self.next_offset += length as u64 + 1;
+            self.next_offset += line.length_with_end as u64;
             self.line += 1;
             return Ok(Step::Record);
         }
+        self.survey = None;
         self.next_anywhere()
     }
 
-    /// Skips lines within the block while `pass` returns true. The lines include a CR.
+    /// Skips lines within the block while `pass` returns true. It gets a line without control characters and without
+    /// its end. Other lines end the skipping.
     #[inline]
-    pub(crate) fn skip_lines(&mut self, mut pass: impl FnMut(&[u8]) -> bool) {
-        if !matches!(self.shape, Shape::Lines) || self.head_at < self.head.len() {
-            return;
-        }
-        let mut at = self.block_at;
-        while let Some(rest) = self.block.get(at..)
-            && let Some(length) = memchr(b'\n', rest)
-            && rest.get(..length).is_some_and(&mut pass)
-        {
-            at += length + 1;
+    pub(crate) fn skip_lines(&mut self, mut pass: impl FnMut(&[u8], Survey) -> bool) {
+        while let Some(line) = self.clean_line() {
+            let record = self.block.get(self.block_at..self.block_at + line.length);
+            if !record.is_some_and(|record| pass(record, line.survey)) {
+                break;
+            }
+            self.block_at += line.length_with_end;
+            self.next_offset += line.length_with_end as u64;
             self.line += 1;
         }
-        self.next_offset += (at - self.block_at) as u64;
-        self.block_at = at;
+    }
+
+    /// Returns the next line, if it lies within the block, is not blank, and has no control characters but those at its
+    /// end. One search finds the end and shows that.
+    #[inline]
+    fn clean_line(&self) -> Option<CleanLine> {
+        if !matches!(self.shape, Shape::Lines) || self.head_at < self.head.len() {
+            return None;
+        }
+        let rest = self.block.get(self.block_at..)?;
+        let (length, is_ascii) = first_control(rest)?;
+        let (line, end) = rest.split_at_checked(length)?;
+        let end = match end {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return None,
+        };
+        // A line that begins with a space may be blank.
+        if line.first().is_none_or(|first| *first == b' ') || length > MAX_RECORD {
+            return None;
+        }
+        Some(CleanLine {
+            length,
+            length_with_end: length + end,
+            survey: Survey {
+                has_control: false,
+                is_ascii,
+            },
+        })
     }
 
     /// Moves to the next record in any shape, also across blocks.

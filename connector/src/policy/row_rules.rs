@@ -6,7 +6,7 @@ use crate::layout::{
     Column, DERIVED_MARK, EVENT_CLASSES, EVENT_CODE, EventClass, Kind, MARK_CLASSES, Places,
     Sensitivity, Table, class_of,
 };
-use crate::record::{ProtectionType, protection_type};
+use crate::record::has_readable_type;
 use crate::value;
 
 /// Bits of the columns that are null in some rows; see [`RowMask::rows`](crate::columns::RowMask).
@@ -103,8 +103,7 @@ impl Rules {
     pub(crate) fn hides_row(&self, table: &Table, record: &[u8]) -> bool {
         !self.shown.economic
             && PROTECTIONS.contains(&table.record_type)
-            && (record.get(13..17) == Some(CREDIT_WARNING)
-                || protection_type(record) == ProtectionType::Unreadable)
+            && (record.get(13..17) == Some(CREDIT_WARNING) || !has_readable_type(record))
     }
 
     /// Returns the bits of [`row_bits`] that apply to a record. `own` tells whether the policy masks its person,

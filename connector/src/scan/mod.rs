@@ -262,18 +262,18 @@ impl Scan {
     fn read(&mut self) -> Result<Option<usize>, Error> {
         loop {
             if let Some(counted_only) = &self.counted_only
-                && self.stats.can_add_valid()
+                && self.stats.is_inside()
             {
                 let stats = &mut self.stats;
                 self.splitter
-                    .skip_lines(|line| stats.add_valid(counted_only, line));
+                    .skip_lines(|line, survey| stats.add_usual_of(counted_only, line, survey));
             }
             if self.splitter.next()? != Step::Record {
                 return Ok(None);
             }
             let position = self.splitter.position();
             let record = self.splitter.record();
-            let class = match self.stats.add_usual(record) {
+            let class = match self.stats.add_usual(record, self.splitter.survey()) {
                 Some(index) => RecordClass::Known(index),
                 None => self.stats.add(record, position)?,
             };

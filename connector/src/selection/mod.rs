@@ -95,6 +95,13 @@ struct ExtractFacts {
     delivered_later: RoaringTreemap,
 }
 
+impl ExtractFacts {
+    /// Returns the persons whose records protect somebody, or tie their number to another one.
+    fn protecting(&self) -> RoaringTreemap {
+        self.protections.sources() | self.links.sources()
+    }
+}
+
 /// How many persons a pass has selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Selected {
@@ -363,7 +370,7 @@ impl Selection {
             if self.has_begun {
                 let irrelevant = &self.irrelevant;
                 self.splitter
-                    .skip_lines(|line| irrelevant.has_type_of(line));
+                    .skip_lines(|line, _| irrelevant.has_type_of(line));
             }
             if self.splitter.next()? != Step::Record {
                 return Ok(());

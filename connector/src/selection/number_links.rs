@@ -76,15 +76,23 @@ impl NumberLinks {
         self.unclear |= &other.unclear;
     }
 
-    /// Adds what one extract of a state says of the persons in `current`.
-    pub(super) fn absorb(&mut self, extract: Self, current: &RoaringTreemap) {
-        let is_current = |(person, _): &(u64, u64)| current.contains(*person);
+    /// Adds what the records of the persons in one extract of a state say, if they count.
+    pub(super) fn absorb(&mut self, extract: Self, counts: impl Fn(u64) -> bool) {
+        let is_counted = |(person, _): &(u64, u64)| counts(*person);
         self.current
-            .extend(extract.current.into_iter().filter(is_current));
+            .extend(extract.current.into_iter().filter(is_counted));
         self.former
-            .extend(extract.former.into_iter().filter(is_current));
-        self.replaced |= &extract.replaced & current;
-        self.unclear |= &extract.unclear & current;
+            .extend(extract.former.into_iter().filter(is_counted));
+        let replaced = extract.replaced.into_iter();
+        self.replaced.extend(replaced.filter(|one| counts(*one)));
+        let unclear = extract.unclear.into_iter();
+        self.unclear.extend(unclear.filter(|one| counts(*one)));
+    }
+
+    /// Returns the persons whose records tie their number to another one.
+    pub(super) fn sources(&self) -> RoaringTreemap {
+        let ties = self.current.iter().chain(&self.former);
+        ties.map(|(person, _)| *person).collect()
     }
 
     /// Returns the protected persons: `known`, all numbers tied to them, and the replaced numbers whose valid number

@@ -4,8 +4,9 @@ use roaring::RoaringTreemap;
 
 use crate::error::Error;
 use crate::layout;
-use crate::record::{ProtectionType, marked_relatives, pnr_number, protection_type, table_index};
-use crate::value;
+use crate::record::{
+    ProtectionType, is_possible_field, marked_relatives, pnr_number, protection_type, table_index,
+};
 use crate::wire::{Reader, Writer};
 
 /// The index of 004 in [`layout::tables`].
@@ -33,8 +34,8 @@ impl Protections {
             }
         } else if let Some(table) = layout::tables().get(index) {
             // The relatives whom a filled start date of a protection (031-033) is about.
-            let relatives = marked_relatives(table, record).filter(|number| value::is_pnr(number));
-            for number in relatives.filter(|number| !value::is_blank_pnr(number)) {
+            let relatives = marked_relatives(table, record);
+            for number in relatives.filter(|number| is_possible_field(number)) {
                 self.relatives.push((person, pnr_number(number)));
             }
         }
@@ -66,18 +67,20 @@ impl Protections {
         self.relatives.extend_from_slice(&other.relatives);
     }
 
-    /// Adds what one extract of a state says. The 004 of the persons in `superseded` do not count: a newer extract of the
-    /// same agreement has these persons. What a record shows of a relative counts if its own person is in `current`.
-    pub(super) fn absorb(
-        &mut self,
-        extract: Self,
-        superseded: &RoaringTreemap,
-        current: &RoaringTreemap,
-    ) {
-        self.own |= extract.own - superseded;
-        let is_current = |(person, _): &(u64, u64)| current.contains(*person);
+    /// Adds what the records of the persons in one extract of a state say, if they count.
+    pub(super) fn absorb(&mut self, extract: Self, counts: impl Fn(u64) -> bool) {
+        self.own
+            .extend(extract.own.into_iter().filter(|person| counts(*person)));
         let relatives = extract.relatives.into_iter();
-        self.relatives.extend(relatives.filter(is_current));
+        self.relatives
+            .extend(relatives.filter(|(person, _)| counts(*person)));
+    }
+
+    /// Returns the persons whose records protect a person.
+    pub(super) fn sources(&self) -> RoaringTreemap {
+        let mut sources = self.own.clone();
+        sources.extend(self.relatives.iter().map(|(person, _)| *person));
+        sources
     }
 }
 
@@ -121,6 +124,11 @@ mod tests {
             "001 ",
             "0001\u{0}".get(1..).unwrap(),
             "00O1",
+            "0000",
+            "0010",
+            "0101",
+            "1000",
+            "9999",
         ] {
             assert!(is_protected(unreadable), "{unreadable:?}");
             assert!(
@@ -133,11 +141,21 @@ mod tests {
             "0003",
             "0004",
             "0005",
-            "0000",
-            "9999",
             "00022020-01-01",
+            "00022020-00-00",
+            "0002          2020-01-01",
+            "00022020-01-012021-01-31",
         ] {
             assert!(!is_protected(other), "{other}");
+        }
+        // The damage can have changed the type, too.
+        for damaged in [
+            "00022x20-01-01",
+            "00022020-99-99",
+            "0002          2020-13-01",
+            "00022020-01",
+        ] {
+            assert!(is_protected(damaged), "{damaged}");
         }
     }
 

@@ -55,8 +55,11 @@ pub(super) struct StatePass {
 struct Agreement {
     name: String,
     /// The persons whom the extracts so far have delivered, or whose subscription they have ended. Older extracts of the
-    /// agreement say nothing about them.
+    /// agreement show nothing of them.
     decided: RoaringTreemap,
+    /// Those of them who were delivered. Older extracts of the agreement do not protect them or by them. A receipt leaves
+    /// a protection as it is: it says nothing about it.
+    delivered: RoaringTreemap,
 }
 
 impl Selection {
@@ -141,8 +144,8 @@ impl Selection {
     }
 
     /// Returns the persons whose records in the extract at that place of the pass, from 0, are superseded: a newer extract
-    /// of the same agreement has a 001 or 997 of the number. The result is for
-    /// [`CopyOptions::superseded`](crate::CopyOptions::superseded).
+    /// of the same agreement has a 001 or 997 of the number. Records that still protect a person are not superseded. The
+    /// result is for [`CopyOptions::superseded`](crate::CopyOptions::superseded).
     pub fn superseded_persons(&self, extract: usize) -> Result<Vec<u8>, Error> {
         let extracts = self.chosen()?.state.as_ref().ok_or(NO_STATE)?;
         let extract = extracts.extracts.get(extract).ok_or_else(|| {
@@ -242,11 +245,13 @@ impl StatePass {
             self.agreements.push(Agreement {
                 name: name.clone(),
                 decided: RoaringTreemap::new(),
+                delivered: RoaringTreemap::new(),
             });
             self.agreements.len() - 1
         });
         let agreement = self.agreements.get_mut(known).ok_or(Error::Internal)?;
         let superseded = &agreement.decided;
+        let delivered_later = &agreement.delivered;
         // A receipt ends what the extract itself says, too.
         let mut delivered = facts.records.persons() - &facts.unsubscribed;
         delivered -= superseded;
@@ -255,22 +260,38 @@ impl StatePass {
         let different: RoaringTreemap = several.different.keys().copied().collect();
         let identical: RoaringTreemap = several.identical.keys().copied().collect();
 
+        // What a record says of a protection counts until the agreement delivers the person of the record again, also if
+        // that person has ended or has no 001 here.
+        let protecting = facts.protecting();
+        let is_live = |person: u64| !delivered_later.contains(person);
+        let ties = |person: u64| is_live(person) && !self.decided.contains(person);
+        let damaged = &facts.damaged - delivered_later;
+        let in_doubt = match facts.has_unknown_protection {
+            true => &mentioned - delivered_later,
+            false => RoaringTreemap::new(),
+        };
+        // No record of an extract whose damage still protects somebody is superseded: the damaged record can be keyed by
+        // anybody.
+        extract.superseded = NumberSet::new(match damaged.is_empty() && in_doubt.is_empty() {
+            true => &mentioned & &(superseded - (protecting - delivered_later)),
+            false => RoaringTreemap::new(),
+        });
+
         let all = Arc::make_mut(&mut self.facts.facts);
-        all.links.absorb(facts.links, &current);
-        all.shifted |= (facts.shifted | &different) & &current;
+        all.shifted |= (&facts.shifted | &different)
+            .into_iter()
+            .filter(|person| ties(*person))
+            .collect::<RoaringTreemap>();
+        all.links.absorb(facts.links, ties);
         // Protection is the union over the agreements, so the state of each agreement counts.
-        all.protections
-            .absorb(facts.protections, superseded, &delivered);
-        all.damaged |= facts.damaged - superseded;
-        if facts.has_unknown_protection {
-            all.damaged |= &mentioned - superseded;
-        }
+        all.protections.absorb(facts.protections, is_live);
+        all.damaged |= damaged | in_doubt;
         self.facts.statuses.absorb(&mut pass.statuses, &current);
         self.filter.absorb(filter, &current, &with_event);
 
-        extract.superseded = NumberSet::new(&mentioned & superseded);
         self.ended |= &facts.unsubscribed - superseded;
         agreement.decided |= facts.records.persons() | &facts.unsubscribed;
+        agreement.delivered |= facts.records.persons();
         extract.several = Arc::new(NumberSet::new((different | identical) & &current));
         self.decided |= delivered;
         extract.current = Arc::new(NumberSet::new(current));

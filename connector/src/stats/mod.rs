@@ -14,10 +14,11 @@ use crate::grammar::{self, StartRecord};
 use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
-    END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, RECEIPT, RecordClass, RecordTypes,
-    RejectReason, START, classify, is_padding, linked_number, marked_relatives, may_protect,
+    END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, PROTECTION, RECEIPT, RecordClass,
+    RecordTypes, RejectReason, START, classify, is_padding, linked_number, marked_relatives,
+    may_protect,
 };
-use crate::value;
+use crate::value::{self, Survey};
 use control_characters::ControlCharacters;
 use damage::DamagedProtections;
 pub(crate) use part::StatsStart;
@@ -101,25 +102,66 @@ impl ScanStats {
     /// Nearly all records are like that: between the first and the end record, of a known type with a whole person
     /// number, no longer than the layout, without control characters, and without a tie to another number.
     #[inline]
-    pub(crate) fn add_usual(&mut self, record: &[u8]) -> Option<usize> {
-        let (digits, rest) = record.split_first_chunk::<3>()?;
-        let index = layout::index_of_number(layout::type_number(*digits)?)?;
-        let most = longest_usual(index);
-        if !self.has_begun() || self.end.is_some() || self.persons.is_some() || record.len() > most
-        {
-            return None;
-        }
-        let survey = value::survey(record);
-        let is_usual = rest.get(..10).is_some_and(value::is_pnr)
+    pub(crate) fn add_usual(&mut self, record: &[u8], survey: Option<Survey>) -> Option<usize> {
+        let index = layout::index_of_number(layout::type_number(*record.first_chunk()?)?)?;
+        let is_usual = self.is_inside()
+            && self.is_usual(
+                index,
+                record,
+                survey.unwrap_or_else(|| value::survey(record)),
+            );
+        self.count_usual(index, is_usual).then_some(index)
+    }
+
+    /// Counts a line like [`add_usual`](Self::add_usual), if it is of one of these types too. May be used while
+    /// [`is_inside`](Self::is_inside).
+    #[inline]
+    pub(crate) fn add_usual_of(
+        &mut self,
+        types: &RecordTypes,
+        line: &[u8],
+        survey: Survey,
+    ) -> bool {
+        let number = line
+            .first_chunk()
+            .and_then(|digits| layout::type_number(*digits));
+        let Some(index) = number.and_then(|number| types.get(number)) else {
+            return false;
+        };
+        let is_usual = self.is_usual(index, line, survey);
+        self.count_usual(index, is_usual)
+    }
+
+    /// Returns whether the next record is after the first and before those that follow the end record, and person numbers
+    /// are not collected.
+    #[inline]
+    pub(crate) fn is_inside(&self) -> bool {
+        self.has_begun() && self.end.is_none() && self.persons.is_none()
+    }
+
+    /// Returns whether a record of this type needs no further checks.
+    #[inline]
+    fn is_usual(&self, index: usize, record: &[u8], survey: Survey) -> bool {
+        record.len() <= longest_usual(index)
             && !survey.has_control
             && (survey.is_ascii || self.encoding.is_latin1)
-            && (index != PERSON || linked_number(index, record) == LinkedNumber::None);
-        if !is_usual {
-            return None;
+            && record.get(3..13).is_some_and(value::is_pnr)
+            && match index {
+                PERSON => linked_number(index, record) == LinkedNumber::None,
+                _ => !may_protect(index) || shows_no_protection(index, record),
+            }
+    }
+
+    #[inline]
+    fn count_usual(&mut self, index: usize, is_usual: bool) -> bool {
+        match self.by_table.get_mut(index) {
+            Some(count) if is_usual => {
+                *count += 1;
+                self.records += 1;
+                true
+            }
+            _ => false,
         }
-        *self.by_table.get_mut(index)? += 1;
-        self.records += 1;
-        Some(index)
     }
 
     /// Counts a record and returns its class.
@@ -164,41 +206,6 @@ impl ScanStats {
         }
         self.records += 1;
         Ok(class)
-    }
-
-    /// Counts a line if it is a valid record of one of these types and needs no further checks. Returns false if the
-    /// caller must pass it to [`add`](Self::add).
-    #[inline]
-    pub(crate) fn add_valid(&mut self, types: &RecordTypes, line: &[u8]) -> bool {
-        let Some((digits, rest)) = line.split_first_chunk::<3>() else {
-            return false;
-        };
-        let Some(index) = layout::type_number(*digits).and_then(|number| types.get(number)) else {
-            return false;
-        };
-        let Some(table) = layout::tables().get(index) else {
-            return false;
-        };
-        // A damaged tie of numbers, or a protected relative whose number cannot be read, is a finding of its own.
-        let is_plain = match may_protect(index) {
-            true => marked_relatives(table, line).next().is_none(),
-            false => linked_number(index, line) == LinkedNumber::None,
-        };
-        let is_valid = rest.get(..10).is_some_and(value::is_pnr)
-            && is_plain
-            && line.len() <= table.record_length()
-            && !value::has_control(line.strip_suffix(b"\r").unwrap_or(line));
-        if let Some(count) = self.by_table.get_mut(index).filter(|_| is_valid) {
-            *count += 1;
-            self.records += 1;
-        }
-        is_valid
-    }
-
-    /// Returns whether [`add_valid`](Self::add_valid) may be used. That is so after the first record and before the end
-    /// record, once the encoding is known, and if person numbers are not collected.
-    pub(crate) fn can_add_valid(&self) -> bool {
-        self.has_begun() && self.end.is_none() && self.encoding.is_latin1 && self.persons.is_none()
     }
 
     /// Returns whether the first record of the extract was read.
@@ -393,7 +400,12 @@ impl ScanStats {
 
     /// Adds the findings about the start record, the end record, its counter and the chain of production dates.
     fn structure(&self, is_cut_off: bool, findings: &mut Vec<Finding>) {
-        let mut once = |code, message: String, record_type: Option<&str>, first_line| {
+        // CPR does not say whether the counter includes the 910 after the end record.
+        let with_input_errors = self
+            .end
+            .as_ref()
+            .is_some_and(|end| self.count_matches(end, self.input_errors_after_end));
+        let mut once = |code: Code, message: String, record_type: Option<&str>, first_line| {
             let seen = Occurrences {
                 count: 1,
                 first_line,
@@ -404,7 +416,10 @@ impl ScanStats {
             };
             findings.push(Finding {
                 code,
-                level: code.level(),
+                level: match code {
+                    Code::CountMismatch if with_input_errors => Level::Warning,
+                    _ => code.level(),
+                },
                 count: 1,
                 message,
                 places,
@@ -434,17 +449,20 @@ impl ScanStats {
                 None,
                 self.records,
             ),
-            Some(end) if self.is_complete && !self.count_matches(end) => {
+            Some(end) if self.is_complete && !self.count_matches(end, 0) => {
                 let declared = end.declared.map_or("an invalid number".to_owned(), |n| n.to_string());
-                once(
-                    Code::CountMismatch,
-                    format!(
-                        "the end record (999) declares {declared} records, but there are {} between start and end",
-                        end.inside
-                    ),
-                    Some("999"),
-                    end.line,
+                let mut message = format!(
+                    "the end record (999) declares {declared} records, but there are {} between start and end",
+                    end.inside
                 );
+                if with_input_errors {
+                    message += &format!(
+                        ". With the {} input errors (910) after the end the number is right. CPR does not say whether it \
+                         counts them. If it does not, as many other records are lost",
+                        self.input_errors_after_end
+                    );
+                }
+                once(Code::CountMismatch, message, Some("999"), end.line);
             }
             _ => {}
         }
@@ -552,14 +570,10 @@ impl ScanStats {
         })
     }
 
-    /// Returns whether the counter is right. CPR does not specify whether it includes the 910 records after the end
-    /// record, so both are accepted.
-    fn count_matches(&self, end: &End) -> bool {
-        end.declared.is_some_and(|declared| {
-            [end.inside, end.inside + self.input_errors_after_end]
-                .map(|count| count.min(COUNTER_LIMIT))
-                .contains(&declared)
-        })
+    /// Returns whether the counter is the number of records between start and end, and of `others`.
+    fn count_matches(&self, end: &End, others: u64) -> bool {
+        end.declared
+            .is_some_and(|declared| declared == (end.inside + others).min(COUNTER_LIMIT))
     }
 }
 
@@ -602,7 +616,7 @@ fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut place
 }
 
 /// Returns the length of the longest record of a type that needs no further checks, or 0 if all its records need them:
-/// those without a person, and those that can tell about a protection or a former number.
+/// those without a person, protections, and former numbers.
 #[inline]
 fn longest_usual(index: usize) -> usize {
     static LONGEST: [usize; layout::tables().len()] = {
@@ -610,7 +624,7 @@ fn longest_usual(index: usize) -> usize {
         let mut i = 0;
         while i < longest.len() {
             let table = &layout::tables()[i];
-            if table.is_keyed() && !may_protect(i) && i != FORMER_NUMBER {
+            if table.is_keyed() && i != PROTECTION && i != FORMER_NUMBER {
                 longest[i] = table.record_length();
             }
             i += 1;
@@ -618,4 +632,10 @@ fn longest_usual(index: usize) -> usize {
         longest
     };
     LONGEST.get(index).copied().unwrap_or_default()
+}
+
+/// Returns whether a record of a relative's address shows no protection.
+fn shows_no_protection(index: usize, record: &[u8]) -> bool {
+    let table = layout::tables().get(index);
+    table.is_some_and(|table| marked_relatives(table, record).next().is_none())
 }

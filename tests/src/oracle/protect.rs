@@ -28,6 +28,8 @@ pub struct Elsewhere {
     pub protected: BTreeSet<String>,
     /// Persons with a damaged one.
     pub damaged: BTreeSet<String>,
+    /// The 001 and 022 that tie numbers although they show nothing.
+    pub ties: Tables,
 }
 
 /// A person to whom a damaged protection belongs.
@@ -53,10 +55,11 @@ pub fn protected(
     };
     for row in rows.get("protection").into_iter().flatten() {
         if is_of_name_and_address(row, bug) {
-            match key(row) {
-                Some(number) => drop(found.certain.insert(number.to_owned())),
-                // Ten zeros are no person: the number is lost.
-                None => found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored),
+            let number = key(row);
+            found.certain.extend(number.map(str::to_owned));
+            // Where the number is of no person, it is lost.
+            if !number.is_some_and(is_possible) {
+                found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored);
             }
         }
     }
@@ -68,10 +71,13 @@ pub fn protected(
                     continue;
                 }
                 match text(row, &format!("{relative}_pnr")).filter(|n| is_number(n)) {
-                    Some(number) if key(row).is_some() => {
-                        found.certain.insert(number.to_owned());
+                    Some(number) => {
+                        let of_person = key(row);
+                        found.certain.extend(of_person.map(|_| number.to_owned()));
+                        if !of_person.is_some_and(is_possible) {
+                            found.damaged.insert(number.to_owned());
+                        }
                     }
-                    Some(number) => drop(found.damaged.insert(number.to_owned())),
                     None => found.has_unknown |= bug != Some(InjectedBug::UnknownProtectionIgnored),
                 }
             }
@@ -87,7 +93,8 @@ pub fn protected(
             }
         }
     }
-    let numbers = Numbers::of(rows, bug);
+    let mut numbers = Numbers::of(rows, bug);
+    numbers.add(&elsewhere.ties, bug);
     let known = found.certain.clone();
     found.certain.extend(numbers.of_same_persons(&known, bug));
     found
@@ -125,8 +132,30 @@ fn is_of_name_and_address(row: &Row, bug: Option<InjectedBug>) -> bool {
         // The production dates of the tests are in 2026.
         Some(InjectedBug::ProtectionWaitsForStart) if starts_after(row, 20_600) => false,
         Some(InjectedBug::UnreadableTypeUnprotected) => code == Some("0001"),
-        _ => code == Some("0001") || !is_readable(code),
+        _ => !matches!(code, Some("0002" | "0003" | "0004" | "0005")) || !has_dates(row),
     }
+}
+
+/// Returns whether both dates of a protection are blank or dates of the calendar, perhaps without a day or month.
+fn has_dates(row: &Row) -> bool {
+    ["start_date", "deletion_date"]
+        .into_iter()
+        .all(|column| match value(row, "irregular") {
+            Value::Map(entries) => entries
+                .iter()
+                .filter(|(name, _)| name == column)
+                .all(|(_, raw)| is_date_or_blank(raw)),
+            _ => true,
+        })
+}
+
+fn is_date_or_blank(date: &str) -> bool {
+    let shape: String = date
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '9' } else { c })
+        .collect();
+    date.trim_matches(' ').is_empty()
+        || shape == "9999-99-99" && &date[5..7] <= "12" && &date[8..10] <= "31"
 }
 
 fn starts_after(row: &Row, day: i64) -> bool {
@@ -181,8 +210,11 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
                 let number = key(row).unwrap_or(NO_PERSON);
                 // Ten digits and a type that ends early: the 0001 may begin within the number.
                 let is_short = !has_date && tail.is_empty() && has_lost_digits(number, kind);
+                let is_moved = is_digits(kind, 4)
+                    && !matches!(kind, "0001" | "0002" | "0003" | "0004" | "0005")
+                    && !has_dates(row);
                 match second {
-                    _ if is_foreign(kind) || is_short => found.push(Damaged::Anybody),
+                    _ if is_foreign(kind) || is_short || is_moved => found.push(Damaged::Anybody),
                     Some(second) => found.push(second),
                     None if has_date && tail.is_empty() && is_damaged => {
                         found.push(Damaged::Anybody);
@@ -196,7 +228,7 @@ fn damaged_lines(rows: &Tables) -> Vec<Damaged> {
                 "former_pnr" => text(row, "former_pnr").or(Some("")),
                 _ => None,
             };
-            let is_nobodys = key(row).is_none();
+            let is_nobodys = !key(row).is_some_and(is_possible);
             if other.is_some_and(|other| !is_number(other) || is_shifted || is_nobodys) {
                 found.push(Damaged::Anybody);
             }
@@ -415,7 +447,7 @@ fn readable_number(rest: &[char], needs_type: bool) -> Option<String> {
         false => is_blank(&kind) || is_digits(&kind, 4),
     };
     let fits = is_type && dates.len() <= 20 && dates.chunks(10).all(is_date);
-    (fits && number != NO_PERSON).then_some(number)
+    (fits && is_possible(&number)).then_some(number)
 }
 
 /// Reads the bytes after a record: another record may be joined to it, if the line end between them is lost. With
@@ -428,9 +460,13 @@ fn of_tail(tail: &str, needs_number: bool) -> Option<Damaged> {
     let is_damaged = is_foreign(&kind)
         || length < 17 && has_lost_digits(&number, kind.trim_end_matches(' '))
         || (18..37).contains(&length) && length != 27;
+    let has_dates = is_date_or_blank(&part(14, 10)) && is_date_or_blank(&part(24, 10));
+    let is_other = matches!(kind.as_str(), "0002" | "0003" | "0004" | "0005") && has_dates;
+    let is_moved = is_digits(&kind, 4) && !("0001"..="0005").contains(&kind.as_str()) && !has_dates;
+    let is_damaged = is_damaged || is_moved;
     match (is_digits(&number, 10), kind.as_str()) {
-        (true, kind) if kind != "0001" && is_digits(kind, 4) => None,
-        (true, _) if number == NO_PERSON => (!needs_number).then_some(Damaged::Anybody),
+        (true, _) if is_other => None,
+        (true, _) if !is_possible(&number) => (!needs_number).then_some(Damaged::Anybody),
         (true, _) if is_damaged => Some(Damaged::Anybody),
         (true, _) => Some(Damaged::Of(number)),
         (false, _) => (!needs_number).then_some(Damaged::Anybody),
@@ -445,7 +481,7 @@ fn is_digits(text: &str, count: usize) -> bool {
 }
 
 fn is_number(text: &str) -> bool {
-    is_digits(text, 10) && text != NO_PERSON
+    is_possible(text)
 }
 
 /// The person numbers that belong together.
@@ -464,13 +500,21 @@ struct Numbers {
 impl Numbers {
     fn of(rows: &Tables, bug: Option<InjectedBug>) -> Self {
         let mut numbers = Self::default();
+        numbers.add(rows, bug);
+        numbers
+    }
+
+    fn add(&mut self, rows: &Tables, bug: Option<InjectedBug>) {
+        let numbers = self;
         let of = |row: &Row, column| {
             let other = text(row, column).filter(|other| is_number(other));
             Some((key(row)?.to_owned(), other?.to_owned()))
         };
         if bug != Some(InjectedBug::FormerNumbersIgnored) {
             for row in rows.get("former_pnr").into_iter().flatten() {
-                if let Some((valid, former)) = of(row, "former_pnr") {
+                if let Some((valid, former)) =
+                    of(row, "former_pnr").filter(|(own, _)| is_number(own))
+                {
                     numbers.pairs.insert((valid.clone(), former.clone()));
                     numbers.valid.insert(former, valid);
                 }
@@ -490,7 +534,6 @@ impl Numbers {
                 numbers.valid.insert(number, valid);
             }
         }
-        numbers
     }
 
     /// Returns all numbers of the persons, over any number of changes.

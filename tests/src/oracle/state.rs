@@ -78,6 +78,22 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
     let mut events = BTreeSet::new();
     let mut protected = BTreeSet::new();
     let mut damaged = BTreeSet::new();
+    // The places of the 001 of each agreement, and of all.
+    let mut delivered: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    let mut shown: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, extract) in newest_first.iter().enumerate() {
+        for line in lines[place].iter().filter(|line| kind(line) == "001") {
+            let of = (extract.agreement.as_str(), number(line));
+            let is_ended = said
+                .get(&of)
+                .is_some_and(|said| matches!(said, Said::EndedAt(end) if *end <= place));
+            delivered.entry(of).or_insert(place);
+            if !is_ended {
+                shown.entry(number(line)).or_insert(place);
+            }
+        }
+    }
+    let mut ties: Vec<Vec<u8>> = Vec::new();
     for (place, extract) in newest_first.iter().enumerate() {
         let persons = lines[place].iter().filter(|line| kind(line) == "001");
         let persons: Vec<String> = persons.map(|line| number(line)).collect();
@@ -85,10 +101,11 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
         let mut of_doubled = BTreeSet::new();
         for line in &lines[place] {
             let person = number(line);
-            let said_of = |person: &String| said.get(&(extract.agreement.as_str(), person.clone()));
-            let is_newest_of = |person: &String| match said_of(person) {
-                Some(Said::At(newest) | Said::EndedAt(newest)) => place <= *newest,
-                None => true,
+            // What a record says of a protection counts until the agreement delivers its person again. A receipt says
+            // nothing about it.
+            let is_newest_of = |person: &String| {
+                let newest = delivered.get(&(extract.agreement.as_str(), person.clone()));
+                newest.is_none_or(|newest| place <= *newest)
             };
             let is_taken = match kind(line).as_str() {
                 "000" | "997" | "999" | "910" => false,
@@ -115,11 +132,24 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
             if kind(line) == "004" && is_newest_of(&person) && !is_other_protection(line) {
                 protected.insert(person);
             } else if matches!(kind(line).as_str(), "031" | "032" | "033")
-                && said_of(&person) == Some(&Said::At(place))
+                && is_newest_of(&person)
                 && padded(line, 259, 10) != b"          "
             {
                 let relative = padded(line, 13, 10);
                 protected.insert(String::from_utf8_lossy(&relative).into_owned());
+            }
+            let is_newest_of_all = shown.get(&person).is_none_or(|newest| place <= *newest);
+            if !is_taken && is_newest_of(&person) && is_newest_of_all {
+                if matches!(kind(line).as_str(), "001" | "022") {
+                    ties.push(line.to_vec());
+                }
+                let own = lines[place]
+                    .iter()
+                    .filter(|one| kind(one) == "001" && number(one) == person);
+                let own: BTreeSet<&[u8]> = own.map(|line| line.trim_ascii_end()).collect();
+                if own.len() > 1 {
+                    damaged.insert(person);
+                }
             }
         }
     }
@@ -139,7 +169,12 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
         bytes.push(b'\n');
     }
     let mut extract = Extract::of_lines(rules, &bytes);
-    extract.elsewhere = Elsewhere { protected, damaged };
+    ties.insert(0, format!("0000000000000111901{date}{date}").into_bytes());
+    extract.elsewhere = Elsewhere {
+        protected,
+        damaged,
+        ties: Extract::of_lines(rules, &ties.join(&b'\n')).rows().clone(),
+    };
     State {
         extract,
         origins,
@@ -170,10 +205,19 @@ pub fn without(bytes: &[u8], persons: &BTreeSet<String>) -> Vec<u8> {
     kept.concat()
 }
 
-/// Returns whether the type of a 004 is four digits other than 0001.
+/// Returns whether a 004 is of another type that exists, and has dates or blanks in its places.
 fn is_other_protection(line: &[u8]) -> bool {
     let kind = padded(line, 13, 4);
-    kind.iter().all(u8::is_ascii_digit) && kind != b"0001"
+    let is_date = |from: usize| {
+        let date = padded(line, from, 10);
+        let digits: Vec<u8> = [&date[..4], &date[5..7], &date[8..]].concat();
+        date == b"          "
+            || digits.iter().all(u8::is_ascii_digit)
+                && (date[4], date[7]) == (b'-', b'-')
+                && date[5..7] <= b"12"[..]
+                && date[8..] <= b"31"[..]
+    };
+    matches!(&kind[..], b"0002" | b"0003" | b"0004" | b"0005") && is_date(17) && is_date(27)
 }
 
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 #[test]
 fn every_tenant_gets_what_was_checked_by_hand() {
     let attacks = entries(&cprflow_tests::root().join("tests/data/attacks"));
-    assert!(attacks.len() >= 11, "{attacks:?}");
+    assert!(attacks.len() >= 20, "{attacks:?}");
     for attack in attacks {
         check(&attack);
     }
@@ -72,6 +72,19 @@ fn check(attack: &Path) {
             let place = format!("{name}, {tenant}, {delivery}");
             assert_delivery(&place, directory, &expected[&delivery]);
         }
+    }
+    for (tenant, expected) in expected["current"].as_object().into_iter().flatten() {
+        assert_current(&name, &test.dataset_of(tenant).join("current"), expected);
+    }
+}
+
+/// Asserts that the listed tables have exactly these values now.
+fn assert_current(name: &str, directory: &Path, expected: &Json) {
+    let current = tables(directory);
+    for (table, expected) in expected.as_object().unwrap() {
+        let rows: Vec<_> = current[table].iter().map(values).collect();
+        let place = format!("{name}: {}: {table}", directory.display());
+        assert_eq!(sorted(&json!(rows)), sorted(expected), "{place}");
     }
 }
 
@@ -131,7 +144,6 @@ fn keys(object: &Json) -> BTreeSet<String> {
     object.as_object().unwrap().keys().cloned().collect()
 }
 
-/// Writes the key that the pseudonyms in `expected.json` were made with.
 /// Returns whether the rows show person numbers: ten digits in `pnr`.
 fn shows_numbers(rows: &Json) -> bool {
     let number = rows[0]["pnr"].as_str();
@@ -145,6 +157,7 @@ fn sorted(rows: &Json) -> Vec<String> {
     rows
 }
 
+/// Writes the key that the pseudonyms in `expected.json` were made with.
 fn write_key(path: &Path) {
     fs::write(path, format!("{}\n", "k".repeat(64))).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

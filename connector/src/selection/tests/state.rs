@@ -335,14 +335,14 @@ fn protection_is_the_union_over_agreements() {
     // Another agreement that knows of no protection does not lift it.
     let extracts = [plain("m", "2026-03-02", 2), secret("n", "2026-03-01", 1)];
     assert!(is_protected(&extracts));
-    // The end of that agreement's subscription does, and so does its next delivery.
+    // Its next delivery does. The end of its subscription says nothing about the protection.
     let ended = extract("n", "2026-03-03", 3, &[receipt(A)]);
     let extracts = [
         ended,
         plain("m", "2026-03-02", 2),
         secret("n", "2026-03-01", 1),
     ];
-    assert!(!is_protected(&extracts));
+    assert!(is_protected(&extracts));
     let extracts = [
         plain("n", "2026-03-03", 3),
         plain("m", "2026-03-02", 2),
@@ -450,6 +450,57 @@ fn damage_counts_until_the_same_agreement_delivers_the_person_again() {
         protected(&[newer, twice, first]),
         ["0101010010 false", "0101010029 false"]
     );
+}
+
+#[test]
+fn a_receipt_ends_no_protection() {
+    let relative = format!("031{B}{A}{:236}2026-01-01\n", "");
+    let sources: [(&str, &[String]); 4] = [
+        ("tie of 001", &[replaced(B, A), protection(B)]),
+        (
+            "tie of 022",
+            &[person(B, "01"), format!("022{A}{B}\n"), protection(B)],
+        ),
+        ("relative", &[person(B, "01"), relative.clone()]),
+        ("relative without 001", &[relative]),
+    ];
+    for (kind, records) in sources {
+        let with = |more: &[String]| {
+            let records = [records, &[person(A, "01")], more].concat();
+            extract("m", "2026-03-01", 1, &records)
+        };
+        assert!(is_protected(&[with(&[])]), "{kind}");
+        // The receipt is in the same extract, or in a later one.
+        assert!(is_protected(&[with(&[receipt(B)])]), "{kind}");
+        let later = extract("m", "2026-03-02", 2, &[receipt(B)]);
+        assert!(is_protected(&[later.clone(), with(&[])]), "{kind}");
+        // Such records are not superseded. Those that protect nobody are.
+        let (selection, _) = open(None, None, &[later.clone(), with(&[])]);
+        let left_out = selection.superseded_persons(1).unwrap();
+        assert!(
+            !roster::read(&left_out).unwrap().contains(101_010_029),
+            "{kind}"
+        );
+        // The agreement delivers the person of these records again.
+        let again = extract("m", "2026-03-03", 3, &[person(B, "01"), person(A, "01")]);
+        assert!(!is_protected(&[again, later, with(&[])]), "{kind}");
+    }
+}
+
+#[test]
+fn nobody_is_superseded_while_damage_protects_others() {
+    let damaged = format!("031{B}{:10}{:236}2026-01-01\n", "", "");
+    let records = [person(A, "01"), person(B, "01"), damaged];
+    let first = extract("m", "2026-03-01", 1, &records);
+    let left_out = |extracts: &[Extract]| {
+        let (selection, _) = open(None, None, extracts);
+        let bytes = selection.superseded_persons(extracts.len() - 1).unwrap();
+        roster::read(&bytes).unwrap().iter().collect::<Vec<_>>()
+    };
+    let of_b = extract("m", "2026-03-02", 2, &[person(B, "01")]);
+    assert!(left_out(&[of_b.clone(), first.clone()]).is_empty());
+    let of_a = extract("m", "2026-03-03", 3, &[person(A, "01")]);
+    assert_eq!(left_out(&[of_a, of_b, first]), [101_010_010, 101_010_029]);
 }
 
 #[test]
