@@ -10,7 +10,6 @@
 //! - `routing` has [`Routing`], the sender and recipient that metadata names, and compares them with the configuration.
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
-//! - `register` keeps every applied extract, compressed.
 //! - [`retention`] removes what was kept long enough, and lists the published deliveries.
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
@@ -58,9 +57,9 @@ mod unknown_codes;
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
 pub use current::CurrentError;
 pub use dataset::{
-    CheckDepth, ComponentIdentity, DatasetDelivery, DatasetError, DatasetTable, DatasetTableReader,
-    DeliveryFile, GenerationExtract, GenerationManifest, Manifest, ManifestFinding, TableQuery,
-    TenantManifest, check_dataset_permissions, published_deliveries,
+    CheckDepth, ComponentIdentity, DatasetDelivery, DatasetError, DatasetGeneration, DatasetTable,
+    DatasetTableReader, DeliveryFile, GenerationExtract, GenerationManifest, Manifest,
+    ManifestFinding, TableQuery, TenantManifest, check_dataset_permissions, published_deliveries,
 };
 pub use error::Error;
 pub use fs::{
@@ -69,14 +68,17 @@ pub use fs::{
 pub use keyed_hash::{KeyError, ListKey};
 pub use ledger::{
     Counts, FindingCount, Generation, InboxVisit, KeptExtract, Ledger, LedgerError, NewDelivery,
-    Reason, Record, State, TenantCounts, TenantDelivery, TenantDeliveryState, UnclaimedFile,
+    PolicyChange, Reason, Record, State, TenantCounts, TenantDelivery, TenantDeliveryState,
+    UnclaimedFile,
 };
 pub use names::{AgreementName, Environment, TenantName};
 pub use operator::{
-    DeliverySelector, OperatorError, TenantSetAside, accept_missing_extracts, rename_agreement,
+    AcceptedForTenant, DeliverySelector, OperatorError, TenantSetAside, accept_missing_extracts,
+    accept_tenant, rename_agreement,
 };
 pub use pnr_list::{ListError, read_list};
 pub use routing::{ROUTING_MISMATCH, Routing};
 pub use stop::Stop;
+pub use tenant::former::{FormerTenant, LeftDataset, former_tenants};
 pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};
 pub use unknown_codes::{unknown_codes, unknown_codes_of_scope};

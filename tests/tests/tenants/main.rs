@@ -3,6 +3,7 @@
 mod addresses;
 mod attacks;
 mod current;
+mod current_trouble;
 mod daily_job;
 mod hidden_exactly;
 mod hidden_files;

@@ -82,7 +82,9 @@ fn an_extract_that_may_lack_records() {
         assert!(ended.stderr.contains(advice), "{}", ended.stderr);
         let has_current = |name: &str| test.dataset_of(name).join("current").exists();
         assert!(has_current("all") && !has_current("mask") && !has_current("drop"));
-        assert_eq!(test.run("register accept-missing", &["town"]).code, 0);
+        assert_eq!(test.run("register accept-missing", &["town"]).code, 2);
+        let accept = ["town", "--without-full-load"];
+        assert_eq!(test.run("register accept-missing", &accept).code, 0);
         assert_eq!(test.sync().code, 0);
         assert!(has_current("mask") && has_current("drop") && has_current("some"));
     }

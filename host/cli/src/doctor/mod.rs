@@ -14,7 +14,7 @@ use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
-    check_state_permissions, shared_keys, subscription, unknown_codes_of_scope,
+    check_state_permissions, former_tenants, shared_keys, subscription, unknown_codes_of_scope,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -128,7 +128,8 @@ impl<W: Write> Checkup<W> {
                     self.ok("ledger", "is intact")?;
                     self.agreements(store, &ledger)?;
                     self.deliveries(store, &ledger)?;
-                    self.register(store, &ledger)
+                    self.register(store, &ledger)?;
+                    self.former_tenants(store, &ledger)
                 }
                 Err(error) => self.fail("ledger", &error.to_string()),
             },
@@ -197,6 +198,16 @@ impl<W: Write> Checkup<W> {
                     damaged.len()
                 ),
             ),
+        }
+    }
+
+    /// Names what is left of tenants that are not configured any more.
+    fn former_tenants(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        match former_tenants(store, ledger) {
+            Ok(former) => former
+                .iter()
+                .try_for_each(|former| self.fail("tenants", &former.to_string())),
+            Err(error) => self.fail("tenants", &error.to_string()),
         }
     }
 

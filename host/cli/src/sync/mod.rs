@@ -55,6 +55,12 @@ pub(crate) struct Sync {
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     max_age: Option<u32>,
 
+    /// Take the clock as right although it is more than 31 days ahead of the current tables, or behind them
+    ///
+    /// The day of the current tables then becomes the day of the clock, also if that is earlier.
+    #[arg(long, conflicts_with = "watch")]
+    accept_clock: bool,
+
     /// Keep running and check the inboxes every 6 hours
     ///
     /// `interval_minutes` in the configuration sets another interval. The configuration is read again before each
@@ -91,6 +97,9 @@ impl Sync {
         self.unrestricted.apply_to(&mut configuration)?;
         if let Some(days) = self.max_age {
             configuration.max_age_days(days);
+        }
+        if self.accept_clock {
+            configuration.accept_clock();
         }
         Ok(configuration)
     }

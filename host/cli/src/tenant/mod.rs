@@ -1,5 +1,6 @@
 //! `cprflow tenant`: explains what each tenant may see.
 
+mod accept;
 mod check;
 mod list;
 mod render;
@@ -9,7 +10,7 @@ use cprflow::Connector;
 
 use crate::failure::{Failure, Outcome};
 
-/// Explain what each tenant may see
+/// Explain what each tenant may see, and accept changes
 ///
 /// A tenant is a party that gets its own share of the deliveries. The section [tenant.NAME] of the configuration has
 /// its policy and its purpose.
@@ -17,7 +18,8 @@ use crate::failure::{Failure, Outcome};
 #[command(after_help = "\
 Examples:
   cprflow tenant list --config cprflow.toml
-  cprflow tenant check social --config cprflow.toml")]
+  cprflow tenant check social --config cprflow.toml
+  cprflow tenant accept social --config cprflow.toml")]
 pub(crate) struct Tenant {
     #[command(subcommand)]
     command: Command,
@@ -25,6 +27,7 @@ pub(crate) struct Tenant {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Accept(accept::Accept),
     Check(check::Check),
     List(list::List),
 }
@@ -36,6 +39,7 @@ impl Tenant {
         connector: impl FnOnce() -> Result<Connector, cprflow::Error>,
     ) -> Result<Outcome, Failure> {
         match &self.command {
+            Command::Accept(accept) => accept.run(),
             Command::Check(check) => check.run(&connector()?),
             Command::List(list) => list.run(),
         }

@@ -221,6 +221,13 @@ impl Configuration {
         }
     }
 
+    /// Takes the clock as right in this run, although it is far ahead of the current tables or behind them.
+    pub fn accept_clock(&mut self) {
+        for store in &mut self.stores {
+            store.accept_clock = true;
+        }
+    }
+
     /// Limits the run to one agreement. Returns `false` and changes nothing if there is no agreement of that name.
     pub fn only(&mut self, name: &str) -> bool {
         if !self.agreements().any(|one| one.name.as_str() == name) {

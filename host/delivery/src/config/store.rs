@@ -11,7 +11,7 @@ use super::{directories, state};
 use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::ledger::{Ledger, LedgerError, Record};
-use crate::names::AgreementName;
+use crate::names::{AgreementName, TenantName};
 use crate::tenant::Tenant;
 use cprflow_transport::Inbox;
 
@@ -41,6 +41,10 @@ pub struct Store {
     /// The state directory that has the extracts of each agreement of the configuration. A tenant may see agreements of
     /// several stores.
     pub(crate) registers: BTreeMap<AgreementName, PathBuf>,
+    /// The directory of the dataset of each tenant of the configuration, also of those that see no agreement of this store.
+    pub(crate) tenant_datasets: BTreeMap<TenantName, PathBuf>,
+    /// Whether a person has said that the clock is right, though it is far ahead or behind.
+    pub accept_clock: bool,
 }
 
 impl Store {
@@ -154,6 +158,11 @@ pub(super) fn group(
             retention: Retention::default(),
             threads: 0,
             registers: BTreeMap::new(),
+            tenant_datasets: tenants
+                .iter()
+                .map(|tenant| (tenant.name.clone(), tenant.dataset.clone()))
+                .collect(),
+            accept_clock: false,
         });
     }
     if let Some(directory) = state {

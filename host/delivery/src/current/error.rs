@@ -45,4 +45,36 @@ pub enum CurrentError {
         /// The name of the file.
         file: String,
     },
+
+    /// A change of the policy hides more than half of the tenant's persons.
+    #[error(
+        "the policy of tenant {tenant} was changed, and {hidden} of {persons} persons would be hidden. Nothing is published \
+         to the tenant until a person decides: if that is intended, run `cprflow tenant accept {tenant}`; otherwise correct \
+         the policy"
+    )]
+    PolicyHidesMost {
+        /// The tenant's name.
+        tenant: String,
+        /// The number of persons who would be hidden.
+        hidden: u64,
+        /// The number of persons in scope before.
+        persons: u64,
+    },
+
+    /// The clock is far ahead of everything that is known.
+    #[error(
+        "the clock says {today}, but the last day of the current tables is {day}, and the newest extract is of {newest}: \
+         more than {limit} days before. A wrong day would give wrong ages for a long time. If the clock is right, run \
+         `cprflow sync --accept-clock`; otherwise set the clock"
+    )]
+    ClockAhead {
+        /// The day of the clock in Denmark.
+        today: String,
+        /// The day of the newest generation.
+        day: String,
+        /// The newest day of an extract.
+        newest: String,
+        /// The number of days that are taken without a question.
+        limit: i32,
+    },
 }

@@ -1,13 +1,16 @@
 //! The extracts that current tables are made from.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::json;
 use sha2::Digest;
 
 use super::error::CurrentError;
 use crate::config::Store;
+use crate::dataset::{Dataset, GenerationManifest};
 use crate::error::Error;
 use crate::fs::private_directory;
 use crate::keyed_hash::ExtractKey;
@@ -16,13 +19,19 @@ use crate::names::AgreementName;
 use crate::register::Register;
 use crate::sync::completeness;
 use crate::tenant::Tenant;
+use crate::tenant::former::plain_path;
 use cprflow::policy::Policy;
+
+/// Divides the digest of the inputs from that of the key for pseudonyms.
+const KEY: &str = "+key:";
 
 /// A state directory, and the agreements whose extracts are wanted from it.
 #[derive(Debug, Clone)]
 pub(crate) struct RegisterSource {
     pub(crate) state: PathBuf,
     pub(crate) agreements: BTreeSet<AgreementName>,
+    /// Agreements that a tenant has seen and no longer may see. Their protections count.
+    former: BTreeSet<String>,
 }
 
 impl RegisterSource {
@@ -30,6 +39,7 @@ impl RegisterSource {
     /// tenant's generations: its ledger has the newest one.
     pub(crate) fn of_tenant(store: &Store, tenant: &Tenant) -> Vec<Self> {
         let mut sources: Vec<Self> = Vec::new();
+
         for agreement in &tenant.agreements {
             let Some(state) = store.registers.get(agreement) else {
                 continue;
@@ -41,10 +51,59 @@ impl RegisterSource {
                 None => sources.push(Self {
                     state: state.clone(),
                     agreements: BTreeSet::from([agreement.clone()]),
+                    former: BTreeSet::new(),
                 }),
             }
         }
         sources
+    }
+
+    /// Returns the same with the agreements that the tenant has seen and no longer may see.
+    ///
+    /// The ledgers remember them. A new ledger learns them from the tenant's dataset, as far as it has their deliveries.
+    pub(crate) fn with_former(store: &Store, tenant: &Tenant) -> Result<Vec<Self>, Error> {
+        let mut sources = Self::of_tenant(store, tenant);
+        let states: BTreeSet<&PathBuf> = store.registers.values().chain([&store.state]).collect();
+        let name = tenant.name.as_str();
+        let mut shown: BTreeSet<String> = store
+            .ended
+            .iter()
+            .map(|ended| ended.as_str().to_owned())
+            .filter(|ended| Dataset::has_deliveries(&tenant.dataset, ended).unwrap_or(true))
+            .collect();
+        if let Some(manifest) = GenerationManifest::current(&tenant.dataset)?
+            && manifest.tenant.as_deref() == Some(name)
+        {
+            let extracts = manifest.extracts.into_iter();
+            shown.extend(extracts.map(|extract| extract.agreement));
+            shown.extend(manifest.former_agreements);
+        }
+        for state in states {
+            let Some(ledger) = Ledger::open_to_read(state)? else {
+                continue;
+            };
+            let mut former: BTreeSet<String> = ledger.agreements_seen(name)?.into_iter().collect();
+            let mut new = ledger.delivered_agreements()?;
+            new.retain(|agreement| {
+                shown.contains(agreement) && !former.contains(agreement) && !tenant.sees(agreement)
+            });
+            if !new.is_empty() {
+                let new = new.iter().map(String::as_str);
+                Ledger::open(state)?.remember_tenant(name, &plain_path(&tenant.dataset), new)?;
+            }
+            former.extend(new);
+            former.retain(|agreement| !tenant.sees(agreement));
+            match sources.iter_mut().find(|source| source.state == **state) {
+                Some(source) => source.former = former,
+                None if former.is_empty() => {}
+                None => sources.push(Self {
+                    state: state.clone(),
+                    agreements: BTreeSet::new(),
+                    former,
+                }),
+            }
+        }
+        Ok(sources)
     }
 }
 
@@ -53,6 +112,8 @@ impl RegisterSource {
 pub(crate) struct Inputs {
     /// The extracts in the order in which they apply, each with the register that has it.
     pub(crate) extracts: Vec<(Register, KeptExtract)>,
+    /// The extracts of agreements that a tenant may no longer see, in the same order. Only their protections count.
+    pub(crate) former: Vec<(Register, KeptExtract)>,
     /// The published deliveries that the register lacks, by agreement.
     missing: BTreeMap<String, usize>,
     /// The digest.
@@ -77,13 +138,14 @@ impl Inputs {
         extracts.retain(|kept| kept.is_unrestricted && !is_stopped(&kept.agreement));
         let register = Register::of(&store.state);
         let extracts = extracts.into_iter().map(|kept| (register.clone(), kept));
+        let extracts = extracts.collect();
         let mut missing = BTreeMap::new();
         for record in ledger.missing_in_register()? {
             if record.directory.is_some() && !is_stopped(&record.agreement) {
                 *missing.entry(record.agreement).or_default() += 1;
             }
         }
-        Ok(Self::new(extracts.collect(), missing, rules))
+        Ok(Self::new(extracts, Vec::new(), missing, rules))
     }
 
     /// Returns the inputs of a tenant's dataset.
@@ -95,7 +157,18 @@ impl Inputs {
         policy: &Policy,
         rules: &serde_json::Value,
     ) -> Result<Self, Error> {
+        Self::of_tenant_until(sources, policy, rules, None)
+    }
+
+    /// Returns the inputs that a tenant's dataset had at a time; `None` is now.
+    pub(super) fn of_tenant_until(
+        sources: &[RegisterSource],
+        policy: &Policy,
+        rules: &serde_json::Value,
+        until: Option<Timestamp>,
+    ) -> Result<Self, Error> {
         let mut extracts = Vec::new();
+        let mut former = Vec::new();
         let mut missing = BTreeMap::new();
         for source in sources {
             let Some(ledger) = Ledger::open_to_read(&source.state)? else {
@@ -108,14 +181,27 @@ impl Inputs {
                     .any(|own| own.as_str() == agreement)
             };
             let register = Register::of(&source.state);
+            let is_former = |agreement: &str| source.former.contains(agreement);
+            let is_later = |kept: &KeptExtract| -> Result<bool, Error> {
+                let Some(until) = until else { return Ok(false) };
+                let record = ledger.delivery(kept.delivery)?;
+                let published = record.and_then(|record| record.published);
+                Ok(published.is_none_or(|published| published > until))
+            };
             for kept in ledger.applied_extracts()? {
-                if is_own(&kept.agreement) {
-                    check_complete(&kept, policy)?;
-                    extracts.push((register.clone(), kept));
+                let chosen = match () {
+                    () if is_own(&kept.agreement) => &mut extracts,
+                    () if is_former(&kept.agreement) => &mut former,
+                    () => continue,
+                };
+                if is_later(&kept)? {
+                    continue;
                 }
+                check_complete(&kept, policy)?;
+                chosen.push((register.clone(), kept));
             }
             for record in ledger.missing_in_register()? {
-                if is_own(&record.agreement) {
+                if is_own(&record.agreement) || is_former(&record.agreement) {
                     *missing.entry(record.agreement).or_default() += 1;
                 }
             }
@@ -128,7 +214,8 @@ impl Inputs {
             )
         };
         extracts.sort_by_key(order);
-        let inputs = Self::new(extracts, missing, rules);
+        former.sort_by_key(order);
+        let inputs = Self::new(extracts, former, missing, rules);
         let Some(home) = sources.first() else {
             return Ok(inputs);
         };
@@ -140,26 +227,71 @@ impl Inputs {
 
     fn new(
         extracts: Vec<(Register, KeptExtract)>,
+        former: Vec<(Register, KeptExtract)>,
         missing: BTreeMap<String, usize>,
         rules: &serde_json::Value,
     ) -> Self {
-        let kept: Vec<_> = extracts
-            .iter()
-            .map(|(_, kept)| {
+        let facts = |extracts: &[(Register, KeptExtract)]| {
+            let fact = |(_, kept): &(Register, KeptExtract)| {
                 json!([
                     kept.agreement,
                     kept.production_date,
                     kept.sequence,
                     kept.file_sha256
                 ])
-            })
-            .collect();
-        let canonical = json!({ "extracts": kept, "missing": missing, "rules": rules });
+            };
+            extracts.iter().map(fact).collect::<Vec<_>>()
+        };
+        let canonical = json!({
+            "extracts": facts(&extracts),
+            "former": facts(&former),
+            "missing": missing,
+            "rules": rules,
+        });
         Self {
             extracts,
+            former,
             missing,
             digest: base16ct::lower::encode_string(&sha2::Sha256::digest(canonical.to_string())),
         }
+    }
+
+    /// Adds a tenant's key for pseudonyms to the digest, because every number is another one with another key.
+    pub(crate) fn with_key(self, home: &Path, key: Option<&str>) -> Result<Self, Error> {
+        let Some(key) = key else { return Ok(self) };
+        private_directory(home)?;
+        let key = ExtractKey::open(home)?.digest(key);
+        let key = key.rsplit(':').next().unwrap_or_default();
+        Ok(Self {
+            digest: format!("{}{KEY}{key}", self.digest),
+            ..self
+        })
+    }
+
+    /// Returns whether a digest is the same, whatever the key for pseudonyms is.
+    pub(crate) fn is_same_without_key(&self, digest: &str) -> bool {
+        let own = |digest: &str| {
+            let (inputs, _) = digest.split_once(KEY).unwrap_or((digest, ""));
+            inputs.to_owned()
+        };
+        own(&self.digest) == own(digest)
+    }
+
+    /// Returns the agreements of which only the protections count.
+    pub(super) fn former_agreements(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self
+            .former
+            .iter()
+            .map(|(_, kept)| &kept.agreement)
+            .collect();
+        names.into_iter().cloned().collect()
+    }
+
+    /// Returns the newest day that an extract has.
+    pub(super) fn newest_day(&self) -> Option<Date> {
+        let days = self.extracts.iter();
+        days.filter_map(|(_, kept)| kept.production_date.parse().ok())
+            .max()
     }
 
     /// Returns whether nothing was ever delivered.
@@ -177,7 +309,7 @@ impl Inputs {
             .into());
         }
         let is_changed = |(register, kept): &&(Register, KeptExtract)| !register.has(kept);
-        match self.extracts.iter().find(is_changed) {
+        match self.extracts.iter().chain(&self.former).find(is_changed) {
             None => Ok(()),
             Some((_, kept)) => Err(CurrentError::ExtractChanged {
                 agreement: kept.agreement.clone(),

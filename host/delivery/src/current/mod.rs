@@ -6,19 +6,26 @@
 //! | module | contents |
 //! |---|---|
 //! | `inputs` | the extracts that the tables are made from |
+//! | `former` | the protections of agreements that a tenant may no longer see |
+//! | `comparison` | the persons with whom those in scope are compared |
+//! | `clock` | whether the clock may be wrong |
 //! | `plan` | whether a new generation is needed, and its number and day |
 //! | `rosters` | the persons in a tenant's scope in each generation |
 //! | `tables` | reads the extracts and writes the tables |
 //! | `update` | makes a generation, switches to it, and removes older ones |
 //! | `error` | [`CurrentError`] |
 
+mod clock;
+mod comparison;
 mod error;
+mod former;
 mod inputs;
 mod plan;
 mod rosters;
 mod tables;
 mod update;
 
+pub(crate) use clock::check_clock;
 pub use error::CurrentError;
 pub(crate) use inputs::{Inputs, RegisterSource};
 pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

@@ -27,11 +27,15 @@ impl GenerationRosters {
         }
     }
 
-    /// Reads the persons in scope in a generation; `None` if there is no such file.
+    /// Reads the persons in scope in a generation; `None` if there is no such file, or if it is damaged.
     pub(crate) fn read(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(number);
         match fs::read(&path) {
-            Ok(persons) => Ok(Some(persons)),
+            Ok(persons) if is_intact(&persons) => Ok(Some(persons)),
+            Ok(_) => {
+                tracing::warn!(path = %path.display(), "the list of the persons in scope is damaged");
+                Ok(None)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file(path)(error)),
         }
@@ -61,4 +65,20 @@ impl GenerationRosters {
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(format!("{number:06}.roster"))
     }
+}
+
+/// Returns whether the checksum of a list of persons is right. `wit/connector.wit` names the format at `roster`: a mark, a
+/// version (4 bytes), the number of persons (8 bytes), the checksum (8 bytes, FNV-1a) and the persons.
+fn is_intact(persons: &[u8]) -> bool {
+    let parts = persons.strip_prefix(b"CPRROSTR").and_then(|rest| {
+        let (_, rest) = rest.split_first_chunk::<12>()?;
+        rest.split_first_chunk::<8>()
+    });
+    let Some((sum, body)) = parts else {
+        return false;
+    };
+    let found = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    found == u64::from_le_bytes(*sum)
 }

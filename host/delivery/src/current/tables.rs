@@ -2,19 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use super::former;
 use super::inputs::Inputs;
 use super::update::{Check, CurrentTables, TenantRules};
 use crate::dataset::{DeliveryFile, describe_files};
 use crate::error::Error;
 use crate::ledger::KeptExtract;
-use crate::register::open_file;
+use crate::register::{Register, open_file};
 use cprflow::{
-    Catalog, ExtractPlace, ParquetDirectory, PolicyView, SelectionCounts, StateScan, TableBatch,
+    Catalog, DeliveryReader, ExtractPlace, ParquetDirectory, PolicyView, SelectionCounts,
+    StateScan, TableBatch,
 };
 
 /// The number of batches that the scan may be ahead of the writer.
@@ -43,34 +46,8 @@ pub(super) fn write(
     roster: Option<Vec<u8>>,
     directory: &Path,
 ) -> Result<WrittenTables, Error> {
-    let mut scan = StateScan::new(tables.connector);
-    let has_own_day = |tenant: TenantRules<'_>| tenant.policy.day.is_some();
-    if !tables.tenant.is_some_and(has_own_day) {
-        scan = scan.day(day);
-    }
-    if let Some(tenant) = tables.tenant {
-        scan = scan
-            .policy(tenant.policy)
-            .limits(tenant.tenant.limits.sandbox())
-            .tenant(tenant.tenant.name.as_str());
-        if let Some(key) = tenant.key {
-            scan = scan.pseudonym_key(key.clone());
-        }
-    }
-    if let Some(roster) = roster {
-        scan = scan.roster(roster);
-    }
-    let (places, paths) = places(inputs);
-    let check = tables.check.clone();
-    let opened = scan.read(places, move |place| {
-        let path = paths.get(place).ok_or(io::ErrorKind::NotFound)?;
-        Ok(CheckedReader {
-            reader: open_file(path)?,
-            check: check.clone(),
-        })
-    });
-    // The scan only sees that reading failed. If the work was stopped, that is the cause and the better error.
-    let mut batches = opened.or_else(|error| (tables.check)().and(Err(error.into())))?;
+    let scan = scan(tables, day, roster);
+    let mut batches = open(tables, scan, inputs)?;
     let view = batches.view().cloned();
     let hidden = match tables.tenant.is_some() || tables.shows_church {
         true => BTreeSet::new(),
@@ -126,6 +103,77 @@ pub(super) fn write(
     })
 }
 
+/// Returns a scan of the state as the tenant may see it.
+fn scan(tables: &CurrentTables<'_>, day: &str, roster: Option<Vec<u8>>) -> StateScan {
+    let mut scan = StateScan::new(tables.connector);
+    let has_own_day = |tenant: TenantRules<'_>| tenant.policy.day.is_some();
+    if !tables.tenant.is_some_and(has_own_day) {
+        scan = scan.day(day);
+    }
+    if let Some(tenant) = tables.tenant {
+        scan = scan
+            .policy(tenant.policy)
+            .limits(tenant.tenant.limits.sandbox())
+            .tenant(tenant.tenant.name.as_str());
+        if let Some(key) = tenant.key {
+            scan = scan.pseudonym_key(key.clone());
+        }
+    }
+    match roster {
+        Some(roster) => scan.roster(roster),
+        None => scan,
+    }
+}
+
+/// Runs the first pass over the state and begins the second.
+fn open(
+    tables: &CurrentTables<'_>,
+    scan: StateScan,
+    inputs: &Inputs,
+) -> Result<DeliveryReader<Box<dyn Read + Send>>, Error> {
+    let (mut ordered, paths) = places(&inputs.extracts);
+    let mut protections: Arc<[u8]> = Arc::default();
+    if let Some((_, newest)) = inputs.former.last() {
+        let found =
+            former::protections(tables.connector, &inputs.former, tables.home, &tables.check)?;
+        protections = found.into();
+        ordered.push(ExtractPlace {
+            production_date: former::DAY.to_owned(),
+            sequence: 0,
+            agreement: newest.agreement.clone(),
+        });
+    }
+    let check = tables.check.clone();
+    let opened = scan.read(ordered, move |place| {
+        let reader: Box<dyn Read + Send> = match paths.get(place) {
+            Some(path) => Box::new(open_file(path)?),
+            None => Box::new(Cursor::new(protections.clone())),
+        };
+        let check = check.clone();
+        Ok(Box::new(CheckedReader { reader, check }) as Box<dyn Read + Send>)
+    });
+    // The scan only sees that reading failed. If the work was stopped, that is the cause and the better error.
+    opened.or_else(|error| (tables.check)().and(Err(error.into())))
+}
+
+/// Returns the persons in scope in the state of these extracts, in the component's format, and how many there are and how
+/// many of `roster` are hidden. Reads the extracts once and writes nothing.
+pub(super) fn select(
+    tables: &CurrentTables<'_>,
+    inputs: &Inputs,
+    day: &str,
+    roster: Option<Vec<u8>>,
+) -> Result<(Vec<u8>, SelectionCounts), Error> {
+    let mut batches = open(tables, scan(tables, day, roster), inputs)?;
+    let roster = batches.roster()?;
+    let none = SelectionCounts {
+        persons: 0,
+        entered: 0,
+        left: 0,
+    };
+    Ok((roster, batches.selected().unwrap_or(none)))
+}
+
 /// Writes batches until the channel is closed. Tables without rows get a file too.
 fn write_batches(
     mut tables: ParquetDirectory,
@@ -150,13 +198,15 @@ fn write_batches(
 /// Returns the places of the extracts, newest first, and the path of each.
 ///
 /// The registers of several stores number their deliveries independently, so the places are numbered anew.
-fn places(inputs: &Inputs) -> (Vec<ExtractPlace>, BTreeMap<ExtractPlace, PathBuf>) {
+pub(super) fn places(
+    extracts: &[(Register, KeptExtract)],
+) -> (Vec<ExtractPlace>, BTreeMap<ExtractPlace, PathBuf>) {
     let place = |kept: &KeptExtract, index: usize| ExtractPlace {
         production_date: kept.production_date.clone(),
         sequence: index as u64 + 1,
         agreement: kept.agreement.clone(),
     };
-    let extracts = inputs.extracts.iter().enumerate();
+    let extracts = extracts.iter().enumerate();
     let paths: BTreeMap<_, _> = extracts
         .map(|(index, (register, kept))| (place(kept, index), register.path(kept)))
         .collect();
@@ -177,9 +227,9 @@ fn church_tables(catalog: &Catalog) -> BTreeSet<String> {
 }
 
 /// A reader that fails once the work must stop.
-struct CheckedReader<R> {
-    reader: R,
-    check: Check,
+pub(super) struct CheckedReader<R> {
+    pub(super) reader: R,
+    pub(super) check: Check,
 }
 
 impl<R: Read> Read for CheckedReader<R> {

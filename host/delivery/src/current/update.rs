@@ -16,12 +16,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::inputs::Inputs;
-use super::plan::{OnDisk, Plan, plan};
+use super::inputs::{Inputs, RegisterSource};
+use super::plan::{Clock, OnDisk, Plan, plan};
 use super::rosters::GenerationRosters;
 use super::tables::{self, WrittenTables};
 use crate::calendar::danish_time;
-use crate::dataset::{ComponentIdentity, Dataset, GenerationExtract, GenerationManifest};
+use crate::dataset::{
+    CheckDepth, ComponentIdentity, Dataset, GenerationExtract, GenerationManifest,
+};
 use crate::error::Error;
 use crate::ledger::{AdoptedDataset, Generation, KeptExtract, Ledger};
 use crate::tenant::Tenant;
@@ -35,6 +37,9 @@ pub(crate) struct TenantRules<'a> {
     /// The digest of the policy.
     pub(crate) policy_digest: &'a str,
     pub(crate) key: Option<&'a PseudonymKey>,
+    /// Whether persons in scope of earlier deliveries are compared with those of the first generation, because no
+    /// delivery tells any more who left.
+    pub(crate) has_deliveries: bool,
 }
 
 /// Why the data may be used, for the manifest.
@@ -51,6 +56,10 @@ pub(crate) struct CurrentTables<'a> {
     pub(crate) dataset: &'a Dataset,
     /// The state directory whose ledger has the dataset's newest generation.
     pub(crate) home: &'a Path,
+    /// The registers of a tenant; empty for the unrestricted dataset.
+    pub(crate) sources: &'a [RegisterSource],
+    /// Whether a person has said that the clock is right.
+    pub(crate) is_clock_accepted: bool,
     /// The tenant's rules; `None` for the unrestricted dataset.
     pub(crate) tenant: Option<TenantRules<'a>>,
     pub(crate) purposes: Purposes,
@@ -76,12 +85,22 @@ impl CurrentTables<'_> {
         if inputs.is_empty() && known.is_none() {
             return Ok(None);
         }
-        let on_disk = OnDisk {
-            current: self.dataset.current_generation()?,
-            highest: self.dataset.generations()?.last().copied(),
+        let current = self.dataset.current_generation()?;
+        let is_damaged = |number| {
+            let directory = self.dataset.generation(number);
+            !GenerationManifest::damage(&directory, CheckDepth::Sizes).is_empty()
         };
-        let today = danish_time(self.now).date();
-        let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, today) else {
+        let on_disk = OnDisk {
+            current,
+            highest: self.dataset.generations()?.last().copied(),
+            is_damaged: current.is_some_and(is_damaged),
+        };
+        let clock = Clock {
+            today: danish_time(self.now).date(),
+            newest: inputs.newest_day(),
+            is_accepted: self.is_clock_accepted,
+        };
+        let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, clock)? else {
             self.dataset.remove_old_generations(self.now, false)?;
             ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
@@ -103,14 +122,19 @@ impl CurrentTables<'_> {
         known: Option<&Generation>,
     ) -> Result<Generation, Error> {
         inputs.check()?;
+        self.check_policy_change(ledger, inputs)?;
         let rosters = self.rosters();
-        let compared = match (&rosters, plan.compared_with) {
-            (Some(rosters), Some(number)) => rosters.read(number)?,
-            _ => None,
-        };
+        let comparison = self.comparison(plan, known)?;
         let staged = self.dataset.stage_generation()?;
-        let written = tables::write(self, inputs, &plan.day, compared, &staged)?;
-        let manifest = self.manifest(inputs, plan, &written);
+        let written = tables::write(self, inputs, &plan.day, comparison.roster, &staged)?;
+        let manifest = GenerationManifest {
+            compared_with: comparison.number,
+            compare_since: match comparison.is_lost {
+                true => Some(plan.day.clone()),
+                false => known.and_then(|known| known.compare_since.clone()),
+            },
+            ..self.manifest(inputs, plan, &written)
+        };
         manifest.write(&staged)?;
         if let (Some(rosters), Some(scope)) = (&rosters, &written.roster) {
             rosters.write(plan.number, scope)?;
@@ -136,14 +160,25 @@ impl CurrentTables<'_> {
         let Some(manifest) = GenerationManifest::read(&self.dataset.generation(number))? else {
             return Ok(known);
         };
+        let tenant = self.tenant.map(|tenant| tenant.tenant.name.as_str());
+        if manifest.number != number || manifest.tenant.as_deref() != tenant {
+            return Ok(known);
+        }
         let has_roster = match self.rosters() {
             Some(rosters) => rosters.read(number)?.is_some(),
             None => true,
         };
-        match has_roster && manifest.number == number {
-            true => self.complete(ledger, known.as_ref(), &manifest).map(Some),
-            false => Ok(known),
+        match (has_roster, &known) {
+            (true, _) => self.complete(ledger, known.as_ref(), &manifest).map(Some),
+            // The ledger is new, and the list of the persons in scope is lost.
+            (false, None) => Ok(Some(self.described(&manifest))),
+            (false, Some(_)) => Ok(known),
         }
+    }
+
+    /// Returns what the ledger records of a generation.
+    fn described(&self, manifest: &GenerationManifest) -> Generation {
+        described(manifest, self.now)
     }
 
     /// Removes what the generation that is now current replaces, and records it in the ledger.
@@ -160,20 +195,7 @@ impl CurrentTables<'_> {
             .remove_old_generations(self.now, may_hide_more)?;
         crate::failpoint::reached("generations-removed");
         let compared_with = manifest.compared_with;
-        let generation = Generation {
-            number: manifest.number,
-            is_current: true,
-            compared_with,
-            day: manifest.day.clone(),
-            inputs: manifest.inputs.clone(),
-            policy: self.tenant.map(|tenant| tenant.policy_digest.to_owned()),
-            persons: manifest.persons,
-            entered: manifest.entered,
-            left: manifest.left,
-            rows: manifest.rows.values().sum(),
-            made: manifest.made.parse().unwrap_or(self.now),
-            error: None,
-        };
+        let generation = self.described(manifest);
         ledger.set_generation(self.place(), &generation)?;
         crate::failpoint::reached("generation-recorded");
         if let Some(rosters) = self.rosters() {
@@ -207,13 +229,13 @@ impl CurrentTables<'_> {
         GenerationManifest {
             number: plan.number,
             day: plan.day.clone(),
-            compared_with: plan.compared_with,
             made: self.now.to_string(),
             extracts: inputs
                 .extracts
                 .iter()
                 .map(|(_, kept)| extract(kept))
                 .collect(),
+            former_agreements: inputs.former_agreements(),
             inputs: inputs.digest.clone(),
             persons: written.counts.persons,
             entered: written.counts.entered,
@@ -235,14 +257,14 @@ impl CurrentTables<'_> {
         }
     }
 
-    fn place(&self) -> AdoptedDataset<'_> {
+    pub(super) fn place(&self) -> AdoptedDataset<'_> {
         match self.tenant {
             None => AdoptedDataset::Dataset,
             Some(tenant) => AdoptedDataset::Tenant(tenant.tenant.name.as_str()),
         }
     }
 
-    fn rosters(&self) -> Option<GenerationRosters> {
+    pub(super) fn rosters(&self) -> Option<GenerationRosters> {
         let tenant = self.tenant?.tenant.name.as_str();
         Some(GenerationRosters::new(self.home, tenant))
     }
@@ -256,8 +278,16 @@ pub(crate) fn withdraw(
     place: AdoptedDataset<'_>,
     error: Option<String>,
 ) -> Result<(), Error> {
+    let manifest = GenerationManifest::current(dataset.root()).ok().flatten();
     dataset.withdraw_current()?;
-    if let Some(known) = ledger.generation(place)? {
+    let known = match (ledger.generation(place)?, manifest) {
+        // The ledger is new. The next generation must be compared with this one.
+        (None, Some(manifest)) if manifest.tenant.as_deref() == place.tenant() => {
+            Some(described(&manifest, Timestamp::UNIX_EPOCH))
+        }
+        (known, _) => known,
+    };
+    if let Some(known) = known {
         let withdrawn = Generation {
             is_current: false,
             error,
@@ -266,4 +296,23 @@ pub(crate) fn withdraw(
         ledger.set_generation(place, &withdrawn)?;
     }
     Ok(())
+}
+
+/// Returns what a ledger records of a generation. `now` stands for a time that cannot be read.
+fn described(manifest: &GenerationManifest, now: Timestamp) -> Generation {
+    Generation {
+        number: manifest.number,
+        is_current: true,
+        compared_with: manifest.compared_with,
+        day: manifest.day.clone(),
+        inputs: manifest.inputs.clone(),
+        policy: manifest.policy.strip_prefix("sha256:").map(str::to_owned),
+        persons: manifest.persons,
+        entered: manifest.entered,
+        left: manifest.left,
+        rows: manifest.rows.values().sum(),
+        made: manifest.made.parse().unwrap_or(now),
+        error: None,
+        compare_since: manifest.compare_since.clone(),
+    }
 }

@@ -181,7 +181,7 @@ pub(crate) fn compare_with_disk(
     damage
 }
 
-fn compare_file(
+pub(super) fn compare_file(
     directory: &Path,
     name: &str,
     published: Option<&DeliveryFile>,
@@ -243,7 +243,7 @@ fn added_tables(directory: &Path, manifest: &Manifest) -> Vec<Damage> {
     added.collect()
 }
 
-fn table_file(table: &str) -> String {
+pub(super) fn table_file(table: &str) -> String {
     format!("{table}.parquet")
 }
 

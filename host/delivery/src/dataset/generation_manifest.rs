@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::DeliveryFile;
+use super::files::{CheckDepth, DeliveryFile, compare_file};
+use super::generations::{current_generation, generation_directory};
 use super::manifest::ComponentIdentity;
 use crate::error::Error;
 use crate::fs::write_private_file;
@@ -28,13 +29,22 @@ pub struct GenerationManifest {
     /// The day for which the persons were judged, `YYYY-MM-DD`: the Danish calendar date. It never goes back.
     pub day: String,
     /// The number of the generation with which the persons were compared for `into_scope` and `out_of_scope`: the last
-    /// one of the latest day before. Left out if there was none.
+    /// one of the latest day before. Left out if there was none. 0 stands for the persons in scope after the deliveries
+    /// that were published before there were current tables.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_with: Option<u64>,
+    /// The day of a generation whose `out_of_scope` lacks the persons who left before it, because the list of those who
+    /// were in scope was lost. A program that read `out_of_scope` last before this day must compare all persons with
+    /// `person` once. Left out if that never happened, or if a person has accepted it (`cprflow tenant accept`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare_since: Option<String>,
     /// The time at which the generation was made, in UTC (RFC 3339).
     pub made: String,
     /// The extracts from which the tables were made, in the order in which they apply; the newest is last.
     pub extracts: Vec<GenerationExtract>,
+    /// The agreements whose protections count although the tenant may no longer see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_agreements: Vec<String>,
     /// A digest of everything that the tables depend on, except the day.
     pub inputs: String,
     /// The number of persons in scope.
@@ -88,8 +98,10 @@ impl Default for GenerationManifest {
             number: 0,
             day: String::new(),
             compared_with: None,
+            compare_since: None,
             made: String::new(),
             extracts: Vec::new(),
+            former_agreements: Vec::new(),
             inputs: String::new(),
             persons: 0,
             entered: 0,
@@ -109,6 +121,38 @@ impl Default for GenerationManifest {
     }
 }
 
+/// A generation of the current tables of a dataset, for reading. The link `current` was resolved once, so that all its
+/// tables belong together.
+#[derive(Debug, Clone)]
+pub struct DatasetGeneration {
+    /// The directory of the generation.
+    pub directory: PathBuf,
+    /// The manifest.
+    pub manifest: GenerationManifest,
+}
+
+/// How often the link is resolved again if its generation was removed meanwhile.
+const ATTEMPTS: usize = 3;
+
+impl DatasetGeneration {
+    /// Opens the generation that `current` of a dataset leads to; `None` if there is none.
+    pub fn open(dataset: &Path) -> Result<Option<Self>, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(number) = current_generation(dataset)? else {
+                return Ok(None);
+            };
+            let directory = generation_directory(dataset, number);
+            if let Some(manifest) = GenerationManifest::read(&directory)? {
+                return Ok(Some(Self {
+                    directory,
+                    manifest,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl GenerationManifest {
     /// Writes the manifest durably into the directory of its generation.
     pub(crate) fn write(&self, directory: &Path) -> Result<(), Error> {
@@ -117,6 +161,14 @@ impl GenerationManifest {
             .map_err(io::Error::other)
             .map_err(Error::file(&path))?;
         write_private_file(&path, &text)
+    }
+
+    /// Reads the manifest of the generation that `current` of a dataset leads to; `None` if there is none.
+    pub(crate) fn current(dataset: &Path) -> Result<Option<Self>, Error> {
+        match current_generation(dataset)? {
+            Some(number) => Self::read(&generation_directory(dataset, number)),
+            None => Ok(None),
+        }
     }
 
     /// Reads the manifest in the directory of a generation; `None` if there is none.
@@ -129,5 +181,21 @@ impl GenerationManifest {
         };
         let manifest: Option<Self> = serde_json::from_slice(&text).ok();
         Ok(manifest.filter(|manifest| manifest.format == FORMAT))
+    }
+
+    /// Returns what is missing or was changed in the directory of a generation, in words. Sizes are compared, and digests
+    /// too if the depth says so.
+    pub(crate) fn damage(directory: &Path, depth: CheckDepth) -> Vec<String> {
+        match Self::read(directory) {
+            Ok(Some(manifest)) => {
+                let files = manifest.files.iter();
+                let compared = files.filter_map(|(name, file)| {
+                    Some(compare_file(directory, name, Some(file), depth)?.to_string())
+                });
+                compared.collect()
+            }
+            Ok(None) => vec![format!("{MANIFEST} is gone or is not readable")],
+            Err(error) => vec![error.to_string()],
+        }
     }
 }

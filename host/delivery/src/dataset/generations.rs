@@ -32,7 +32,7 @@ pub(crate) const LIFETIME: SignedDuration = SignedDuration::from_hours(48);
 impl Dataset {
     /// Returns the directory of a generation.
     pub(crate) fn generation(&self, number: u64) -> PathBuf {
-        self.root.join(GENERATIONS).join(directory_name(number))
+        generation_directory(&self.root, number)
     }
 
     /// Returns the number of the generation that `current` leads to; `None` if there is no such link.
@@ -176,6 +176,11 @@ pub(crate) fn current_generation(dataset: &Path) -> Result<Option<u64>, Error> {
     let is_own = target.parent() == Some(Path::new(GENERATIONS));
     let number = is_own.then(|| name_of(&target).parse().ok()).flatten();
     Ok(number)
+}
+
+/// Returns the directory of a generation of a dataset.
+pub(crate) fn generation_directory(dataset: &Path, number: u64) -> PathBuf {
+    dataset.join(GENERATIONS).join(directory_name(number))
 }
 
 fn directory_name(number: u64) -> String {

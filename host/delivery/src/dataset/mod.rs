@@ -31,8 +31,8 @@ pub use deliveries::{DatasetDelivery, published_deliveries};
 pub use error::DatasetError;
 pub use files::{CheckDepth, DeliveryFile};
 pub(crate) use files::{Damage, Identity, compare_with_disk, describe_files};
-pub use generation_manifest::{GenerationExtract, GenerationManifest};
-pub(crate) use generations::{GENERATIONS, current_generation};
+pub use generation_manifest::{DatasetGeneration, GenerationExtract, GenerationManifest};
+pub(crate) use generations::{GENERATIONS, current_generation, generation_directory};
 pub(crate) use manifest::{Audience, ManifestBuilder};
 pub use manifest::{ComponentIdentity, Manifest, ManifestFinding, TenantManifest};
 pub use table::{DatasetTable, TableQuery};
@@ -111,7 +111,12 @@ impl Dataset {
         })
     }
 
-    /// Returns whether the directory of the dataset exists.
+    /// Returns the directory of the dataset.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns whether the directory exists.
     pub(crate) fn exists(&self) -> bool {
         self.root.is_dir()
     }

@@ -17,7 +17,15 @@ pub(crate) enum AdoptedDataset<'a> {
     Tenant(&'a str),
 }
 
-impl AdoptedDataset<'_> {
+impl<'a> AdoptedDataset<'a> {
+    /// Returns the name of the tenant; `None` for the unrestricted dataset.
+    pub(crate) fn tenant(self) -> Option<&'a str> {
+        match self {
+            Self::Dataset => None,
+            Self::Tenant(tenant) => Some(tenant),
+        }
+    }
+
     /// Returns the name in the table `adopted`.
     pub(super) fn name(self) -> String {
         match self {

@@ -244,6 +244,12 @@ impl Ledger {
         )
     }
 
+    /// Returns the agreements of which the ledger has deliveries.
+    pub(crate) fn delivered_agreements(&self) -> Result<Vec<String>, LedgerError> {
+        let sql = "SELECT DISTINCT agreement FROM delivery ORDER BY agreement";
+        self.rows(sql, [], |row| row.get(0))
+    }
+
     /// Gives the deliveries and visits of an agreement another name, in one transaction. Returns the number of
     /// deliveries.
     pub(crate) fn rename_agreement(mut self, old: &str, new: &str) -> Result<u64, LedgerError> {
@@ -255,6 +261,10 @@ impl Ledger {
             )?;
             transaction.execute(
                 "UPDATE kept_extract SET agreement = ?2 WHERE agreement = ?1",
+                [old, new],
+            )?;
+            transaction.execute(
+                "UPDATE OR IGNORE tenant_agreement SET agreement = ?2 WHERE agreement = ?1",
                 [old, new],
             )?;
             let renamed = transaction.execute(

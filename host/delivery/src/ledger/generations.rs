@@ -36,6 +36,9 @@ pub struct Generation {
     pub made: Timestamp,
     /// Why no newer generation could be made.
     pub error: Option<String>,
+    /// The day of the newest generation that could not be compared with the one before, because the list of the persons
+    /// who were in scope was lost; `None` if a person has seen that, or if it never happened.
+    pub compare_since: Option<String>,
 }
 
 impl Ledger {
@@ -45,12 +48,19 @@ impl Ledger {
         dataset: AdoptedDataset<'_>,
     ) -> Result<Option<Generation>, LedgerError> {
         let found = self.connection.query_row(
-            "SELECT number, is_current, compared_with, day, inputs, policy, persons, entered, departed, rows, made, error
+            "SELECT number, is_current, compared_with, day, inputs, policy, persons, entered, departed, rows, made, error,
+                 compare_since
              FROM generation WHERE dataset = ?1",
             [dataset.name()],
             read_generation,
         );
         self.checked(found.optional())
+    }
+
+    /// Returns the newest day of a generation of any dataset, `YYYY-MM-DD`.
+    pub(crate) fn newest_generation_day(&self) -> Result<Option<String>, LedgerError> {
+        let sql = "SELECT max(day) FROM generation";
+        self.checked(self.connection.query_row(sql, [], |row| row.get(0)))
     }
 
     /// Records the newest generation of a dataset.
@@ -60,10 +70,11 @@ impl Ledger {
         generation: &Generation,
     ) -> Result<(), LedgerError> {
         let number = |number: u64| number.cast_signed();
+        self.set_current_failure(dataset, generation.error.as_deref())?;
         self.change(
             "INSERT OR REPLACE INTO generation (dataset, number, is_current, compared_with, day, inputs, policy, persons,
-                 entered, departed, rows, made, error)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 entered, departed, rows, made, error, compare_since)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             params![
                 dataset.name(),
                 number(generation.number),
@@ -78,6 +89,7 @@ impl Ledger {
                 number(generation.rows),
                 generation.made.to_string(),
                 generation.error,
+                generation.compare_since,
             ],
         )
     }
@@ -88,9 +100,20 @@ impl Ledger {
         dataset: AdoptedDataset<'_>,
         error: Option<&str>,
     ) -> Result<(), LedgerError> {
+        self.set_current_failure(dataset, error)?;
         self.change(
             "UPDATE generation SET error = ?2 WHERE dataset = ?1 AND error IS NOT ?2",
             params![dataset.name(), error],
+        )
+    }
+}
+
+impl Ledger {
+    /// Records that a person knows that a generation could not be compared with the one before.
+    pub(crate) fn accept_comparison(&self, dataset: AdoptedDataset<'_>) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE generation SET compare_since = NULL WHERE dataset = ?1",
+            [dataset.name()],
         )
     }
 }
@@ -110,5 +133,6 @@ fn read_generation(row: &Row<'_>) -> rusqlite::Result<Generation> {
         rows: count(9)?,
         made: time(row, 10)?,
         error: row.get(11)?,
+        compare_since: row.get(12)?,
     })
 }

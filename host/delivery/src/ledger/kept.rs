@@ -55,6 +55,13 @@ pub struct KeptExtract {
     pub kept: Timestamp,
 }
 
+impl KeptExtract {
+    /// Returns whether the extract was rewritten without records that newer extracts have replaced.
+    pub(crate) fn is_rewritten(&self) -> bool {
+        self.file.contains(".r")
+    }
+}
+
 const COLUMNS: &str = "kept_extract.id, kept_extract.agreement, kept_extract.delivery, kept_extract.sequence,
     kept_extract.production_date, kept_extract.task_number, kept_extract.sha256, kept_extract.size, kept_extract.file,
     kept_extract.file_size, kept_extract.file_sha256, kept_extract.is_unrestricted, kept_extract.incomplete,

@@ -14,6 +14,7 @@
 //! | `tenant_record`, `tenant_deliveries` | the state of a delivery for a tenant, and its changes |
 //! | `kept` | the extracts that the register keeps |
 //! | `generations` | the newest generation of the current tables of each dataset |
+//! | `tenant_memory` | where tenants' data is, which agreements they have seen, and what a person has to decide |
 //! | `inbox` | visits to inboxes, and files that belong to no agreement |
 //! | `adoption` | deliveries that are in a dataset and unknown to the ledger |
 
@@ -26,6 +27,7 @@ mod kept;
 mod record;
 mod schema;
 mod tenant_deliveries;
+mod tenant_memory;
 mod tenant_record;
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ pub(crate) use record::UNKNOWN_SIZE;
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,
 };
+pub use tenant_memory::PolicyChange;
 pub(crate) use tenant_record::LEAVERS_ONLY;
 pub use tenant_record::{TenantCounts, TenantDelivery, TenantDeliveryState};
 

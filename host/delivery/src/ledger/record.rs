@@ -139,6 +139,14 @@ pub struct Counts {
     pub findings: Vec<FindingCount>,
 }
 
+impl Counts {
+    /// Returns whether the extract looks like an initial load or a part of one: it has persons without events. Nothing in
+    /// an extract says so for certain.
+    pub(crate) fn looks_like_load(&self) -> bool {
+        self.persons > 0 && self.events < self.persons
+    }
+}
+
 /// The size of a delivery whose size is not known, because a tenant's manifest alone tells of it.
 pub(crate) const UNKNOWN_SIZE: u64 = 0;
 

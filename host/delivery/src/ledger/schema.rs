@@ -11,7 +11,7 @@ use super::LedgerError;
 use crate::fs::InUse;
 
 /// The format that this program reads and writes, in SQLite's `user_version`. A new file has 0.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 
 /// The maximum time to wait for another program that reads the ledger.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -126,7 +126,8 @@ CREATE TABLE generation (
     departed INTEGER NOT NULL,
     rows INTEGER NOT NULL,
     made TEXT NOT NULL,
-    error TEXT
+    error TEXT,
+    compare_since TEXT
 ) STRICT;
 -- The datasets whose existing deliveries the ledger has already adopted.
 CREATE TABLE adopted (
@@ -155,7 +156,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
         .map_err(ledger_error)?;
     match format(&connection).map_err(ledger_error)? {
         0 => {
-            let create = format!("BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;");
+            let create = format!(
+                "BEGIN; {TABLES} {} PRAGMA user_version = {FORMAT}; COMMIT;",
+                super::tenant_memory::TABLES
+            );
             connection.execute_batch(&create).map_err(ledger_error)?;
             Ok(connection)
         }

@@ -208,4 +208,25 @@ pub enum OperatorError {
         /// The new name.
         new: AgreementName,
     },
+
+    /// The tenant's policy was changed after the last run.
+    #[error(
+        "the policy of tenant {tenant} was changed again since the last run, so what it hides is not known. Run `cprflow \
+         sync` first, and then this command if it is still needed"
+    )]
+    PolicyNotJudged {
+        /// The tenant's name.
+        tenant: String,
+    },
+
+    /// No full load has come since the extracts that are missing.
+    #[error(
+        "no full load of agreement {agreement} has come since the missing or incomplete extracts, so persons and \
+         protections would be missing in the current tables. Order a full load with `cprflow subscription reorder`, and \
+         run this command when it has come. To accept the loss without one, add --without-full-load"
+    )]
+    NoFullLoad {
+        /// The agreement's name.
+        agreement: String,
+    },
 }

@@ -4,6 +4,7 @@
 mod error;
 mod register;
 mod rename;
+mod tenant;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -21,6 +22,7 @@ use cprflow_transport::{connect, redacted_name};
 pub use error::OperatorError;
 pub use register::accept_missing_extracts;
 pub use rename::rename_agreement;
+pub use tenant::{AcceptedForTenant, accept_tenant};
 
 /// The reason code of a delivery that an operator set aside.
 const BY_HAND: &str = "by-hand";

@@ -165,7 +165,7 @@ impl StatusReader<'_> {
         };
         let (register, register_remarks) = self.register(ledger)?;
         let current = self.current(ledger)?;
-        let current_remark = self.current_remark(None, &self.store.dataset, current.as_ref());
+        let current_remarks = self.current_remarks(None, &self.store.dataset, &current);
         let mut status = Status {
             agreement: name.to_owned(),
             inbox,
@@ -179,7 +179,7 @@ impl StatusReader<'_> {
             unclaimed_files,
             visit,
             register,
-            current,
+            current: current.generation,
             tenants: Vec::new(),
             damaged: self.damaged(None),
         };
@@ -188,7 +188,7 @@ impl StatusReader<'_> {
         let remarks = [
             self.integrity_remarks(),
             register_remarks,
-            current_remark.into_iter().collect(),
+            current_remarks,
             self.visit_remarks(&status),
             self.silence_remarks(&status),
             self.subscription_remarks(&published)?,
@@ -404,11 +404,8 @@ fn set_aside_remarks(status: &Status) -> Vec<Remark> {
 /// CPR stops an extract after five hours and continues it the next night, and the file does not say so. The only sign is
 /// persons without events.
 fn initial_load_remarks(published: &[&Record]) -> Vec<Remark> {
-    let is_load = |record: &&Record| {
-        record.counts.persons > 0 && record.counts.events < record.counts.persons
-    };
     match published.last() {
-        Some(last) if is_load(last) => vec![note(format!(
+        Some(last) if last.counts.looks_like_load() => vec![note(format!(
             "{} contains {} persons and fewer events, so it is probably an initial load. CPR stops an extract after five \
              hours and delivers the rest the next night; the file does not say whether that happened",
             last.redacted_file_name(),

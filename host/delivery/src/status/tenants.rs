@@ -9,7 +9,10 @@ use super::{Remark, StatusReader, action_needed, note};
 use crate::error::Error;
 use crate::integrity::DamagedDelivery;
 use crate::keyed_hash::ListKey;
-use crate::ledger::{Generation, Ledger, Record, TenantDelivery, TenantDeliveryState};
+use crate::ledger::{
+    Generation, Ledger, PolicyChange, Record, TenantDelivery, TenantDeliveryState,
+};
+use crate::tenant::former::former_tenants;
 use crate::tenant::{Tenant, policy_digest};
 
 /// The status of a tenant for an agreement.
@@ -27,6 +30,8 @@ pub struct TenantStatus {
     pub missing: usize,
     /// The newest generation of the tenant's current tables; `None` if there is none.
     pub current: Option<Generation>,
+    /// A change of the policy that hides more than half of the tenant's persons; `None` if there is none.
+    pub policy_change: Option<PolicyChange>,
     /// The deliveries that are not in the tenant's dataset as they were published.
     pub damaged: Vec<DamagedDelivery>,
 }
@@ -71,7 +76,7 @@ impl StatusReader<'_> {
             }
             let current = self.current_of(tenant)?;
             let dataset = &tenant.dataset;
-            remarks.extend(self.current_remark(Some(tenant), dataset, current.as_ref()));
+            remarks.extend(self.current_remarks(Some(tenant), dataset, &current));
             remarks.extend(set_aside_remarks(name, &own, records));
             remarks
                 .extend(newest.and_then(|newest| policy_remark(tenant, newest, &self.store.state)));
@@ -81,12 +86,27 @@ impl StatusReader<'_> {
                 newest: newest.map(|delivery| (*delivery).clone()),
                 waiting: waiting.len(),
                 missing: missing.len(),
-                current,
+                policy_change: current.policy_change,
+                current: current.generation,
                 damaged: self.damaged(Some(name)),
             });
         }
         remarks.extend(self.unknown_tenant_remarks(&deliveries));
+        if let Some(ledger) = ledger.filter(|_| self.is_first_of_store()) {
+            let former = former_tenants(self.store, ledger)?;
+            remarks.extend(
+                former
+                    .iter()
+                    .map(|former| action_needed(former.to_string())),
+            );
+        }
         Ok((all, remarks))
+    }
+
+    /// Returns whether this is the agreement whose status has the remarks about the whole store.
+    fn is_first_of_store(&self) -> bool {
+        let first = self.store.agreements.first();
+        first.is_some_and(|first| first.name == self.agreement.name)
     }
 
     /// Returns remarks about extracts in the spool that wait for a party that is not a tenant of the agreement.

@@ -52,6 +52,8 @@ pub(super) fn make(
         connector,
         dataset,
         home: &store.state,
+        sources: &[],
+        is_clock_accepted: store.accept_clock,
         tenant: None,
         purposes: Purposes {
             purposes: texts(|agreement| agreement.unrestricted.as_ref()),

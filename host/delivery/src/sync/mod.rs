@@ -12,6 +12,7 @@
 //! | move the tables into the unrestricted dataset | `publish` |
 //! | publish to each tenant from the spool, in threads | `tenants` |
 //! | make the current tables from the register | `current` |
+//! | withdraw the current tables of tenants that are not configured any more | `former_tenants` |
 //! | remove the copy on the server | `remote_cleanup` |
 //!
 //! A copy on the server is kept until every tenant without a fault has the delivery. The spool keeps the extract for the
@@ -25,6 +26,7 @@ mod decide;
 pub(crate) mod discover;
 mod download;
 mod error;
+mod former_tenants;
 mod inbox_run;
 mod keep;
 mod observer;

@@ -8,6 +8,7 @@ use std::thread;
 use super::adopt::Adoption;
 use super::current;
 use super::error::SyncError;
+use super::former_tenants;
 use super::inbox_run::InboxRun;
 use super::keep;
 use super::observer::{Observer, Silent};
@@ -15,7 +16,7 @@ use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
 use crate::calendar;
 use crate::config::{Configuration, Store};
-use crate::current::CurrentError;
+use crate::current::{CurrentError, check_clock};
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::fs;
@@ -114,6 +115,8 @@ impl<'a> Sync<'a> {
         dataset.clear_staging()?;
         let mut unusable = adoption.adopt_shares(&mut ledger)?;
         keep::recover(self.store, &mut ledger, (self.now)())?;
+        former_tenants::remember(self.store, &ledger)?;
+        former_tenants::withdraw(self.store, &ledger, &mut report)?;
         self.check_agreements(&ledger)?;
         for tenant in &self.store.tenants {
             if let Some(error) = gone.get(tenant.name.as_str()) {
@@ -246,7 +249,9 @@ impl<'a> Sync<'a> {
                 Ok(true)
             }
             Err(Error::Stopped) => Ok(false),
-            Err(Error::Current(error @ CurrentError::ExtractsMissing { .. })) => {
+            Err(Error::Current(
+                error @ (CurrentError::ExtractsMissing { .. } | CurrentError::ClockAhead { .. }),
+            )) => {
                 // `status` says what to do, until a person has done it.
                 tracing::warn!("{error}");
                 ledger.set_generation_error(AdoptedDataset::Dataset, Some(&error.to_string()))?;
@@ -371,6 +376,11 @@ impl<'a> Sync<'a> {
     /// Removes what was kept longer than `keep_deliveries`. An error does not stop the run: nothing waits for this.
     fn expire_published(&self, ledger: &Ledger, report: &mut RunReport) -> Result<(), Error> {
         let now = (self.now)();
+        if let Err(Error::Current(error)) = check_clock(self.store, ledger, now) {
+            // A wrong clock must not remove what was kept for a short time only.
+            tracing::warn!("nothing is removed because of its age: {error}");
+            return Ok(());
+        }
         match retention::expire_locked(self.connector, self.store, ledger, &self.stop, now) {
             Ok(_) | Err(Error::Stopped) => Ok(()),
             Err(error @ Error::Ledger(_)) => Err(error),

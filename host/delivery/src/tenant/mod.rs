@@ -1,5 +1,6 @@
 //! Tenants: the parties that share deliveries. Each has its own policy, dataset, key and limits.
 
+pub(crate) mod former;
 mod policy_digest;
 mod pseudonym_keys;
 pub(crate) mod rosters;
@@ -15,6 +16,7 @@ use crate::names::{AgreementName, TenantName};
 use crate::pnr_list::{ListError, read_list};
 use cprflow::policy::{NumberRule, Policy};
 use cprflow::{Limits, PseudonymKey};
+use sha2::Digest;
 
 pub use policy_digest::policy_digest;
 pub(crate) use pseudonym_keys::check_key;
@@ -109,6 +111,17 @@ impl Tenant {
     /// Looks up the group that may read the dataset. Returns `None` if only the owner may.
     pub fn group(&self) -> Result<Option<Group>, Error> {
         self.group.as_deref().map(Group::find).transpose()
+    }
+
+    /// Returns the SHA-256 of the key for pseudonyms; `None` if the policy has no pseudonyms. It tells whether the key was
+    /// changed, and must not be stored without a keyed hash.
+    pub(crate) fn key_digest(&self) -> Result<Option<String>, Error> {
+        let (Some(source), NumberRule::Pseudonym) = (&self.key, self.rules.numbers) else {
+            return Ok(None);
+        };
+        let secret = source.read()?;
+        let digest = sha2::Sha256::digest(secret.expose());
+        Ok(Some(base16ct::lower::encode_string(&digest)))
     }
 
     /// Reads the key for pseudonyms. Returns `None` if the policy has no pseudonyms.

@@ -30,7 +30,7 @@ impl TenantPublisher {
         heartbeat: &Heartbeat,
     ) -> Result<Option<MadeCurrent>, Error> {
         let tenant = &ready.tenant;
-        let sources = RegisterSource::of_tenant(&self.store, tenant);
+        let sources = RegisterSource::with_former(&self.store, tenant)?;
         let Some(home) = sources.first() else {
             return Ok(None);
         };
@@ -43,7 +43,88 @@ impl TenantPublisher {
             }
             return Ok(None);
         }
-        let (policy_digest, rules) = tenant_rules(&self.connector, &ready.policy, &home.state)?;
+        let made = self.with_tables(ready, heartbeat, &sources, &home.state, |tables, inputs| {
+            crate::failpoint::reached_by("current-reading", tenant.name.as_str());
+            tables.update(&ledger, inputs)
+        });
+        if !heartbeat.finish() {
+            return Err(Error::Stopped);
+        }
+        if let Err(Error::Current(error)) = &made
+            && is_for_a_person(error)
+        {
+            // `status` says what to do, until a person has done it. What is missing can be a protection.
+            tracing::warn!("{error}");
+            let is_harmless = matches!(error, CurrentError::ClockAhead { .. });
+            match ready.dataset.has_generations()? && !is_harmless {
+                true => withdraw(&ready.dataset, &ledger, place, Some(error.to_string()))?,
+                false => ledger.set_generation_error(place, Some(&error.to_string()))?,
+            }
+            return Ok(None);
+        }
+        let made = made?.map(|generation| MadeCurrent {
+            tenant: Some(tenant.name.to_string()),
+            dataset: tenant.dataset.clone(),
+            generation,
+        });
+        Ok(made)
+    }
+
+    /// Fails if the tenant's policy was changed so that more than half of its persons are hidden, and no person has
+    /// accepted that. Then the tenant gets no delivery either.
+    pub(super) fn check_policy_change(
+        &self,
+        ready: &ReadyTenant,
+        heartbeat: &Heartbeat,
+    ) -> Result<(), Error> {
+        if let Some(checked) = ready.policy_change.get() {
+            return checked.clone().map_err(Error::from);
+        }
+        let sources = RegisterSource::of_tenant(&self.store, &ready.tenant);
+        let Some(home) = sources.first() else {
+            return Ok(());
+        };
+        let Some(ledger) = Ledger::open_to_read(&home.state)? else {
+            return Ok(());
+        };
+        let place = AdoptedDataset::Tenant(ready.tenant.name.as_str());
+        let known = ledger.generation(place)?;
+        let (digest, _) = tenant_rules(&self.connector, &ready.policy, &home.state)?;
+        let is_same = known.is_none_or(|known| known.policy.as_deref() == Some(&digest));
+        if is_same || !self.store.publish.current {
+            return Ok(());
+        }
+        let sources = RegisterSource::with_former(&self.store, &ready.tenant)?;
+        let checked =
+            self.with_tables(ready, heartbeat, &sources, &home.state, |tables, inputs| {
+                tables.check_policy_change(&ledger, inputs)
+            });
+        match checked {
+            Ok(()) => {
+                let _ = ready.policy_change.set(Ok(()));
+                Ok(())
+            }
+            Err(Error::Current(error @ CurrentError::PolicyHidesMost { .. })) => {
+                let _ = ready.policy_change.set(Err(error.clone()));
+                Err(error.into())
+            }
+            // Without the register, the change cannot be judged. A delivery shows what the new policy allows.
+            Err(Error::Current(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls a function with the tenant's current tables and the extracts that they are made from.
+    fn with_tables<T>(
+        &self,
+        ready: &ReadyTenant,
+        heartbeat: &Heartbeat,
+        sources: &[RegisterSource],
+        home: &Path,
+        act: impl FnOnce(&CurrentTables<'_>, &Inputs) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let tenant = &ready.tenant;
+        let (policy_digest, rules) = tenant_rules(&self.connector, &ready.policy, home)?;
         let limit = tenant.limits.total.as_secs();
         let (watched, stop) = (heartbeat.clone(), self.stop.clone());
         let check: Check = Arc::new(move || {
@@ -60,48 +141,40 @@ impl TenantPublisher {
                 false => Ok(()),
             }
         });
-        let made = Inputs::of_tenant(&sources, &ready.policy, &rules).and_then(|inputs| {
-            let purposes = Purposes {
+        let inputs = Inputs::of_tenant(sources, &ready.policy, &rules)?;
+        let inputs = inputs.with_key(home, ready.key_digest.as_deref())?;
+        let tables = CurrentTables {
+            connector: &self.connector,
+            dataset: &ready.dataset,
+            home,
+            sources,
+            is_clock_accepted: self.store.accept_clock,
+            tenant: Some(TenantRules {
+                tenant,
+                policy: &ready.policy,
+                policy_digest: &policy_digest,
+                key: ready.key(),
+                has_deliveries: !self.store.publish.deliveries,
+            }),
+            purposes: Purposes {
                 purposes: [tenant.purpose.clone()].into(),
                 legal_bases: tenant.legal_basis.clone().into_iter().collect(),
                 church_purposes: tenant.church_purpose.clone().into_iter().collect(),
-            };
-            crate::failpoint::reached_by("current-reading", tenant.name.as_str());
-            let tables = CurrentTables {
-                connector: &self.connector,
-                dataset: &ready.dataset,
-                home: &home.state,
-                tenant: Some(TenantRules {
-                    tenant,
-                    policy: &ready.policy,
-                    policy_digest: &policy_digest,
-                    key: ready.key(),
-                }),
-                purposes,
-                shows_church: false,
-                now: (self.now)(),
-                check,
-            };
-            tables.update(&ledger, &inputs)
-        });
-        if !heartbeat.finish() {
-            return Err(Error::Stopped);
-        }
-        if let Err(Error::Current(error @ CurrentError::ExtractsMissing { .. })) = &made {
-            // `status` says what to do, until a person has done it. What is missing can be a protection.
-            tracing::warn!("{error}");
-            if ready.dataset.has_generations()? {
-                withdraw(&ready.dataset, &ledger, place, Some(error.to_string()))?;
-            }
-            return Ok(None);
-        }
-        let made = made?.map(|generation| MadeCurrent {
-            tenant: Some(tenant.name.to_string()),
-            dataset: tenant.dataset.clone(),
-            generation,
-        });
-        Ok(made)
+            },
+            shows_church: false,
+            now: (self.now)(),
+            check,
+        };
+        act(&tables, &inputs)
     }
+}
+
+/// Returns whether an error lasts until a person has done something, so that `status` says it and the run goes on.
+fn is_for_a_person(error: &CurrentError) -> bool {
+    matches!(
+        error,
+        CurrentError::ExtractsMissing { .. } | CurrentError::ClockAhead { .. }
+    )
 }
 
 /// Withdraws a tenant's current tables if the extracts or the policy have changed since they were made, because they may
@@ -130,9 +203,21 @@ pub(super) fn withdraw_outdated(
     if let Some(known) = known {
         let digest = tenant.policy().and_then(|policy| {
             let (_, rules) = tenant_rules(connector, &policy, &home.state)?;
-            Inputs::of_tenant(&sources, &policy, &rules)
+            Inputs::of_tenant(
+                &RegisterSource::with_former(store, tenant)?,
+                &policy,
+                &rules,
+            )
         });
-        if digest.is_ok_and(|inputs| inputs.digest == known.inputs) {
+        // A key that cannot be read says nothing about a change.
+        let key = tenant.key_digest().ok();
+        let is_same = digest.is_ok_and(|inputs| match &key {
+            Some(key) => inputs
+                .with_key(&home.state, key.as_deref())
+                .is_ok_and(|inputs| inputs.digest == known.inputs),
+            None => inputs.is_same_without_key(&known.inputs),
+        });
+        if is_same {
             return Ok(false);
         }
     }

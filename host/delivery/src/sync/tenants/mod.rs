@@ -26,9 +26,10 @@ use self::scheduler::{
     Heartbeat, Job, JobFailure, JobOutcome, PendingDelivery, Scheduler, Timeouts,
 };
 use crate::config::Store;
+use crate::current::RegisterSource;
 use crate::error::Error;
 use crate::fs;
-use crate::ledger::{Ledger, LedgerError, Reason, TenantDelivery};
+use crate::ledger::{AdoptedDataset, Ledger, LedgerError, Reason, TenantDelivery};
 use crate::stop::Stop;
 use crate::sync::report::{MadeCurrent, PublishedDelivery, RunProblem, RunReport};
 use crate::tenant::Tenant;
@@ -109,6 +110,9 @@ impl Tenants {
         for (number, tenant) in store.tenants.iter().enumerate() {
             if let Some(error) = unusable.remove(tenant.name.as_str()) {
                 tenants.scheduler.exclude(number);
+                let ledger = tenants.publisher.ledger();
+                tenants.record_current_failure(&ledger, tenant, &error);
+                drop(ledger);
                 let mut outcome = tenants.outcome();
                 outcome.add_problem(None, tenant.name.as_str(), error);
             }
@@ -274,6 +278,9 @@ impl Tenants {
             return JobOutcome::TenantFailed;
         };
         let (name, now) = (tenant.name.as_str(), (self.publisher.now)());
+        if !matches!(job, Job::Publish(_)) {
+            self.record_current_failure(ledger, tenant, &error);
+        }
         let recorded = match job {
             Job::Publish(pending) => {
                 let reason = Reason::new(reason_code(&error), error.to_string());
@@ -305,6 +312,26 @@ impl Tenants {
                 outcome.add_problem(Some(&pending.agreement), name, error);
                 JobOutcome::Failed
             }
+        }
+    }
+
+    /// Records in the tenant's home ledger why its current tables could not be made, so that `status` tells it. The error
+    /// is in the report too, so that an error of the ledger is not one more.
+    fn record_current_failure(&self, ledger: &Ledger, tenant: &Tenant, error: &Error) {
+        let store = &self.publisher.store;
+        let sources = RegisterSource::of_tenant(store, tenant);
+        let Some(home) = sources.first().filter(|_| store.publish.current) else {
+            return;
+        };
+        let place = AdoptedDataset::Tenant(tenant.name.as_str());
+        let text = error.to_string();
+        let recorded = match home.state == store.state {
+            true => ledger.set_generation_error(place, Some(&text)),
+            false => Ledger::open(&home.state)
+                .and_then(|ledger| ledger.set_generation_error(place, Some(&text))),
+        };
+        if let Err(error) = recorded {
+            tracing::warn!(tenant = tenant.name.as_str(), %error, "the failure could not be recorded");
         }
     }
 

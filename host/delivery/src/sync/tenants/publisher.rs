@@ -70,6 +70,7 @@ impl TenantPublisher {
                 .record_published(ready, &record, &manifest, heartbeat)
                 .map(Some);
         }
+        self.check_policy_change(ready, heartbeat)?;
         let staged = self.stage(ready, &record, &share, Part::Everything, heartbeat)?;
         crate::failpoint::reached_by("tenant-scanned", tenant);
         self.move_into_dataset(ready, &record, staged, heartbeat)

@@ -1,8 +1,10 @@
 //! A tenant whose files are read and whose dataset is open.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::error::TenantPublishError;
+use crate::current::CurrentError;
 use crate::dataset::{Dataset, DatasetError};
 use crate::error::Error;
 use crate::fs::StateLock;
@@ -18,6 +20,10 @@ pub(super) struct ReadyTenant {
     /// The digest of the policy, for manifests. Empty before [`open`](Self::open).
     pub(super) policy_digest: String,
     key: Option<PseudonymKey>,
+    /// The digest of the key.
+    pub(super) key_digest: Option<String>,
+    /// Whether a change of the policy may take effect, once that is known.
+    pub(super) policy_change: OnceLock<Result<(), CurrentError>>,
     pub(super) dataset: Dataset,
     _lock: Option<StateLock>,
 }
@@ -35,6 +41,8 @@ impl ReadyTenant {
             policy_digest: String::new(),
             policy,
             key: tenant.pseudonym_key()?,
+            key_digest: tenant.key_digest()?,
+            policy_change: OnceLock::new(),
             dataset,
             _lock: None,
         })

@@ -1,0 +1,101 @@
+//! Tenants that are not configured any more, and datasets that were moved in the configuration: their current tables are
+//! withdrawn, because no run keeps them up to date.
+
+use std::time::Duration;
+
+use super::report::{RunProblem, RunReport};
+use crate::config::Store;
+use crate::error::Error;
+use crate::fs::ask_disks;
+use crate::ledger::{AdoptedDataset, Generation, Ledger};
+use crate::tenant::former::{left_datasets, plain_path};
+
+/// The time that the disks have to remove current tables.
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Records where the tenants of a store have their data and which agreements they may see.
+pub(super) fn remember(store: &Store, ledger: &Ledger) -> Result<(), Error> {
+    for tenant in &store.tenants {
+        let own = store.agreements.iter().chain(&store.others);
+        let own = own.map(|agreement| agreement.name.as_str());
+        let seen = own.filter(|agreement| {
+            let mut registers = store.registers.iter();
+            tenant.sees(agreement)
+                && registers
+                    .any(|(name, state)| name.as_str() == *agreement && *state == store.state)
+        });
+        ledger.remember_tenant(tenant.name.as_str(), &plain_path(&tenant.dataset), seen)?;
+    }
+    Ok(())
+}
+
+/// Withdraws the current tables of tenants that are not configured any more, and those in a directory that is no longer
+/// the tenant's. A disk that does not respond is asked again by the next run.
+pub(super) fn withdraw(
+    store: &Store,
+    ledger: &Ledger,
+    report: &mut RunReport,
+) -> Result<(), Error> {
+    let left = left_datasets(store, ledger)?;
+    let questions = left.iter().map(|former| {
+        let former = former.clone();
+        move || -> Result<bool, Error> {
+            let Some(dataset) = former.open() else {
+                return Ok(false);
+            };
+            if !dataset.has_generations()? {
+                return Ok(false);
+            }
+            let _lock = dataset.lock()?;
+            dataset.withdraw_current()?;
+            Ok(true)
+        }
+    });
+    let answers = ask_disks(DISK_TIMEOUT, questions);
+    for (former, answer) in left.iter().zip(answers) {
+        let (tenant, path) = (&former.tenant, &former.path);
+        match answer {
+            Some(Ok(false)) => {}
+            Some(Ok(true)) => {
+                tracing::warn!(
+                    tenant,
+                    dataset = %path.display(),
+                    "the current tables were withdrawn: the configuration does not have this tenant in this directory"
+                );
+            }
+            Some(Err(error)) => report.problems.push(problem(tenant, error)),
+            None => {
+                let error = Error::TenantStuck {
+                    path: path.clone(),
+                    seconds: DISK_TIMEOUT.as_secs(),
+                };
+                report.problems.push(problem(tenant, error));
+            }
+        }
+    }
+    for tenant in ledger.tenants_known()? {
+        let is_configured = store
+            .tenant_datasets
+            .keys()
+            .any(|name| name.as_str() == tenant);
+        let place = AdoptedDataset::Tenant(&tenant);
+        if let Some(known) = ledger.generation(place)?.filter(|known| known.is_current)
+            && !is_configured
+        {
+            let withdrawn = Generation {
+                is_current: false,
+                ..known
+            };
+            ledger.set_generation(place, &withdrawn)?;
+        }
+    }
+    Ok(())
+}
+
+fn problem(tenant: &str, error: Error) -> RunProblem {
+    RunProblem {
+        agreement: None,
+        tenant: Some(tenant.to_owned()),
+        error,
+    }
+}
