@@ -8,8 +8,8 @@ use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
     agreement, compile_component, completions, deliveries, doctor, expire, generate, inbox, init,
-    log, register, retry, scan, schema, set_aside, status, subscription, sync, tables, tenant,
-    verify, views, write,
+    log, reconcile, register, retry, scan, schema, set_aside, status, subscription, sync, tables,
+    tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -67,6 +67,7 @@ enum Command {
     Tenant(tenant::Tenant),
     Agreement(agreement::Agreement),
     Register(register::Register),
+    Reconcile(reconcile::Reconcile),
     #[command(hide = true)]
     CompileComponent(compile_component::CompileComponent),
     Completions(completions::Completions),
@@ -139,7 +140,8 @@ fn run(
         Command::Subscription(subscription) => subscription.run(&connector()?),
         Command::Tenant(tenant) => tenant.run(connector),
         Command::Agreement(agreement) => agreement.run(),
-        Command::Register(register) => register.run(),
+        Command::Register(register) => register.run(connector),
+        Command::Reconcile(reconcile) => reconcile.run(&connector()?),
         Command::CompileComponent(compile) => compile.run(),
         Command::Completions(completions) => completions.run(CommandLine::command()),
     }

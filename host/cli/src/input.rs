@@ -70,6 +70,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
+    /// Returns an extract of the register as an input.
+    pub(crate) fn kept(reader: Box<dyn Read + Send>) -> Self {
+        Self { reader, len: None }
+    }
+
     /// Opens the file, or standard input for `-`.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         if path == Path::new("-") {

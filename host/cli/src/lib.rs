@@ -38,6 +38,7 @@ mod log;
 mod metrics;
 mod options;
 mod output;
+mod reconcile;
 mod register;
 mod retry;
 mod scan;

@@ -14,6 +14,7 @@ use crate::fs::{InUse, SecretError, UnsafeDirectory};
 use crate::keyed_hash::KeyError;
 use crate::ledger::LedgerError;
 use crate::operator::OperatorError;
+use crate::register_state::RegisterStateError;
 use crate::sql_views::SqlViewError;
 use crate::subscription::SubscriptionError;
 use crate::sync::{SyncError, TenantPublishError};
@@ -49,6 +50,10 @@ pub enum Error {
     /// The current tables of a dataset cannot be made.
     #[error(transparent)]
     Current(#[from] CurrentError),
+
+    /// The register cannot be read as wanted.
+    #[error(transparent)]
+    RegisterState(#[from] RegisterStateError),
 
     /// The directory of a dataset cannot be used.
     #[error(transparent)]

@@ -10,6 +10,7 @@
 //! - `routing` has [`Routing`], the sender and recipient that metadata names, and compares them with the configuration.
 //! - `tenant` has [`Tenant`], its rosters, its key for pseudonyms, and the digest of its policy.
 //! - `ledger` is the SQLite record of every delivery: [`Ledger`].
+//! - `register` keeps every applied extract, compressed. [`register_state`] reads it: exports, and what is kept of persons.
 //! - [`retention`] removes what was kept long enough, and lists the published deliveries.
 //! - `spool` holds private copies of extracts that are being processed.
 //! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
@@ -43,6 +44,7 @@ mod names;
 mod operator;
 mod pnr_list;
 mod register;
+pub mod register_state;
 pub mod retention;
 mod routing;
 mod spool;

@@ -6,6 +6,7 @@ mod faults;
 mod few_threads;
 mod purpose;
 mod quickstart;
+mod register_state;
 mod rename;
 mod retention;
 mod unusual;

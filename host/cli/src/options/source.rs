@@ -84,6 +84,11 @@ impl SourceOptions {
         Ok(configuration)
     }
 
+    /// Returns the name of the only agreement to use, if one was named.
+    pub(crate) fn agreement(&self) -> Option<&str> {
+        self.agreement.as_deref()
+    }
+
     /// Returns whether the inbox is on the command line, so that there is no configuration.
     pub(crate) const fn has_no_file(&self) -> bool {
         self.inbox.is_some()

@@ -1,15 +1,16 @@
 //! `cprflow scan`: converts an extract into typed tables.
 //!
-//! `read` starts the scan, with or without a tenant's policy; `write` writes its rows.
+//! `read` starts the scan, with or without a tenant's policy, or of the register; `write` writes its rows.
 
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use cprflow::{Connector, OUT_OF_SCOPE};
 use cprflow_delivery::unknown_codes;
+use jiff::civil::Date;
 
 use crate::failure::{Failure, Outcome};
 use crate::options::FailOn;
@@ -23,6 +24,7 @@ use crate::{input, table_name};
 /// Parquet files, in one pass. Memory use does not grow with the extract. Only their owner can read the files that are
 /// written.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("configured").args(["tenant", "register"])))]
 #[command(after_help = "\
 Exit codes:
   0  no errors and no warnings; there may be notes
@@ -41,6 +43,7 @@ Examples:
   cprflow scan D100313.L431101 --format summary
   cprflow scan D100313.L431101 --table person \\
       --tenant social --config cprflow.toml
+  cprflow scan --register municipality --as-of 2026-11-01 --table person
   cprflow scan inbox/ --table 099 -o events.arrow
   cprflow scan extract.gz --table Person --limit 3 --vertical
 
@@ -55,7 +58,7 @@ Conditions for --where:
   quotes. As in SQL, a comparison with null is neither true nor false.")]
 pub(crate) struct Scan {
     /// Extracts, directories of extracts, or - for standard input. They may be packed with gzip
-    #[arg(required = true)]
+    #[arg(required_unless_present = "register", conflicts_with = "register")]
     input: Vec<PathBuf>,
 
     /// Write this table, by its name, record type or Danish title; `cprflow tables` lists the tables
@@ -99,11 +102,19 @@ pub(crate) struct Scan {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     fail_on: FailOn,
 
+    /// Read the state of the kept extracts of this agreement, instead of an extract
+    #[arg(long, value_name = "AGREEMENT", conflicts_with_all = ["tenant", "agreement"])]
+    register: Option<String>,
+
+    /// The last production date that counts in the state. Default: all
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "register")]
+    as_of: Option<Date>,
+
     /// Write only what this tenant of the configuration would get
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
 
-    /// The configuration file with the tenant. Default: ./cprflow.toml
+    /// The configuration file with the tenant or the register. Default: ./cprflow.toml
     #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG", hide_env = true)]
     config: Option<PathBuf>,
 
@@ -112,7 +123,7 @@ pub(crate) struct Scan {
     agreement: Option<String>,
 
     /// The directory with the ledger and the tenant's roster. Default: the configuration's value
-    #[arg(long, value_name = "DIR", requires = "tenant")]
+    #[arg(long, value_name = "DIR", requires = "configured")]
     state: Option<PathBuf>,
 
     /// Largest number of rows in one Arrow batch. Default: 8192
@@ -149,7 +160,11 @@ struct RequestedTable {
 impl Scan {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
-        let files = input::expand(&self.input)?;
+        let files = match &self.register {
+            // The name stands for the extracts of the state in messages.
+            Some(agreement) => vec![PathBuf::from(agreement)],
+            None => input::expand(&self.input)?,
+        };
         if self.tenant.is_some() && files.len() > 1 {
             return Err(UsageError::TenantNeedsOneExtract.into());
         }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use cprflow::{Connector, DeliveryReader, Error, TableReader};
+use cprflow::{Connector, DeliveryReader, Error, StateScan, TableReader};
 use cprflow_delivery::config::Configuration;
+use cprflow_delivery::register_state::RegisterState;
 use cprflow_delivery::sync::tenant_scan;
 
 use super::{RequestedTable, Scan};
@@ -29,6 +30,17 @@ impl Scan {
                 None => scan,
             }
         };
+        if let Some(agreement) = &self.register {
+            let state = self.register_state(agreement)?;
+            let mut scan = self.state_of_table(connector, Some(request));
+            if let Some(limit) = limit {
+                scan = scan.limit(limit);
+            }
+            let mut open = state.opener();
+            let rows =
+                scan.read_table(state.places(), move |place| open(place).map(Input::kept))?;
+            return Ok((rows, ScanProgress::new(None)));
+        }
         match &self.tenant {
             None => {
                 let input = Input::open(file)?;
@@ -51,6 +63,13 @@ impl Scan {
         file: &Path,
         request: Option<&RequestedTable>,
     ) -> Result<(DeliveryReader<Input>, ScanProgress), Failure> {
+        if let Some(agreement) = &self.register {
+            let state = self.register_state(agreement)?;
+            let mut open = state.opener();
+            let scan = self.state_of_table(connector, request);
+            let rows = scan.read(state.places(), move |place| open(place).map(Input::kept))?;
+            return Ok((rows, ScanProgress::new(None)));
+        }
         let requested = |scan| match request {
             Some(request) => self.of_table(scan, request),
             None => scan,
@@ -74,6 +93,41 @@ impl Scan {
     /// Limits the scan to the table, and to the columns and rows of the options.
     fn of_table(&self, scan: cprflow::Scan, request: &RequestedTable) -> cprflow::Scan {
         let mut scan = scan.table(&request.name);
+        if let Some(columns) = &request.columns {
+            scan = scan.columns(columns);
+        }
+        match &self.predicate {
+            Some(predicate) => scan.where_(predicate),
+            None => scan,
+        }
+    }
+
+    /// Opens the state of the register that the options name.
+    fn register_state(&self, agreement: &str) -> Result<RegisterState, Failure> {
+        let Some(config) = configuration_file(self.config.as_deref()) else {
+            return Err(UsageError::NoConfiguration.into());
+        };
+        let mut configuration = Configuration::from_file(config)?;
+        if let Some(state) = &self.state {
+            configuration.state(state)?;
+        }
+        Ok(RegisterState::open(
+            &configuration,
+            Some(agreement),
+            self.as_of,
+        )?)
+    }
+
+    /// Returns a scan of a state, limited to the table, and to the columns and rows of the options.
+    fn state_of_table(&self, connector: &Connector, request: Option<&RequestedTable>) -> StateScan {
+        let mut scan = StateScan::new(connector);
+        if let Some(rows) = self.batch_rows {
+            scan = scan.batch_rows(rows);
+        }
+        let Some(request) = request else {
+            return scan;
+        };
+        scan = scan.table(&request.name);
         if let Some(columns) = &request.columns {
             scan = scan.columns(columns);
         }
