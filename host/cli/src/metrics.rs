@@ -1,5 +1,6 @@
 //! `--metrics`: writes the state of the agreements as Prometheus text, for node_exporter's textfile collector.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use cprflow::Error;
 use cprflow_delivery::status::Status;
+use cprflow_delivery::{Generation, calendar};
 use jiff::Timestamp;
 use tempfile::NamedTempFile;
 
@@ -42,7 +44,9 @@ impl MetricsOption {
     /// Writes the metrics, if they are wanted. The file appears complete, and every user can read it.
     pub(crate) fn write(&self, all: &[Status], run: Option<RunMeasure>) -> Result<(), Failure> {
         match &self.metrics {
-            Some(path) => Ok(replace(path, &text(all, run)).map_err(Error::file(path))?),
+            Some(path) => {
+                Ok(replace(path, &text(all, run, calendar::now())).map_err(Error::file(path))?)
+            }
             None => Ok(()),
         }
     }
@@ -69,7 +73,7 @@ struct Metric {
 }
 
 /// Returns the metrics as text. Labels are names of the configuration, which cannot be person numbers.
-fn text(all: &[Status], run: Option<RunMeasure>) -> String {
+fn text(all: &[Status], run: Option<RunMeasure>, now: Timestamp) -> String {
     let seconds = |time: Timestamp| time.as_second() as f64;
     let of = |name, help, value: &dyn Fn(&Status) -> Option<f64>| Metric {
         name,
@@ -129,6 +133,7 @@ fn text(all: &[Status], run: Option<RunMeasure>) -> String {
             },
         ),
     ];
+    metrics.extend(current_metrics(all, now));
     let tenants = all.iter().flat_map(|status| {
         let agreement = label("agreement", &status.agreement);
         status.tenants.iter().map(move |tenant| {
@@ -196,6 +201,72 @@ fn text(all: &[Status], run: Option<RunMeasure>) -> String {
         }
     }
     text
+}
+
+/// Returns the metrics of the current tables: of the unrestricted dataset, without a label of a tenant, and of each tenant.
+/// A tenant of several agreements has one set of tables, so it counts once.
+fn current_metrics(all: &[Status], now: Timestamp) -> Vec<Metric> {
+    let mut datasets: BTreeMap<(String, bool), Option<&Generation>> = BTreeMap::new();
+    let mut withdrawn: BTreeMap<&str, bool> = BTreeMap::new();
+    for status in all {
+        if let Some(current) = &status.current {
+            let labels = label("agreement", &status.agreement);
+            datasets.insert((labels, false), Some(current));
+        }
+        for tenant in &status.tenants {
+            let labels = label("tenant", &tenant.tenant);
+            datasets.insert((labels, true), tenant.current.as_ref());
+            let is_withdrawn = tenant
+                .current
+                .as_ref()
+                .is_some_and(|current| !current.is_current);
+            withdrawn.insert(&tenant.tenant, is_withdrawn);
+        }
+    }
+    let of = |name, help, value: &dyn Fn(&Generation, bool) -> Option<f64>| Metric {
+        name,
+        help,
+        values: datasets
+            .iter()
+            .filter_map(|((labels, is_tenant), current)| {
+                Some((labels.clone(), value(current.as_ref()?, *is_tenant)?))
+            })
+            .collect(),
+    };
+    let mut metrics = vec![
+        of(
+            "cprflow_current_generation",
+            "Number of the newest generation of the current tables.",
+            &|current, _| Some(current.number as f64),
+        ),
+        of(
+            "cprflow_current_age_seconds",
+            "Age of the newest generation of the current tables.",
+            &|current, _| Some(now.duration_since(current.made).as_secs_f64().max(0.0)),
+        ),
+        of(
+            "cprflow_current_persons",
+            "Number of persons in a tenant's scope in the newest generation.",
+            &|current, is_tenant| is_tenant.then_some(current.persons as f64),
+        ),
+        of(
+            "cprflow_current_withdrawn",
+            "1 if the current tables were withdrawn, otherwise 0.",
+            &|current, _| Some(f64::from(!current.is_current)),
+        ),
+    ];
+    if !withdrawn.is_empty() {
+        let count = withdrawn
+            .values()
+            .filter(|is_withdrawn| **is_withdrawn)
+            .count();
+        metrics.push(Metric {
+            name: "cprflow_tenants_withdrawn",
+            help: "Number of tenants whose current tables were withdrawn.",
+            values: vec![(String::new(), count as f64)],
+        });
+    }
+    metrics
 }
 
 /// Returns a label. Names of the configuration have no character that would need an escape.
