@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cprflow::Representation;
-use cprflow_delivery::{DatasetDelivery, DatasetTable, published_deliveries};
+use cprflow_delivery::{DatasetDelivery, DatasetGeneration, DatasetTable, published_deliveries};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -126,6 +126,9 @@ impl Dataset {
     ///
     /// `since` is a cursor: only deliveries with a greater sequence number are returned. It is one number, or a
     /// dictionary with a number for each agreement, as `cursor()` returns it. `agreement` selects one agreement.
+    ///
+    /// >>> [(one.sequence, one.kind) for one in published.deliveries(since=41)]
+    /// [(42, 'new'), (43, 'late')]
     #[pyo3(signature = (*, since=None, agreement=None))]
     fn deliveries(
         &self,
@@ -134,13 +137,25 @@ impl Dataset {
         agreement: Option<String>,
     ) -> PyResult<Vec<Delivery>> {
         let wanted = Wanted { since, agreement };
-        let mut deliveries = detached(py, || Ok(published_deliveries(&self.path)?))?;
-        deliveries.retain(|delivery| wanted.has(delivery));
-        let delivery = |delivery| Delivery {
-            delivery,
-            shared: self.shared.clone(),
-        };
-        Ok(deliveries.into_iter().map(delivery).collect())
+        let deliveries = detached(py, || Ok(published_deliveries(&self.path)?))?;
+        let mut newest: BTreeMap<String, String> = BTreeMap::new();
+        let mut found = Vec::new();
+        for delivery in deliveries {
+            let manifest = &delivery.manifest;
+            let before = newest.entry(manifest.agreement.clone()).or_default();
+            let is_late = *before > manifest.production_date;
+            if !is_late {
+                before.clone_from(&manifest.production_date);
+            }
+            if wanted.has(&delivery) {
+                found.push(Delivery {
+                    delivery,
+                    is_late,
+                    shared: self.shared.clone(),
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Return the greatest sequence number of each agreement, for `since` of a later call.
@@ -179,6 +194,36 @@ impl Dataset {
         Ok(table)
     }
 
+    /// Return the newest generation of the current tables: every table as it is now.
+    ///
+    /// The link `current` is resolved once, so all tables of the generation belong together. A generation lives for 48
+    /// hours after a newer one has replaced it; that of a tenant can be removed at once. Then reading raises FileError.
+    ///
+    /// >>> now = published.generation()
+    /// >>> now.day, now.table("person"), now.table("address")
+    ///
+    /// Raises RequestError if the dataset has no current tables.
+    fn generation(&self, py: Python<'_>) -> PyResult<Generation> {
+        let found = detached(py, || Ok(DatasetGeneration::open(&self.path)?))?;
+        let Some(generation) = found else {
+            return Err(Failure::request(
+                "the dataset has no current tables. Run `cprflow sync`; `cprflow status` says why tables were withdrawn",
+            )
+            .into());
+        };
+        Ok(Generation {
+            generation,
+            shared: self.shared.clone(),
+        })
+    }
+
+    /// Return a table as it is now. Use `generation()` to read several tables that belong together.
+    ///
+    /// >>> polars.DataFrame(published.current("person"))
+    fn current(&self, py: Python<'_>, name: String) -> PyResult<Table> {
+        self.generation(py)?.table(py, name)
+    }
+
     /// Return what all streams of this dataset have read so far.
     fn stats(&self) -> ScanStats {
         self.shared.totals.stats()
@@ -189,10 +234,90 @@ impl Dataset {
     }
 }
 
+/// A generation of the current tables of a dataset. `Dataset.generation` returns it. It never changes.
+#[pyclass(frozen, module = "cprflow")]
+pub(crate) struct Generation {
+    generation: DatasetGeneration,
+    shared: Shared,
+}
+
+#[pymethods]
+impl Generation {
+    /// The directory of the generation.
+    #[getter]
+    fn directory(&self) -> PathBuf {
+        self.generation.directory.clone()
+    }
+
+    /// The number, which grows with every generation.
+    #[getter]
+    fn number(&self) -> u64 {
+        self.generation.manifest.number
+    }
+
+    /// The day for which the persons were judged, YYYY-MM-DD.
+    #[getter]
+    fn day(&self) -> &str {
+        &self.generation.manifest.day
+    }
+
+    /// The time at which the generation was made, in UTC (RFC 3339).
+    #[getter]
+    fn made(&self) -> &str {
+        &self.generation.manifest.made
+    }
+
+    /// The day before which leavers are not known, YYYY-MM-DD; None if all are. A program that read `out_of_scope` last
+    /// before this day must compare all persons with `person` once.
+    #[getter]
+    fn compare_since(&self) -> Option<&str> {
+        self.generation.manifest.compare_since.as_deref()
+    }
+
+    /// The names of the tables.
+    #[getter]
+    fn tables(&self) -> Vec<String> {
+        self.generation.manifest.rows.keys().cloned().collect()
+    }
+
+    /// The number of rows per table.
+    #[getter]
+    fn rows(&self) -> BTreeMap<String, u64> {
+        self.generation.manifest.rows.clone()
+    }
+
+    /// The whole manifest, `_generation.json`.
+    #[getter]
+    fn manifest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        json_dict(py, &self.generation.manifest)
+    }
+
+    /// Return a table of this generation.
+    ///
+    /// Raises RequestError if the generation does not have the table.
+    fn table(&self, py: Python<'_>, name: String) -> PyResult<Table> {
+        Ok(detached(py, || {
+            let table = DatasetTable::of_generation(&self.generation, &name)?;
+            Table::open(TableSource {
+                source: Source::Dataset(Arc::new(table)),
+                name,
+                representation: self.shared.representation,
+                accept: Vec::new().into(),
+                totals: self.shared.totals.clone(),
+            })
+        })?)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Generation({}, {:?})", self.number(), self.day())
+    }
+}
+
 /// A published delivery.
 #[pyclass(frozen, module = "cprflow")]
 pub(crate) struct Delivery {
     delivery: DatasetDelivery,
+    is_late: bool,
     shared: Shared,
 }
 
@@ -220,6 +345,17 @@ impl Delivery {
     #[getter]
     fn sequence(&self) -> u64 {
         self.delivery.manifest.sequence
+    }
+
+    /// "new", or "late" if a delivery of the agreement that was published before has a later production date.
+    ///
+    /// A delivery that was removed is in no dataset. `cprflow deliveries --format json` lists it as expired.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.is_late {
+            true => "late",
+            false => "new",
+        }
     }
 
     /// The production date of the extract, YYYY-MM-DD.

@@ -52,7 +52,7 @@ mod _native {
     #[pymodule_export]
     use super::command::main;
     #[pymodule_export]
-    use super::dataset::{Dataset, Delivery, dataset};
+    use super::dataset::{Dataset, Delivery, Generation, dataset};
     #[pymodule_export]
     use super::extract::{Extract, open};
     #[pymodule_export]

@@ -166,3 +166,42 @@ def test_broken_files_are_reported_with_their_path(tmp_path, published):
     (target / "_delivery.json").write_text("{}")
     with pytest.raises(cprflow.DatasetError, match="_delivery.json"):
         dataset.deliveries()
+
+
+def test_the_current_tables_are_read_through_one_generation(published, dataset):
+    now = dataset.generation()
+    assert now.directory == (published.path / "current").resolve()
+    assert now.manifest == json.loads((now.directory / "_generation.json").read_text())
+    assert (now.number, now.day) == (now.manifest["number"], now.manifest["day"])
+    assert now.rows == now.manifest["rows"] and now.made == now.manifest["made"]
+    assert now.compare_since is None and repr(now).startswith("Generation(")
+    assert "person" in now.tables and set(now.tables) == set(now.rows)
+    for name in now.tables:
+        expected = pyarrow.parquet.read_table(now.directory / f"{name}.parquet")
+        found = pyarrow.table(now.table(name))
+        assert found.schema.names == expected.schema.names
+        assert found.num_rows == now.rows[name]
+    person = pyarrow.table(dataset.current("person"))
+    numbers = person.column("pnr").to_pylist()
+    assert len(set(numbers)) == len(numbers) > 0
+    assert set(person.column("agreement").to_pylist()) == {"town"}
+    scan = dataset.current("person").scan(columns=["pnr", "agreement"], filter="agreement = 'town' and sex = 'K'")
+    women = [row["pnr"] for row in person.to_pylist() if row["sex"] == "K"]
+    assert pyarrow.table(scan).column("pnr").to_pylist() == women and 0 < len(women) < len(numbers)
+    for name in ["nothing", "../person", ""]:
+        with pytest.raises(cprflow.RequestError, match="no table"):
+            dataset.current(name)
+
+
+def test_a_dataset_without_current_tables_says_so(tmp_path):
+    with pytest.raises(cprflow.RequestError, match="has no current tables"):
+        cprflow.dataset(tmp_path).current("person")
+
+
+def test_deliveries_say_whether_they_came_late(dataset):
+    deliveries = dataset.deliveries()
+    newest = ""
+    for delivery in deliveries:
+        assert delivery.kind == ("late" if delivery.production_date < newest else "new")
+        newest = max(newest, delivery.production_date)
+    assert [one.kind for one in dataset.deliveries(since=1)] == [one.kind for one in deliveries[1:]]

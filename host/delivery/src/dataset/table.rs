@@ -12,6 +12,8 @@ use cprflow_connector::batch_filter::BatchFilter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 
 use super::deliveries::DatasetDelivery;
+use super::files::table_file;
+use super::generation_manifest::DatasetGeneration;
 use super::table_reader::DatasetTableReader;
 use crate::error::Error;
 
@@ -31,6 +33,8 @@ pub struct DatasetTable {
     name: String,
     schema: SchemaRef,
     files: Arc<[TableFile]>,
+    /// Whether it is a table of a generation.
+    is_current: bool,
 }
 
 /// The file of a table in a delivery.
@@ -40,6 +44,8 @@ pub(super) struct TableFile {
     pub(super) agreement: String,
     pub(super) delivery: String,
     pub(super) sequence: u64,
+    /// Whether the file is of a generation of the current tables: its own columns say where rows come from.
+    pub(super) is_current: bool,
 }
 
 /// The rows and columns of a table to read.
@@ -79,11 +85,41 @@ impl DatasetTable {
             agreement: delivery.manifest.agreement.clone(),
             delivery: delivery.name(),
             sequence: delivery.manifest.sequence,
+            is_current: false,
         });
         Ok(Self {
             name: name.to_owned(),
             files: files.collect(),
             schema: schema(&having, name)?,
+            is_current: false,
+        })
+    }
+
+    /// Opens a table of a generation of the current tables. It has the columns of the file.
+    ///
+    /// Fails if the generation does not have the table, or if it was removed meanwhile.
+    pub fn of_generation(generation: &DatasetGeneration, name: &str) -> Result<Self, Error> {
+        let tables = &generation.manifest.rows;
+        if !is_plain_name(name) || !tables.contains_key(name) {
+            let known: Vec<_> = tables.keys().map(String::as_str).collect();
+            return Err(cprflow::Error::from(refused(format!(
+                "the current tables have no table {name:?}; the tables are {}",
+                known.join(", ")
+            )))
+            .into());
+        }
+        let path = generation.directory.join(table_file(name));
+        Ok(Self {
+            name: name.to_owned(),
+            schema: file_schema(&path)?,
+            files: Arc::new([TableFile {
+                path,
+                agreement: String::new(),
+                delivery: String::new(),
+                sequence: 0,
+                is_current: true,
+            }]),
+            is_current: true,
         })
     }
 
@@ -105,7 +141,8 @@ impl DatasetTable {
             None => self.schema.clone(),
             Some(names) => self.project(names)?,
         };
-        let is_own = |name: &str| DELIVERY_COLUMNS.iter().any(|(own, _)| *own == name);
+        let is_own =
+            |name: &str| !self.is_current && DELIVERY_COLUMNS.iter().any(|(own, _)| *own == name);
         let has_column = |name: &str| !is_own(name) && self.schema.column_with_name(name).is_some();
         let filter = match &query.condition {
             None => None,

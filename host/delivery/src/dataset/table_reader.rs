@@ -204,7 +204,7 @@ fn complete(
 ) -> Result<RecordBatch, Error> {
     let rows = batch.num_rows();
     let column = |name: &String, data_type| -> ArrayRef {
-        let is_own = DELIVERY_COLUMNS.iter().any(|(own, _)| own == name);
+        let is_own = !file.is_current && DELIVERY_COLUMNS.iter().any(|(own, _)| own == name);
         match batch.column_by_name(name).filter(|_| !is_own) {
             Some(column) => column.clone(),
             None if !is_own => new_null_array(data_type, rows),

@@ -15,7 +15,8 @@ Read only some columns and rows; the others never leave the sandbox:
 
 Read what ``cprflow sync`` has published:
 
-    cprflow.dataset("/srv/cpr").table("person")
+    cprflow.dataset("/srv/cpr").current("person")  # as it is now
+    cprflow.dataset("/srv/cpr").table("person")    # every delivery
 
 ``cprflow.polars`` and ``cprflow.dlt`` have functions for these packages, which must be installed for them. The command
 ``cprflow`` is installed with this package.
@@ -43,6 +44,7 @@ from cprflow._native import (
     Finding,
     FindingPlace,
     Generated,
+    Generation,
     Problem,
     Published,
     Report,
@@ -78,6 +80,7 @@ __all__ = [
     "Finding",
     "FindingPlace",
     "Generated",
+    "Generation",
     "InternalError",
     "Problem",
     "Published",
