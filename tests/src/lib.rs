@@ -51,6 +51,7 @@ pub mod reference_reader;
 pub mod requirement;
 pub mod rows;
 pub mod scope;
+pub mod search;
 pub mod service;
 pub mod sshd;
 pub mod subscription_run;

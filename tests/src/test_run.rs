@@ -39,6 +39,8 @@ pub struct TestRun {
     now: RefCell<Option<String>>,
     /// Whether there is a configuration file. Without one, everything is set by arguments.
     is_configured: Cell<bool>,
+    /// Whether file systems cannot exchange two directories.
+    lacks_exchange: Cell<bool>,
 }
 
 impl TestRun {
@@ -51,6 +53,7 @@ impl TestRun {
             numbers: RefCell::default(),
             now: RefCell::default(),
             is_configured: Cell::default(),
+            lacks_exchange: Cell::default(),
         };
         fs::create_dir(test.inbox()).unwrap();
         test
@@ -75,6 +78,7 @@ impl TestRun {
             numbers: RefCell::default(),
             now: RefCell::default(),
             is_configured: Cell::default(),
+            lacks_exchange: Cell::default(),
         }
     }
 
@@ -190,9 +194,19 @@ impl TestRun {
         self.now.replace(Some(now.to_owned()));
     }
 
-    fn time(&self) -> Option<(&'static str, String)> {
+    /// Makes the commands believe that file systems cannot exchange two directories.
+    pub fn forbid_exchange(&self) {
+        self.lacks_exchange.set(true);
+    }
+
+    fn environment(&self) -> Vec<(&'static str, String)> {
         let now = self.now.borrow().clone();
-        now.map(|now| ("CPRFLOW_NOW", now))
+        let no_exchange = self.lacks_exchange.get().then(|| "1".to_owned());
+        let all = [("CPRFLOW_NOW", now), ("CPRFLOW_NO_EXCHANGE", no_exchange)];
+        let set = all
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        set.collect()
     }
 
     /// Runs `cprflow sync`.
@@ -230,7 +244,7 @@ impl TestRun {
             .args(arguments)
             .args(church_purpose(arguments))
             .env("CPRFLOW_LOG", "trace")
-            .envs(self.time())
+            .envs(self.environment())
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -257,7 +271,7 @@ impl TestRun {
             .args(more)
             .args(church_purpose(more))
             .env("CPRFLOW_LOG", "trace")
-            .envs(self.time())
+            .envs(self.environment())
             .env("CPRFLOW_STOP_AT", point)
             .env("CPRFLOW_GO_ON", self.path("go-on"))
             .stdin(Stdio::null())
@@ -492,13 +506,14 @@ pub fn tables(directory: &Path) -> Tables {
             .is_some_and(|extension| extension == "parquet")
         {
             let table = file.file_stem().unwrap().to_string_lossy().into_owned();
-            tables.insert(table, read(&file));
+            tables.insert(table, self::table(&file));
         }
     }
     tables.into_iter().collect()
 }
 
-fn read(file: &Path) -> Vec<Row> {
+/// Returns the rows of a Parquet file.
+pub fn table(file: &Path) -> Vec<Row> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap());
     let batches = reader.unwrap().build().unwrap();
     batches

@@ -273,6 +273,22 @@ impl source::GuestSelection for RefCell<Selection> {
     fn add_chosen(&self, piece: Vec<u8>) -> Result<(), source::Error> {
         Ok(self.borrow_mut().add_chosen(&piece)?)
     }
+
+    fn protect(&self, numbers: Vec<String>) -> Result<(), source::Error> {
+        Ok(self.borrow_mut().protect(&numbers)?)
+    }
+
+    fn protected_numbers(&self) -> Result<Vec<String>, source::Error> {
+        Ok(self.borrow().protected_numbers()?)
+    }
+
+    fn roster_without(roster: Vec<u8>, numbers: Vec<String>) -> Result<Vec<u8>, source::Error> {
+        Ok(Selection::roster_without(&roster, &numbers)?)
+    }
+
+    fn common_roster(roster: Option<Vec<u8>>, other: Vec<u8>) -> Result<Vec<u8>, source::Error> {
+        Ok(Selection::common_roster(roster.as_deref(), &other)?)
+    }
 }
 
 impl source::GuestExtractCopy for RefCell<ExtractCopy> {

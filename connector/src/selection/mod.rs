@@ -93,6 +93,8 @@ struct ExtractFacts {
     roster: RoaringTreemap,
     /// The persons whom a later extract has delivered. This extract's data about them is outdated.
     delivered_later: RoaringTreemap,
+    /// The persons who are protected by something that the extract does not have.
+    protected_elsewhere: RoaringTreemap,
 }
 
 impl ExtractFacts {
@@ -181,6 +183,25 @@ impl ExtractFacts {
     fn is_missing(&self, person: u64) -> bool {
         !self.records.persons().contains(person) || self.delivered_later.contains(person)
     }
+
+    /// Returns the persons for whom it is not certain what holds: those with two different 001, or with a damaged 004.
+    fn in_doubt(&self) -> RoaringTreemap {
+        let twice: RoaringTreemap = self.records.several().different.into_keys().collect();
+        twice | &self.damaged | &self.shifted
+    }
+
+    /// Returns the persons who are protected for certain.
+    fn certainly_protected(&self) -> RoaringTreemap {
+        let known = self.protections.of_persons() | &self.protected_elsewhere;
+        self.links
+            .protected(&known, |number| self.is_missing(number))
+    }
+
+    /// Returns the persons who may be protected, although nothing says so for certain.
+    fn perhaps_protected(&self) -> RoaringTreemap {
+        self.links
+            .perhaps_protected(&self.in_doubt(), |number| self.is_missing(number))
+    }
 }
 
 impl Selection {
@@ -222,6 +243,54 @@ impl Selection {
         }
         Arc::make_mut(&mut policy_pass.facts).delivered_later |= delivered_later;
         Ok(())
+    }
+
+    /// Names persons who are protected by something that the extract does not have, for example a later extract. They count
+    /// as protected, and so do all numbers tied to theirs.
+    ///
+    /// Fails without a policy, for a state, after [`finish`](Self::finish), or if a number is not ten digits.
+    pub fn protect(&mut self, numbers: &[String]) -> Result<(), Error> {
+        let numbers = person_numbers(numbers)?;
+        let Some(policy_pass) = self
+            .policy_pass
+            .as_mut()
+            .filter(|_| self.state.is_none() && self.chosen.is_none())
+        else {
+            return Err(Error::Misuse(
+                "protect is for a pass under a policy over one extract, before finish",
+            ));
+        };
+        Arc::make_mut(&mut policy_pass.facts).protected_elsewhere |= numbers;
+        Ok(())
+    }
+
+    /// Returns the numbers of all persons who count as protected after a pass under a policy or over a state, sorted.
+    pub fn protected_numbers(&self) -> Result<Vec<String>, Error> {
+        self.chosen()?;
+        let facts = match (&self.state, &self.policy_pass) {
+            (Some(state), _) => state.facts(),
+            (None, Some(policy_pass)) => &*policy_pass.facts,
+            (None, None) => return Err(no_policy()),
+        };
+        let mut protected = facts.perhaps_protected() | facts.certainly_protected();
+        if facts.has_unknown_protection {
+            protected |= facts.records.persons();
+        }
+        Ok(ten_digits(&protected))
+    }
+
+    /// Returns a roster, or another list in the format of a roster, without these persons.
+    pub fn roster_without(roster: &[u8], numbers: &[String]) -> Result<Vec<u8>, Error> {
+        roster::write(&(roster::read(roster)? - person_numbers(numbers)?))
+    }
+
+    /// Returns the persons who are in both rosters, as a roster. Without the first one there are none.
+    pub fn common_roster(one: Option<&[u8]>, other: &[u8]) -> Result<Vec<u8>, Error> {
+        let other = roster::read(other)?;
+        roster::write(&match one {
+            Some(one) => roster::read(one)? & other,
+            None => RoaringTreemap::new(),
+        })
     }
 
     fn new(filter: PersonMatcher, policy_pass: Option<PolicyPass>) -> Self {
@@ -435,6 +504,26 @@ fn no_policy() -> Error {
     Error::InvalidRequest("only a selection under a policy has a roster".to_owned())
 }
 
+/// Reads person numbers. Fails if one is not ten digits.
+fn person_numbers(numbers: &[String]) -> Result<RoaringTreemap, Error> {
+    let mut known = RoaringTreemap::new();
+    for (index, number) in numbers.iter().enumerate() {
+        if !grammar::is_code(number, 10) {
+            return Err(Error::InvalidRequest(format!(
+                "entry {} of the list of person numbers is not ten digits",
+                index + 1
+            )));
+        }
+        known.insert(pnr_number(number.as_bytes()));
+    }
+    Ok(known)
+}
+
+fn ten_digits(persons: &RoaringTreemap) -> Vec<String> {
+    let numbers = persons.iter();
+    numbers.map(|number| format!("{number:010}")).collect()
+}
+
 const UNFINISHED: Error = Error::Misuse("the selection is not finished: call finish first");
 
 impl PolicyPass {
@@ -525,6 +614,7 @@ impl PolicyPass {
         facts.has_unknown_protection |= other.facts.has_unknown_protection;
         facts.roster |= &other.facts.roster;
         facts.delivered_later |= &other.facts.delivered_later;
+        facts.protected_elsewhere |= &other.facts.protected_elsewhere;
         Ok(())
     }
 
@@ -533,12 +623,9 @@ impl PolicyPass {
         let facts = &*self.facts;
         // It is not certain what holds for persons with two different 001, or with a damaged 004.
         let twice: RoaringTreemap = facts.records.several().different.into_keys().collect();
-        let unchanged = &twice | &facts.damaged | &facts.shifted;
-        let is_missing = |number| facts.is_missing(number);
-        let known = facts.protections.of_persons();
-        let certain = facts.links.protected(&known, is_missing);
-        let mut protected = facts.links.perhaps_protected(&unchanged, is_missing);
-        protected |= &certain;
+        let unchanged = facts.in_doubt();
+        let certain = facts.certainly_protected();
+        let protected = facts.perhaps_protected() | &certain;
         let delivered = facts.records.persons();
         // An event that all persons of a place have shows where a protected person lives.
         let by_place = match facts.has_unknown_protection {

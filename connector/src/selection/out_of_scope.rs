@@ -37,11 +37,9 @@ const ENDS_IN_SCOPE: [&str; 5] = [
     "number-annulled",
 ];
 
-/// The reason for a person whose subscription has ended (997).
+/// The reason for a person whose subscription has ended (997), and for one who left because of a new protection. A reason of
+/// its own would point at protected persons.
 const UNSUBSCRIBED: &str = "unsubscribed";
-
-/// The reason for a person who left because of a new protection.
-const PROTECTED: &str = "protected";
 
 impl Leavers {
     /// Gives each person in `all` the first reason that applies.
@@ -79,7 +77,7 @@ impl Leavers {
         }
         give(UNSUBSCRIBED, &|left| left & unsubscribed);
         if let Some(protected) = protected {
-            give(PROTECTED, &|left| left & protected);
+            give(UNSUBSCRIBED, &|left| left & protected);
         }
         for (condition, meeting) in filter.conditions(by_place) {
             let reason = match condition.kind {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use roaring::RoaringTreemap;
 
 use super::state_scope::{NumberSet, StateExtract, StateScope};
-use super::{PolicyPass, Selected, SelectedPersons, Selection, roster};
+use super::{ExtractFacts, PolicyPass, Selected, SelectedPersons, Selection, roster};
 use crate::columns::Origin;
 use crate::error::Error;
 use crate::grammar;
 use crate::input::Splitter;
 use crate::person_records::PersonRecords;
 use crate::policy::{PersonFilter, PersonMatcher, Policy, Rules, View};
-use crate::record::{EVENT, pnr_number};
+use crate::record::EVENT;
 
 /// The longest name of an agreement, in bytes.
 const MAX_NAME: usize = 64;
@@ -161,18 +161,9 @@ impl Selection {
     pub fn tied_numbers(&self, numbers: &[String]) -> Result<Vec<String>, Error> {
         self.chosen()?;
         let state = self.state.as_ref().ok_or(NO_STATE)?;
-        let mut known = RoaringTreemap::new();
-        for (index, number) in numbers.iter().enumerate() {
-            if !grammar::is_code(number, 10) {
-                return Err(Error::InvalidRequest(format!(
-                    "entry {} of the list of person numbers is not ten digits",
-                    index + 1
-                )));
-            }
-            known.insert(pnr_number(number.as_bytes()));
-        }
+        let known = super::person_numbers(numbers)?;
         let tied = state.facts.facts.links.tied_to(&known);
-        Ok(tied.iter().map(|number| format!("{number:010}")).collect())
+        Ok(super::ten_digits(&tied))
     }
 }
 
@@ -180,6 +171,11 @@ const NO_STATE: Error =
     Error::Misuse("the selection is not one of a state: open it with open-state");
 
 impl StatePass {
+    /// Returns what the extracts so far say about the persons of the state.
+    pub(super) fn facts(&self) -> &ExtractFacts {
+        &self.facts.facts
+    }
+
     /// Fails if no extract is open.
     pub(super) fn check_open(&self) -> Result<(), Error> {
         match self.is_open {

@@ -7,9 +7,9 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, compile_component, completions, deliveries, doctor, expire, generate, inbox, init,
-    log, reconcile, register, retry, scan, schema, set_aside, status, subscription, sync, tables,
-    tenant, verify, views, write,
+    agreement, compile_component, completions, deliveries, doctor, erase, expire, generate, inbox,
+    init, log, reconcile, register, retry, scan, schema, set_aside, status, subscription, sync,
+    tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -60,6 +60,7 @@ enum Command {
     SetAside(set_aside::SetAside),
     Deliveries(deliveries::Deliveries),
     Expire(expire::Expire),
+    Erase(Box<erase::Erase>),
     Init(init::Init),
     Doctor(doctor::Doctor),
     Views(views::Views),
@@ -134,6 +135,7 @@ fn run(
         Command::SetAside(set_aside) => set_aside.run(&connector()?),
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Expire(expire) => expire.run(connector),
+        Command::Erase(erase) => erase.run(&connector()?),
         Command::Init(init) => init.run(),
         Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),

@@ -14,7 +14,8 @@ use crate::output::print_json;
 ///
 /// This is the change feed of a dataset: remember the last sequence number that your program has read, and ask for those
 /// above it. A delivery is `new`, `late` (an earlier one of its agreement has a later production date) or `expired` (its
-/// directory was removed, because it was kept long enough).
+/// directory was removed). A delivery that was made again has a second entry with a new number: `rewritten` if something in it
+/// is hidden now, `erased` if persons were erased. Such an entry without a directory says that the delivery was removed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
@@ -56,7 +57,7 @@ impl Deliveries {
                 for entry in &all {
                     writeln!(
                         out,
-                        "{:>6}  {:8}{}  {}",
+                        "{:>6}  {:9} {}  {}",
                         entry.sequence,
                         kind(entry),
                         entry.production_date.as_deref().unwrap_or("no date   "),
@@ -85,5 +86,7 @@ fn kind(entry: &FeedEntry) -> &'static str {
         FeedKind::New => "new",
         FeedKind::Late => "late",
         FeedKind::Expired => "expired",
+        FeedKind::Rewritten => "rewritten",
+        FeedKind::Erased => "erased",
     }
 }

@@ -8,6 +8,7 @@
 //! | `tables`, `schema` | subcommands that list tables and columns |
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside`, `deliveries`, `expire` | subcommands for deliveries |
+//! | `erase` | the subcommand that erases persons, agreements and tenants |
 //! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
@@ -28,6 +29,7 @@ mod compile_component;
 mod completions;
 mod deliveries;
 mod doctor;
+mod erase;
 mod expire;
 mod failure;
 mod generate;

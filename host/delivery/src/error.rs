@@ -10,6 +10,7 @@ use cprflow_transport::{HELPDESK, TransportError};
 use crate::config::ConfigurationError;
 use crate::current::CurrentError;
 use crate::dataset::DatasetError;
+use crate::erase::EraseError;
 use crate::fs::{InUse, SecretError, UnsafeDirectory};
 use crate::keyed_hash::KeyError;
 use crate::ledger::LedgerError;
@@ -34,6 +35,10 @@ pub enum Error {
     /// The SQL views of a dataset cannot be written.
     #[error(transparent)]
     SqlViews(#[from] SqlViewError),
+
+    /// An erasure is refused or cannot be completed.
+    #[error(transparent)]
+    Erase(#[from] EraseError),
 
     /// A decision of the operator about a delivery is refused.
     #[error(transparent)]

@@ -32,6 +32,18 @@ pub(crate) fn reached_by(point: &str, tenant: &str) {
     reached(point);
 }
 
+/// Returns whether a test wants file systems to be unable to exchange two directories (`CPRFLOW_NO_EXCHANGE`).
+#[cfg(feature = "test-hooks")]
+pub(crate) fn lacks_exchange() -> bool {
+    std::env::var_os("CPRFLOW_NO_EXCHANGE").is_some()
+}
+
+/// Returns `false`: without test hooks, the file system decides.
+#[cfg(not(feature = "test-hooks"))]
+pub(crate) fn lacks_exchange() -> bool {
+    false
+}
+
 /// Does nothing in builds without test hooks.
 #[cfg(not(feature = "test-hooks"))]
 pub(crate) fn reached(_point: &str) {}

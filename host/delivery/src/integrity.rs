@@ -4,7 +4,7 @@
 //! from a backup or in a new full load. A person who has decided that a delivery stays gone records this with
 //! [`accept_gone`]. It is not looked for any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::ledger::{KeptExtract, Ledger, Reason, Record, TenantDeliveryState};
 use crate::register::Register;
 
 /// The reason code of a published delivery that a person knows to be gone.
-const GONE: &str = "gone";
+pub(crate) const GONE: &str = "gone";
 
 /// Time in which a disk must respond, if only names and sizes are compared.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -154,11 +154,22 @@ pub fn check_store(
     let records = ledger.all()?;
     let shares = ledger.tenant_deliveries()?;
     let key = ExtractKey::read(&store.state)?;
-    let mut datasets = vec![(None, store.dataset.clone(), in_dataset(store, &records))];
+    // A delivery that is being made again can be missing until the next run.
+    let open = |tenant: Option<&str>| -> Result<BTreeSet<i64>, Error> {
+        let rewritings = ledger.rewritings(tenant)?.into_iter();
+        let open = rewritings.filter(|one| !one.is_done);
+        Ok(open.map(|one| one.delivery).collect())
+    };
+    let mut unrestricted = in_dataset(store, &records);
+    let rewriting = open(None)?;
+    unrestricted.retain(|delivery| !rewriting.contains(&delivery.id));
+    let mut datasets = vec![(None, store.dataset.clone(), unrestricted)];
     for tenant in &store.tenants {
         let name = tenant.name.as_str();
+        let rewriting = open(Some(name))?;
         let own = shares.iter().filter(|share| {
             share.tenant == name
+                && !rewriting.contains(&share.delivery)
                 && share.state == TenantDeliveryState::Published
                 && share.expired.is_none()
                 && !is_accepted(share.reason.as_ref())

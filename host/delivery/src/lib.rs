@@ -16,6 +16,7 @@
 //! - `dataset` holds published deliveries, each with its [`Manifest`], and reads their tables ([`DatasetTable`]).
 //! - `current` makes the current tables of a dataset from the register.
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
+//! - [`erase`] erases persons, agreements and tenants.
 //! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
 //! - [`status`] reports what is published, and what waits and why.
@@ -34,6 +35,7 @@ pub mod calendar;
 pub mod config;
 mod current;
 mod dataset;
+pub mod erase;
 mod error;
 mod failpoint;
 mod fs;

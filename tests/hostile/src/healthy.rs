@@ -259,6 +259,22 @@ impl source::GuestSelection for Persons {
     fn add_chosen(&self, _piece: Vec<u8>) -> Result<(), source::Error> {
         Ok(())
     }
+
+    fn protect(&self, _numbers: Vec<String>) -> Result<(), source::Error> {
+        Ok(())
+    }
+
+    fn protected_numbers(&self) -> Result<Vec<String>, source::Error> {
+        Ok(vec!["no person number".to_owned()])
+    }
+
+    fn roster_without(roster: Vec<u8>, _numbers: Vec<String>) -> Result<Vec<u8>, source::Error> {
+        Ok(roster)
+    }
+
+    fn common_roster(_roster: Option<Vec<u8>>, other: Vec<u8>) -> Result<Vec<u8>, source::Error> {
+        Ok(other)
+    }
 }
 
 /// A copy that passes blocks from `push` to `next`.

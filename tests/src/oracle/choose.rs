@@ -419,7 +419,8 @@ fn reason(facts: &Facts, policy: &Policy, number: &str) -> Option<&'static str> 
         _ => facts.certain.contains(number),
     };
     if policy.protection == ProtectionRule::Drop && is_protected {
-        return Some("protected");
+        // A reason of its own would point at protected persons.
+        return Some("unsubscribed");
     }
     assert!(
         !failing.is_empty(),

@@ -52,6 +52,17 @@ fn hostile_tied_numbers() {
 }
 
 #[test]
+fn hostile_protected_numbers() {
+    let scan = StateScan::new(&connector("")).limits(long_deadline());
+    let survey = scan.survey(places(), |_| Ok(Cursor::new(b"anything")));
+    let error = component_error(survey.unwrap().protected_numbers());
+    assert!(
+        matches!(&error, ComponentError::Misbehaved(what) if what.contains("ten digits")),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn hostile_loop_in_a_selection_of_a_state() {
     let limits = long_deadline().call(DEADLINE);
     let scan = StateScan::new(&connector("spin-selection")).limits(limits);

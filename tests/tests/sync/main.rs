@@ -2,6 +2,7 @@
 
 mod current;
 mod daily_job;
+mod erase;
 mod faults;
 mod few_threads;
 mod purpose;

@@ -15,6 +15,7 @@ mod marked_nights;
 mod oracle;
 mod policy;
 mod policy_view;
+mod produce_again;
 mod random;
 mod random_policy;
 mod refused;

@@ -31,7 +31,7 @@ fn reports_leavers_and_keeps_persons_not_delivered() {
             "0101010010 moved",
             "0101010029 dead",
             "0101010037 number-changed",
-            "0101010045 protected",
+            "0101010045 unsubscribed",
         ]
     );
     // The same extract again: no person leaves twice, and the person without a 001 is still on the roster.
@@ -194,7 +194,7 @@ fn a_missing_address_ends_no_residence() {
     // A protection that drops the person is one too.
     let protected = format!("{extract}00401010100100001\n");
     let (selection, _) = choose(&in_0851(ProtectionRule::Drop), Some(&roster), &protected);
-    assert!(left(&selection, &protected).contains(&"0101010010 protected".to_owned()));
+    assert!(left(&selection, &protected).contains(&"0101010010 unsubscribed".to_owned()));
 }
 
 /// Of a person with two 001 that differ, only a receipt (997) is certain.

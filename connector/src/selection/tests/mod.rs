@@ -2,6 +2,7 @@
 
 mod leavers;
 mod merge;
+mod protect;
 mod state;
 
 use arrow::array::{AsArray, RecordBatch};

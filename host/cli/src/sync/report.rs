@@ -43,6 +43,20 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
             writeln!(out, "           {remark}")?;
         }
     }
+    for rewritten in &report.rewritten {
+        let of = match &rewritten.tenant {
+            Some(tenant) => format!("of tenant {tenant}"),
+            None => "of the dataset".to_owned(),
+        };
+        let directory = rewritten.directory.display();
+        match &rewritten.removed {
+            None => writeln!(
+                out,
+                "{bold}rewritten{bold:#}  {directory} {of}: made again without what is hidden now"
+            )?,
+            Some(why) => writeln!(out, "{bold}removed{bold:#}    {directory} {of}: {why}")?,
+        }
+    }
     for made in &report.current {
         let to = match &made.tenant {
             Some(tenant) => format!("of tenant {tenant}"),
@@ -81,7 +95,8 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
     for missing in &report.missing {
         writeln!(out, "{bold}missing  {bold:#}  {}", missing.remark)?;
     }
-    let has_news = !report.published.is_empty() || !report.current.is_empty();
+    let has_news =
+        !report.published.is_empty() || !report.current.is_empty() || !report.rewritten.is_empty();
     if !has_news && report.problems.is_empty() {
         writeln!(out, "nothing new")?;
     }

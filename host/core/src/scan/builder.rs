@@ -11,6 +11,7 @@ use super::row_order::LINE;
 use super::table_decoders::OutputPlan;
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
+use crate::pnr::Pnr;
 use crate::policy::{Policy, PseudonymKey};
 use crate::sandbox::{Limits, Session};
 use crate::wit::source as wit;
@@ -56,6 +57,7 @@ pub struct Scan {
     pub(super) roster: Option<Vec<u8>>,
     pub(super) delivered_later: Option<Vec<u8>>,
     pub(super) pseudonym_key: Option<PseudonymKey>,
+    pub(super) protected: Vec<String>,
 }
 
 impl Scan {
@@ -76,6 +78,7 @@ impl Scan {
             roster: None,
             delivered_later: None,
             pseudonym_key: None,
+            protected: Vec::new(),
         }
     }
 
@@ -133,6 +136,14 @@ impl Scan {
     /// This extract's records of these persons are outdated. The persons are not selected, and not reported as leavers.
     pub fn delivered_later(mut self, delivered: Vec<u8>) -> Self {
         self.delivered_later = Some(delivered);
+        self
+    }
+
+    /// Sets persons who count as protected whatever the extract says, and all numbers tied to theirs: for an older extract
+    /// that is read again after they became protected.
+    pub fn protected<'a>(mut self, numbers: impl IntoIterator<Item = &'a Pnr>) -> Self {
+        let numbers = numbers.into_iter().map(|number| number.as_str().to_owned());
+        self.protected = numbers.collect();
         self
     }
 

@@ -14,6 +14,7 @@ use super::parts::{
 use super::reader::{DeliveryReader, TableReader};
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
+use crate::pnr::Pnr;
 use crate::policy::{NumberRule, Policy, PolicyView, PseudonymKey};
 use crate::sandbox::{Limits, Session};
 use crate::wit::source as wit;
@@ -135,8 +136,16 @@ impl Scan {
             )
         })?;
         let resource = resource?;
+        let protected = std::mem::take(&mut self.protected);
+        if !protected.is_empty() {
+            let named = session.call(|bindings, store| {
+                let selection = bindings.cprflow_connector_source().selection();
+                selection.call_protect(store, resource, &protected)
+            })?;
+            named?;
+        }
         // These can contain millions of person numbers, and the component has its own copy.
-        drop((roster, delivered_later));
+        drop((roster, delivered_later, protected));
         let request = Arc::new(request);
         let mut pass = DividedPass {
             division: self.division(),
@@ -296,6 +305,39 @@ impl Connector {
             selection.call_roster(store, one)
         })?;
         Ok(roster?)
+    }
+}
+
+impl Connector {
+    /// Returns a roster, or a list of delivered persons, without these persons. Only the component can read it.
+    pub fn roster_without(
+        &self,
+        limits: Limits,
+        roster: &[u8],
+        numbers: &[Pnr],
+    ) -> Result<Vec<u8>, Error> {
+        let numbers: Vec<String> = numbers.iter().map(|one| one.as_str().to_owned()).collect();
+        let mut session = self.start(limits)?;
+        let rest = session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_roster_without(store, roster, &numbers)
+        })?;
+        Ok(rest?)
+    }
+
+    /// Returns the persons who are in both rosters, as a roster. Without the first one there are none.
+    pub fn common_roster(
+        &self,
+        limits: Limits,
+        roster: Option<&[u8]>,
+        other: &[u8],
+    ) -> Result<Vec<u8>, Error> {
+        let mut session = self.start(limits)?;
+        let common = session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_common_roster(store, roster, other)
+        })?;
+        Ok(common?)
     }
 }
 

@@ -272,12 +272,26 @@ impl StateSurvey {
             let selection = bindings.cprflow_connector_source().selection();
             selection.call_tied_numbers(store, resource, &numbers)
         })?;
-        let tied = tied?.into_iter().map(|number| number.parse());
-        let tied: Result<_, _> = tied.collect();
-        tied.map_err(|_| {
-            ComponentError::misbehaved("it returned a tied number that is not ten digits").into()
-        })
+        numbers_of(tied?)
     }
+
+    /// Returns the numbers of all persons who count as protected in the state, sorted.
+    pub fn protected_numbers(&mut self) -> Result<Vec<Pnr>, Error> {
+        let resource = self.resource;
+        let protected = self.session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_protected_numbers(store, resource)
+        })?;
+        numbers_of(protected?)
+    }
+}
+
+/// Reads person numbers that the component returned.
+fn numbers_of(numbers: Vec<String>) -> Result<Vec<Pnr>, Error> {
+    let numbers: Result<_, _> = numbers.into_iter().map(|number| number.parse()).collect();
+    numbers.map_err(|_| {
+        ComponentError::misbehaved("it returned a person number that is not ten digits").into()
+    })
 }
 
 /// Asks the component for the view of a state, and checks it.

@@ -9,6 +9,7 @@
 
 mod deliveries;
 mod error;
+mod exchange;
 mod files;
 mod generation_manifest;
 mod generations;

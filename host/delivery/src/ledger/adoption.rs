@@ -87,7 +87,7 @@ impl Ledger {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'published', ?7, ?8, ?9, ?10,
                  CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE sequence = ?11
                                        AND NOT (agreement = ?1 AND transfer_uuid = ?2))
-                      THEN (SELECT max(sequence) + 1 FROM delivery) ELSE ?11 END,
+                      THEN (SELECT number FROM next_number) ELSE ?11 END,
                  ?12, ?13, ?14, ?15, ?16, ?18, ?17, ?17, ?17, ?17)
              ON CONFLICT (agreement, transfer_uuid) DO UPDATE SET
                  file_name = excluded.file_name, metadata_name = excluded.metadata_name, size = excluded.size,
@@ -138,7 +138,7 @@ impl Ledger {
         if known.is_none() {
             // The sequence numbers of a tenant's dataset are independent of those of the unrestricted dataset.
             let next: i64 = self.checked(self.connection.query_row(
-                "SELECT coalesce(max(sequence), 0) + 1 FROM delivery",
+                "SELECT number FROM next_number",
                 [],
                 |row| row.get(0),
             ))?;
@@ -157,7 +157,7 @@ impl Ledger {
              VALUES (?1, ?2, 'published',
                  CASE WHEN EXISTS (SELECT 1 FROM tenant_delivery
                                    WHERE tenant = ?2 AND sequence = ?3 AND delivery <> ?1)
-                      THEN (SELECT max(sequence) + 1 FROM tenant_delivery WHERE tenant = ?2) ELSE ?3 END,
+                      THEN (SELECT max(number) + 1 FROM tenant_number WHERE tenant = ?2) ELSE ?3 END,
                  ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10)
              ON CONFLICT (delivery, tenant) DO UPDATE SET
                  state = excluded.state, reason_code = NULL, reason = NULL, sequence = excluded.sequence,

@@ -144,7 +144,7 @@ impl Ledger {
         self.immediate_transaction(|transaction| {
             let sequence: i64 = transaction.query_row(
                 "SELECT coalesce((SELECT sequence FROM delivery WHERE id = ?1),
-                                 (SELECT coalesce(max(sequence), 0) + 1 FROM delivery))",
+                                 (SELECT number FROM next_number))",
                 [id],
                 |row| row.get(0),
             )?;
@@ -170,7 +170,7 @@ impl Ledger {
     pub fn published_to_tenants_only(&self, id: i64, now: Timestamp) -> Result<(), LedgerError> {
         self.change(
             "UPDATE delivery SET state = 'published', directory = NULL,
-                 sequence = coalesce(sequence, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery)),
+                 sequence = coalesce(sequence, (SELECT number FROM next_number)),
                  published = coalesce(published, ?2), updated = ?2 WHERE id = ?1",
             params![id, now.to_string()],
         )

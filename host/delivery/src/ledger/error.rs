@@ -29,7 +29,7 @@ pub enum LedgerError {
     /// An earlier development version of cprflow created the file.
     #[error(
         "{path}: an earlier version of cprflow created this ledger (format {found}), and this version cannot read it, \
-         because that version did not keep extracts. Use a new state directory and new datasets, and order a new full \
+         because the format has changed since. Use a new state directory and new datasets, and order a new full \
          load (`cprflow subscription reorder`)",
         path = path.display()
     )]

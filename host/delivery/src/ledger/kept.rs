@@ -80,7 +80,7 @@ impl Ledger {
         self.immediate_transaction(|transaction| {
             transaction.execute(
                 "UPDATE delivery SET register = 'kept',
-                     sequence = coalesce(sequence, (SELECT coalesce(max(sequence), 0) + 1 FROM delivery))
+                     sequence = coalesce(sequence, (SELECT number FROM next_number))
                  WHERE id = ?1",
                 [record.id],
             )?;
@@ -122,7 +122,7 @@ impl Ledger {
             "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, state, sha256, task_number,
                  production_date, sequence, records, persons, events, first_seen, fetched, published, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, 'done', ?6, ?7, ?8,
-                 (SELECT coalesce(max(sequence), 0) + 1 FROM delivery), ?9, ?10, ?11, ?12, ?12, ?12, ?13)",
+                 (SELECT number FROM next_number), ?9, ?10, ?11, ?12, ?12, ?12, ?13)",
             params![
                 agreement,
                 header.name,

@@ -13,6 +13,7 @@
 //! | `record`, `deliveries` | the state of a delivery, and its changes |
 //! | `tenant_record`, `tenant_deliveries` | the state of a delivery for a tenant, and its changes |
 //! | `kept` | the extracts that the register keeps |
+//! | `rewritings` | published deliveries that are made again because something was hidden or erased |
 //! | `generations` | the newest generation of the current tables of each dataset |
 //! | `tenant_memory` | where tenants' data is, which agreements they have seen, and what a person has to decide |
 //! | `inbox` | visits to inboxes, and files that belong to no agreement |
@@ -25,6 +26,7 @@ mod generations;
 mod inbox;
 mod kept;
 mod record;
+mod rewritings;
 mod schema;
 mod tenant_deliveries;
 mod tenant_memory;
@@ -45,6 +47,7 @@ pub(crate) use record::UNKNOWN_SIZE;
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,
 };
+pub(crate) use rewritings::{Rewriting, RewritingKind};
 pub use tenant_memory::PolicyChange;
 pub(crate) use tenant_record::LEAVERS_ONLY;
 pub use tenant_record::{TenantCounts, TenantDelivery, TenantDeliveryState};
@@ -84,6 +87,23 @@ impl Ledger {
     /// Checks the integrity of the whole file.
     pub fn check(&self) -> Result<(), LedgerError> {
         schema::check(&self.connection, &self.path)
+    }
+
+    /// Moves everything from the write-ahead log into the file and empties the log. Values that were replaced are in neither
+    /// of them then, because removed values are overwritten.
+    pub(crate) fn truncate_log(&self) -> Result<(), LedgerError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let is_busy = self
+            .connection
+            .query_row(sql, [], |row| row.get::<_, bool>(0));
+        match self.checked(is_busy)? {
+            false => Ok(()),
+            true => Err(crate::fs::InUse {
+                path: self.path.clone(),
+                holder: None,
+            }
+            .into()),
+        }
     }
 
     /// Runs several changes as one transaction: all of them are written to the disk, or none.

@@ -83,6 +83,7 @@ CREATE TABLE tenant_delivery (
     sequence INTEGER,
     directory TEXT,
     policy TEXT,
+    hidden INTEGER NOT NULL DEFAULT 0,
     persons INTEGER NOT NULL DEFAULT 0,
     entered INTEGER NOT NULL DEFAULT 0,
     departed INTEGER NOT NULL DEFAULT 0,
@@ -129,6 +130,30 @@ CREATE TABLE generation (
     error TEXT,
     compare_since TEXT
 ) STRICT;
+-- Published deliveries that were made again or removed, because something in them was hidden or erased. The tenant is empty
+-- for the unrestricted dataset. The number is one of the sequence numbers of the dataset.
+CREATE TABLE rewriting (
+    tenant TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    delivery INTEGER NOT NULL REFERENCES delivery (id),
+    kind TEXT NOT NULL CHECK (kind IN ('rewritten', 'erased')),
+    done INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (tenant, number)
+) STRICT;
+-- A digest of the list of erased persons that was applied to the kept extracts. A restored ledger has an older one.
+CREATE TABLE erasures_applied (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    list TEXT NOT NULL
+) STRICT;
+-- The next sequence number of the unrestricted dataset.
+CREATE VIEW next_number AS SELECT coalesce(max(number), 0) + 1 AS number FROM (
+    SELECT max(sequence) AS number FROM delivery
+    UNION ALL SELECT max(number) FROM rewriting WHERE tenant = '');
+-- The sequence numbers of the tenants' datasets.
+CREATE VIEW tenant_number AS
+    SELECT tenant, sequence AS number FROM tenant_delivery
+    UNION ALL SELECT tenant, number FROM rewriting;
 -- The datasets whose existing deliveries the ledger has already adopted.
 CREATE TABLE adopted (
     dataset TEXT PRIMARY KEY,

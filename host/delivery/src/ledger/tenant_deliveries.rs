@@ -77,7 +77,7 @@ impl Ledger {
         self.immediate_transaction(|transaction| {
             let sequence: i64 = transaction.query_row(
                 "SELECT coalesce((SELECT sequence FROM tenant_delivery WHERE delivery = ?1 AND tenant = ?2),
-                                 (SELECT coalesce(max(sequence), 0) + 1 FROM tenant_delivery WHERE tenant = ?2))",
+                                 (SELECT coalesce(max(number), 0) + 1 FROM tenant_number WHERE tenant = ?2))",
                 params![delivery, tenant],
                 |row| row.get(0),
             )?;
@@ -100,7 +100,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<(), LedgerError> {
         self.change(
-            "UPDATE tenant_delivery SET state = 'published', reason_code = NULL, reason = NULL, policy = ?3,
+            "UPDATE tenant_delivery SET state = 'published', reason_code = NULL, reason = NULL, policy = ?3, hidden = 0,
                  persons = ?4, entered = ?5, departed = ?6, rows = ?7, published = coalesce(published, ?8), updated = ?8
              WHERE delivery = ?1 AND tenant = ?2",
             params![

@@ -71,6 +71,9 @@ pub struct TenantDelivery {
     /// The counts of what was published.
     #[serde(flatten)]
     pub counts: TenantCounts,
+    /// The version of the list of protected persons with which it was compared last; 0 for none.
+    #[serde(skip)]
+    pub hidden: u64,
     /// The time of publication.
     pub published: Option<Timestamp>,
     /// The time at which its directory was removed from the dataset, because it was kept long enough.
@@ -112,7 +115,7 @@ SELECT tenant_delivery.delivery, tenant_delivery.tenant, delivery.agreement, del
     tenant_delivery.state, tenant_delivery.reason_code, tenant_delivery.reason, tenant_delivery.attempts,
     tenant_delivery.sequence, tenant_delivery.directory, tenant_delivery.policy, tenant_delivery.persons,
     tenant_delivery.entered, tenant_delivery.departed, tenant_delivery.rows, tenant_delivery.published,
-    tenant_delivery.updated, tenant_delivery.expired
+    tenant_delivery.updated, tenant_delivery.expired, tenant_delivery.hidden
 FROM tenant_delivery JOIN delivery ON delivery.id = tenant_delivery.delivery";
 
 pub(super) fn read_tenant_delivery(row: &Row<'_>) -> rusqlite::Result<TenantDelivery> {
@@ -140,6 +143,7 @@ pub(super) fn read_tenant_delivery(row: &Row<'_>) -> rusqlite::Result<TenantDeli
             left: count(13)?,
             rows: count(14)?,
         },
+        hidden: count(18)?,
         published: optional_time(row, 15)?,
         updated: time(row, 16)?,
         expired: optional_time(row, 17)?,

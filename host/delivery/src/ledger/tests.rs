@@ -20,9 +20,72 @@ fn begin(ledger: &Ledger, transfer: &str) -> i64 {
 }
 
 #[test]
+fn a_rewriting_has_a_number_of_its_dataset() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let name = |sequence| format!("delivery={sequence}");
+    let (one, two) = (begin(&ledger, "1"), begin(&ledger, "2"));
+    ledger.publishing(one, name, now).unwrap();
+    ledger.assign_to_tenants(one, &["t"], now).unwrap();
+    ledger.tenant_publishing(one, "t", name, now).unwrap();
+    for tenant in [None, Some("t")] {
+        let kind = RewritingKind::Rewritten;
+        ledger.begin_rewriting(one, tenant, kind, now).unwrap();
+        // A run that was killed begins again, and an erasure counts more.
+        ledger
+            .begin_rewriting(one, tenant, RewritingKind::Erased, now)
+            .unwrap();
+        ledger.begin_rewriting(one, tenant, kind, now).unwrap();
+        let all = ledger.rewritings(tenant).unwrap();
+        let found = all.iter().map(|one| (one.number, one.kind, one.is_done));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [(2, RewritingKind::Erased, false)]
+        );
+    }
+    ledger.rewritten(one, now).unwrap();
+    let counts = TenantCounts {
+        policy: "sha256:aa".to_owned(),
+        ..TenantCounts::default()
+    };
+    ledger
+        .compared_for_tenant(one, "t", 7, Some(&counts), now)
+        .unwrap();
+    for tenant in [None, Some("t")] {
+        assert!(ledger.rewritings(tenant).unwrap()[0].is_done);
+    }
+    let share = ledger.tenant_delivery(one, "t").unwrap().unwrap();
+    assert_eq!(
+        (share.hidden, share.counts.policy.as_str()),
+        (7, "sha256:aa")
+    );
+    assert_eq!(ledger.publishing(two, name, now).unwrap().0, 3);
+    ledger.assign_to_tenants(two, &["t", "u"], now).unwrap();
+    assert_eq!(ledger.tenant_publishing(two, "t", name, now).unwrap().0, 3);
+    assert_eq!(ledger.tenant_publishing(two, "u", name, now).unwrap().0, 1);
+    ledger
+        .begin_rewriting(two, Some("u"), RewritingKind::Rewritten, now)
+        .unwrap();
+    let reason = Reason::new("rewritten", "the extract is gone");
+    ledger
+        .removed_for_good(two, Some("u"), &reason, now)
+        .unwrap();
+    assert!(ledger.rewritings(Some("u")).unwrap()[0].is_done);
+    let share = ledger.tenant_delivery(two, "u").unwrap().unwrap();
+    assert_eq!((share.expired, share.reason), (Some(now), Some(reason)));
+    ledger.truncate_log().unwrap();
+    assert_eq!(ledger.erasures_applied().unwrap(), None);
+    for list in ["a", "b"] {
+        ledger.set_erasures_applied(list).unwrap();
+        assert_eq!(ledger.erasures_applied().unwrap().as_deref(), Some(list));
+    }
+}
+
+#[test]
 fn refuses_a_ledger_of_another_format() {
     let directory = tempfile::tempdir().unwrap();
-    for (format, word) in [(3, "an earlier version"), (4, "an earlier"), (6, "a later")] {
+    for (format, word) in [(3, "an earlier version"), (5, "an earlier"), (7, "a later")] {
         let ledger = Ledger::open(directory.path()).unwrap();
         let version = |number| format!("PRAGMA user_version = {number}");
         ledger.connection.execute_batch(&version(format)).unwrap();
@@ -34,7 +97,7 @@ fn refuses_a_ledger_of_another_format() {
             assert!(text.contains(word) && text.contains(&format!("(format {format})")));
         }
         let file = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
-        file.execute_batch(&version(5)).unwrap();
+        file.execute_batch(&version(6)).unwrap();
     }
 }
 

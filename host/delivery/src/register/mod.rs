@@ -90,6 +90,17 @@ impl Register {
         })
     }
 
+    /// Writes what `write` writes as the extract of a delivery, durably. A file of the same name is replaced in one step.
+    pub(crate) fn store_copy(
+        &self,
+        agreement: &str,
+        header: &FileHeader,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<KeptFile, Error> {
+        let path = self.agreement(agreement).join(header.file_name());
+        self.write(&path, header, write)
+    }
+
     /// Writes what `write` writes as a new file of a kept extract, durably. The old file stays, under another name.
     pub(crate) fn rewrite(
         &self,

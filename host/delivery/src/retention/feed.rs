@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::config::Store;
 use crate::error::Error;
-use crate::ledger::{Ledger, Record, TenantDeliveryState};
+use crate::ledger::{Ledger, Record, Rewriting, RewritingKind, TenantDeliveryState};
 
 /// How a delivery came to its place in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -17,8 +17,12 @@ pub enum FeedKind {
     New,
     /// A delivery of its agreement that was published before has a later production date.
     Late,
-    /// Its directory was removed, because it was kept long enough.
+    /// Its directory was removed, because it was kept long enough or could not be made again.
     Expired,
+    /// It was made again without what is hidden now. Without a directory, it was removed.
+    Rewritten,
+    /// It was made again without erased persons. Without a directory, it was removed.
+    Erased,
 }
 
 /// A published delivery in the feed.
@@ -55,7 +59,7 @@ pub fn delivery_feed(
         .into_iter()
         .map(|record| (record.id, record))
         .collect();
-    let mut all: Vec<FeedEntry> = match tenant {
+    let mut found: Vec<(i64, FeedEntry)> = match tenant {
         None => {
             let published = records
                 .values()
@@ -91,7 +95,9 @@ pub fn delivery_feed(
             .collect()
         }
     };
-    all.sort_by_key(|entry| entry.sequence);
+    found.sort_by_key(|(_, entry)| entry.sequence);
+    let (deliveries, mut all): (Vec<i64>, Vec<FeedEntry>) = found.into_iter().unzip();
+    let mut rewritten = Vec::new();
     let mut newest: BTreeMap<String, Option<String>> = BTreeMap::new();
     for entry in &mut all {
         let before = newest.entry(entry.agreement.clone()).or_default();
@@ -113,6 +119,15 @@ pub fn delivery_feed(
     for (entry, place) in all.iter_mut().zip(places) {
         entry.place = place;
     }
+    for rewriting in ledger.rewritings(tenant)? {
+        let mut entries = all.iter().zip(&deliveries);
+        let of_delivery = entries.find(|(_, delivery)| **delivery == rewriting.delivery);
+        if let (Some((entry, _)), true) = (of_delivery, rewriting.is_done) {
+            rewritten.push(rewritten_entry(entry, &rewriting));
+        }
+    }
+    all.extend(rewritten);
+    all.sort_by_key(|entry| entry.sequence);
     all.retain(|entry| entry.sequence > since);
     Ok(all)
 }
@@ -123,8 +138,8 @@ fn entry(
     directory: Option<&str>,
     published: Option<Timestamp>,
     expired: Option<Timestamp>,
-) -> Option<FeedEntry> {
-    Some(FeedEntry {
+) -> Option<(i64, FeedEntry)> {
+    let entry = FeedEntry {
         sequence,
         kind: match expired {
             Some(_) => FeedKind::Expired,
@@ -135,5 +150,21 @@ fn entry(
         directory: directory.map(|name| format!("agreement={}/{name}", record.agreement)),
         place: 0,
         published,
-    })
+    };
+    Some((record.id, entry))
+}
+
+/// Returns the entry of a delivery that was made again or removed.
+fn rewritten_entry(entry: &FeedEntry, rewriting: &Rewriting) -> FeedEntry {
+    let is_removed = entry.kind == FeedKind::Expired;
+    FeedEntry {
+        sequence: rewriting.number,
+        kind: match rewriting.kind {
+            RewritingKind::Rewritten => FeedKind::Rewritten,
+            RewritingKind::Erased => FeedKind::Erased,
+        },
+        directory: entry.directory.clone().filter(|_| !is_removed),
+        published: Some(rewriting.at),
+        ..entry.clone()
+    }
 }

@@ -21,7 +21,7 @@ use crate::config::{Period, Store};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::{StateLock, ask_disks};
-use crate::ledger::{KeptExtract, Ledger};
+use crate::ledger::{KeptExtract, Ledger, TenantDeliveryState};
 use crate::stop::Stop;
 use cprflow::Connector;
 
@@ -161,9 +161,43 @@ fn due_in(store: &Store, ledger: &Ledger, now: Timestamp) -> Result<Expiry, Erro
         }
     }
     due.extracts = ledger.applied_extracts()?;
-    due.extracts
-        .retain(|kept| is_own(&kept.agreement) && is_old(kept.kept));
+    let published = published_directories(store, ledger)?;
+    let is_published = |kept: &KeptExtract| {
+        let expires = |(delivery, tenant): &(i64, Option<String>)| {
+            let mut expiring = due.deliveries.iter();
+            expiring.any(|one| one.id == *delivery && one.tenant == *tenant)
+        };
+        let mut own = published.iter().filter(|(id, _)| *id == kept.delivery);
+        own.any(|one| !expires(one))
+    };
+    // A delivery can be made again only from the extract as it was delivered.
+    let extracts = std::mem::take(&mut due.extracts).into_iter();
+    due.extracts = extracts
+        .filter(|kept| is_own(&kept.agreement) && is_old(kept.kept) && !is_published(kept))
+        .collect();
     Ok(due)
+}
+
+/// Returns the deliveries that have a directory in the unrestricted dataset or in a tenant's, or get one: row ID and tenant.
+fn published_directories(
+    store: &Store,
+    ledger: &Ledger,
+) -> Result<BTreeSet<(i64, Option<String>)>, Error> {
+    let mut published = BTreeSet::new();
+    for record in ledger.all()? {
+        if record.directory.is_some() && record.expired.is_none() {
+            published.insert((record.id, None));
+        }
+    }
+    for share in ledger.tenant_deliveries()? {
+        let mut tenants = store.tenants.iter();
+        let is_configured = tenants.any(|tenant| tenant.name.as_str() == share.tenant);
+        let is_set_aside = share.state == TenantDeliveryState::SetAside;
+        if is_configured && !is_set_aside && share.expired.is_none() {
+            published.insert((share.delivery, Some(share.tenant)));
+        }
+    }
+    Ok(published)
 }
 
 /// Removes the directories of the deliveries that the ledger says have expired. A run that was killed may have left some.

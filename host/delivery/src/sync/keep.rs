@@ -1,6 +1,7 @@
 //! Keeps the extracts of deliveries in the register, and recovers the register after a run that was killed or a ledger
 //! that was lost.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -15,35 +16,53 @@ use crate::ledger::{KeptFile, Ledger, Record};
 use crate::names::AgreementName;
 use crate::register::{FileHeader, Register, open_file};
 use crate::stop::Stop;
+use cprflow::{Connector, ExtractCopy, Pnr};
 
-/// Keeps the extract of a delivery that is accepted. When this returns, the extract is on the disk and the ledger has its
-/// row: the delivery is applied, whatever happens afterwards.
-pub(super) fn keep(
-    store: &Store,
-    ledger: &mut Ledger,
-    record: &Record,
-    header: &FileHeader,
-    extract: &Path,
-    stop: &Stop,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let register = Register::of(&store.state);
-    let known = ledger.kept_extract(record.id)?;
-    let is_kept = known.is_some_and(|known| {
-        known.sha256 == header.sha256
-            && known.production_date == header.production_date
-            && known.is_unrestricted == header.is_unrestricted
-            && register.path(&known).is_file()
-    });
-    if is_kept {
-        return Ok(());
+/// Keeps the extracts of deliveries that are accepted.
+pub(super) struct Keeper<'a> {
+    pub(super) connector: &'a Connector,
+    pub(super) store: &'a Store,
+    pub(super) stop: &'a Stop,
+    pub(super) now: Timestamp,
+}
+
+impl Keeper<'_> {
+    /// Keeps the extract of a delivery. When this returns, the extract is on the disk and the ledger has its row: the
+    /// delivery is applied, whatever happens afterwards. Persons who were erased before are left out.
+    pub(super) fn keep(
+        &self,
+        ledger: &mut Ledger,
+        record: &Record,
+        header: &FileHeader,
+        extract: &Path,
+        erased: &BTreeSet<Pnr>,
+    ) -> Result<(), Error> {
+        let register = Register::of(&self.store.state);
+        let known = ledger.kept_extract(record.id)?;
+        let is_kept = known.is_some_and(|known| {
+            known.sha256 == header.sha256
+                && known.production_date == header.production_date
+                && known.is_unrestricted == header.is_unrestricted
+                && register.path(&known).is_file()
+        });
+        if is_kept {
+            return Ok(());
+        }
+        let file = File::open(extract).map_err(Error::file(extract))?;
+        let agreement = &record.agreement;
+        let kept = match erased.is_empty() {
+            true => register.store(agreement, header, file, || self.stop.check())?,
+            false => register.store_copy(agreement, header, |sink| {
+                let copy = ExtractCopy::new(self.connector).erased(erased);
+                copy.copy(file, sink)?;
+                Ok(())
+            })?,
+        };
+        crate::failpoint::reached("kept");
+        ledger.keep(record, header, &kept, self.now)?;
+        crate::failpoint::reached("committed");
+        Ok(())
     }
-    let file = File::open(extract).map_err(Error::file(extract))?;
-    let kept = register.store(&record.agreement, header, file, || stop.check())?;
-    crate::failpoint::reached("kept");
-    ledger.keep(record, header, &kept, now)?;
-    crate::failpoint::reached("committed");
-    Ok(())
 }
 
 /// Adds files of the register to a ledger that does not know them, and then removes the files of deliveries that were not

@@ -42,8 +42,10 @@ pub use discover::{FoundDelivery, Inventory, OrphanedMetadata, Waiting, discover
 pub use error::SyncError;
 pub use observer::{Observer, Silent};
 pub use report::{
-    MadeCurrent, MissingDeliveries, PublishedDelivery, RunProblem, RunReport, SkippedFile,
+    MadeCurrent, MissingDeliveries, PublishedDelivery, RewrittenDelivery, RunProblem, RunReport,
+    SkippedFile,
 };
 pub use run::{Sync, run_all};
-pub(crate) use tenants::publish_leavers;
+pub(crate) use stage::stage;
 pub use tenants::{TenantPublishError, tenant_scan};
+pub(crate) use tenants::{numbers_in, publish_leavers};

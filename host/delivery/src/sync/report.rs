@@ -13,6 +13,8 @@ use crate::ledger::{Generation, Reason, Record};
 pub struct RunReport {
     /// The deliveries that were published.
     pub published: Vec<PublishedDelivery>,
+    /// The published deliveries that were made again or removed, because something in them is hidden or erased now.
+    pub rewritten: Vec<RewrittenDelivery>,
     /// The generations of current tables that were made.
     pub current: Vec<MadeCurrent>,
     /// The deliveries that are set aside until a person decides, from this and earlier runs.
@@ -59,6 +61,21 @@ pub struct PublishedDelivery {
     pub persons: u64,
     /// Remarks on the delivery for a person.
     pub remarks: Vec<String>,
+}
+
+/// A published delivery that was made again without what is hidden or erased now, or that was removed.
+#[derive(Debug, Clone, Serialize)]
+pub struct RewrittenDelivery {
+    /// The tenant whose dataset it is; `None` for the unrestricted dataset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The agreement's name.
+    pub agreement: String,
+    /// The delivery's directory, relative to the dataset.
+    pub directory: PathBuf,
+    /// Why the delivery was removed; `None` if it was made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed: Option<String>,
 }
 
 /// A generation of current tables that was made.
@@ -133,8 +150,9 @@ impl From<Record> for SkippedFile {
 
 impl RunReport {
     /// Appends the report of another store's run.
-    pub(super) fn append(&mut self, other: Self) {
+    pub(crate) fn append(&mut self, other: Self) {
         self.published.extend(other.published);
+        self.rewritten.extend(other.rewritten);
         self.current.extend(other.current);
         self.set_aside.extend(other.set_aside);
         self.waiting.extend(other.waiting);

@@ -1,7 +1,7 @@
 //! The order of a run over all inboxes of a store.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -16,17 +16,18 @@ use super::report::{MissingDeliveries, RunProblem, RunReport, SkippedFile};
 use super::tenants::Tenants;
 use crate::calendar;
 use crate::config::{Configuration, Store};
-use crate::current::{CurrentError, check_clock};
+use crate::current::{CurrentError, check_clock, withdraw};
 use crate::dataset::{CheckDepth, Dataset};
+use crate::erase::{self, ErasedSubject, Order};
 use crate::error::Error;
 use crate::fs;
 use crate::fs::StateLock;
 use crate::integrity::{DatasetIntegrity, check_store};
-use crate::ledger::{AdoptedDataset, Ledger, Record, State};
+use crate::ledger::{AdoptedDataset, Ledger, Record, State, TenantDeliveryState};
 use crate::retention;
 use crate::spool;
 use crate::stop::Stop;
-use crate::tenant::rosters::is_of_delivered;
+use crate::tenant::rosters::{Rosters, is_of_delivered};
 use cprflow::Connector;
 use cprflow_transport::Inbox;
 use jiff::Timestamp;
@@ -38,6 +39,7 @@ pub struct Sync<'a> {
     observer: &'a dyn Observer,
     stop: Stop,
     now: fn() -> Timestamp,
+    has_inboxes: bool,
 }
 
 /// Runs over all stores of a configuration, one after the other, until the run is asked to stop.
@@ -77,7 +79,14 @@ impl<'a> Sync<'a> {
             observer: &Silent,
             stop: Stop::default(),
             now: calendar::now,
+            has_inboxes: true,
         }
+    }
+
+    /// Leaves out the inboxes: only makes again what the register says.
+    pub(crate) fn without_inboxes(mut self) -> Self {
+        self.has_inboxes = false;
+        self
     }
 
     /// Sets the observer of the run's progress. Default: none.
@@ -118,15 +127,17 @@ impl<'a> Sync<'a> {
         former_tenants::remember(self.store, &ledger)?;
         former_tenants::withdraw(self.store, &ledger, &mut report)?;
         self.check_agreements(&ledger)?;
+        let order = self.erase(&mut ledger, &dataset, &mut report)?;
         for tenant in &self.store.tenants {
             if let Some(error) = gone.get(tenant.name.as_str()) {
                 let name = tenant.name.as_str();
                 unusable.entry(name).or_insert_with(|| error.clone().into());
             }
         }
+        let receiving = self.store_of_run(order.as_ref());
         let tenants = Tenants::new(
             self.connector,
-            self.store,
+            &receiving,
             Ledger::open(&self.store.state)?,
             unusable,
             &self.stop,
@@ -135,7 +146,13 @@ impl<'a> Sync<'a> {
         let scheduled = Arc::clone(&tenants);
         let started = thread::Builder::new().spawn(move || scheduled.run());
         let scheduler = started.map_err(cprflow::Error::Thread)?;
-        let ended = self.process_inboxes(&mut ledger, &dataset, &tenants, &mut report);
+        let ended = self.process_inboxes(
+            &mut ledger,
+            &dataset,
+            &tenants,
+            order.is_some(),
+            &mut report,
+        );
         if ended.is_err() {
             tenants.stop();
         }
@@ -145,6 +162,9 @@ impl<'a> Sync<'a> {
         ended?;
         tenants.report(&mut report)?;
         dataset.clear_staging()?;
+        if let (Some(order), true) = (&order, report.problems.is_empty()) {
+            erase::finish(self.store, &ledger, order, (self.now)())?;
+        }
         self.expire(&ledger)?;
         self.expire_published(&ledger, &mut report)?;
         let records = ledger.all()?.into_iter();
@@ -164,12 +184,34 @@ impl<'a> Sync<'a> {
         }
     }
 
+    /// Continues an erasure that was ordered: erases from the state directory, and makes the deliveries of the unrestricted
+    /// dataset again. Returns the order. The tenants' deliveries and the current tables follow.
+    fn erase(
+        &self,
+        ledger: &mut Ledger,
+        dataset: &Dataset,
+        report: &mut RunReport,
+    ) -> Result<Option<Order>, Error> {
+        let (store, now) = (self.store, (self.now)());
+        let order = match Order::read(&store.state)? {
+            Some(order) => Some(order),
+            None => erase::restored(self.connector, store, ledger, now)?,
+        };
+        if let Some(order) = &order {
+            erase::resume(self.connector, store, ledger, order, &self.stop, now)?;
+        }
+        let again = erase::make_unrestricted_again(self.connector, store, ledger, dataset, now)?;
+        report.rewritten.extend(again);
+        Ok(order)
+    }
+
     /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have.
     fn process_inboxes(
         &self,
         ledger: &mut Ledger,
         dataset: &Dataset,
         tenants: &Tenants,
+        is_erasing: bool,
         report: &mut RunReport,
     ) -> Result<(), Error> {
         tenants.add_waiting()?;
@@ -186,6 +228,9 @@ impl<'a> Sync<'a> {
         }
         tenants.wait();
         let is_current_made = self.make_current(ledger, dataset, tenants, report)?;
+        if is_erasing && !self.stop.is_set() {
+            self.remove_generations(ledger, dataset, is_current_made)?;
+        }
         // This does not look into the inbox again, so that its success is not recorded as a visit.
         for inbox in self.inboxes() {
             let mut inbox_run = self.inbox_run(&inbox, ledger, dataset, tenants, report);
@@ -269,6 +314,34 @@ impl<'a> Sync<'a> {
                 Ok(false)
             }
         }
+    }
+
+    /// Returns the store without a tenant whose data is being erased: the tenant gets nothing in this run.
+    fn store_of_run(&self, order: Option<&Order>) -> Store {
+        let mut store = self.store.clone();
+        if let Some(ErasedSubject::Tenant(name)) = order.map(|order| &order.subject) {
+            store.tenants.retain(|tenant| tenant.name != *name);
+        }
+        store
+    }
+
+    /// Removes generations of the unrestricted dataset that may show erased persons: the older ones, or all of them if no new
+    /// one could be made.
+    fn remove_generations(
+        &self,
+        ledger: &Ledger,
+        dataset: &Dataset,
+        is_current_made: bool,
+    ) -> Result<(), Error> {
+        if !dataset.has_generations()? {
+            return Ok(());
+        }
+        if is_current_made {
+            return dataset.remove_old_generations((self.now)(), true);
+        }
+        let known = ledger.generation(AdoptedDataset::Dataset)?;
+        let error = known.and_then(|known| known.error);
+        withdraw(dataset, ledger, AdoptedDataset::Dataset, error)
     }
 
     /// Records a visit of an inbox in the ledger, for each of its agreements, with its error if it failed.
@@ -365,6 +438,9 @@ impl<'a> Sync<'a> {
     /// Returns the inboxes of the store, each once.
     fn inboxes(&self) -> Vec<Inbox> {
         let mut inboxes: Vec<Inbox> = Vec::new();
+        if !self.has_inboxes {
+            return inboxes;
+        }
         for agreement in &self.store.agreements {
             if !inboxes.contains(&agreement.inbox) {
                 inboxes.push(agreement.inbox.clone());
@@ -395,6 +471,20 @@ impl<'a> Sync<'a> {
         }
     }
 
+    /// Returns the lists of persons that the deliveries in the tenants' datasets need if they are made again.
+    fn lists_of_deliveries(&self, ledger: &Ledger) -> Result<BTreeSet<PathBuf>, Error> {
+        let mut lists = BTreeSet::new();
+        for share in ledger.tenant_deliveries()? {
+            let number = share.sequence.filter(|_| share.expired.is_none());
+            let is_published = share.state == TenantDeliveryState::Published;
+            if let (Some(number), true) = (number, is_published) {
+                let rosters = Rosters::new(&self.store.state, &share.tenant, &share.agreement);
+                lists.extend([rosters.before_path(number), rosters.delivered_path(number)]);
+            }
+        }
+        Ok(lists)
+    }
+
     /// Removes extracts, and lists of delivered persons, that are older than the store's maximum age.
     fn expire(&self, ledger: &Ledger) -> Result<(), Error> {
         let spool = self.store.spool();
@@ -414,7 +504,10 @@ impl<'a> Sync<'a> {
         let is_needed = |path: &Path| needed.iter().any(|record| is_of(path, record));
         let removed = spool::remove_older(&spool, max_age, now, is_needed)?;
         let rosters = self.store.state.join("rosters");
-        spool::remove_older(&rosters, max_age, now, |path| !is_of_delivered(path))?;
+        let lists = self.lists_of_deliveries(ledger)?;
+        spool::remove_older(&rosters, max_age, now, |path| {
+            !is_of_delivered(path) || lists.contains(path)
+        })?;
         let is_removed = |record: &&Record| removed.iter().any(|path| is_of(path, record));
         for record in ledger.all()?.iter().filter(is_removed) {
             tracing::warn!(

@@ -21,15 +21,15 @@ const ROW_GROUP_BUDGET: usize = 192 * 1024 * 1024;
 const MAX_QUEUED_BATCHES: usize = 16;
 
 /// The result of a scan.
-pub(super) struct Staged {
+pub(crate) struct Staged {
     /// The summary of the scan.
-    pub(super) summary: Summary,
+    pub(crate) summary: Summary,
     /// The number of rows written per table.
-    pub(super) rows: BTreeMap<String, u64>,
+    pub(crate) rows: BTreeMap<String, u64>,
     /// The files that were written.
-    pub(super) files: BTreeMap<String, DeliveryFile>,
+    pub(crate) files: BTreeMap<String, DeliveryFile>,
     /// The error in the data that ended the scan before the end of the extract.
-    pub(super) broken: Option<DataError>,
+    pub(crate) broken: Option<DataError>,
 }
 
 /// Scans an extract without writing its tables. `progress` receives the number of rows read so far.
@@ -60,7 +60,7 @@ pub(super) fn examine(
 /// Scans an extract and writes all its tables, empty ones too. `progress` receives the number of rows read so far.
 ///
 /// Scanning and writing run in two threads, because each takes about as long as the other.
-pub(super) fn stage(
+pub(crate) fn stage(
     scan: Scan,
     input: impl Read,
     directory: &Path,

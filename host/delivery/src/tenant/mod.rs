@@ -1,6 +1,9 @@
 //! Tenants: the parties that share deliveries. Each has its own policy, dataset, key and limits.
 
 pub(crate) mod former;
+pub(crate) mod hidden;
+pub(crate) mod narrow;
+pub(crate) mod policies;
 mod policy_digest;
 mod pseudonym_keys;
 pub(crate) mod rosters;

@@ -7,7 +7,10 @@
 //! `<agreement>.<number>.delivered`, beside the roster, has all persons in that delivery, in scope or not. An older
 //! delivery that arrives later must not bring them back. The file is kept as long as an extract may stay in the spool.
 //!
-//! Both files hold person numbers, in the component's own format. Only their owner may read them.
+//! `<agreement>.<number>.before` has those persons of that delivery who were in scope before it. With it, the delivery can be
+//! made again with the same leavers. The file is kept as long as the delivery.
+//!
+//! All files hold person numbers, in the component's own format. Only their owner may read them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -41,6 +44,23 @@ impl Rosters {
     /// Reads the persons in the delivery of a number. Returns `None` if the file does not exist any more.
     pub(crate) fn read_delivered(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
         read(self.delivered_path(number))
+    }
+
+    /// Reads those persons of the delivery of a number who were in scope before it. Returns `None` if the file does not
+    /// exist any more.
+    pub(crate) fn read_before(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        read(self.before_path(number))
+    }
+
+    /// Writes those persons of the delivery of a number who were in scope before it, durably.
+    pub(crate) fn write_before(&self, number: u64, before: &[u8]) -> Result<(), Error> {
+        self.write_file(&self.before_path(number), before)
+    }
+
+    /// Returns the path of the file with those persons of the delivery of a number who were in scope before it.
+    pub(crate) fn before_path(&self, number: u64) -> PathBuf {
+        let name = format!("{}.{number:06}.{BEFORE_EXTENSION}", self.agreement);
+        self.directory.join(name)
     }
 
     /// Returns the path of the roster after the delivery of a number.
@@ -112,10 +132,13 @@ impl Rosters {
 /// The extension of the files with the persons in a delivery.
 const DELIVERED_EXTENSION: &str = "delivered";
 
+/// The extension of the files with those persons of a delivery who were in scope before it.
+const BEFORE_EXTENSION: &str = "before";
+
 /// Returns whether a file has the persons in a delivery, and is not a roster.
 pub(crate) fn is_of_delivered(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == DELIVERED_EXTENSION)
+    let extension = path.extension();
+    extension.is_some_and(|one| one == DELIVERED_EXTENSION || one == BEFORE_EXTENSION)
 }
 
 fn read(path: PathBuf) -> Result<Option<Vec<u8>>, Error> {

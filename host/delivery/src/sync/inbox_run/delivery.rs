@@ -3,6 +3,7 @@
 //! The steps are durable in this order: the download, the ledger's record of the extract, the tenants' shares, the
 //! published directory, the removal from the server, the removal from the spool.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,12 @@ use super::InboxRun;
 use super::unclaimed::UnclaimedNames;
 use crate::agreement::Agreement;
 use crate::calendar::danish_time;
+use crate::erase::known::erased_in;
 use crate::error::Error;
-use crate::fs::digest as digest_of;
+use crate::fs::{digest as digest_of, entries, remove_file};
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Reason, Record};
-use crate::register::FileHeader;
+use crate::register::{FileHeader, Register, open_file};
 use crate::spool::Spooled;
 use crate::sync::completeness;
 use crate::sync::connection::Connection;
@@ -25,12 +27,12 @@ use crate::sync::decide::{
 };
 use crate::sync::discover::FoundDelivery;
 use crate::sync::download::{Fetch, Fetched};
-use crate::sync::keep::keep;
+use crate::sync::keep::Keeper;
 use crate::sync::publish::{Publisher, counts};
 use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
 use crate::sync::stage::{Staged, examine, stage};
-use cprflow::Scan;
+use cprflow::{Pnr, Scan};
 use cprflow_transport::HELPDESK;
 
 /// A delivery whose extract is complete in the spool and was scanned.
@@ -236,7 +238,9 @@ impl<'a> InboxRun<'a> {
             completeness::missing_records(&staged.summary),
             now,
         );
-        self.keep(&record, &header)?;
+        let erased = self.erased_in(&record, &header)?;
+        self.keep(&record, &header, &erased)?;
+        let staged = self.without_erased(&record, staged, staging.as_deref(), &erased)?;
         let tenants = self.tenants.of(&record.agreement);
         if !tenants.is_empty() {
             self.ledger.assign_to_tenants(record.id, &tenants, now)?;
@@ -258,6 +262,11 @@ impl<'a> InboxRun<'a> {
                 self.ledger.published_to_tenants_only(record.id, now)?;
             }
         }
+        if !erased.is_empty() {
+            // The tenants read the kept extract.
+            self.spooled(&record.agreement, &record.transfer_uuid)?
+                .remove()?;
+        }
         self.tenants.add(record.id)?;
         let record = self.current(record)?;
         match self.may_remove_remote(&record)? {
@@ -266,8 +275,52 @@ impl<'a> InboxRun<'a> {
         }
     }
 
+    /// Returns the persons of an extract who were erased on its production date or later.
+    fn erased_in(&self, record: &Record, header: &FileHeader) -> Result<BTreeSet<Pnr>, Error> {
+        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
+        erased_in(
+            self.connector,
+            &self.store.state,
+            &header.production_date,
+            || match spooled.whole() {
+                Some(path) => File::open(path),
+                None => Err(io::ErrorKind::NotFound.into()),
+            },
+        )
+    }
+
+    /// Scans an extract again from the register, if persons were left out there.
+    fn without_erased(
+        &self,
+        record: &Record,
+        staged: Staged,
+        staging: Option<&Path>,
+        erased: &BTreeSet<Pnr>,
+    ) -> Result<Staged, Error> {
+        let kept = self.ledger.kept_extract(record.id)?;
+        let (Some(staging), Some(kept), false) = (staging, kept, erased.is_empty()) else {
+            return Ok(staged);
+        };
+        tracing::warn!(
+            transfer = record.transfer_uuid,
+            persons = erased.len(),
+            "persons were left out: they were erased after the extract was produced"
+        );
+        for file in entries(staging)? {
+            remove_file(&file)?;
+        }
+        let path = Register::of(&self.store.state).path(&kept);
+        let extract = open_file(&path).map_err(Error::file(&path))?;
+        stage(Scan::new(self.connector), extract, staging, |_| {})
+    }
+
     /// Keeps the extract of an accepted delivery in the register, which commits the delivery.
-    fn keep(&mut self, record: &Record, header: &FileHeader) -> Result<(), Error> {
+    fn keep(
+        &mut self,
+        record: &Record,
+        header: &FileHeader,
+        erased: &BTreeSet<Pnr>,
+    ) -> Result<(), Error> {
         let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
         let now = (self.now)();
         let Some(extract) = spooled.whole() else {
@@ -275,15 +328,13 @@ impl<'a> InboxRun<'a> {
                 io::ErrorKind::NotFound.into(),
             ));
         };
-        keep(
-            self.store,
-            self.ledger,
-            record,
-            header,
-            extract,
-            self.stop,
+        let keeper = Keeper {
+            connector: self.connector,
+            store: self.store,
+            stop: self.stop,
             now,
-        )
+        };
+        keeper.keep(self.ledger, record, header, extract, erased)
     }
 
     /// Publishes the complete delivery in the unrestricted dataset.

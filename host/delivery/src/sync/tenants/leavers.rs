@@ -38,6 +38,8 @@ pub(crate) fn publish_leavers(
         ledger: Mutex::new(Ledger::open(&store.state)?),
         stop: Stop::default(),
         now: Timestamp::now,
+        protected: Mutex::default(),
+        rewritten: Mutex::default(),
     };
     let ready = ReadyTenant::new(connector, tenant)?.open(&store.state)?;
     if publisher

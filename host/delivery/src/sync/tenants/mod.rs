@@ -5,6 +5,7 @@ mod dataset_claim;
 mod error;
 mod failure;
 mod leavers;
+mod produce_again;
 mod publisher;
 mod ready;
 mod scheduler;
@@ -37,6 +38,7 @@ use cprflow::Connector;
 
 pub use self::error::TenantPublishError;
 pub(crate) use self::leavers::publish_leavers;
+pub(crate) use self::produce_again::numbers_in;
 pub use self::tenant_scan::tenant_scan;
 
 /// The tenants of a store during a run.
@@ -102,6 +104,8 @@ impl Tenants {
                 ledger: Mutex::new(ledger),
                 stop: stop.clone(),
                 now,
+                protected: Mutex::default(),
+                rewritten: Mutex::default(),
             },
             prepared: timeouts.iter().map(|_| OnceLock::new()).collect(),
             scheduler: Arc::new(Scheduler::new(&timeouts, &failed_before)),
@@ -259,7 +263,10 @@ impl Tenants {
                 Ok(published.map_or(Done::Nothing, Done::Published))
             }
             (Job::Current, Some(ready)) => {
+                let again = self.publisher.produce_again(ready, heartbeat);
+                // The current tables are made from the register, so they do not wait for older deliveries.
                 let made = self.publisher.make_current(ready, heartbeat)?;
+                again?;
                 Ok(made.map_or(Done::Nothing, Done::Current))
             }
             (Job::Publish(_) | Job::Current, None) => Ok(Done::Nothing),
@@ -392,10 +399,10 @@ impl Tenants {
         self.scheduler.want_current();
     }
 
-    /// Withdraws the current tables of tenants for which newer ones could not be made, as far as they may show what is
-    /// hidden now.
+    /// Withdraws the current tables of tenants for which newer ones could not be made, and the deliveries of tenants that
+    /// could not be prepared, as far as they may show what is hidden now.
     pub(super) fn withdraw_outdated(&self) {
-        if self.is_stopped() || !self.publisher.store.publish.current {
+        if self.is_stopped() {
             return;
         }
         let reason = |name: &str| {
@@ -413,8 +420,21 @@ impl Tenants {
             );
             let (tenant, error) = (tenant.clone(), reason(tenant.name.as_str()));
             let is_locked = prepared.get().is_some();
+            let (stop, now) = (self.publisher.stop.clone(), self.publisher.now);
             questions.push(move || {
-                current::withdraw_outdated(&connector, &store, &tenant, is_locked, error)
+                let deliveries = match is_locked {
+                    true => Ok(()),
+                    false => {
+                        produce_again::withdraw_of_unready(&connector, &store, &tenant, &stop, now)
+                    }
+                };
+                let withdrawn = match store.publish.current {
+                    true => {
+                        current::withdraw_outdated(&connector, &store, &tenant, is_locked, error)
+                    }
+                    false => Ok(false),
+                };
+                deliveries.and(withdrawn)
             });
         }
         let answers = fs::ask_disks(WITHDRAW_TIMEOUT, questions);
@@ -441,6 +461,10 @@ impl Tenants {
     /// Moves the results into the report. Fails if an error stopped the run for all tenants.
     pub(super) fn report(&self, report: &mut RunReport) -> Result<(), Error> {
         let outcome = std::mem::take(&mut *self.outcome());
+        let rewritten = self.publisher.rewritten.lock();
+        report
+            .rewritten
+            .append(&mut rewritten.unwrap_or_else(PoisonError::into_inner));
         report.published.extend(outcome.published);
         report.current.extend(outcome.current);
         report.problems.extend(outcome.problems);

@@ -9,8 +9,9 @@
 //! 5. The ledger records the publication.
 //! 6. Older rosters are removed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -24,9 +25,10 @@ use crate::error::Error;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Record, TenantDeliveryState};
 use crate::stop::Stop;
-use crate::sync::report::PublishedDelivery;
+use crate::sync::report::{PublishedDelivery, RewrittenDelivery};
+use crate::tenant::policies::KeptPolicies;
 use crate::tenant::rosters::Rosters;
-use cprflow::{Connector, SelectionCounts};
+use cprflow::{Connector, Pnr, SelectionCounts};
 
 /// Publishes deliveries to tenants, from any thread. Owns all its state, because an abandoned thread may outlive the run.
 pub(super) struct TenantPublisher {
@@ -36,6 +38,10 @@ pub(super) struct TenantPublisher {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
+    /// The protected persons by the extracts that tell them. Tenants with the same agreements share them.
+    pub(super) protected: Mutex<BTreeMap<String, Arc<BTreeSet<Pnr>>>>,
+    /// The deliveries that were made again in this run.
+    pub(super) rewritten: Mutex<Vec<RewrittenDelivery>>,
 }
 
 impl TenantPublisher {
@@ -96,12 +102,16 @@ impl TenantPublisher {
         {
             // Holding the ledger keeps this job from being abandoned between the two files.
             let _ledger = self.ledger_of(heartbeat)?;
+            KeptPolicies::new(&self.store.state, tenant)
+                .keep(&ready.policy_digest, &ready.policy)?;
             let rosters = self.rosters(tenant, &record.agreement);
             rosters.write_delivered(sequence, &staged.delivered)?;
+            rosters.write_before(sequence, &staged.before)?;
             rosters.write(sequence, &staged.roster)?;
         }
         crate::failpoint::reached("roster-written");
-        let manifest = self.manifest(ready, record, sequence, &staged, now)?;
+        let digest = &ready.policy_digest;
+        let manifest = self.manifest(ready, record, sequence, &staged, digest, now)?;
         manifest.write(&staged.directory)?;
         ready
             .dataset
@@ -174,13 +184,14 @@ impl TenantPublisher {
         })
     }
 
-    fn manifest(
+    pub(super) fn manifest(
         &self,
         ready: &ReadyTenant,
         record: &Record,
         sequence: u64,
         staged: &StagedForTenant,
-        now: Timestamp,
+        policy_digest: &str,
+        published: Timestamp,
     ) -> Result<Manifest, Error> {
         let is_own = |agreement: &&Agreement| agreement.name.as_str() == record.agreement;
         let SelectionCounts {
@@ -196,10 +207,10 @@ impl TenantPublisher {
             sequence,
             rows: staged.rows.clone(),
             files: staged.files.clone(),
-            published: now,
+            published,
         };
         Ok(manifest.build(Audience::Tenant {
-            policy_digest: &ready.policy_digest,
+            policy_digest,
             purpose: &ready.tenant.purpose,
             legal_basis: ready.tenant.legal_basis.as_deref(),
             tenant: TenantManifest {
@@ -235,7 +246,7 @@ impl TenantPublisher {
 
     /// Locks the ledger for a job that was not abandoned. Fails for an abandoned job, because another thread may already
     /// do its work.
-    fn ledger_of(&self, heartbeat: &Heartbeat) -> Result<MutexGuard<'_, Ledger>, Error> {
+    pub(super) fn ledger_of(&self, heartbeat: &Heartbeat) -> Result<MutexGuard<'_, Ledger>, Error> {
         let ledger = self.ledger();
         match heartbeat.is_abandoned() {
             true => Err(Error::Stopped),

@@ -31,6 +31,15 @@ pub(super) struct ReadyTenant {
 impl ReadyTenant {
     /// Reads the tenant's files and checks its policy. Fails if something is wrong with them.
     pub(super) fn new(connector: &Connector, tenant: &Tenant) -> Result<Self, Error> {
+        let key = tenant.pseudonym_key()?;
+        Ok(Self {
+            key,
+            ..Self::without_key(connector, tenant)?
+        })
+    }
+
+    /// Does the same without the key for pseudonyms, which may be gone.
+    pub(super) fn without_key(connector: &Connector, tenant: &Tenant) -> Result<Self, Error> {
         let policy = tenant.policy()?;
         connector.view(&policy)?;
         let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| DatasetError::InvalidPath {
@@ -40,7 +49,7 @@ impl ReadyTenant {
             tenant: tenant.clone(),
             policy_digest: String::new(),
             policy,
-            key: tenant.pseudonym_key()?,
+            key: None,
             key_digest: tenant.key_digest()?,
             policy_change: OnceLock::new(),
             dataset,
@@ -74,9 +83,20 @@ impl ReadyTenant {
         roster: Option<Vec<u8>>,
         as_of: Option<&str>,
     ) -> Scan {
+        self.scan_under(connector, &self.policy, roster, as_of)
+    }
+
+    /// Returns the scan of what the tenant may see under another policy.
+    pub(super) fn scan_under(
+        &self,
+        connector: &Connector,
+        policy: &Policy,
+        roster: Option<Vec<u8>>,
+        as_of: Option<&str>,
+    ) -> Scan {
         let policy = Policy {
             as_of: as_of.map(str::to_owned),
-            ..self.policy.clone()
+            ..policy.clone()
         };
         let mut scan = Scan::new(connector)
             .limits(self.tenant.limits.sandbox())

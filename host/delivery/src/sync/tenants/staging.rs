@@ -1,6 +1,6 @@
 //! Scans an extract by a tenant's policy and writes its tables to a directory that is ready to be published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -11,13 +11,16 @@ use super::publisher::TenantPublisher;
 use super::ready::{ReadyTenant, previous_roster};
 use super::scheduler::Heartbeat;
 use crate::dataset::{DeliveryFile, delivery_name, describe_files};
+use crate::erase::known::fingerprint;
 use crate::error::Error;
-use crate::ledger::{Record, TenantDelivery};
+use crate::ledger::{Record, TenantDelivery, TenantDeliveryState};
+use crate::register::{Register, open_file};
 use crate::spool::Spooled;
 use crate::stop::Stop;
 use crate::sync::completeness;
+use crate::tenant::TenantLimits;
 use cprflow::policy::OUT_OF_SCOPE;
-use cprflow::{ParquetDirectory, SelectionCounts};
+use cprflow::{ParquetDirectory, Pnr, Policy, SelectionCounts};
 
 /// The part of a delivery that is published to a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,21 @@ pub(super) struct StagedForTenant {
     pub(super) roster: Vec<u8>,
     /// The persons in the extract, in scope or not, in the component's format.
     pub(super) delivered: Vec<u8>,
+    /// Those of them who were in scope before, in the component's format.
+    pub(super) before: Vec<u8>,
     /// A remark about the extract, for the report.
     pub(super) remark: Option<String>,
+}
+
+/// What a tenant may see of an extract, and what is known about its persons from other extracts.
+pub(super) struct Rules<'a> {
+    pub(super) policy: &'a Policy,
+    /// The persons in scope before.
+    pub(super) roster: Option<Vec<u8>>,
+    /// The persons in deliveries that are applied after this one.
+    pub(super) delivered_later: Option<Vec<u8>>,
+    /// Persons who are protected by something that the extract does not have.
+    pub(super) protected: BTreeSet<Pnr>,
 }
 
 /// The highest sequence number: directory names have six digits for it.
@@ -60,20 +76,57 @@ impl TenantPublisher {
         part: Part,
         heartbeat: &Heartbeat,
     ) -> Result<StagedForTenant, Error> {
-        let limits = &ready.tenant.limits;
         let spooled = Spooled::new(
             &self.store.spool(),
             &record.agreement,
             &record.transfer_uuid,
         )?;
-        let path = spooled
-            .whole()
-            .ok_or_else(|| TenantPublishError::ExtractGone {
-                transfer: record.transfer_uuid.clone(),
-                tenant: ready.tenant.name.to_string(),
-            })?;
+        let kept = self.kept_without_erased(record)?;
+        let path = kept.as_deref().or(spooled.whole());
+        let path = path.ok_or_else(|| TenantPublishError::ExtractGone {
+            transfer: record.transfer_uuid.clone(),
+            tenant: ready.tenant.name.to_string(),
+        })?;
+        let open = || -> io::Result<Box<dyn Read>> {
+            Ok(match kept {
+                Some(_) => Box::new(open_file(path)?),
+                None => Box::new(File::open(path)?),
+            })
+        };
         let roster = self.previous_roster(ready, &record.agreement)?;
+        let rules = Rules {
+            policy: &ready.policy,
+            roster,
+            delivered_later: self.delivered_later(ready, record, share)?,
+            protected: BTreeSet::new(),
+        };
         crate::failpoint::reached_by("tenant-reading", ready.tenant.name.as_str());
+        self.stage_extract(ready, record, part, rules, heartbeat, open)
+    }
+
+    /// Returns the path of a delivery's kept extract, if persons were ever erased: the extract in the spool can still have
+    /// them.
+    fn kept_without_erased(&self, record: &Record) -> Result<Option<PathBuf>, Error> {
+        if fingerprint(&self.store.state)?.is_none() {
+            return Ok(None);
+        }
+        let register = Register::of(&self.store.state);
+        let kept = self.ledger().kept_extract(record.id)?;
+        let kept = kept.filter(|kept| register.has(kept));
+        Ok(kept.map(|kept| register.path(&kept)))
+    }
+
+    /// Scans an extract by these rules and writes the tables of that part, empty ones too. `open` opens the extract.
+    pub(super) fn stage_extract<R: Read>(
+        &self,
+        ready: &ReadyTenant,
+        record: &Record,
+        part: Part,
+        rules: Rules<'_>,
+        heartbeat: &Heartbeat,
+        open: impl Fn() -> io::Result<R>,
+    ) -> Result<StagedForTenant, Error> {
+        let limits = &ready.tenant.limits;
         let directory = ready
             .dataset
             .staging(&record.agreement, &record.transfer_uuid)?;
@@ -84,23 +137,25 @@ impl TenantPublisher {
                 limits.total.as_secs(),
             )
         };
-        let scan = ready.scan(&self.connector, roster, record.as_of.as_deref());
-        let mut scan = scan.threads(self.store.threads);
-        if let Some(delivered_later) = self.delivered_later(ready, record, share)? {
+        let Rules {
+            policy,
+            roster,
+            delivered_later,
+            protected,
+        } = rules;
+        let roster_before = roster.clone();
+        let as_of = record.as_of.as_deref();
+        let mut scan = ready
+            .scan_under(&self.connector, policy, roster, as_of)
+            .protected(&protected)
+            .threads(self.store.threads);
+        if let Some(delivered_later) = delivered_later {
             scan = scan.delivered_later(delivered_later);
         }
         if part == Part::Leavers {
             scan = scan.table(OUT_OF_SCOPE);
         }
-        let batches = scan.read_with_policy(|| {
-            let file = File::open(path)?;
-            Ok(WatchedFile {
-                file,
-                heartbeat,
-                stop: &self.stop,
-                total: limits.total,
-            })
-        });
+        let batches = scan.read_with_policy(|| Ok(self.watched(open()?, limits, heartbeat)));
         // The scan only sees that reading failed. If the time is up, that is the cause and the better error.
         let mut batches = batches.or_else(|error| check_time().and(Err(error.into())))?;
         let mut tables = ParquetDirectory::create(&directory, false)?;
@@ -125,20 +180,17 @@ impl TenantPublisher {
         }
         check_time()?;
         let summary = batches.summary()?;
-        completeness::check(&ready.policy, &summary)?;
+        completeness::check(policy, &summary)?;
         let (roster, delivered) = (batches.roster()?, batches.delivered_persons()?);
         let selected = batches.selected().ok_or(TenantPublishError::NoSelection)?;
         tables.finish()?;
         let files = describe_files(&directory, |path| {
-            let file = File::open(path)?;
-            Ok(WatchedFile {
-                file,
-                heartbeat,
-                stop: &self.stop,
-                total: limits.total,
-            })
+            Ok(self.watched(File::open(path)?, limits, heartbeat))
         });
         let files = files.or_else(|error| check_time().and(Err(error)))?;
+        let before =
+            self.connector
+                .common_roster(limits.sandbox(), roster_before.as_deref(), &delivered)?;
         Ok(StagedForTenant {
             part,
             directory,
@@ -147,7 +199,8 @@ impl TenantPublisher {
             selected,
             roster,
             delivered,
-            remark: completeness::address_remark(&ready.policy, &summary),
+            before,
+            remark: completeness::address_remark(policy, &summary),
         })
     }
 
@@ -162,9 +215,25 @@ impl TenantPublisher {
         previous_roster(&self.store.state, &ready.tenant, agreement, newest)
     }
 
-    /// Returns the persons in the tenant's deliveries that are applied after this one; `None` if there is no such
-    /// delivery. A late delivery is older than those, and must not bring back persons who have left the scope since.
-    fn delivered_later(
+    /// Returns a reader that fails once the run is stopped or the tenant's time is up.
+    pub(super) fn watched<R>(
+        &self,
+        reader: R,
+        limits: &TenantLimits,
+        heartbeat: &Heartbeat,
+    ) -> WatchedReader<R> {
+        WatchedReader {
+            reader,
+            heartbeat: heartbeat.clone(),
+            stop: self.stop.clone(),
+            total: limits.total,
+        }
+    }
+
+    /// Returns the persons in the tenant's deliveries that are applied after this one and were published before it; `None`
+    /// if there is no such delivery. A late delivery is older than those, and must not bring back persons who have left
+    /// the scope since.
+    pub(super) fn delivered_later(
         &self,
         ready: &ReadyTenant,
         record: &Record,
@@ -178,6 +247,12 @@ impl TenantPublisher {
         let later = self
             .ledger()
             .later_tenant_sequences(tenant, &record.agreement, &directory)?;
+        // A delivery that is made again has a number already. What came after it was not known then.
+        let is_published = share.state == TenantDeliveryState::Published;
+        let own = share.sequence.filter(|_| is_published);
+        let later = later
+            .into_iter()
+            .filter(|number| own.is_none_or(|own| *number < own));
         let rosters = self.rosters(tenant, &record.agreement);
         let mut all: Option<Vec<u8>> = None;
         for number in later {
@@ -208,15 +283,15 @@ fn check_limit(key: &'static str, used: u64, limit: u64) -> Result<(), Error> {
     }
 }
 
-/// A file that beats the heartbeat at each read, and fails once the run is stopped or the tenant's time is up.
-struct WatchedFile<'a> {
-    file: File,
-    heartbeat: &'a Heartbeat,
-    stop: &'a Stop,
+/// A reader that beats the heartbeat at each read, and fails once the run is stopped or the tenant's time is up.
+pub(super) struct WatchedReader<R> {
+    reader: R,
+    heartbeat: Heartbeat,
+    stop: Stop,
     total: Duration,
 }
 
-impl Read for WatchedFile<'_> {
+impl<R: Read> Read for WatchedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.heartbeat.beat();
         if self.stop.is_set() {
@@ -225,6 +300,6 @@ impl Read for WatchedFile<'_> {
         if self.heartbeat.elapsed().as_secs() > self.total.as_secs() {
             return Err(io::Error::other("the tenant's time limit has passed"));
         }
-        self.file.read(buffer)
+        self.reader.read(buffer)
     }
 }

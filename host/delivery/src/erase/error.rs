@@ -1,0 +1,91 @@
+//! Why an erasure is refused or cannot be completed.
+
+use std::path::PathBuf;
+
+/// Why an erasure is refused or cannot be completed. No error holds a person number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EraseError {
+    /// Persons may still be subscribed, so that they would be delivered again.
+    #[error(
+        "nothing was erased: {count} of the persons may still be subscribed in agreement {agreement}, because no receipt (997) \
+         has ended them, so CPR would deliver them again. Remove their filter first (`cprflow subscription remove`) and \
+         wait for the receipts. If no filter brings them any more, run the command again with --not-subscribed"
+    )]
+    Subscribed {
+        /// The agreement's name.
+        agreement: String,
+        /// The number of persons.
+        count: usize,
+    },
+
+    /// The list of the subscription has persons who are to be erased.
+    #[error(
+        "nothing was erased: the subscription of agreement {agreement} names {count} of the persons in {path}. Remove them from \
+         the list, apply it (`cprflow subscription apply`), and run the command again",
+        path = path.display()
+    )]
+    Listed {
+        /// The agreement's name.
+        agreement: String,
+        /// The list.
+        path: PathBuf,
+        /// The number of persons.
+        count: usize,
+    },
+
+    /// The agreement is still configured, so that its deliveries would come again.
+    #[error(
+        "nothing was erased: agreement {agreement} is still in the configuration, so its next delivery would be published. \
+         Remove [agreement.{agreement}] and add the name to ended_agreements, and run the command again"
+    )]
+    AgreementConfigured {
+        /// The agreement's name.
+        agreement: String,
+    },
+
+    /// No such agreement has ended.
+    #[error(
+        "nothing was erased: agreement {agreement} is not in ended_agreements. Check the name; `cprflow status` lists the \
+         agreements"
+    )]
+    AgreementUnknown {
+        /// The agreement's name.
+        agreement: String,
+    },
+
+    /// Persons cannot be told apart in an extract.
+    #[error(
+        "nothing was erased: the extract of agreement {agreement} from {production_date} cannot be rewritten: {reason}. Order a \
+         new full load (`cprflow subscription reorder`), or erase the whole agreement"
+    )]
+    NotSeparable {
+        /// The agreement's name.
+        agreement: String,
+        /// The day that orders the extract, `YYYY-MM-DD`.
+        production_date: String,
+        /// Why the component refused.
+        reason: String,
+    },
+
+    /// The file of an order cannot be read.
+    #[error(
+        "{path} is no order of an erasure. Restore it from a backup. Without a backup, remove it and run `cprflow erase` again",
+        path = path.display()
+    )]
+    DamagedOrder {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// An older erasure could not be completed.
+    #[error(
+        "an erasure that was begun before is not complete in {state}. Run `cprflow sync` to see what stops it, and then this \
+         command again",
+        state = state.display()
+    )]
+    Unfinished {
+        /// The state directory.
+        state: PathBuf,
+    },
+}

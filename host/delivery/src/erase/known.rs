@@ -1,0 +1,121 @@
+//! Persons who were erased before, as keyed hashes: `<state>/erasures`, one line for each number with the day of the erasure.
+//!
+//! An extract that was produced on that day or before is old data: it must not bring the person back, for example from a
+//! backup or a late delivery. What CPR produces afterwards is new data about the person.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sha2::Digest;
+
+use super::extracts::column;
+use crate::calendar::danish_time;
+use crate::error::Error;
+use crate::fs::write_private_file;
+use crate::keyed_hash::Key;
+use cprflow::{Connector, Pnr, Scan};
+
+/// The name of the file in a state directory.
+const FILE_NAME: &str = "erasures";
+
+/// The name of the key's file in a state directory.
+const KEY_NAME: &str = "erasures.key";
+
+const DAMAGED_KEY: &str = "the file is not a key for erased persons. Restore it from a backup: without it, an older extract \
+                           could bring erased persons back";
+
+/// The hash of a number, in hexadecimal.
+pub(super) fn hash(key: &Key, number: &Pnr) -> String {
+    base16ct::lower::encode_string(&key.hash([number.as_str()]))
+}
+
+/// Opens the key of a state directory, and makes it on first use.
+pub(super) fn key(state: &Path) -> Result<Key, Error> {
+    Key::open(&state.join(KEY_NAME), DAMAGED_KEY)
+}
+
+/// Adds persons to those who were erased, durably.
+pub(super) fn remember(state: &Path, numbers: &BTreeSet<Pnr>, now: Timestamp) -> Result<(), Error> {
+    let key = key(state)?;
+    let day = danish_time(now).date().to_string();
+    let mut all = read(state)?;
+    for number in numbers {
+        // A later erasure counts.
+        let known = all.entry(hash(&key, number)).or_default();
+        *known = std::mem::take(known).max(day.clone());
+    }
+    let lines = all.iter().map(|(hash, day)| format!("{day} {hash}\n"));
+    write_private_file(&path(state), lines.collect::<String>().as_bytes())
+}
+
+/// Returns the persons of an extract who were erased on its production date or later. `open` opens the extract.
+pub(crate) fn erased_in<R: io::Read>(
+    connector: &Connector,
+    state: &Path,
+    production_date: &str,
+    open: impl FnOnce() -> io::Result<R>,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut erased = read(state)?;
+    erased.retain(|_, day| day.as_str() >= production_date);
+    if erased.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let key = key(state)?;
+    let mut scan = Scan::new(connector);
+    for table in connector.catalog().tables() {
+        if table.columns.iter().any(|column| column.name == "pnr") {
+            scan = scan.table(&table.name).columns(["pnr"]);
+        }
+    }
+    let extract = open().map_err(cprflow::Error::Input)?;
+    let mut numbers = BTreeSet::new();
+    for batch in scan.read_all(extract)? {
+        match batch {
+            Ok(batch) => numbers.extend(column(&batch.batch)),
+            // What follows the damage is not published either.
+            Err(cprflow::Error::Data(_)) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    numbers.retain(|number| erased.contains_key(&hash(&key, number)));
+    Ok(numbers)
+}
+
+/// Returns a digest of the list; `None` if nobody was erased.
+pub(crate) fn fingerprint(state: &Path) -> Result<Option<String>, Error> {
+    let all = read(state)?;
+    let text = serde_json::Value::from_iter(all).to_string();
+    let is_empty = text == "{}";
+    let digest = base16ct::lower::encode_string(&sha2::Sha256::digest(text));
+    Ok((!is_empty).then_some(digest))
+}
+
+/// Returns the day of each hash.
+fn read(state: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let path = path(state);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Error::file(path)(error)),
+    };
+    let mut all = BTreeMap::new();
+    for line in text.lines() {
+        let (day, hash) = line.split_once(' ').ok_or_else(|| damaged(&path))?;
+        all.insert(hash.to_owned(), day.to_owned());
+    }
+    Ok(all)
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::file(path)(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the list of erased persons cannot be read. Restore it from a backup",
+    ))
+}
+
+fn path(state: &Path) -> PathBuf {
+    state.join(FILE_NAME)
+}

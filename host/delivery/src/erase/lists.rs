@@ -1,0 +1,234 @@
+//! The lists of persons, extracts in progress and snapshots of a state directory, without the erased persons.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use super::proof::StoreErasure;
+use crate::config::Store;
+use crate::error::Error;
+use crate::fs::{entries, remove_file, sync_directory, write_private_file};
+use crate::ledger::{Ledger, Record};
+use crate::register::{Register, open_file};
+use crate::sync::numbers_in;
+use crate::tenant::hidden::{self, HiddenPersons};
+use crate::tenant::policies::{self, KeptPolicies};
+use cprflow::{Connector, Limits, Pnr};
+
+/// The start of the name of a file that a killed run may have left half written.
+const TEMPORARY: &str = ".tmp";
+
+/// Counts what [`clean`] would change. Changes nothing.
+pub(super) fn survey(
+    connector: &Connector,
+    store: &Store,
+    numbers: &BTreeSet<Pnr>,
+    found: &mut StoreErasure,
+) -> Result<(), Error> {
+    let all: Vec<Pnr> = numbers.iter().copied().collect();
+    for path in rosters(&store.state)? {
+        let roster = fs::read(&path).map_err(Error::file(&path))?;
+        if connector.roster_without(Limits::default(), &roster, &all)? != roster {
+            found.lists += 1;
+        }
+    }
+    for path in spooled(&store.spool())? {
+        if has_number(&path, numbers)? {
+            found.spooled += 1;
+        }
+    }
+    for path in snapshots(&store.state)? {
+        if has_number(&path, numbers)? {
+            found.snapshots += 1;
+        }
+    }
+    found.other_lists = lists_of_operator(store, numbers)?;
+    Ok(())
+}
+
+/// Takes the persons out of everything in a state directory except the kept extracts. Every step can be repeated.
+pub(super) fn clean(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    numbers: &BTreeSet<Pnr>,
+) -> Result<(), Error> {
+    let all: Vec<Pnr> = numbers.iter().copied().collect();
+    for path in rosters(&store.state)? {
+        let roster = fs::read(&path).map_err(Error::file(&path))?;
+        let rest = connector.roster_without(Limits::default(), &roster, &all)?;
+        if rest != roster {
+            write_private_file(&path, &rest)?;
+        }
+    }
+    crate::failpoint::reached("erase-rosters");
+    let directories = [
+        "rosters",
+        "generations",
+        hidden::DIRECTORY,
+        policies::DIRECTORY,
+    ];
+    for directory in directories {
+        remove_temporary(&store.state.join(directory))?;
+    }
+    for tenant in &store.tenants {
+        let tenant = tenant.name.as_str();
+        if let Some(hidden) = HiddenPersons::read(&store.state, tenant)? {
+            let rest = hidden.without(numbers);
+            rest.write(&store.state, tenant)?;
+        }
+        KeptPolicies::new(&store.state, tenant).remove_numbers(numbers)?;
+    }
+    crate::failpoint::reached("erase-hidden");
+    clean_spool(store, ledger, numbers)?;
+    crate::failpoint::reached("erase-spool");
+    for path in snapshots(&store.state)? {
+        if has_number(&path, numbers)? {
+            clean_snapshot(&path, numbers)?;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces extracts in progress that have one of the persons. The extract of an applied delivery is replaced by the kept
+/// one; others are downloaded again, because the server still has them.
+fn clean_spool(store: &Store, ledger: &Ledger, numbers: &BTreeSet<Pnr>) -> Result<(), Error> {
+    let register = Register::of(&store.state);
+    let records = ledger.all()?;
+    for path in spooled(&store.spool())? {
+        if !has_number(&path, numbers)? {
+            continue;
+        }
+        let is_of = |record: &&Record| {
+            path.file_name().unwrap_or_default()
+                == format!("{}.extract", record.transfer_uuid).as_str()
+        };
+        let published = records
+            .iter()
+            .filter(is_of)
+            .find(|record| record.state.is_published());
+        let kept = match published {
+            Some(record) => ledger.kept_extract(record.id)?,
+            None => None,
+        };
+        match kept.filter(|kept| register.has(kept)) {
+            None => remove_file(&path)?,
+            Some(kept) => {
+                let part = path.with_extension("part");
+                copy_private(&register.path(&kept), &part)?;
+                fs::rename(&part, &path).map_err(Error::file(&path))?;
+            }
+        }
+        sync_directory(path.parent())?;
+    }
+    Ok(())
+}
+
+fn copy_private(kept: &Path, to: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut extract = open_file(kept).map_err(Error::file(kept))?;
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(Error::file(to))?;
+    std::io::copy(&mut extract, &mut file)
+        .and_then(|_| file.sync_all())
+        .map_err(Error::file(to))
+}
+
+/// Takes the filters of these persons out of a snapshot of a subscription.
+fn clean_snapshot(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<(), Error> {
+    let bytes = fs::read(path).map_err(Error::file(path))?;
+    let parsed: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+    let Some(mut snapshot) = parsed else {
+        // A damaged snapshot cannot be restored either.
+        return remove_file(path);
+    };
+    if let Some(filters) = snapshot
+        .get_mut("filters")
+        .and_then(serde_json::Value::as_array_mut)
+    {
+        filters.retain(|filter| {
+            let number = filter.get(1).and_then(serde_json::Value::as_str);
+            let number = number.and_then(|digits| digits.parse::<Pnr>().ok());
+            number.is_none_or(|number| !numbers.contains(&number))
+        });
+    }
+    let bytes = serde_json::to_vec(&snapshot).map_err(std::io::Error::other);
+    write_private_file(path, &bytes.map_err(Error::file(path))?)?;
+    match has_number(path, numbers)? {
+        true => remove_file(path),
+        false => Ok(()),
+    }
+}
+
+/// Returns the files with persons in scope: those of deliveries and those of generations.
+fn rosters(state: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for kind in ["rosters", "generations"] {
+        for tenant in entries(&state.join(kind))? {
+            let files = entries(&tenant)?.into_iter();
+            found.extend(files.filter(|path| {
+                let extension = path.extension().unwrap_or_default();
+                ["roster", "delivered", "before"]
+                    .iter()
+                    .any(|own| extension == *own)
+            }));
+        }
+    }
+    Ok(found)
+}
+
+fn spooled(spool: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for agreement in entries(spool)? {
+        found.extend(entries(&agreement)?);
+    }
+    Ok(found)
+}
+
+/// Returns the snapshots of the subscriptions of a state directory, and files of them that a killed run left.
+fn snapshots(state: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for agreement in entries(&state.join("subscription"))? {
+        found.extend(entries(&agreement.join("snapshots"))?);
+    }
+    Ok(found)
+}
+
+/// Removes what a killed run left half written in a directory and the directories in it.
+fn remove_temporary(directory: &Path) -> Result<(), Error> {
+    for path in entries(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() {
+            remove_temporary(&path)?;
+        } else if name.starts_with(TEMPORARY) || name.ends_with(".part") {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_number(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<bool, Error> {
+    let file = File::open(path).map_err(Error::file(path))?;
+    let found = numbers_in(file, numbers).map_err(Error::file(path))?;
+    Ok(!found.is_empty())
+}
+
+/// Returns the operator's own lists that name one of the persons. cprflow does not change them.
+fn lists_of_operator(store: &Store, numbers: &BTreeSet<Pnr>) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for path in store
+        .tenants
+        .iter()
+        .filter_map(|tenant| tenant.numbers.as_ref())
+    {
+        if path.is_file() && has_number(path, numbers)? {
+            found.push(path.clone());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,270 @@
+//! Erases persons, an agreement or a tenant: from the register, and from everything that was made from it.
+//!
+//! The order is written down before anything changes, and removed when everything is done. A run that was killed is
+//! continued by the next `erase` or `sync`. The steps:
+//! 1. The order is stored (`state/erasing`), and the keyed hashes of the numbers (`state/erasures`).
+//! 2. Each kept extract that has one of the persons is rewritten. In the same step, the ledger notes every delivery that was
+//!    made from it.
+//! 3. Lists of persons, extracts in progress and snapshots lose the persons.
+//! 4. The noted deliveries are made again, or removed if their extract is gone.
+//! 5. The current tables are made again, and older generations are removed.
+//! 6. The ledger's file is cleaned, the proof is written (`state/erasures.jsonl`), and the order is removed.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `order` | what is to be erased, and its file |
+//! | `refusal` | when an erasure is refused |
+//! | `numbers` | all numbers of the persons |
+//! | `extracts` | the kept extracts and the deliveries made from them |
+//! | `lists` | rosters, lists, extracts in progress, snapshots |
+//! | `whole` | a whole agreement, and a tenant |
+//! | `again` | makes deliveries of the unrestricted dataset again |
+//! | `known` | persons who were erased before, as keyed hashes |
+//! | `proof` | the proof of an erasure |
+//! | `error` | [`EraseError`] |
+
+mod again;
+mod error;
+mod extracts;
+pub(crate) mod known;
+mod lists;
+mod numbers;
+mod order;
+mod proof;
+mod refusal;
+mod whole;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::config::{Configuration, Store};
+use crate::error::Error;
+use crate::fs::{StateLock, private_directory};
+use crate::ledger::Ledger;
+use crate::register::{Register, open_file};
+use crate::stop::Stop;
+use crate::sync::{Observer, RunReport, Sync};
+use cprflow::{Connector, Pnr};
+
+pub(crate) use again::make_unrestricted_again;
+pub use error::EraseError;
+pub use extracts::ErasedExtract;
+pub(crate) use order::Order;
+pub use order::{EraseRequest, ErasedSubject};
+pub use proof::{Proof, StoreErasure};
+
+/// Returns what an erasure would do. Changes nothing.
+pub fn plan(
+    connector: &Connector,
+    configuration: &Configuration,
+    request: &EraseRequest,
+) -> Result<Proof, Error> {
+    survey(
+        connector,
+        configuration,
+        &prepare(connector, configuration, request)?,
+    )
+}
+
+/// Returns what an order would do.
+fn survey(
+    connector: &Connector,
+    configuration: &Configuration,
+    order: &Order,
+) -> Result<Proof, Error> {
+    let mut proof = Proof::new(order);
+    for store in &configuration.stores {
+        let Some(ledger) = Ledger::open_to_read(&store.state)? else {
+            continue;
+        };
+        let found = match &order.subject {
+            ErasedSubject::Numbers(numbers) => {
+                let mut found = StoreErasure::of(store);
+                found.extracts =
+                    extracts::survey(connector, store, &ledger, numbers, order.blank_references)?;
+                lists::survey(connector, store, numbers, &mut found)?;
+                found.count_deliveries(store, &ledger)?;
+                found
+            }
+            ErasedSubject::Agreement(name) => whole::agreement(store, &ledger, name)?,
+            ErasedSubject::Tenant(name) => whole::tenant(store, &ledger, name)?,
+        };
+        proof.stores.push(found);
+    }
+    Ok(proof)
+}
+
+/// Erases. Continues an erasure of the same state directories that was interrupted before. The reports of the runs that made
+/// the datasets again are returned with the proof; an erasure is complete if none of them has a problem.
+pub fn erase(
+    connector: &Connector,
+    configuration: &Configuration,
+    request: &EraseRequest,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> Result<(Proof, RunReport), Error> {
+    let order = prepare(connector, configuration, request)?;
+    // Everything is tried before anything changes: persons who cannot be told apart in one extract stop the whole erasure.
+    let mut proof = survey(connector, configuration, &order)?;
+    let mut report = RunReport::default();
+    for store in &configuration.stores {
+        if !Ledger::is_in(&store.state) {
+            continue;
+        }
+        // An older order is completed first.
+        if Order::read(&store.state)?.is_some() {
+            report.append(
+                Sync::new(connector, store)
+                    .without_inboxes()
+                    .stop(stop)
+                    .run()?,
+            );
+            if Order::read(&store.state)?.is_some() {
+                return Err(EraseError::Unfinished {
+                    state: store.state.clone(),
+                }
+                .into());
+            }
+        }
+        {
+            private_directory(&store.state)?;
+            let _lock = StateLock::take(&store.state)?;
+            order.write(&store.state)?;
+            crate::failpoint::reached("erase-ordered");
+        }
+        let run = Sync::new(connector, store)
+            .without_inboxes()
+            .observer(observer)
+            .stop(stop);
+        report.append(run.run()?);
+        if Order::read(&store.state)?.is_some() {
+            proof.is_complete = false;
+        }
+    }
+    Ok((proof, report))
+}
+
+/// Returns the order of an erasure. Fails if it is refused.
+fn prepare(
+    connector: &Connector,
+    configuration: &Configuration,
+    request: &EraseRequest,
+) -> Result<Order, Error> {
+    let mut order = Order::new(request, crate::calendar::now());
+    for store in &configuration.stores {
+        // Without its purpose, an agreement's deliveries could not be made again.
+        store.check_purposes()?;
+    }
+    match &mut order.subject {
+        ErasedSubject::Numbers(numbers) => {
+            let all: BTreeSet<Pnr> = numbers::all_of(connector, configuration, numbers)?;
+            refusal::check_subscriptions(connector, configuration, &all, request.is_unsubscribed)?;
+            *numbers = all;
+        }
+        ErasedSubject::Agreement(name) => refusal::check_agreement(configuration, name)?,
+        ErasedSubject::Tenant(name) => {
+            configuration.tenant(name.as_str())?;
+        }
+    }
+    Ok(order)
+}
+
+/// Carries out the steps of an order that change the state directory, and notes the deliveries to make again. Every step can
+/// be repeated.
+pub(crate) fn resume(
+    connector: &Connector,
+    store: &Store,
+    ledger: &mut Ledger,
+    order: &Order,
+    stop: &Stop,
+    now: Timestamp,
+) -> Result<(), Error> {
+    match &order.subject {
+        ErasedSubject::Numbers(numbers) => {
+            if !order.is_restored {
+                known::remember(&store.state, numbers, now)?;
+            }
+            crate::failpoint::reached("erase-remembered");
+            let blank = order.blank_references;
+            extracts::rewrite_all(connector, store, ledger, numbers, blank, stop, now)?;
+            extracts::note_without_extract(store, ledger, now)?;
+            crate::failpoint::reached("erase-extracts");
+            lists::clean(connector, store, ledger, numbers)?;
+        }
+        ErasedSubject::Agreement(name) => whole::erase_agreement(store, ledger, name, now)?,
+        ErasedSubject::Tenant(name) => whole::erase_tenant(store, ledger, name, now)?,
+    }
+    crate::failpoint::reached("erase-lists");
+    Ok(())
+}
+
+/// Returns an order to erase persons again who were erased before, if kept extracts have them: they came back from a backup.
+pub(crate) fn restored(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Option<Order>, Error> {
+    let list = known::fingerprint(&store.state)?;
+    let (Some(list), applied) = (list, ledger.erasures_applied()?) else {
+        return Ok(None);
+    };
+    if applied.as_ref() == Some(&list) {
+        return Ok(None);
+    }
+    let register = Register::of(&store.state);
+    let mut numbers = BTreeSet::new();
+    for kept in extracts::applied(store, ledger)? {
+        let open = || open_file(&register.path(&kept));
+        numbers.extend(known::erased_in(
+            connector,
+            &store.state,
+            &kept.production_date,
+            open,
+        )?);
+    }
+    if numbers.is_empty() {
+        ledger.set_erasures_applied(&list)?;
+        return Ok(None);
+    }
+    let order = Order {
+        subject: ErasedSubject::Numbers(numbers),
+        reason: Some("erased before, and restored from a backup".to_owned()),
+        blank_references: false,
+        is_restored: true,
+        ordered: now,
+    };
+    order.write(&store.state)?;
+    Ok(Some(order))
+}
+
+/// Completes an order, if every delivery was made again: cleans the ledger's file, writes the proof, and removes the order.
+/// Returns whether it is complete.
+pub(crate) fn finish(
+    store: &Store,
+    ledger: &Ledger,
+    order: &Order,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    // Datasets of tenants that are no longer configured cannot be reached.
+    let tenants = store
+        .tenants
+        .iter()
+        .map(|tenant| Some(tenant.name.as_str()));
+    for tenant in std::iter::once(None).chain(tenants) {
+        if ledger.rewritings(tenant)?.iter().any(|one| !one.is_done) {
+            return Ok(false);
+        }
+    }
+    ledger.truncate_log()?;
+    crate::failpoint::reached("erase-cleaned");
+    if let Some(list) = known::fingerprint(&store.state)? {
+        ledger.set_erasures_applied(&list)?;
+    }
+    proof::write(store, ledger, order, now)?;
+    crate::failpoint::reached("erase-proved");
+    Order::remove(&store.state)?;
+    crate::failpoint::reached("erase-done");
+    Ok(true)
+}

@@ -1,0 +1,232 @@
+//! The proof of an erasure: places, files, counts, time, and a digest of the numbers with a key. It holds no person number.
+//!
+//! It is a line of JSON in `<state>/erasures.jsonl`, which is on the disk before the order is removed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::extracts::{ErasedExtract, without_extract};
+use super::known;
+use super::order::{ErasedSubject, Order};
+use crate::config::Store;
+use crate::error::Error;
+use crate::fs::sync_directory;
+use crate::ledger::{Ledger, RewritingKind};
+
+/// The name of the log in a state directory.
+const FILE_NAME: &str = "erasures.jsonl";
+
+/// What an erasure does, or has done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Proof {
+    /// What is erased: `numbers`, or the name of an agreement or a tenant.
+    pub subject: String,
+    /// How many numbers are erased, former numbers included.
+    pub numbers: usize,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether references in the records of other persons are blanked.
+    pub blanks_references: bool,
+    /// What is done in each store.
+    pub stores: Vec<StoreErasure>,
+    /// Whether everything is done.
+    pub is_complete: bool,
+    /// What cprflow cannot erase.
+    pub outside: &'static str,
+}
+
+/// What no program can promise.
+const OUTSIDE: &str = "blocks of the file system, snapshots and backups of disks, copies, and databases and programs that \
+                       read the tables";
+
+/// What an erasure does in one store.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StoreErasure {
+    /// The state directory.
+    pub state: PathBuf,
+    /// The unrestricted dataset.
+    pub dataset: PathBuf,
+    /// The tenants' datasets.
+    pub tenants: BTreeMap<String, PathBuf>,
+    /// The kept extracts that have one of the persons, or name one.
+    pub extracts: Vec<ErasedExtract>,
+    /// How many kept extracts are removed.
+    pub removed_extracts: usize,
+    /// How many published deliveries are made again or removed, over all datasets.
+    pub deliveries: usize,
+    /// How many of them are removed, because the register does not have their extracts.
+    pub removed_deliveries: usize,
+    /// How many lists of persons have one of the persons.
+    pub lists: usize,
+    /// How many extracts in progress have one of the persons.
+    pub spooled: usize,
+    /// How many snapshots of subscriptions have one of the persons.
+    pub snapshots: usize,
+    /// Lists of the operator that name one of the persons. cprflow does not change them.
+    pub other_lists: Vec<PathBuf>,
+}
+
+impl Proof {
+    pub(super) fn new(order: &Order) -> Self {
+        let (subject, numbers) = match &order.subject {
+            ErasedSubject::Numbers(numbers) => ("numbers".to_owned(), numbers.len()),
+            ErasedSubject::Agreement(name) => (format!("agreement {name}"), 0),
+            ErasedSubject::Tenant(name) => (format!("tenant {name}"), 0),
+        };
+        Self {
+            subject,
+            numbers,
+            reason: order.reason.clone(),
+            blanks_references: order.blank_references,
+            stores: Vec::new(),
+            is_complete: true,
+            outside: OUTSIDE,
+        }
+    }
+}
+
+impl StoreErasure {
+    pub(super) fn of(store: &Store) -> Self {
+        let tenants = store.tenants.iter();
+        Self {
+            state: store.state.clone(),
+            dataset: store.dataset.clone(),
+            tenants: tenants
+                .map(|tenant| (tenant.name.to_string(), tenant.dataset.clone()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts the deliveries that were made from the extracts that change, and those whose extracts are gone.
+    pub(super) fn count_deliveries(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Error> {
+        let shares = ledger.tenant_deliveries()?;
+        let changed = self.extracts.iter().filter(|one| one.is_changed());
+        let changed = changed.map(|extract| (extract.delivery, false));
+        let lost = without_extract(store, ledger)?.into_iter();
+        let all: Vec<_> = changed
+            .chain(lost.map(|delivery| (delivery, true)))
+            .collect();
+        for (delivery, is_lost) in all {
+            let record = ledger.delivery(delivery)?;
+            let is_published =
+                record.is_some_and(|record| record.directory.is_some() && record.expired.is_none());
+            let is_own = |name: &str| store.tenants.iter().any(|one| one.name.as_str() == name);
+            let own = shares.iter().filter(|share| {
+                share.delivery == delivery
+                    && share.directory.is_some()
+                    && share.expired.is_none()
+                    && is_own(&share.tenant)
+            });
+            let count = usize::from(is_published) + own.count();
+            self.deliveries += count;
+            self.removed_deliveries += usize::from(is_lost) * count;
+        }
+        Ok(())
+    }
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    done: String,
+    ordered: String,
+    subject: &'a str,
+    /// How many numbers were erased, former numbers included.
+    numbers: usize,
+    /// A digest of the sorted numbers with the key `erasures.key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    reason: Option<&'a str>,
+    blanks_references: bool,
+    /// The places that were searched.
+    places: [PathBuf; 2],
+    tenants: BTreeMap<String, PathBuf>,
+    /// The files in the places now, by kind.
+    files: BTreeMap<&'static str, usize>,
+    /// The deliveries that were made again or removed: dataset and sequence number.
+    deliveries: Vec<(String, u64)>,
+    outside: &'static str,
+    written_by: &'static str,
+}
+
+/// Writes the proof of an order that was carried out in a store.
+pub(super) fn write(
+    store: &Store,
+    ledger: &Ledger,
+    order: &Order,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let proof = Proof::new(order);
+    let digest = match &order.subject {
+        ErasedSubject::Numbers(numbers) => {
+            let key = known::key(&store.state)?;
+            let digits = numbers.iter().map(cprflow::Pnr::as_str);
+            let digest = base16ct::lower::encode_string(&key.hash(digits));
+            Some(format!("hmac-sha256:{digest}"))
+        }
+        ErasedSubject::Agreement(_) | ErasedSubject::Tenant(_) => None,
+    };
+    let mut deliveries = Vec::new();
+    let datasets = store
+        .tenants
+        .iter()
+        .map(|tenant| Some(tenant.name.as_str()));
+    for tenant in [None].into_iter().chain(datasets) {
+        let rewritings = ledger.rewritings(tenant)?.into_iter();
+        let erased = rewritings.filter(|one| {
+            one.kind == RewritingKind::Erased && one.is_done && one.at >= order.ordered
+        });
+        let name = tenant.unwrap_or("unrestricted").to_owned();
+        deliveries.extend(erased.map(|one| (name.clone(), one.number)));
+    }
+    let files = [
+        ("extracts", ledger.kept_extracts()?.len()),
+        ("deliveries", deliveries.len()),
+    ];
+    let line = Line {
+        done: now.to_string(),
+        ordered: order.ordered.to_string(),
+        subject: &proof.subject,
+        numbers: proof.numbers,
+        digest,
+        reason: order.reason.as_deref(),
+        blanks_references: order.blank_references,
+        places: [store.state.clone(), store.dataset.clone()],
+        tenants: StoreErasure::of(store).tenants,
+        files: files.into(),
+        deliveries,
+        outside: OUTSIDE,
+        written_by: concat!("cprflow ", env!("CARGO_PKG_VERSION")),
+    };
+    let path = store.state.join(FILE_NAME);
+    let mut text = serde_json::to_vec(&line)
+        .map_err(io::Error::other)
+        .map_err(Error::file(&path))?;
+    text.push(b'\n');
+    // A run that was killed after this has written the proof already.
+    let known = fs::read(&path).unwrap_or_default();
+    let mark = format!("\"ordered\":\"{}\"", order.ordered);
+    if known
+        .windows(mark.len())
+        .any(|part| part == mark.as_bytes())
+    {
+        return Ok(());
+    }
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path);
+    let mut file = file.map_err(Error::file(&path))?;
+    file.write_all(&text)
+        .and_then(|()| file.sync_all())
+        .map_err(Error::file(&path))?;
+    sync_directory(Some(&store.state))
+}

@@ -1,0 +1,160 @@
+//! Erases a whole agreement, or everything that was published to a tenant.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::extracts::note_deliveries;
+use super::proof::StoreErasure;
+use crate::config::Store;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::fs::{entries, remove_file, sync_directory};
+use crate::ledger::{AdoptedDataset, Ledger, Reason, RewritingKind};
+use crate::names::{AgreementName, TenantName};
+use crate::register::Register;
+use crate::tenant::hidden::HiddenPersons;
+use crate::tenant::policies;
+
+/// Returns what erasing an agreement removes from a store.
+pub(super) fn agreement(
+    store: &Store,
+    ledger: &Ledger,
+    name: &AgreementName,
+) -> Result<StoreErasure, Error> {
+    let mut found = StoreErasure::of(store);
+    let kept = ledger.kept_extracts()?.into_iter();
+    found.removed_extracts = kept.filter(|kept| kept.agreement == name.as_str()).count();
+    for record in ledger.all()? {
+        let is_own = record.agreement == name.as_str() && record.expired.is_none();
+        found.deliveries += usize::from(is_own && record.directory.is_some());
+    }
+    for share in ledger.tenant_deliveries()? {
+        let is_own = share.agreement == name.as_str() && share.expired.is_none();
+        found.deliveries += usize::from(is_own && share.directory.is_some());
+    }
+    Ok(found)
+}
+
+/// Returns what erasing a tenant's data removes from a store.
+pub(super) fn tenant(
+    store: &Store,
+    ledger: &Ledger,
+    name: &TenantName,
+) -> Result<StoreErasure, Error> {
+    let mut found = StoreErasure::of(store);
+    for share in ledger.tenant_deliveries()? {
+        let is_own = share.tenant == name.as_str() && share.expired.is_none();
+        found.deliveries += usize::from(is_own && share.directory.is_some());
+    }
+    Ok(found)
+}
+
+fn reason() -> Reason {
+    Reason::new(RewritingKind::Erased.name(), "erased by `cprflow erase`")
+}
+
+/// Removes everything of an agreement: extracts, deliveries, lists, extracts in progress and the files of its subscription.
+pub(super) fn erase_agreement(
+    store: &Store,
+    ledger: &mut Ledger,
+    name: &AgreementName,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let agreement = name.as_str();
+    let tenants: Vec<&str> = store
+        .tenants
+        .iter()
+        .map(|tenant| tenant.name.as_str())
+        .collect();
+    for record in ledger.all()? {
+        if record.agreement != agreement {
+            continue;
+        }
+        // The ledger changes first, so that no run takes what is missing for lost.
+        note_deliveries(ledger, record.id, &tenants, now)?;
+        crate::failpoint::reached("erase-agreement-noted");
+        let directory = record.directory.as_deref();
+        if let (Some(dataset), Some(directory)) = (Dataset::at(&store.dataset), directory) {
+            dataset.remove_delivery(agreement, directory)?;
+        }
+        ledger.removed_for_good(record.id, None, &reason(), now)?;
+        for tenant in &store.tenants {
+            let share = ledger.tenant_delivery(record.id, tenant.name.as_str())?;
+            let directory = share.and_then(|share| share.directory);
+            if let (Some(dataset), Some(directory)) = (Dataset::at(&tenant.dataset), directory) {
+                dataset.remove_delivery(agreement, &directory)?;
+            }
+            let tenant = Some(tenant.name.as_str());
+            ledger.removed_for_good(record.id, tenant, &reason(), now)?;
+        }
+        ledger.forget_extract(record.id)?;
+        crate::failpoint::reached("erase-agreement-removed");
+    }
+    let register = Register::of(&store.state).agreement(agreement);
+    remove_tree(&register)?;
+    remove_tree(&store.spool().join(agreement))?;
+    remove_tree(&crate::subscription::directory(&store.state, name))?;
+    for tenant in entries(&store.state.join("rosters"))? {
+        remove_files(&tenant, |file| file.starts_with(&format!("{agreement}.")))?;
+    }
+    Ok(())
+}
+
+/// Removes everything that was published to a tenant, and what the state directory has of the tenant.
+pub(super) fn erase_tenant(
+    store: &Store,
+    ledger: &mut Ledger,
+    name: &TenantName,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut tenants = store.tenants.iter();
+    let Some(tenant) = tenants.find(|tenant| tenant.name == *name) else {
+        return Ok(());
+    };
+    let Some(dataset) = Dataset::at(&tenant.dataset) else {
+        return Ok(());
+    };
+    let name = name.as_str();
+    let lock = dataset.lock()?;
+    for share in ledger.tenant_deliveries()? {
+        let (true, Some(directory)) = (share.tenant == name, &share.directory) else {
+            continue;
+        };
+        if share.expired.is_none() {
+            let kind = RewritingKind::Erased;
+            ledger.begin_rewriting(share.delivery, Some(name), kind, now)?;
+        }
+        crate::failpoint::reached("erase-tenant-noted");
+        dataset.remove_delivery(&share.agreement, directory)?;
+        ledger.removed_for_good(share.delivery, Some(name), &reason(), now)?;
+        crate::failpoint::reached("erase-tenant-removed");
+    }
+    let place = AdoptedDataset::Tenant(name);
+    crate::current::withdraw(&dataset, ledger, place, None)?;
+    drop(lock);
+    for directory in ["rosters", "generations", policies::DIRECTORY] {
+        remove_tree(&store.state.join(directory).join(name))?;
+    }
+    HiddenPersons::remove(&store.state, name)
+}
+
+fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::file(path)(error)),
+        Err(_) => Ok(()),
+        Ok(()) => sync_directory(path.parent()),
+    }
+}
+
+fn remove_files(directory: &Path, is_removed: impl Fn(&str) -> bool) -> Result<(), Error> {
+    for path in entries(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if is_removed(&name) {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! Makes a tenant's published deliveries again when something in them is hidden now: a person became protected, the policy
+//! was narrowed, or the tenant no longer has the agreement. Erasures use it too.
+//!
+//! A delivery is never edited. It is made from the kept extract under its own policy narrowed by that of today, and then
+//! exchanged. A delivery that cannot be made again is removed: what is hidden must not stay.
+//!
+//! The steps are durable in this order:
+//! 1. The list of protected persons is stored.
+//! 2. The new tables are complete beside the dataset.
+//! 3. The ledger has the rewriting, not complete.
+//! 4. The directories are exchanged.
+//! 5. What was published before is removed.
+//! 6. The ledger completes the rewriting.
+//!
+//! | module | contents |
+//! |---|---|
+//! | this file | which deliveries are made again |
+//! | `protected` | the persons who are protected now, and the search for them in an extract |
+//! | `policy` | the policy of a delivery, narrowed by that of today |
+//! | `exchange` | makes one delivery again, or removes it |
+
+mod exchange;
+mod policy;
+mod protected;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use self::policy::{DeliveryPolicy, Narrowing};
+pub(crate) use self::protected::numbers_in;
+use super::dataset_claim::claim;
+use super::publisher::TenantPublisher;
+use super::ready::ReadyTenant;
+use super::scheduler::Heartbeat;
+use crate::config::Store;
+use crate::error::Error;
+use crate::integrity::GONE;
+use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery, TenantDeliveryState};
+use crate::register::Register;
+use crate::stop::Stop;
+use crate::sync::report::RewrittenDelivery;
+use crate::tenant::Tenant;
+use crate::tenant::hidden::HiddenPersons;
+use crate::tenant::policies::KeptPolicies;
+use cprflow::policy::ProtectionRule;
+use cprflow::{Connector, Pnr};
+
+/// What is known about one of the tenant's deliveries.
+struct Published<'a> {
+    share: &'a TenantDelivery,
+    directory: &'a str,
+    /// Whether an earlier run began to make it again, or an erasure wants that.
+    is_begun: bool,
+}
+
+/// What is done with a delivery.
+enum Step {
+    /// It has nothing that is hidden now.
+    Keep,
+    /// It is made again under a policy without these protected persons.
+    Again(Box<DeliveryPolicy>, BTreeSet<Pnr>),
+    /// It cannot be made again, and is removed for this reason.
+    Remove(String),
+}
+
+impl TenantPublisher {
+    /// Makes those of a tenant's deliveries again that have something which is hidden now, and completes what a run that was
+    /// killed has begun.
+    pub(super) fn produce_again(
+        &self,
+        ready: &ReadyTenant,
+        heartbeat: &Heartbeat,
+    ) -> Result<(), Error> {
+        let tenant = ready.tenant.name.as_str();
+        let (shares, begun) = self.published_shares(ready)?;
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let mut narrowing = Narrowing::new(&self.connector, &self.store.state, ready);
+        let hidden = match ready.policy.protection {
+            ProtectionRule::Include => None,
+            ProtectionRule::Mask | ProtectionRule::Drop => {
+                Some(self.hidden_persons(ready, &shares, heartbeat)?)
+            }
+        };
+        let version = hidden.as_ref().map_or(0, |hidden| hidden.version);
+        let mut compared = Vec::new();
+        let mut failed = Ok(());
+        for share in &shares {
+            heartbeat.beat();
+            self.stop.check()?;
+            let Some(directory) = share.directory.as_deref() else {
+                continue;
+            };
+            let is_begun = begun.contains(&share.delivery);
+            let published = Published {
+                share,
+                directory,
+                is_begun,
+            };
+            let Some(record) = self.ledger_of(heartbeat)?.delivery(share.delivery)? else {
+                continue;
+            };
+            let step = self.step(
+                ready,
+                &published,
+                &mut narrowing,
+                hidden.as_ref(),
+                heartbeat,
+            );
+            let done = match step? {
+                Step::Keep if share.hidden == version => continue,
+                Step::Keep => {
+                    compared.push(share.delivery);
+                    continue;
+                }
+                Step::Again(policy, protected) => {
+                    let protected = (version, protected);
+                    self.make_again(ready, &record, &published, &policy, protected, heartbeat)
+                }
+                Step::Remove(why) => self
+                    .remove(ready, &record, &published, why, heartbeat)
+                    .map(Some),
+            };
+            match done {
+                Ok(rewritten) => self.report_rewritten(rewritten),
+                Err(error) if self.is_ended(&error, heartbeat) => return Err(error),
+                Err(error) => {
+                    // What is hidden must not stay. The next run makes the delivery again.
+                    self.withdraw_delivery(ready, &published, heartbeat)?;
+                    failed = failed.and(Err(error));
+                }
+            }
+        }
+        self.ledger_of(heartbeat)?
+            .compared_with_hidden(tenant, &compared, version)?;
+        failed?;
+        let needed: BTreeSet<String> = self.policies_in_use(ready)?;
+        KeptPolicies::new(&self.store.state, tenant)
+            .keep_only(&needed.iter().map(String::as_str).collect())
+    }
+
+    /// Returns the tenant's deliveries that have a directory, and those that were begun to be made again.
+    fn published_shares(
+        &self,
+        ready: &ReadyTenant,
+    ) -> Result<(Vec<TenantDelivery>, BTreeSet<i64>), Error> {
+        let tenant = ready.tenant.name.as_str();
+        let ledger = self.ledger();
+        let rewritings = ledger.rewritings(Some(tenant))?.into_iter();
+        let begun: BTreeSet<i64> = rewritings
+            .filter(|rewriting| !rewriting.is_done)
+            .map(|rewriting| rewriting.delivery)
+            .collect();
+        let mut shares = ledger.tenant_deliveries()?;
+        drop(ledger);
+        shares.retain(|share| {
+            let mut reason = share.reason.iter();
+            let is_accepted_as_gone = reason.any(|reason| reason.code == GONE);
+            let has_directory = share.directory.as_deref().is_some_and(|name| {
+                ready.dataset.has_delivery(&share.agreement, name)
+                    || begun.contains(&share.delivery) && !is_accepted_as_gone
+            });
+            share.tenant == tenant
+                && share.state == TenantDeliveryState::Published
+                && share.expired.is_none()
+                && has_directory
+        });
+        Ok((shares, begun))
+    }
+
+    /// Decides what is done with a delivery.
+    fn step(
+        &self,
+        ready: &ReadyTenant,
+        published: &Published<'_>,
+        narrowing: &mut Narrowing<'_>,
+        hidden: Option<&HiddenPersons>,
+        heartbeat: &Heartbeat,
+    ) -> Result<Step, Error> {
+        let share = published.share;
+        if !ready.tenant.sees(&share.agreement) {
+            let why = "the tenant no longer has the agreement".to_owned();
+            return Ok(Step::Remove(why));
+        }
+        let policy = match narrowing.policy(&share.counts.policy)? {
+            Ok(policy) => policy,
+            Err(why) => return Ok(Step::Remove(why)),
+        };
+        let is_as_before = !policy.is_narrower && !published.is_begun;
+        let since = hidden.map(|hidden| hidden.since(share.hidden));
+        if is_as_before && since.is_none_or(BTreeSet::is_empty) {
+            return Ok(Step::Keep);
+        }
+        let Some((register, kept)) = self.kept(share)? else {
+            return Ok(Step::Remove(
+                "the register has no extract of it, and something in it can be hidden now"
+                    .to_owned(),
+            ));
+        };
+        if let Some(since) = since.filter(|_| is_as_before) {
+            let found = self.search(ready, &register, &kept, since, heartbeat)?;
+            let own = match found.is_empty() {
+                true => return Ok(Step::Keep),
+                false => self.protected_in_extract(ready, &register, &kept, heartbeat)?,
+            };
+            if found.is_subset(&own) {
+                return Ok(Step::Keep);
+            }
+        }
+        let protected = match hidden {
+            Some(hidden) => self.search(ready, &register, &kept, &hidden.numbers, heartbeat)?,
+            None => BTreeSet::new(),
+        };
+        Ok(Step::Again(Box::new(policy), protected))
+    }
+
+    /// Returns the kept extract of a delivery, if its file is there.
+    fn kept(&self, share: &TenantDelivery) -> Result<Option<(Register, KeptExtract)>, Error> {
+        let register = Register::of(&self.store.state);
+        let kept = self.ledger().kept_extract(share.delivery)?;
+        Ok(kept
+            .filter(|kept| register.has(kept))
+            .map(|kept| (register, kept)))
+    }
+
+    /// Returns the digests of the policies of the tenant's deliveries, and of today's.
+    fn policies_in_use(&self, ready: &ReadyTenant) -> Result<BTreeSet<String>, Error> {
+        let shares = self.ledger().tenant_deliveries()?.into_iter();
+        let own = shares.filter(|share| share.tenant == ready.tenant.name.as_str());
+        let mut digests: BTreeSet<String> = own.map(|share| share.counts.policy).collect();
+        digests.insert(ready.policy_digest.clone());
+        Ok(digests)
+    }
+
+    /// Returns whether an error ends the job: the run was stopped, or the job was abandoned.
+    fn is_ended(&self, error: &Error, heartbeat: &Heartbeat) -> bool {
+        matches!(error, Error::Stopped | Error::Ledger(_))
+            || self.stop.is_set()
+            || heartbeat.is_abandoned()
+    }
+
+    fn report_rewritten(&self, rewritten: Option<RewrittenDelivery>) {
+        let all = self.rewritten.lock();
+        all.unwrap_or_else(PoisonError::into_inner)
+            .extend(rewritten);
+    }
+}
+
+/// Withdraws those deliveries of a tenant that have something which is hidden now, although the tenant could not be prepared:
+/// its key for pseudonyms may be gone. The deliveries are made again when the tenant is in order.
+pub(super) fn withdraw_of_unready(
+    connector: &Connector,
+    store: &Store,
+    tenant: &Tenant,
+    stop: &Stop,
+    now: fn() -> Timestamp,
+) -> Result<(), Error> {
+    // If a thread still uses the dataset or the policy cannot be read, the run has reported it.
+    let (true, Ok(_claim), Ok(ready)) = (
+        tenant.dataset.is_dir(),
+        claim(&tenant.dataset),
+        ReadyTenant::without_key(connector, tenant),
+    ) else {
+        return Ok(());
+    };
+    let Ok(ready) = ready.open(&store.state) else {
+        return Ok(());
+    };
+    let publisher = TenantPublisher {
+        connector: connector.clone(),
+        store: store.clone(),
+        ledger: Mutex::new(Ledger::open(&store.state)?),
+        stop: stop.clone(),
+        now,
+        protected: Mutex::default(),
+        rewritten: Mutex::default(),
+    };
+    publisher.produce_again(&ready, &Heartbeat::new())
+}
+
+/// Returns the directory of a delivery, relative to its dataset.
+fn relative(record: &Record, directory: &str) -> PathBuf {
+    Path::new(&format!("agreement={}", record.agreement)).join(directory)
+}
+
+/// The protected persons by the extracts that tell them.
+type ProtectedByExtracts = BTreeMap<String, Arc<BTreeSet<Pnr>>>;

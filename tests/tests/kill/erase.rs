@@ -1,0 +1,184 @@
+//! Kills an erasure with SIGKILL at every step. After the next run of the daily job, everything that was asked for is erased,
+//! and nothing else.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cprflow_tests::handmade::Handmade;
+use cprflow_tests::reference_reader::Tables;
+use cprflow_tests::search::files_with;
+use cprflow_tests::test_run::{TestRun, tables, transfer};
+
+const ALICE: &str = "0101010010";
+const BERTA: &str = "0101010029";
+const SURNAME: &str = "Almindelig";
+
+/// Every step of an erasure, in order.
+const POINTS: &[&str] = &[
+    "erase-ordered",
+    "erase-remembered",
+    "erase-rewritten",
+    "erase-noted",
+    "erase-replaced",
+    "erase-extracts",
+    "erase-rosters",
+    "erase-hidden",
+    "erase-spool",
+    "erase-lists",
+    // The unrestricted dataset.
+    "rewriting-staged",
+    "rewriting-exchanged",
+    "erase-exchanged",
+    "erase-recorded",
+    // The tenant.
+    "rewriting-scanned",
+    "rewriting-begun",
+    "rewriting-cleared",
+    "rewriting-recorded",
+    // The current tables.
+    "generation-staged",
+    "generation-added",
+    "current-switched",
+    "generations-removed",
+    "generation-recorded",
+    "erase-cleaned",
+    "erase-proved",
+    "erase-done",
+];
+
+/// Every step of erasing an agreement.
+const AGREEMENT_POINTS: &[&str] = &["erase-agreement-noted", "erase-agreement-removed"];
+
+/// Every step of erasing what a tenant has.
+const TENANT_POINTS: &[&str] = &["erase-tenant-noted", "erase-tenant-removed"];
+
+fn two_nights() -> TestRun {
+    let test = TestRun::local();
+    test.configure(
+        "[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n[tenant.one]\nagreements = [\"town\"]\n\
+         purpose = \"test\"\ndataset = \"tenants/one\"\n",
+    );
+    let night = |date: &str| Handmade::new("431101", date);
+    let nights = [
+        night("20260302")
+            .resident(ALICE, "0265", SURNAME)
+            .resident(BERTA, "0265", "Birk"),
+        night("20260303").resident(ALICE, "0265", SURNAME),
+    ];
+    for (number, extract) in (1..).zip(nights) {
+        test.put(&format!("n{number}"), &extract.finish(), &transfer(number));
+        assert_eq!(test.sync().code, 0);
+    }
+    fs::write(test.path("persons"), format!("{ALICE}\n")).unwrap();
+    test
+}
+
+fn found(test: &TestRun, text: &str) -> Vec<PathBuf> {
+    let places = ["state", "disk", "tenants"].map(|place| test.path(place));
+    places
+        .iter()
+        .flat_map(|place| files_with(place, text))
+        .collect()
+}
+
+fn published(test: &TestRun) -> Vec<Tables> {
+    let all = test.published().into_iter().chain(test.published_to("one"));
+    let mut all: Vec<_> = all.map(|(directory, _)| tables(&directory)).collect();
+    for dataset in [test.dataset(), test.dataset_of("one")] {
+        let mut current = tables(&dataset.join("current"));
+        // They are compared with another generation if the first run was killed.
+        current.retain(|table, _| table != "into_scope" && table != "out_of_scope");
+        all.push(current);
+    }
+    all
+}
+
+fn assert_tidy(test: &TestRun, point: &str) {
+    assert!(!test.path("state/erasing").exists(), "{point}");
+    for place in ["disk", "tenants"] {
+        let names = |path: &Path| fs::read_dir(path).unwrap().count();
+        assert_eq!(names(&test.path(place)), 1, "{point}: {place}");
+    }
+    let quiet = test.sync();
+    assert_eq!((quiet.code, quiet.text()), (0, "nothing new\n"), "{point}");
+    let status = test.run("status", &["--deep"]);
+    let text = status.text();
+    assert!(!text.contains("missing or changed"), "{point}: {text}");
+}
+
+#[test]
+fn killed_while_a_person_is_erased() {
+    let arguments = |test: &TestRun| {
+        let persons = test.path("persons").display().to_string();
+        [
+            "--numbers".to_owned(),
+            persons,
+            "--yes".to_owned(),
+            "--not-subscribed".to_owned(),
+        ]
+    };
+    let unharmed = two_nights();
+    let own = arguments(&unharmed);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let ended = unharmed.run("erase", &own);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let expected = published(&unharmed);
+    assert!(format!("{expected:?}").contains("Birk"));
+    for point in POINTS {
+        let test = two_nights();
+        let own = arguments(&test);
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        test.stop_command_at("erase", &own, point).kill();
+        // The daily job is killed at the same step, if it comes to it.
+        if ["erase-remembered", "erase-rosters", "rewriting-exchanged"].contains(point) {
+            test.stop_at(point).kill();
+        }
+        let ended = test.sync();
+        assert_eq!(ended.code, 0, "{point}: {}{}", ended.stderr, ended.text());
+        for text in [ALICE, SURNAME] {
+            let left = found(&test, text);
+            assert!(left.is_empty(), "{point}: {text} is in {left:?}");
+        }
+        assert!(published(&test) == expected, "{point}");
+        let proofs = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
+        assert_eq!(proofs.lines().count(), 1, "{point}");
+        assert_tidy(&test, point);
+    }
+}
+
+#[test]
+fn killed_while_a_tenant_is_erased() {
+    for point in TENANT_POINTS {
+        let test = two_nights();
+        let arguments = ["--tenant", "one", "--yes"];
+        test.stop_command_at("erase", &arguments, point).kill();
+        let ended = test.sync();
+        // `status` says that the tenant's current tables are gone.
+        assert!(ended.code < 2, "{point}: {}{}", ended.stderr, ended.text());
+        assert!(test.published_to("one").is_empty(), "{point}");
+        assert!(!test.dataset_of("one").join("current").exists(), "{point}");
+        assert_eq!(test.published().len(), 2, "{point}");
+        assert!(!test.path("state/erasing").exists(), "{point}");
+    }
+}
+
+#[test]
+fn killed_while_an_agreement_is_erased() {
+    for point in AGREEMENT_POINTS {
+        let test = two_nights();
+        test.configure(
+            "ended_agreements = [\"town\"]\n[agreement.other]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
+             files.name = \"o.*\"\n[tenant.one]\nagreements = [\"other\"]\npurpose = \"test\"\n\
+             dataset = \"tenants/one\"\n",
+        );
+        let arguments = ["--agreement", "town", "--yes"];
+        test.stop_command_at("erase", &arguments, point).kill();
+        let ended = test.sync();
+        assert_eq!(ended.code, 0, "{point}: {}{}", ended.stderr, ended.text());
+        for text in [ALICE, SURNAME, "Birk"] {
+            let left = found(&test, text);
+            assert!(left.is_empty(), "{point}: {text} is in {left:?}");
+        }
+    }
+}
