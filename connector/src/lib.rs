@@ -6,6 +6,7 @@
 //! # Modules
 //!
 //! - [`layout`] describes the fields of every record type.
+//! - [`codes`] has the meaning of codes.
 //! - `lanes` compares sixteen bytes at once.
 //! - `value` and `grammar` convert fields, control records and dates.
 //! - `record` classifies a record by its type.
@@ -48,6 +49,7 @@
 // Unsafe is only the code that wit-bindgen generates for the component, and one function of `columns::text` there.
 #![deny(unsafe_code)]
 
+pub mod codes;
 mod columns;
 #[cfg(target_family = "wasm")]
 mod component;

@@ -2,6 +2,7 @@
 
 use super::Component;
 use super::bindings::exports::cprflow::connector::catalog;
+use crate::codes::{Basis, Code, CodeTable, code_tables};
 use crate::columns::schema::{ColumnId, TableId, all_tables};
 use crate::layout::{EVENT_CLASSES, EventClass, MARK_CLASSES};
 
@@ -23,6 +24,42 @@ impl catalog::Guest for Component {
                 .collect(),
         };
         events.map(class).collect()
+    }
+
+    fn code_tables() -> Vec<catalog::CodeTable> {
+        code_tables().iter().map(code_table).collect()
+    }
+}
+
+fn code_table(table: &CodeTable) -> catalog::CodeTable {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    let used_in = table.used_in.iter();
+    catalog::CodeTable {
+        name: table.name.to_owned(),
+        description: table.description.to_owned(),
+        more_columns: texts(table.more_columns),
+        used_in: used_in
+            .map(|(table, column)| catalog::CodedColumn {
+                table: (*table).to_owned(),
+                column: (*column).to_owned(),
+            })
+            .collect(),
+        codes: table.codes.iter().map(code).collect(),
+    }
+}
+
+fn code(code: &Code) -> catalog::Code {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    catalog::Code {
+        code: code.code.to_owned(),
+        name_da: text(code.name_da),
+        name_en: text(code.name_en),
+        basis: match code.basis {
+            Basis::Listed => catalog::CodeBasis::Listed,
+            Basis::Inferred => catalog::CodeBasis::Inferred,
+            Basis::Unknown => catalog::CodeBasis::Unknown,
+        },
+        more: code.more.iter().copied().map(text).collect(),
     }
 }
 

@@ -7,9 +7,9 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, compile_component, completions, deliveries, doctor, erase, expire, generate, inbox,
-    init, log, reconcile, register, retry, scan, schema, set_aside, status, subscription, sync,
-    tables, tenant, verify, views, write,
+    agreement, codes, compile_component, completions, deliveries, doctor, erase, expire, generate,
+    inbox, init, log, reconcile, register, retry, scan, schema, set_aside, status, subscription,
+    sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -49,6 +49,7 @@ struct CommandLine {
 enum Command {
     Tables(tables::Tables),
     Schema(schema::Schema),
+    Codes(codes::Codes),
     Scan(scan::Scan),
     Verify(verify::Verify),
     Generate(generate::Generate),
@@ -124,6 +125,7 @@ fn run(
     match command_line.command {
         Command::Tables(tables) => tables.run(&connector()?),
         Command::Schema(schema) => schema.run(&connector()?),
+        Command::Codes(codes) => codes.run(&connector()?),
         Command::Scan(scan) => scan.run(&connector()?),
         Command::Verify(verify) => verify.run(&connector()?),
         Command::Generate(generate) => generate.run(),

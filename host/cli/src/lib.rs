@@ -5,7 +5,7 @@
 //! | module | content |
 //! |---|---|
 //! | `command_line` | the whole command line; runs the subcommand |
-//! | `tables`, `schema` | subcommands that list tables and columns |
+//! | `tables`, `schema`, `codes` | subcommands that list tables, columns and the meaning of codes |
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside`, `deliveries`, `expire` | subcommands for deliveries |
 //! | `erase` | the subcommand that erases persons, agreements and tenants |
@@ -24,6 +24,7 @@
 //! | `failure` | how a command ends, and its exit code |
 
 mod agreement;
+mod codes;
 mod command_line;
 mod compile_component;
 mod completions;

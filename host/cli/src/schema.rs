@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use clap::Args;
-use cprflow::{Column, Connector, CprField, EventClass, Table, type_name};
+use cprflow::{CodeTable, Column, Connector, CprField, EventClass, Table, type_name};
 
+use crate::codes::print_codes_of;
 use crate::failure::{Failure, Outcome};
 use crate::options::ListFormat;
 use crate::output::{print_columns, print_json};
@@ -21,6 +22,7 @@ const EVENT: &str = "event";
 #[command(after_help = "\
 Examples:
   cprflow schema person
+  cprflow schema person --codes
   cprflow schema person --format json | jq '.columns[].name'")]
 pub(crate) struct Schema {
     /// The table, by its name, record type or Danish title; `cprflow tables` lists the tables
@@ -28,6 +30,17 @@ pub(crate) struct Schema {
     /// Format of the list
     #[arg(long, value_enum, default_value_t)]
     format: ListFormat,
+    /// Also list the meaning of the codes; `cprflow codes` lists all
+    #[arg(long)]
+    codes: bool,
+}
+
+/// A table with the reference tables of its codes.
+#[derive(serde::Serialize)]
+struct WithCodes<'a> {
+    #[serde(flatten)]
+    table: &'a Table,
+    codes: Vec<CodeTable>,
 }
 
 impl Schema {
@@ -35,11 +48,19 @@ impl Schema {
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let table = table_name::find(connector.catalog(), &self.table)?;
         match self.format {
+            ListFormat::Json if self.codes => {
+                let mut codes = connector.code_tables()?;
+                codes.retain(|codes| codes.used_in.iter().any(|used| used.table == table.name));
+                print_json(&WithCodes { table, codes })?;
+            }
             ListFormat::Json => print_json(table)?,
             ListFormat::Table => {
                 print_table(table)?;
                 if table.name == EVENT {
                     print_event_classes(connector.catalog().event_classes())?;
+                }
+                if self.codes {
+                    print_codes_of(&connector.code_tables()?, &table.name)?;
                 }
             }
         }

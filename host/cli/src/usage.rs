@@ -32,6 +32,17 @@ pub(crate) enum UsageError {
         /// The end of the sentence, with a similar name if there is one.
         suggestion: String,
     },
+    #[error("there is no reference table {table:?}{suggestion} `cprflow codes` lists them")]
+    UnknownCodeTable {
+        table: String,
+        /// The end of the sentence, with a similar name if there is one.
+        suggestion: String,
+    },
+    #[error(
+        "no reference table was named, and all of them can only be listed as a table or as JSON on standard output. Name \
+         one: `cprflow codes` lists them"
+    )]
+    CodesNeedTable,
     #[error(
         "no table was named. Use --table TABLE (`cprflow tables` lists them), --all --format parquet -o DIR, or \
          --format summary"

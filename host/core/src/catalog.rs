@@ -269,7 +269,7 @@ fn check_limit(limit: LimitKind, count: usize, at_most: usize) -> Result<(), Com
 }
 
 /// Returns whether the text is a plain name: lower-case letters, digits and underscores.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     matches!(name.len(), 1..=MAX_NAME)
         && name
             .bytes()
@@ -278,7 +278,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Returns whether the text is short, on one line, and free of anything that can be a person number.
-fn is_text(text: &str) -> bool {
+pub(crate) fn is_text(text: &str) -> bool {
     text.len() <= MAX_TEXT
         && !text.contains(char::is_control)
         && !cprflow_redact::holds_person_number(text)

@@ -9,6 +9,7 @@
 //! - `wit` has the generated types of the interfaces in `wit/`, and `convert` all conversions from and to them.
 //! - `sandbox` runs an instance of a component within its [`Limits`].
 //! - `catalog` has the [`Catalog`]: the tables and columns of a component, with types and classes of personal data.
+//! - `codes` has the [`CodeTable`]s: the meaning of codes. [`CodeNames`] adds names to rows.
 //! - `component` loads components: [`Connector`], and [`Loader`] for components that are not trusted.
 //! - [`policy`] has the [`Policy`]: what a tenant may see. [`PolicyView`] lists the visible tables, and
 //!   [`PseudonymKey`] replaces person numbers.
@@ -23,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+mod codes;
 mod component;
 mod convert;
 mod copy;
@@ -40,6 +42,7 @@ mod summary;
 mod wit;
 
 pub use catalog::{Catalog, Column, CprField, EventClass, Table, type_name};
+pub use codes::{Code, CodeBasis, CodeNames, CodeTable, CodedColumn, Language, name_column};
 pub use component::{Connector, Loader, compile_component};
 pub use copy::{CopyReport, ExtractCopy};
 pub use error::{

@@ -1,21 +1,11 @@
 //! Codes in conditions and scopes that no record can have, for warnings: such a condition silently selects nothing.
 
+use cprflow_connector::codes::code_table_named;
 use cprflow_connector::compared_codes::compared_codes;
 use cprflow_connector::layout;
 
 use crate::subscription::municipality_name;
 use crate::tenant::Tenant;
-
-/// The sexes (KOEN in 001).
-const SEXES: [&str; 2] = ["K", "M"];
-
-/// The statuses (STATUS in 001).
-const STATUSES: [&str; 11] = [
-    "01", "03", "05", "07", "20", "30", "50", "60", "70", "80", "90",
-];
-
-/// The civil statuses (CIVST in 012 and 029).
-const CIVIL_STATUSES: [&str; 8] = ["D", "E", "F", "G", "L", "O", "P", "U"];
 
 /// Returns a warning for each code in a condition on rows of a table that no record can have.
 pub fn unknown_codes(table: &str, condition: &str) -> Vec<String> {
@@ -63,14 +53,13 @@ fn why_unknown(column: &str, length: usize, text: &str) -> Option<String> {
         return Some(format!("it has at most {length} characters"));
     }
     let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let one_of = |codes: &[&str]| {
-        let is_known = codes.contains(&text);
-        (!is_known).then(|| format!("the codes are {}", codes.join(", ")))
-    };
     match column {
-        "sex" => one_of(&SEXES),
-        "status" => one_of(&STATUSES),
-        "civil_status" => one_of(&CIVIL_STATUSES),
+        "sex" | "status" | "civil_status" => {
+            let table = code_table_named(column)?;
+            let codes = || table.codes.iter().map(|code| code.code);
+            let is_known = codes().any(|code| code == text);
+            (!is_known).then(|| format!("the codes are {}", codes().collect::<Vec<_>>().join(", ")))
+        }
         "municipality_code" | "previous_municipality_code" if is_digits && text.len() < length => {
             Some(format!(
                 "write it with {length} digits, leading zeros included"
@@ -81,7 +70,7 @@ fn why_unknown(column: &str, length: usize, text: &str) -> Option<String> {
         }),
         layout::EVENT_CODE => {
             let is_known = layout::EVENT_CLASSES.iter().any(|event| event.code == text);
-            (!is_known).then(|| "`cprflow schema event` lists the codes".to_owned())
+            (!is_known).then(|| "`cprflow codes event` lists the codes".to_owned())
         }
         _ => None,
     }

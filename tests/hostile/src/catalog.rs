@@ -3,7 +3,7 @@
 use crate::Component;
 use crate::attack;
 use crate::bindings::exports::cprflow::connector::catalog::{
-    Column, DataType, EventClass, Field, Guest, Table,
+    Code, CodeBasis, CodeTable, Column, DataType, EventClass, Field, Guest, Table,
 };
 use crate::spin::spin;
 
@@ -109,6 +109,60 @@ impl Guest for Component {
         spin("spin-event-classes");
         event_classes()
     }
+
+    fn code_tables() -> Vec<CodeTable> {
+        spin("spin-code-tables");
+        code_tables()
+    }
+}
+
+/// Returns a valid reference table, changed by the attack.
+fn code_tables() -> Vec<CodeTable> {
+    let code = |code: &str, name: &str| Code {
+        code: code.to_owned(),
+        name_da: Some(name.to_owned()),
+        name_en: None,
+        basis: CodeBasis::Listed,
+        more: Vec::new(),
+    };
+    let mut table = CodeTable {
+        name: "status".to_owned(),
+        description: "Status".to_owned(),
+        more_columns: Vec::new(),
+        used_in: Vec::new(),
+        codes: vec![code("01", "Bopæl i Danmark"), code("90", "Død")],
+    };
+    if attack("million-codes") {
+        table.codes = (0..1_000_000).map(|_| code("01", "")).collect();
+    }
+    for (name, bad) in [
+        ("code-number", code("91", "0101010101")),
+        ("code-control", code("91", "\u{1b}[2J")),
+        ("code-of-a-megabyte", code(&"9".repeat(1 << 20), "")),
+        ("code-twice", code("90", "Udrejst")),
+        (
+            "code-with-more",
+            Code {
+                more: vec![None],
+                ..code("91", "")
+            },
+        ),
+    ] {
+        if attack(name) {
+            table.codes.push(bad);
+        }
+    }
+    if attack("code-table-path") {
+        table.name = "../status".to_owned();
+    }
+    if attack("code-table-column-path") {
+        table.more_columns.push("../a".to_owned());
+    }
+    let mut tables = vec![table.clone()];
+    if attack("code-table-twice") {
+        tables.push(table);
+    }
+    tables
 }
 
 /// Returns valid event codes and derived marks, changed by the attack.

@@ -1,12 +1,14 @@
 //! Hostile catalogs. `docs/hostile.md` has a line for each of these tests.
 
 use cprflow::{ComponentError, LimitKind, Limits};
-use cprflow_tests::hostile_guest::{beside_healthy_scan, component, refused};
+use cprflow_tests::hostile_guest::{
+    beside_healthy_scan, component, component_error, connector, refused,
+};
 
 /// The catalog that the other tests change is accepted unchanged.
 #[test]
 fn an_unchanged_catalog_is_accepted() {
-    let connector = cprflow_tests::hostile_guest::connector("");
+    let connector = connector("");
     assert_eq!(connector.catalog().tables().len(), 2);
     let events = connector.catalog().event_classes();
     let codes: Vec<_> = events.iter().map(|event| event.code.as_str()).collect();
@@ -204,4 +206,72 @@ fn misbehaves(attack: &str, how: &str) {
 fn is_over(error: &ComponentError, kind: LimitKind, most: u64) {
     let is_over = matches!(error, ComponentError::Limit { limit, at_most } if *limit == kind && *at_most == most);
     assert!(is_over, "{error:?}");
+}
+
+#[test]
+fn unchanged_reference_tables_are_accepted() {
+    let connector = connector("");
+    let tables = connector.code_tables().unwrap();
+    assert_eq!(tables.len(), 1);
+    assert!(tables[0].find("90").is_some());
+}
+
+#[test]
+fn hostile_codes_by_the_million() {
+    let limits = Limits::new().memory(1 << 30);
+    is_over(
+        &codes("million-codes", limits),
+        LimitKind::AnswerBytes,
+        4 << 20,
+    );
+}
+
+#[test]
+fn hostile_code_of_a_megabyte() {
+    codes_misbehave("code-of-a-megabyte", "an invalid code, or a code twice");
+}
+
+#[test]
+fn hostile_name_of_a_code_that_is_a_person_number() {
+    codes_misbehave("code-number", "an invalid code, or a code twice");
+}
+
+#[test]
+fn hostile_name_of_a_code_that_moves_the_cursor() {
+    codes_misbehave("code-control", "an invalid code, or a code twice");
+}
+
+#[test]
+fn hostile_code_that_is_told_twice() {
+    codes_misbehave("code-twice", "an invalid code, or a code twice");
+}
+
+#[test]
+fn hostile_code_with_more_values_than_columns() {
+    codes_misbehave("code-with-more", "an invalid code, or a code twice");
+}
+
+#[test]
+fn hostile_reference_table_that_is_a_path() {
+    codes_misbehave("code-table-path", "an invalid name, or a name twice");
+    codes_misbehave("code-table-column-path", "a column with an invalid name");
+}
+
+#[test]
+fn hostile_reference_table_that_is_told_twice() {
+    codes_misbehave("code-table-twice", "an invalid name, or a name twice");
+}
+
+/// Returns the error of reading the reference tables of an attacking component.
+fn codes(attack: &str, limits: Limits) -> ComponentError {
+    let connector = connector(attack);
+    beside_healthy_scan(|| component_error(connector.code_tables_within(limits)))
+}
+
+fn codes_misbehave(attack: &str, how: &str) {
+    let error = codes(attack, Limits::new());
+    assert!(matches!(error, ComponentError::Misbehaved(_)), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains(how), "{said}");
+    assert!(said.len() < 200 && !said.contains("0101"), "{said}");
 }

@@ -28,6 +28,14 @@ fn hostile_loop_in_the_event_classes() {
 }
 
 #[test]
+fn hostile_loop_in_the_reference_tables() {
+    let connector = connector("spin-code-tables");
+    is_late(&stopped_beside_healthy_scan(|| {
+        component_error(connector.code_tables_within(short_deadline()))
+    }));
+}
+
+#[test]
 fn hostile_loop_in_open() {
     is_late(&scan_of("spin-open", b"x"));
 }

@@ -2,6 +2,7 @@
 
 mod all_of_denmark;
 mod bad_input;
+mod codes;
 mod command;
 mod conformance;
 mod cut_off;

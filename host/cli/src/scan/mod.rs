@@ -12,6 +12,7 @@ use cprflow::{Connector, OUT_OF_SCOPE};
 use cprflow_delivery::unknown_codes;
 use jiff::civil::Date;
 
+use crate::codes::NamesOption;
 use crate::failure::{Failure, Outcome};
 use crate::options::FailOn;
 use crate::output::{RowFormat, message};
@@ -39,6 +40,7 @@ Examples:
   cprflow scan D100313.L431101 --table person \\
       --where \"status = '01' and sex = 'K'\"
   cprflow scan D100313.L431101 --table event --where \"event_code = 'A01'\"
+  cprflow scan D100313.L431101 --table address --names=da -o addresses.csv
   cprflow scan D100313.L431101 --all -o tables/
   cprflow scan D100313.L431101 --format summary
   cprflow scan D100313.L431101 --table person \\
@@ -76,6 +78,9 @@ pub(crate) struct Scan {
     /// Write only rows that meet this condition, for example "municipality_code = '0851'"
     #[arg(long = "where", value_name = "PREDICATE", requires = "table")]
     predicate: Option<String>,
+
+    #[command(flatten)]
+    names: NamesOption,
 
     /// Stop after this many rows
     #[arg(long, value_name = "ROWS", requires = "table")]

@@ -34,6 +34,7 @@ impl Scan {
             false => TextLayout::Frame,
         };
         let mut writer = None;
+        let mut names = None;
         let mut ended = Vec::new();
         let mut left = self.limit;
         for file in files {
@@ -44,8 +45,13 @@ impl Scan {
             let writer = match &mut writer {
                 Some(writer) => writer,
                 none => {
+                    let schema = rows.schema();
+                    names = self.names.of_table(connector, &request.name, &schema)?;
+                    let schema = names
+                        .as_ref()
+                        .map_or(schema, |names| names.schema().clone());
                     let sink = Sink::open(self.output.as_deref(), self.force)?;
-                    none.insert(RowWriter::new(format, layout, sink, rows.schema())?)
+                    none.insert(RowWriter::new(format, layout, sink, schema)?)
                 }
             };
             // Rows and a progress bar on the same terminal would overwrite each other.
@@ -56,7 +62,10 @@ impl Scan {
                 match rows.next_batch() {
                     Ok(Some(batch)) => {
                         left = left.map(|left| left.saturating_sub(batch.num_rows() as u64));
-                        writer.write(&batch)?;
+                        match &names {
+                            Some(names) => writer.write(&names.add_to(&batch)?)?,
+                            None => writer.write(&batch)?,
+                        }
                     }
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),

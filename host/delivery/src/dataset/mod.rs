@@ -6,7 +6,9 @@
 //! directory names.
 //!
 //! `<dataset>/current` leads to the newest generation of the current tables, `<dataset>/generations/<number>`.
+//! `<dataset>/codes` has the reference tables.
 
+mod codes;
 mod deliveries;
 mod error;
 mod exchange;
@@ -28,6 +30,7 @@ use crate::fs::{
     Group, StateLock, check_not_writable_by_others, check_own_directory, check_parent, entries,
     private_directory, sync_directory,
 };
+pub(crate) use codes::CODES;
 pub use deliveries::{DatasetDelivery, published_deliveries};
 pub use error::DatasetError;
 pub use files::{CheckDepth, DeliveryFile};
@@ -90,7 +93,7 @@ impl Dataset {
         dataset.check_staging()?;
         for path in entries(root)? {
             let name = name_of(&path);
-            if name.starts_with(AGREEMENT_PREFIX) || name == GENERATIONS {
+            if name.starts_with(AGREEMENT_PREFIX) || name == GENERATIONS || name == CODES {
                 check_own_directory(&path, root)?;
             }
         }

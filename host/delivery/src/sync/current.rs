@@ -23,6 +23,7 @@ pub(super) fn make(
     stop: &Stop,
     now: Timestamp,
 ) -> Result<Option<MadeCurrent>, Error> {
+    dataset.write_codes(connector)?;
     if !store.publish.current {
         if dataset.has_generations()? {
             withdraw(dataset, ledger, AdoptedDataset::Dataset, None)?;

@@ -37,6 +37,7 @@ impl TenantPublisher {
         private_directory(&home.state)?;
         let ledger = Ledger::open(&home.state)?;
         let place = AdoptedDataset::Tenant(tenant.name.as_str());
+        ready.dataset.write_codes(&self.connector)?;
         if !self.store.publish.current {
             if ready.dataset.has_generations()? {
                 withdraw(&ready.dataset, &ledger, place, None)?;
