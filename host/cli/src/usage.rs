@@ -16,6 +16,10 @@ pub(crate) enum UsageError {
     )]
     PersonNumberOnCommandLine,
 
+    // views
+    #[error("the ready answers are for DuckDB only. Use --dialect duckdb")]
+    AnswersNeedDuckDb,
+
     // schema, scan
     #[error("there is no table {table:?}{suggestion} `cprflow tables` lists the tables")]
     UnknownTable {

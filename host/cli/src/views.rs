@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use cprflow::{Connector, Error};
+use cprflow_delivery::answers;
 use cprflow_delivery::sql_views::{self, Dialect, PublishedDataset, ViewsOptions};
 
 use crate::failure::{Failure, Outcome};
@@ -25,6 +26,8 @@ Examples:
   cprflow views --dialect duckdb dataset/ | duckdb cpr.duckdb
   duckdb cpr.duckdb \"SELECT status, count(*) FROM person GROUP BY status\"
   cprflow views --dialect duckdb dataset/ --agreement odense --table person
+  cprflow views --dialect duckdb --answers dataset/ | duckdb cpr.duckdb
+  duckdb cpr.duckdb \"SELECT full_name, address, age FROM resident WHERE NOT protected\"
   cprflow views --dialect spark dataset/ > views.sql && spark-sql -i views.sql
   cprflow views --dialect spark s3a://bucket/dataset > views.sql
 
@@ -41,6 +44,14 @@ pub(crate) struct Views {
     /// SQL dialect
     #[arg(long, value_enum)]
     dialect: DialectName,
+
+    /// Print ready answers over the current tables instead: resident, protected, family, moves, births, deaths,
+    /// number_changes and new_since(DAY)
+    ///
+    /// Each counts a person once, and treats a person as protected if that is not certain. "Today" is the day for which
+    /// the current tables were made. docs/queries.md explains them.
+    #[arg(long, conflicts_with_all = ["agreement", "table"])]
+    answers: bool,
 
     /// Show only the deliveries of this agreement
     #[arg(long, value_name = "NAME")]
@@ -73,6 +84,15 @@ impl Views {
     /// Runs the subcommand.
     pub(crate) fn run(&self, connector: &Connector) -> Result<Outcome, Failure> {
         let catalog = connector.catalog();
+        if self.answers {
+            let DialectName::DuckDb = self.dialect else {
+                return Err(UsageError::AnswersNeedDuckDb.into());
+            };
+            let dataset = absolute(&self.dataset)?;
+            let sql = answers::sql(catalog, Path::new(&dataset))?;
+            crate::output::raw_stdout()?.write_all(sql.as_bytes())?;
+            return Ok(Outcome::Success);
+        }
         let agreement = self.agreement.as_deref();
         let mut options = if self.dataset.contains("://") {
             ViewsOptions::new(&self.dataset, PublishedDataset::everything(catalog))

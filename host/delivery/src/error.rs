@@ -7,6 +7,7 @@ use cprflow::ComponentError;
 use cprflow_transport::soap::SoapError;
 use cprflow_transport::{HELPDESK, TransportError};
 
+use crate::answers::AnswersError;
 use crate::config::ConfigurationError;
 use crate::current::CurrentError;
 use crate::dataset::DatasetError;
@@ -39,6 +40,10 @@ pub enum Error {
     /// An erasure is refused or cannot be completed.
     #[error(transparent)]
     Erase(#[from] EraseError),
+
+    /// The ready answers cannot be written.
+    #[error(transparent)]
+    Answers(#[from] AnswersError),
 
     /// A decision of the operator about a delivery is refused.
     #[error(transparent)]

@@ -22,6 +22,7 @@
 //! - [`status`] reports what is published, and what waits and why.
 //! - [`subscription`] compares and changes the filters of a subscription.
 //! - [`sql_views`] writes SQL views that show the current state of a dataset.
+//! - [`answers`] writes SQL views that answer frequent questions: residents, families, moves.
 //! - `fs` has file helpers: private files, permissions, durable writes, digests, locks, groups, free space and secrets.
 //! - `pnr_list` reads lists of person numbers, and `keyed_hash` hashes person numbers with a key.
 //! - [`calendar`] knows CPR's working days and the platform's service windows.
@@ -31,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod agreement;
+pub mod answers;
 pub mod calendar;
 pub mod config;
 mod current;

@@ -1,5 +1,6 @@
 //! Tests of the daily job, from an inbox to a dataset, with faults of every kind.
 
+mod answers;
 mod current;
 mod daily_job;
 mod erase;

@@ -1,0 +1,38 @@
+//! The errors of the ready answers.
+
+/// A reason why the ready answers cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswersError {
+    /// The dataset has no generation.
+    #[error(
+        "the dataset has no current tables, which the ready answers read. Run `cprflow sync`, and publish the current tables \
+         (`publish` in the configuration)"
+    )]
+    NoCurrentTables,
+
+    /// The dataset has no reference tables.
+    #[error(
+        "the dataset has no reference tables (codes/), which the ready answers read. Run `cprflow sync`"
+    )]
+    NoCodes,
+
+    /// The policy of the dataset shows no person numbers.
+    #[error(
+        "the dataset shows no person numbers, so that the rows of a person cannot be joined. The ready answers need them"
+    )]
+    NoNumbers,
+
+    /// DuckDB would read a backslash in the path as a slash.
+    #[error(
+        "the path of the dataset contains a backslash, which DuckDB would read as a slash. Use another path to the \
+         dataset, for example a symbolic link"
+    )]
+    BackslashInPath,
+
+    /// The path is not UTF-8.
+    #[error(
+        "the path of the dataset is not UTF-8. Use another path to it, for example a symbolic link"
+    )]
+    NotUtf8,
+}
