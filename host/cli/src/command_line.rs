@@ -8,8 +8,8 @@ use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
     agreement, codes, compile_component, completions, deliveries, doctor, erase, expire, generate,
-    inbox, init, log, reconcile, register, retry, scan, schema, set_aside, status, subscription,
-    sync, tables, tenant, verify, views, write,
+    inbox, init, log, reconcile, register, report, retry, scan, schema, set_aside, status,
+    subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -57,6 +57,7 @@ enum Command {
     Sync(Box<sync::Sync>),
     Inbox(inbox::Inbox),
     Status(status::Status),
+    Report(Box<report::Report>),
     Retry(retry::Retry),
     SetAside(set_aside::SetAside),
     Deliveries(deliveries::Deliveries),
@@ -133,6 +134,7 @@ fn run(
         Command::Sync(sync) => sync.run(&connector()?),
         Command::Inbox(inbox) => inbox.run(&connector()?),
         Command::Status(status) => status.run(),
+        Command::Report(report) => report.run(&connector()?),
         Command::Retry(retry) => retry.run(&connector()?),
         Command::SetAside(set_aside) => set_aside.run(&connector()?),
         Command::Deliveries(deliveries) => deliveries.run(),

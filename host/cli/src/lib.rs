@@ -9,6 +9,7 @@
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside`, `deliveries`, `expire` | subcommands for deliveries |
 //! | `erase` | the subcommand that erases persons, agreements and tenants |
+//! | `report` | subcommand that writes an HTML page about deliveries and tenants |
 //! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
@@ -43,6 +44,7 @@ mod options;
 mod output;
 mod reconcile;
 mod register;
+mod report;
 mod retry;
 mod scan;
 mod schema;

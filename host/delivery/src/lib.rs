@@ -19,6 +19,7 @@
 //! - [`erase`] erases persons, agreements and tenants.
 //! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
+//! - [`overview`] counts rows, events and persons over time, for reports.
 //! - [`status`] reports what is published, and what waits and why.
 //! - [`subscription`] compares and changes the filters of a subscription.
 //! - [`sql_views`] writes SQL views that show the current state of a dataset.
@@ -46,6 +47,7 @@ mod keyed_hash;
 mod ledger;
 mod names;
 mod operator;
+pub mod overview;
 mod pnr_list;
 mod register;
 pub mod register_state;

@@ -20,6 +20,7 @@ mod random;
 mod random_policy;
 mod refused;
 mod register_state;
+mod report;
 mod requests;
 mod stuck;
 mod threads;

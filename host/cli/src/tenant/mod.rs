@@ -32,6 +32,24 @@ enum Command {
     List(list::List),
 }
 
+/// Returns what a tenant may see in words: sections, each with its label and its lines.
+pub(crate) fn policy_sections(
+    connector: &Connector,
+    tenant: &cprflow_delivery::Tenant,
+) -> Result<Vec<(&'static str, Vec<String>)>, cprflow_delivery::Error> {
+    let policy = tenant.policy()?;
+    let view = connector.view(&policy)?;
+    let group = tenant.group()?;
+    let text = render::PolicyText {
+        tenant,
+        group: group.as_ref(),
+        policy: &policy,
+        view: &view,
+        catalog: connector.catalog(),
+    };
+    Ok(text.sections())
+}
+
 impl Tenant {
     /// Runs the subcommand. Loads the component only if it is needed.
     pub(crate) fn run(

@@ -5,6 +5,7 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | `history` | the counts of past generations, for reports |
 //! | `inputs` | the extracts that the tables are made from |
 //! | `former` | the protections of agreements that a tenant may no longer see |
 //! | `comparison` | the persons with whom those in scope are compared |
@@ -19,6 +20,7 @@ mod clock;
 mod comparison;
 mod error;
 mod former;
+mod history;
 mod inputs;
 mod plan;
 mod rosters;
@@ -27,5 +29,7 @@ mod update;
 
 pub(crate) use clock::check_clock;
 pub use error::CurrentError;
+pub(crate) use history::for_each_row;
+pub use history::{PastGeneration, past_generations};
 pub(crate) use inputs::{Inputs, RegisterSource};
 pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

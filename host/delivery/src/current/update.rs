@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::history;
 use super::inputs::{Inputs, RegisterSource};
 use super::plan::{Clock, OnDisk, Plan, plan};
 use super::rosters::GenerationRosters;
@@ -198,6 +199,8 @@ impl CurrentTables<'_> {
         let generation = self.described(manifest);
         ledger.set_generation(self.place(), &generation)?;
         crate::failpoint::reached("generation-recorded");
+        let directory = self.dataset.generation(manifest.number);
+        history::append(self.home, &directory, manifest);
         if let Some(rosters) = self.rosters() {
             let kept: Vec<_> = [Some(manifest.number), compared_with]
                 .into_iter()
