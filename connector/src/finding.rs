@@ -19,7 +19,7 @@ pub enum Code {
     MissingStart,
     /// There is no end record (999).
     MissingEnd,
-    /// The number of records that the end record declares is wrong. It is a warning if it is right with the input errors
+    /// The number of records that the end record declares is wrong. It is a note if it is right with the input errors
     /// (910) that follow the end record: CPR does not say whether it counts them.
     CountMismatch,
     /// The file is UTF-8 instead of ISO-8859-1: letters take two bytes and shift the fields after them.

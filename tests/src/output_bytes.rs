@@ -48,14 +48,23 @@ impl Found {
     ///
     /// Panics if there are others, or if some are missing.
     pub fn assert_marks(&self, wanted: &Self, what: &str) {
+        self.assert_no_other_marks(wanted, what);
+        for mark in wanted.marks.keys() {
+            assert!(self.marks.contains_key(mark), "{what}: {mark} is missing");
+        }
+    }
+
+    /// Asserts that all marks are among those of `wanted`, and reports where the others are.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are others.
+    pub fn assert_no_other_marks(&self, wanted: &Self, what: &str) {
         for (mark, around) in &self.marks {
             assert!(
                 wanted.marks.contains_key(mark),
                 "{what}: {mark} in {around:?}"
             );
-        }
-        for mark in wanted.marks.keys() {
-            assert!(self.marks.contains_key(mark), "{what}: {mark} is missing");
         }
     }
 

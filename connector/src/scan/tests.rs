@@ -140,10 +140,18 @@ fn tells_persons_with_several_001() {
 #[test]
 fn tells_damaged_protections() {
     let of = |records: &[&str]| findings(&extract(&[&[PERSON], records].concat()));
-    for fine in ["0001", "0005", "00012026-01-01", "9999"] {
+    for fine in ["0001", "0005", "00012026-01-01", "00022026-01-01"] {
         assert_eq!(of(&[&line_of("004", fine)]), none());
     }
-    for unreadable in ["", "1", " 1", "\t1", "    2026-01-01"] {
+    for unreadable in [
+        "",
+        "1",
+        " 1",
+        "\t1",
+        "    2026-01-01",
+        "9999",
+        "00022x26-01-01",
+    ] {
         let found = of(&[&line_of("004", unreadable)]);
         assert!(
             has(&found, "protection-unreadable Warning 1"),

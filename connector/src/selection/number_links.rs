@@ -76,13 +76,14 @@ impl NumberLinks {
         self.unclear |= &other.unclear;
     }
 
-    /// Adds what the records of the persons in one extract of a state say, if they count.
+    /// Adds what the records of the persons in the next older extract of a state say, if they count.
     pub(super) fn absorb(&mut self, extract: Self, counts: impl Fn(u64) -> bool) {
         let is_counted = |(person, _): &(u64, u64)| counts(*person);
-        self.current
-            .extend(extract.current.into_iter().filter(is_counted));
-        self.former
-            .extend(extract.former.into_iter().filter(is_counted));
+        // Of two ties of one number, the last one counts. So what an older extract says comes first.
+        let older = extract.current.into_iter().filter(is_counted);
+        self.current.splice(0..0, older);
+        let older = extract.former.into_iter().filter(is_counted);
+        self.former.splice(0..0, older);
         let replaced = extract.replaced.into_iter();
         self.replaced.extend(replaced.filter(|one| counts(*one)));
         let unclear = extract.unclear.into_iter();
@@ -186,25 +187,48 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The persons of these tests are counted from 1; 0 is no person. Their numbers begin with a day and a month.
+    const FIRST: u64 = 101_010_000;
+
+    fn number(person: u64) -> u64 {
+        match person {
+            0 => 0,
+            person => FIRST + person,
+        }
+    }
+
+    fn numbers(persons: &[u64]) -> RoaringTreemap {
+        persons.iter().copied().map(number).collect()
+    }
+
+    fn persons(numbers: &RoaringTreemap) -> Vec<u64> {
+        numbers.iter().map(|number| number - FIRST).collect()
+    }
+
     /// Returns the links of 001 records `(number, status, valid number)` and of 022 records `(valid, former)`.
     fn links(persons: &[(u64, &str, u64)], former: &[(u64, u64)]) -> NumberLinks {
         let mut links = NumberLinks::default();
         for (person, status, valid) in persons {
+            let (person, valid) = (number(*person), number(*valid));
             let record = format!("001{person:010}{valid:010}{status}");
-            links.add_person(*person, record.as_bytes());
+            links.add_person(person, record.as_bytes());
         }
         for (valid, former) in former {
-            links.add_former(*valid, format!("022{valid:010}{former:010}").as_bytes());
+            let (valid, former) = (number(*valid), number(*former));
+            links.add_former(valid, format!("022{valid:010}{former:010}").as_bytes());
         }
         links
     }
 
-    fn protected(persons: &[(u64, &str, u64)], former: &[(u64, u64)], known: &[u64]) -> Vec<u64> {
-        let delivered: BTreeSet<u64> = persons.iter().map(|(person, ..)| *person).collect();
-        let links = links(persons, former);
-        let known = known.iter().copied().collect();
-        let protected = links.protected(&known, |number| !delivered.contains(&number));
-        protected.iter().collect()
+    fn delivered(records: &[(u64, &str, u64)]) -> RoaringTreemap {
+        records.iter().map(|(person, ..)| number(*person)).collect()
+    }
+
+    fn protected(records: &[(u64, &str, u64)], former: &[(u64, u64)], known: &[u64]) -> Vec<u64> {
+        let delivered = delivered(records);
+        let is_missing = |number| !delivered.contains(number);
+        let links = links(records, former);
+        persons(&links.protected(&numbers(known), is_missing))
     }
 
     #[test]
@@ -245,13 +269,32 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_extract_names_the_valid_number() {
+        let extracts = [
+            links(&[(1, "60", 2), (2, "01", 0)], &[(2, 5), (2, 6)]),
+            links(&[(1, "60", 3), (5, "50", 0)], &[(3, 6)]),
+            links(&[(1, "60", 4), (6, "50", 0)], &[(4, 5)]),
+        ];
+        let mut newest_first = NumberLinks::default();
+        for extract in extracts {
+            newest_first.absorb(extract, |_| true);
+        }
+        // Only 2 is delivered: the number that the newest extract names instead of 1, 5 and 6.
+        let is_missing = |one| one != number(2);
+        let none = RoaringTreemap::new();
+        assert!(newest_first.protected(&none, is_missing).is_empty());
+        let is_missing = |one| one != number(3) && one != number(4);
+        let unresolved = newest_first.protected(&none, is_missing);
+        assert_eq!(persons(&unresolved), [1, 5, 6]);
+    }
+
+    #[test]
     fn an_unreadable_status_protects_perhaps() {
-        let perhaps = |persons: &[(u64, &str, u64)], doubtful: &[u64]| {
-            let delivered: BTreeSet<u64> = persons.iter().map(|(person, ..)| *person).collect();
-            let doubtful = doubtful.iter().copied().collect();
-            let links = links(persons, &[]);
-            let perhaps = links.perhaps_protected(&doubtful, |number| !delivered.contains(&number));
-            perhaps.iter().collect::<Vec<_>>()
+        let perhaps = |records: &[(u64, &str, u64)], doubtful: &[u64]| {
+            let delivered = delivered(records);
+            let is_missing = |number| !delivered.contains(number);
+            let links = links(records, &[]);
+            persons(&links.perhaps_protected(&numbers(doubtful), is_missing))
         };
         for status in ["6 ", " 6", "6O", "", "6", "\t0", "  "] {
             assert!(

@@ -417,7 +417,7 @@ impl ScanStats {
             findings.push(Finding {
                 code,
                 level: match code {
-                    Code::CountMismatch if with_input_errors => Level::Warning,
+                    Code::CountMismatch if with_input_errors => Level::Note,
                     _ => code.level(),
                 },
                 count: 1,

@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -143,11 +142,9 @@ fn chromium() -> Option<PathBuf> {
             !is_mandatory,
             "there is no Chromium, and CPRFLOW_REQUIRE_CHROMIUM is set"
         );
-        writeln!(
-            std::io::stderr(),
+        eprintln!(
             "SKIPPED: there is no Chromium to lay out the report (CPRFLOW_REQUIRE_CHROMIUM=1 makes this a failure)"
-        )
-        .unwrap();
+        );
     }
     found
 }

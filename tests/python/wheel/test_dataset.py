@@ -185,7 +185,7 @@ def test_the_current_tables_are_read_through_one_generation(published, dataset):
     numbers = person.column("pnr").to_pylist()
     assert len(set(numbers)) == len(numbers) > 0
     assert set(person.column("agreement").to_pylist()) == {"town"}
-    scan = dataset.current("person").scan(columns=["pnr", "agreement"], filter="agreement = 'town' and sex = 'K'")
+    scan = dataset.current("person").scan(columns=["pnr", "agreement"], filter="sex = 'K'")
     women = [row["pnr"] for row in person.to_pylist() if row["sex"] == "K"]
     assert pyarrow.table(scan).column("pnr").to_pylist() == women and 0 < len(women) < len(numbers)
     for name in ["nothing", "../person", ""]:

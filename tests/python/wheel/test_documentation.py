@@ -168,8 +168,9 @@ def test_what_not_to_do(place):
     mixed = pandas.read_parquet(dataset)
     delivered = sum(cprflow.dataset(dataset).deliveries()[0].rows.values())
     current = sum(len(pandas.read_parquet(table)) for table in (dataset / "current").glob("*.parquet"))
-    # The link and the directory that it leads to are both read.
-    assert len(mixed) == delivered + 2 * current
+    codes = sum(len(pandas.read_parquet(table)) for table in (dataset / "codes").glob("*.parquet"))
+    # The link and the directory that it leads to are both read, and the names of codes.
+    assert len(mixed) == delivered + 2 * current + codes
     with pytest.raises(polars.exceptions.PolarsError):
         polars.scan_parquet(f"{dataset}/").collect()
     path = place / "numbers" / "agreement=0851" / "person.parquet"

@@ -139,7 +139,7 @@ pub enum Link {
 }
 
 /// The types of protection that are not of name and address.
-pub const OTHER_TYPES: [&str; 6] = ["0002", "0003", "0004", "0005", "0000", "9999"];
+pub const OTHER_TYPES: [&str; 4] = ["0002", "0003", "0004", "0005"];
 
 /// Statuses of persons who are no residents. None is that of a replaced number.
 pub const ENDED: [&str; 5] = ["90", "70", "80", "30", "20"];

@@ -281,8 +281,12 @@ impl<'a> CaseWriter<'a> {
     /// Writes former numbers of some persons, over one or two changes, with all kinds of links between them.
     fn number_changes(&self, number: &str, out: &mut Vec<Vec<u8>>) {
         let case = self.choice(number, "changes", 30);
-        // Person numbers begin with a day of the month, so these are of nobody else.
-        let (first, second) = (format!("9{}", &number[1..]), format!("8{}", &number[1..]));
+        // Numbers without a birth date begin with a day from 61 on, so these are of nobody else.
+        let mut first = number.to_owned().into_bytes();
+        first[0] += 6;
+        let mut second = first.clone();
+        second[6] = b'0' + (second[6] - b'0' + 5) % 10;
+        let [first, second] = [first, second].map(|digits| String::from_utf8(digits).unwrap());
         let mut replaced = |former: &str, status: &str, valid: &str| {
             let mut person = Record::blank(self.rules, "001");
             person.set("pnr", former);

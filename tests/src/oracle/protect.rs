@@ -28,7 +28,7 @@ pub struct Elsewhere {
     pub protected: BTreeSet<String>,
     /// Persons with a damaged one.
     pub damaged: BTreeSet<String>,
-    /// The 001 and 022 that tie numbers although they show nothing.
+    /// The 001 and 022 that tie numbers, also those that show nothing, oldest first.
     pub ties: Tables,
 }
 
@@ -489,8 +489,10 @@ fn is_number(text: &str) -> bool {
 struct Numbers {
     /// Numbers that 001 or 022 says to be of one person.
     pairs: BTreeSet<(String, String)>,
-    /// The number that is valid instead: from 001, or else from a 022.
+    /// The number that is valid instead, from the 001 of the number.
     valid: BTreeMap<String, String>,
+    /// The number that is valid instead, from a 022 of that number.
+    valid_by_former: BTreeMap<String, String>,
     /// Numbers that were deleted or changed (status 50 and 60).
     replaced: BTreeSet<String>,
     /// Numbers whose status is not two digits.
@@ -516,7 +518,7 @@ impl Numbers {
                     of(row, "former_pnr").filter(|(own, _)| is_number(own))
                 {
                     numbers.pairs.insert((valid.clone(), former.clone()));
-                    numbers.valid.insert(former, valid);
+                    numbers.valid_by_former.insert(former, valid);
                 }
             }
         }
@@ -581,7 +583,8 @@ impl Numbers {
                 if !replaced.contains(number) {
                     return delivered.contains(number);
                 }
-                match self.valid.get(number) {
+                let valid = self.valid.get(number);
+                match valid.or_else(|| self.valid_by_former.get(number)) {
                     Some(valid) => number = valid,
                     None => return false,
                 }

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Extract;
+use super::choose::key;
 use super::protect::Elsewhere;
+use super::shifted::is_shifted;
 use crate::reference_reader::Rules;
 
 /// An extract with its place in the order.
@@ -99,6 +101,7 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
         let persons: Vec<String> = persons.map(|line| number(line)).collect();
         let is_doubled = |person: &String| persons.iter().filter(|one| *one == person).count() > 1;
         let mut of_doubled = BTreeSet::new();
+        let mut ties_here: Vec<Vec<u8>> = Vec::new();
         for line in &lines[place] {
             let person = number(line);
             // What a record says of a protection counts until the agreement delivers its person again. A receipt says
@@ -130,7 +133,7 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
                 damaged.insert(number(tail));
             }
             if kind(line) == "004" && is_newest_of(&person) && !is_other_protection(line) {
-                protected.insert(person);
+                protected.insert(person.clone());
             } else if matches!(kind(line).as_str(), "031" | "032" | "033")
                 && is_newest_of(&person)
                 && padded(line, 259, 10) != b"          "
@@ -139,10 +142,11 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
                 protected.insert(String::from_utf8_lossy(&relative).into_owned());
             }
             let is_newest_of_all = shown.get(&person).is_none_or(|newest| place <= *newest);
-            if !is_taken && is_newest_of(&person) && is_newest_of_all {
-                if matches!(kind(line).as_str(), "001" | "022") {
-                    ties.push(line.to_vec());
-                }
+            let is_kept = is_newest_of(&person) && is_newest_of_all;
+            if matches!(kind(line).as_str(), "001" | "022") && (is_taken || is_kept) {
+                ties_here.push(line.to_vec());
+            }
+            if !is_taken && is_kept {
                 let own = lines[place]
                     .iter()
                     .filter(|one| kind(one) == "001" && number(one) == person);
@@ -152,6 +156,8 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
                 }
             }
         }
+        // The newest ones come last, so that what they say counts.
+        ties.splice(0..0, ties_here);
     }
     protected.remove("0000000000");
     taken.extend(
@@ -170,10 +176,14 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
     }
     let mut extract = Extract::of_lines(rules, &bytes);
     ties.insert(0, format!("0000000000000111901{date}{date}").into_bytes());
+    let ties = Extract::of_lines(rules, &ties.join(&b'\n')).rows().clone();
+    let persons = ties.get("person").into_iter().flatten();
+    let shifted = persons.filter(|row| is_shifted("person", row));
+    damaged.extend(shifted.filter_map(key).map(str::to_owned));
     extract.elsewhere = Elsewhere {
         protected,
         damaged,
-        ties: Extract::of_lines(rules, &ties.join(&b'\n')).rows().clone(),
+        ties,
     };
     State {
         extract,

@@ -85,11 +85,14 @@ fn accepts_input_errors_after_the_end_counted_or_not() {
     };
     let found = |declared| {
         let lines = lines(declared);
-        findings(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let mut findings = scan_lines(&lines).findings();
+        findings.retain(|finding| finding.contains("count-mismatch"));
+        findings
     };
-    assert_eq!(found(2), [""; 0]);
+    assert!(found(2).is_empty());
     // Either the errors are counted, or as many records are lost.
-    assert_eq!(found(4), ["warning count-mismatch 1"]);
+    assert_eq!(found(4), ["note count-mismatch 1"]);
     assert_eq!(found(3), ["error count-mismatch 1"]);
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 #[test]
 fn lists_the_reference_tables_and_their_codes() {
-    let all = cprflow(&["codes"]).text().to_owned();
+    let all = cprflow(["codes"]).text().to_owned();
     for table in [
         "status",
         "event",
@@ -24,7 +24,7 @@ fn lists_the_reference_tables_and_their_codes() {
             "{table}\n{all}"
         );
     }
-    let status = cprflow(&["codes", "Status", "--format", "csv"])
+    let status = cprflow(["codes", "Status", "--format", "csv"])
         .text()
         .to_owned();
     assert!(
@@ -34,7 +34,7 @@ fn lists_the_reference_tables_and_their_codes() {
         "{status}"
     );
     let json: Value =
-        serde_json::from_str(cprflow(&["codes", "event", "--format", "json"]).text()).unwrap();
+        serde_json::from_str(cprflow(["codes", "event", "--format", "json"]).text()).unwrap();
     let codes = json["codes"].as_array().unwrap();
     let unknown = codes.iter().find(|code| code["code"] == "P51").unwrap();
     assert!(unknown["name_en"].is_null() && unknown["basis"] == "unknown");
@@ -45,7 +45,7 @@ fn lists_the_reference_tables_and_their_codes() {
 fn writes_a_reference_table_as_parquet() {
     let place = TestDirectory::new();
     let path = place.path("m.parquet");
-    let ended = cprflow(&["codes", "municipality", "-o", &path]);
+    let ended = cprflow(["codes", "municipality", "-o", &path]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
     let names: Vec<_> = reader
@@ -68,34 +68,34 @@ fn writes_a_reference_table_as_parquet() {
         ]
     );
     assert_eq!(
-        cprflow(&["codes", "municipality", "-o", &path]).code,
+        cprflow(["codes", "municipality", "-o", &path]).code,
         2,
         "the file exists"
     );
-    let ended = cprflow(&["codes", "statuses"]);
+    let ended = cprflow(["codes", "statuses"]);
     assert_eq!(ended.code, 2);
     assert!(
         ended.stderr.contains("Did you mean status?") || ended.stderr.contains("status"),
         "{}",
         ended.stderr
     );
-    assert_eq!(cprflow(&["codes", "--format", "csv"]).code, 2);
+    assert_eq!(cprflow(["codes", "--format", "csv"]).code, 2);
 }
 
 #[test]
 fn schema_lists_the_codes_of_a_table() {
-    let text = cprflow(&["schema", "person", "--codes"]).text().to_owned();
+    let text = cprflow(["schema", "person", "--codes"]).text().to_owned();
     assert!(
         text.contains("Emigrated") && text.contains("Udrejst"),
         "{text}"
     );
-    let text = cprflow(&["schema", "address", "--codes"]).text().to_owned();
+    let text = cprflow(["schema", "address", "--codes"]).text().to_owned();
     assert!(
         text.contains("`cprflow codes municipality` lists them"),
         "{text}"
     );
     let json: Value =
-        serde_json::from_str(cprflow(&["schema", "person", "--codes", "--format", "json"]).text())
+        serde_json::from_str(cprflow(["schema", "person", "--codes", "--format", "json"]).text())
             .unwrap();
     let tables = json["codes"].as_array().unwrap();
     let names: Vec<_> = tables
@@ -137,7 +137,7 @@ fn scan_adds_names_beside_codes() {
     let without = scan(&[]);
     assert_eq!(names.len(), without.len());
     let known: Value =
-        serde_json::from_str(cprflow(&["codes", "municipality", "--format", "json"]).text())
+        serde_json::from_str(cprflow(["codes", "municipality", "--format", "json"]).text())
             .unwrap();
     let known: BTreeMap<_, _> = known["codes"]
         .as_array()
@@ -154,7 +154,7 @@ fn scan_adds_names_beside_codes() {
         );
     }
     assert!(names.iter().any(|row| row["municipality_name"].is_string()));
-    let csv = cprflow(&[
+    let csv = cprflow([
         "scan",
         &input,
         "--table",
@@ -173,7 +173,7 @@ fn scan_adds_names_beside_codes() {
     assert!(csv.contains(",Kvinde,"));
     let parquet = place.path("person.parquet");
     assert_eq!(
-        cprflow(&[
+        cprflow([
             "scan", &input, "--table", "person", "--names", "-o", &parquet
         ])
         .code,
@@ -181,7 +181,7 @@ fn scan_adds_names_beside_codes() {
     );
     assert!(fs::metadata(&parquet).unwrap().len() > 0);
     assert_eq!(
-        cprflow(&["scan", &input, "--all", "--names", "-o", &place.path("all")]).code,
+        cprflow(["scan", &input, "--all", "--names", "-o", &place.path("all")]).code,
         2,
         "--names needs --table"
     );

@@ -24,7 +24,7 @@ fn publish(test: &TestRun, settings: &Settings, first: u32) {
 /// Prints the statements for a dataset.
 fn answers(test: &TestRun, dataset: &Path) -> String {
     let path = dataset.display().to_string();
-    let ended = cprflow(&["views", "--dialect", "duckdb", "--answers", &path]);
+    let ended = cprflow(["views", "--dialect", "duckdb", "--answers", &path]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let sql = test.path("answers.sql");
     fs::write(&sql, ended.text()).unwrap();
@@ -148,14 +148,14 @@ fn says_what_is_missing() {
     let test = TestRun::local();
     let path = test.path("nothing").display().to_string();
     fs::create_dir(&path).unwrap();
-    let ended = cprflow(&["views", "--dialect", "duckdb", "--answers", &path]);
+    let ended = cprflow(["views", "--dialect", "duckdb", "--answers", &path]);
     assert_eq!(ended.code, 2);
     assert!(
         ended.stderr.contains("no current tables"),
         "{}",
         ended.stderr
     );
-    let ended = cprflow(&["views", "--dialect", "spark", "--answers", &path]);
+    let ended = cprflow(["views", "--dialect", "spark", "--answers", &path]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("DuckDB only"), "{}", ended.stderr);
 }

@@ -129,6 +129,13 @@ fn a_person_whose_subscription_ended_is_no_longer_shown() {
 fn assert_gone(directory: &Path, hidden: &[&str]) {
     let mut tables_seen = 0;
     for file in files(directory) {
+        // The names of codes are the same in every dataset.
+        if file
+            .parent()
+            .is_some_and(|parent| parent.ends_with("codes"))
+        {
+            continue;
+        }
         let bytes = fs::read(&file).unwrap();
         for text in hidden {
             let found = bytes
@@ -149,7 +156,7 @@ fn assert_gone(directory: &Path, hidden: &[&str]) {
         directories.extend(
             entries
                 .map(|one| one.unwrap().path())
-                .filter(|path| path.is_dir()),
+                .filter(|path| path.is_dir() && !path.ends_with("codes")),
         );
         let rows = format!("{:?}", own_tables(&directory));
         for text in hidden {

@@ -27,7 +27,7 @@ pub(crate) struct Tenant {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Accept(accept::Accept),
+    Accept(Box<accept::Accept>),
     Check(check::Check),
     List(list::List),
 }

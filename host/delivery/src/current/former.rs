@@ -77,7 +77,7 @@ pub(super) fn protections(
         copy.rewind().map_err(Error::file(directory))?;
         add_protected(connector, copy, &mut protected)?;
     }
-    Ok(extract(&protected).map_err(Error::file(directory))?)
+    extract(&protected).map_err(Error::file(directory))
 }
 
 /// Adds the persons whom an extract protects. If it has lines that cannot be read, one of them can be a protection, so all

@@ -137,7 +137,7 @@ pub(crate) fn for_each_row(
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(cprflow::Error::parquet(path))?;
     let has = |name: &&str| builder.schema().index_of(name).is_ok();
-    if !columns.iter().all(|name| has(name)) {
+    if !columns.iter().all(has) {
         return Ok(());
     }
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());

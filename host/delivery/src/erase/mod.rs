@@ -192,7 +192,9 @@ pub(crate) fn resume(
             crate::failpoint::reached("erase-extracts");
             lists::clean(connector, store, ledger, numbers)?;
         }
-        ErasedSubject::Agreement(name) => whole::erase_agreement(store, ledger, name, now)?,
+        ErasedSubject::Agreement(name) => {
+            whole::erase_agreement(connector, store, ledger, name, now)?
+        }
         ErasedSubject::Tenant(name) => whole::erase_tenant(store, ledger, name, now)?,
     }
     crate::failpoint::reached("erase-lists");

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -11,12 +11,13 @@ use super::proof::StoreErasure;
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::fs::{entries, remove_file, sync_directory};
+use crate::fs::{entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{AdoptedDataset, Ledger, Reason, RewritingKind};
 use crate::names::{AgreementName, TenantName};
 use crate::register::Register;
 use crate::tenant::hidden::HiddenPersons;
 use crate::tenant::policies;
+use cprflow::{Connector, Limits};
 
 /// Returns what erasing an agreement removes from a store.
 pub(super) fn agreement(
@@ -58,6 +59,7 @@ fn reason() -> Reason {
 
 /// Removes everything of an agreement: extracts, deliveries, lists, extracts in progress and the files of its subscription.
 pub(super) fn erase_agreement(
+    connector: &Connector,
     store: &Store,
     ledger: &mut Ledger,
     name: &AgreementName,
@@ -99,6 +101,15 @@ pub(super) fn erase_agreement(
     remove_tree(&crate::subscription::directory(&store.state, name))?;
     for tenant in entries(&store.state.join("rosters"))? {
         remove_files(&tenant, |file| file.starts_with(&format!("{agreement}.")))?;
+    }
+    // These lists do not tell which agreement a person is of. Compared with empty ones, everybody enters the scope again.
+    for tenant in entries(&store.state.join("generations"))? {
+        let is_roster = |path: &&PathBuf| path.extension().is_some_and(|end| end == "roster");
+        for path in entries(&tenant)?.iter().filter(is_roster) {
+            let roster = fs::read(path).map_err(Error::file(path))?;
+            let empty = connector.common_roster(Limits::default(), None, &roster)?;
+            write_private_file(path, &empty)?;
+        }
     }
     Ok(())
 }

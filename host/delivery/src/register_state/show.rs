@@ -361,21 +361,21 @@ fn own_records(
     })
 }
 
-/// Returns the places of extracts, newest first, and a function that opens them.
-fn inputs(
+/// Returns the places of extracts, newest first.
+fn places(own: &[OwnRecords]) -> Vec<ExtractPlace> {
+    own.iter().rev().map(|own| own.place.clone()).collect()
+}
+
+/// Returns a function that opens the extracts.
+fn opener(
     own: &[OwnRecords],
-) -> (
-    Vec<ExtractPlace>,
-    impl FnMut(&ExtractPlace) -> io::Result<Cursor<Arc<[u8]>>> + Send + 'static + use<>,
-) {
+) -> impl FnMut(&ExtractPlace) -> io::Result<Cursor<Arc<[u8]>>> + Send + 'static + use<> {
     let own = own.to_vec();
-    let places = own.iter().rev().map(|own| own.place.clone()).collect();
-    let open = move |wanted: &ExtractPlace| {
+    move |wanted| {
         let found = own.iter().find(|own| own.place == *wanted);
         let found = found.ok_or(io::ErrorKind::NotFound)?;
         Ok(Cursor::new(found.extract.clone()))
-    };
-    (places, open)
+    }
 }
 
 /// Returns the records that count now.
@@ -383,8 +383,7 @@ fn current_records(connector: &Connector, own: &[OwnRecords]) -> Result<Vec<Tabl
     if own.is_empty() {
         return Ok(Vec::new());
     }
-    let (places, open) = inputs(own);
-    let batches = StateScan::new(connector).read(places, open)?;
+    let batches = StateScan::new(connector).read(places(own), opener(own))?;
     let batches: Result<Vec<_>, _> = batches.collect();
     Ok(batches?)
 }
@@ -405,7 +404,6 @@ fn tenant_scope(
         if known.is_empty() {
             return Ok(false);
         }
-        let (places, open) = inputs(&known);
         let mut scan = StateScan::new(connector).policy(&policy);
         if policy.day.is_none() {
             scan = scan.day(day.to_string());
@@ -413,7 +411,7 @@ fn tenant_scope(
         if let Some(key) = &key {
             scan = scan.pseudonym_key(key.clone());
         }
-        let batches = scan.read(places, open)?;
+        let batches = scan.read(places(&known), opener(&known))?;
         Ok(batches
             .selected()
             .is_some_and(|selected| selected.persons > 0))

@@ -215,9 +215,9 @@ mod tests {
             numbers: NumberRule::Keep,
             ..before
         };
-        let found = both(&before, &today);
-        // The rows are selected by the status, which the policy of today hides.
-        assert!(found.is_none());
+        let found = both(&before, &today).unwrap();
+        let rows = "(status = '01') and (birth_date > '2000-01-01')";
+        assert_eq!(found.rows["person"], rows);
         let before = Policy {
             rows: Default::default(),
             ..before

@@ -74,6 +74,8 @@ impl TenantPublisher {
         ready: &ReadyTenant,
         heartbeat: &Heartbeat,
     ) -> Result<(), Error> {
+        // A policy that waits for a person changes nothing.
+        self.check_policy_change(ready, heartbeat)?;
         let tenant = ready.tenant.name.as_str();
         let (shares, begun) = self.published_shares(ready)?;
         if shares.is_empty() {
