@@ -25,6 +25,15 @@ def extract(place):
 
 
 @pytest.fixture(scope="session")
+def parts(place):
+    """The path of an extract of more than 20 MB, which several threads read in parts."""
+    path = place / "parts"
+    cprflow.generate(path, persons=15_000, seed=2)
+    assert path.stat().st_size > 20 << 20
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny(place):
     """The bytes of an extract of a few persons."""
     path = place / "tiny"
