@@ -17,8 +17,8 @@ import pytest
 from conftest import resident_memory
 
 
-def count(extract):
-    return pyarrow.table(cprflow.open(extract).table("person")).num_rows
+# A test waits this many seconds before it takes a process for one that hangs.
+HANGS = 300
 
 
 def test_eight_threads_share_an_extract(extract):
@@ -88,6 +88,68 @@ os._exit(0)
 """
     ended = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("is_scanned", [False, True])
+def test_a_fork_during_a_scan_with_threads(parts, is_scanned):
+    """The threads of a scan do not exist in a forked process, which can begin scans of its own."""
+    # The second case forks several times, at different points of another thread's scans.
+    script = f"""
+import os, signal, threading, time
+import cprflow
+
+opened = cprflow.open({str(parts)!r}, threads=4)
+is_over = threading.Event()
+
+def read(batches):
+    return sum(len(batch) for batch in batches)
+
+def scan():
+    while not is_over.is_set():
+        read(opened.table("address").scan(columns=["pnr"]))
+
+def has_threads():
+    names = [open(f"/proc/self/task/{{task}}/comm").read() for task in os.listdir("/proc/self/task")]
+    return "cprflow-scan\\n" in names
+
+def check_child(running):
+    try:
+        read(running)
+    except cprflow.FileError as error:
+        assert "begun in another process" in str(error), error
+    else:
+        raise AssertionError("the child has read the rows of its parent")
+    del running
+    assert read(opened.table("person").scan(columns=["pnr"])) == 15_000
+
+if {is_scanned}:
+    # A daemon thread ends with the process, also after a failed assertion.
+    threading.Thread(target=scan, daemon=True).start()
+for _ in range(4 if {is_scanned} else 1):
+    running = iter(opened.table("person").scan(columns=["pnr"], batch_rows=100))
+    # The first megabyte is read by one thread.
+    rows = sum(len(next(running)) for _ in range(30))
+    while not {is_scanned} and not has_threads():
+        time.sleep(0.01)
+    child = os.fork()
+    if child == 0:
+        signal.alarm({HANGS} // 4)
+        code = 1
+        try:
+            check_child(running)
+            code = 0
+        except BaseException as error:
+            print(repr(error), flush=True)
+        finally:
+            os._exit(code)
+    rows += read(running)
+    assert rows == 15_000, rows
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+is_over.set()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], timeout=HANGS, capture_output=True)
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
 
 
 def test_deadlines_hold_after_a_fork():
@@ -228,10 +290,6 @@ def test_corrupt_extracts_end_with_our_errors(extract, tiny):
                 errors += 1
                 assert report.needs_attention, error
     assert errors > 10
-
-
-# A test waits this many seconds before it takes a process for one that hangs.
-HANGS = 300
 
 
 def interrupt(script, has_begun):
