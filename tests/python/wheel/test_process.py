@@ -11,6 +11,9 @@ import threading
 import time
 
 import cprflow
+import cprflow.polars
+import duckdb
+import polars
 import pyarrow
 import pytest
 
@@ -32,6 +35,17 @@ def test_eight_threads_share_an_extract(extract):
         batches = iter(opened.table("person").scan(batch_rows=50))
         pulled = pool.map(lambda _: sum(len(batch) for batch in batches), range(8))
         assert sum(pulled) == expected["person"].num_rows
+
+
+def test_the_number_of_threads_changes_no_row(parts):
+    """One thread and four give the same rows in the same order."""
+    one, four = (cprflow.open(parts, threads=threads) for threads in (1, 4))
+    for name in ["person", "address", "event", "unknown_record"]:
+        expected, found = (pyarrow.table(opened.table(name)) for opened in (one, four))
+        assert found.equals(expected), name
+        # The parts are read by several threads only if the batches are cut at other rows.
+        lengths = [[len(chunk) for chunk in table.column(0).chunks] for table in (expected, found)]
+        assert expected.num_rows < 10_000 or lengths[0] != lengths[1], name
 
 
 def test_other_threads_run_during_a_scan(extract):
@@ -210,16 +224,19 @@ def test_ten_thousand_streams_leave_nothing(tiny):
 
     def read(times):
         for number in range(times):
-            if number % 4 == 0:
+            if number % 5 == 0:
                 pyarrow.table(person)
-            elif number % 4 == 1:
+            elif number % 5 == 1:
                 # Never used.
                 person.__arrow_c_stream__()
-            elif number % 4 == 2:
+            elif number % 5 == 2:
                 # Dropped half-way.
                 next(iter(person.scan(batch_rows=1)))
+            elif number % 5 == 3:
+                person.scan(columns=["pnr"], filter="status = '01'").__arrow_c_stream__()
             else:
-                person.scan(columns=["pnr"], filter="status = '01'")
+                # Dropped half-way by a consumer of the stream.
+                pyarrow.RecordBatchReader.from_stream(person.scan(batch_rows=1)).read_next_batch()
         gc.collect()
 
     read(2000)
@@ -228,7 +245,29 @@ def test_ten_thousand_streams_leave_nothing(tiny):
     read(10_000)
     assert resident_memory() - before < 8 << 20
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert opened.stats().streams == 12_000 * 3 // 4
+    assert opened.stats().streams == 12_000
+
+
+def threads_of_this_process():
+    return len(os.listdir("/proc/self/task"))
+
+
+def test_half_read_streams_leave_no_thread(parts):
+    opened = cprflow.open(parts, threads=4)
+    assert sum(len(batch) for batch in opened.table("person").scan(columns=["pnr"])) == 15_000
+    before, most = threads_of_this_process(), 0
+    for _ in range(50):
+        # The first megabyte is read by one thread.
+        batches = iter(opened.table("person").scan(columns=["pnr"], batch_rows=100))
+        assert sum(len(next(batches)) for _ in range(30)) > 2000
+        most = max(most, threads_of_this_process())
+        del batches
+    assert most >= before + 3
+    # The system may list a thread for a moment after its end.
+    waiting_since = time.monotonic()
+    while threads_of_this_process() > before and time.monotonic() - waiting_since < HANGS:
+        time.sleep(0.01)
+    assert threads_of_this_process() == before
 
 
 def test_many_open_streams_fail_with_an_error(tiny):
@@ -253,6 +292,31 @@ def test_an_exception_in_a_consumer_leaves_nothing(tiny):
             for _ in person.scan(batch_rows=1):
                 raise ConsumerError
     assert len(list(person)) == 1
+
+
+def test_an_error_in_an_engine_leaves_nothing(tiny):
+    """DuckDB and Polars drop a stream when their query fails."""
+    person = cprflow.open(tiny).table("person")
+    connection = duckdb.connect()
+    connection.register("person", person)
+
+    def stop(frame):
+        raise ValueError("stop")
+
+    def fail(times):
+        for _ in range(times):
+            with pytest.raises(duckdb.Error, match="stop"):
+                connection.sql("SELECT error('stop') FROM person").fetchall()
+            with pytest.raises((ValueError, polars.exceptions.PolarsError), match="stop"):
+                cprflow.polars.scan(person).map_batches(stop).collect()
+        gc.collect()
+
+    fail(100)
+    before = resident_memory()
+    fail(300)
+    assert resident_memory() - before < 8 << 20
+    assert len(list(person)) == 1
+    assert connection.sql("SELECT count(*) FROM person").fetchall() == [(5,)]
 
 
 def test_corrupt_extracts_end_with_our_errors(extract, tiny):
