@@ -176,6 +176,38 @@ def test_datafusion(extract, question, expected):
     assert same(zip(*(found.column(name).to_pylist() for name in COLUMNS)), expected)
 
 
+@pytest.fixture(scope="module")
+def cut_off(extract):
+    """The table `person` of an extract that is cut off after a line."""
+    data = extract.read_bytes()
+    return cprflow.open(data[: data.index(b"\n", len(data) // 2) + 1]).table("person")
+
+
+def read_by_duckdb(table):
+    connection = duckdb.connect()
+    connection.register("person", table)
+    return connection.sql("SELECT pnr FROM person").fetchall()
+
+
+def read_by_datafusion(table):
+    context = datafusion.SessionContext()
+    context.from_arrow(table, "person")
+    return context.sql("SELECT pnr FROM person").to_arrow_table()
+
+
+@pytest.mark.parametrize("read", [read_by_duckdb, pandas.DataFrame.from_arrow, read_by_datafusion])
+def test_an_extract_that_is_cut_off_is_an_error_in_an_engine(cut_off, read):
+    """Engines have exceptions of their own, with the text of cprflow."""
+    with pytest.raises(cprflow.DataError) as raised:
+        sum(len(batch) for batch in cut_off)
+    assert raised.value.kind == "missing-end"
+    with pytest.raises(Exception) as of_engine:
+        read(cut_off)
+    # DataFusion puts a backslash before each quotation mark.
+    text = str(of_engine.value).replace("\\", "")
+    assert text.count("missing-end: ") == 1 and str(raised.value) in text
+
+
 def test_dlt(published, tmp_path, rows):
     """dlt loads each delivery once, and DuckDB answers the question for the first delivery."""
     # Only what was published before the run is loaded; the dataset of this test has three deliveries.
