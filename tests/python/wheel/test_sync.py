@@ -12,6 +12,8 @@ import cprflow
 import pyarrow
 import pytest
 
+from conftest import EVERYTHING
+
 
 def tenant(name, more):
     return (
@@ -58,6 +60,18 @@ def test_problems_are_exceptions_that_were_not_raised(job):
     [problem] = report.problems
     assert isinstance(problem.error, cprflow.Error) and not report.ok
     assert "inbox" in str(problem.error) and "inbox" in repr(problem)
+
+
+def test_a_server_that_cannot_be_reached_is_a_server_error(job):
+    # No server listens on port 1.
+    job.configure(f"identity = 'key'\nknown_hosts = 'known_hosts'\n{EVERYTHING}")
+    job.config.write_text(job.config.read_text().replace("'inbox'", "'sftp://x@127.0.0.1:1/IN'"))
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", job.root / "key"], check=True)
+    (job.root / "known_hosts").write_text("[127.0.0.1]:1 " + (job.root / "key.pub").read_text())
+    report = cprflow.sync(job.config)
+    [problem] = report.problems
+    assert problem.agreement == "town" and isinstance(problem.error, cprflow.ServerError)
+    assert "127.0.0.1" in str(problem.error) and not report.ok
 
 
 def test_wrong_configurations_are_refused(job):
