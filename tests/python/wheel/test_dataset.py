@@ -3,9 +3,14 @@
 import json
 
 import cprflow
+import cprflow.dlt
+import dlt
+import duckdb
 import pyarrow
 import pyarrow.parquet
 import pytest
+
+from conftest import EVERYTHING, DailyJob
 
 
 @pytest.fixture
@@ -205,3 +210,52 @@ def test_deliveries_say_whether_they_came_late(dataset):
         assert delivery.kind == ("late" if delivery.production_date < newest else "new")
         newest = max(newest, delivery.production_date)
     assert [one.kind for one in dataset.deliveries(since=1)] == [one.kind for one in deliveries[1:]]
+
+
+def test_two_agreements_and_a_delivery_that_arrives_late(job, tmp_path):
+    """Town's delivery of night 1 is published after that of night 2."""
+    job.configure(f"{EVERYTHING}[agreement.city]\ninbox = 'city'\n{EVERYTHING}")
+    city = DailyJob(job.root)
+    city.inbox = job.root / "city"
+    city.inbox.mkdir()
+    pipeline = dlt.pipeline(
+        "late", destination=dlt.destinations.duckdb(str(tmp_path / "loaded.db")), dataset_name="cpr",
+        pipelines_dir=str(tmp_path / "pipelines"),
+    )
+
+    def publish(*nights):
+        for inbox, night, seed in nights:
+            inbox.night(night, seed=seed)
+        report = cprflow.sync(job.config)
+        assert report.ok and len(report.published) == len(nights), report.problems
+
+    def load():
+        pipeline.run(cprflow.dlt.resource(job.dataset, "person")).raise_on_failed_jobs()
+        with duckdb.connect(str(tmp_path / "loaded.db")) as loaded:
+            counts = "SELECT agreement, sequence, count(*) FROM cpr.person GROUP BY ALL ORDER BY sequence"
+            return loaded.execute(counts).fetchall()
+
+    publish((job, 0, 5), (city, 0, 6))
+    publish((job, 2, 5))
+    before = cprflow.dataset(job.dataset).deliveries()
+    assert load() == [(one.agreement, one.sequence, one.rows["person"]) for one in before]
+    publish((job, 1, 5), (city, 1, 6))
+    dataset = cprflow.dataset(job.dataset)
+    deliveries = dataset.deliveries()
+    assert [one.sequence for one in deliveries] == [1, 2, 3, 4, 5]
+    town = [one for one in deliveries if one.agreement == "town"]
+    assert [one.production_date[-2:] for one in town] == ["02", "04", "03"]
+    assert [one.kind for one in town] == ["new", "new", "late"]
+    # A cursor of one agreement selects no deliveries of the other one.
+    others = [one for one in deliveries if one.agreement == "city"]
+    assert [one.kind for one in others] == ["new", "new"]
+    cursor = {"town": town[1].sequence}
+    since = dataset.deliveries(since=cursor)
+    assert [one.name for one in since] == [one.name for one in deliveries if one in others or one is town[2]]
+    assert [one.name for one in dataset.deliveries(since=cursor, agreement="town")] == [town[2].name]
+    assert dataset.cursor() == {"city": others[1].sequence, "town": town[2].sequence}
+    found = pyarrow.table(dataset.table("person", since=cursor).scan(columns=["agreement", "sequence"]))
+    rows = [(one.agreement, one.sequence) for one in since for _ in range(one.rows["person"])]
+    assert list(zip(*(column.to_pylist() for column in found.columns))) == rows
+    # dlt loads the late delivery, which is older than one that it has loaded.
+    assert load() == [(one.agreement, one.sequence, one.rows["person"]) for one in deliveries]
