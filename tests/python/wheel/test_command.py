@@ -36,6 +36,36 @@ def test_it_reads_and_writes(run, extract, tmp_path):
     assert ended.stdout == data
 
 
+def test_generate_has_the_options_of_the_command(run, tmp_path):
+    def generated(**options):
+        cprflow.generate(tmp_path / "generated", persons=200, seed=4, **options)
+        return (tmp_path / "generated").read_bytes()
+
+    def by_command(*options):
+        ended = run("generate", "--persons", 200, "--seed", 4, *options)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    files = {}
+    for shape in ["trimmed", "full", "packed"]:
+        for order in ["second-pass", "by-person"]:
+            files[shape, order] = generated(shape=shape, order=order)
+            assert files[shape, order] == by_command("--shape", shape, "--order", order), (shape, order)
+    files["original-layout"] = generated(original_layout=True)
+    assert files["original-layout"] == by_command("--original-layout")
+    files["night"] = generated(night=3)
+    assert files["night"] == by_command("--night", 3)
+    files["changes"] = generated(changes=True, night=3)
+    assert files["changes"] == by_command("--changes", "--night", 3)
+    # Every option has an effect.
+    assert len(set(files.values())) == 9
+    assert generated() == files["trimmed", "second-pass"] == by_command()
+    assert generated(changes=True) == by_command("--changes") != files["changes"]
+    for wrong in [{"shape": "long"}, {"order": "random"}, {"persons": 0}]:
+        with pytest.raises(cprflow.RequestError, match=next(iter(wrong))):
+            cprflow.generate(tmp_path / "wrong", **{"persons": 1, **wrong})
+
+
 def test_output_that_nobody_reads_is_no_error(extract):
     command = f"{sys.executable} -m cprflow scan {extract} --table person --format jsonl | head -1"
     ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, timeout=60)
