@@ -1,11 +1,10 @@
 """Measures how much faster two columns and one per cent of the rows are than a whole table, through each surface.
 
-Usage: benchmark.py [PERSONS]
-
-Runs with the package installed. Prints the medians of five runs in seconds, their ratio, and the megabytes that leave the
-sandbox in one run. Nothing is asserted.
+Runs with the package installed. Prints the medians of five runs in seconds and their ratio, and the megabytes that leave
+the sandbox in one run and their ratio.
 """
 
+import argparse
 import pathlib
 import statistics
 import sys
@@ -21,6 +20,8 @@ import polars
 import pyarrow
 
 RUNS = 5
+# The smallest ratios of `--check`.
+TIME_RATIO, BYTES_RATIO = 3, 20
 COLUMNS = ["pnr", "birth_date"]
 
 
@@ -58,8 +59,23 @@ def median(extract, work):
     return statistics.median(times), (extract.stats().bytes_returned - before) / RUNS
 
 
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "persons", metavar="PERSONS", type=int, nargs="?", default=300_000,
+        help="the number of persons in the extract (default: 300000)",
+    )
+    parser.add_argument(
+        "--check", action="store_true",
+        help=f"exit with code 1 if a surface is less than {TIME_RATIO} times as fast, or receives more than one part in "
+        f"{BYTES_RATIO} of the bytes",
+    )
+    return parser.parse_args()
+
+
 def main():
-    persons = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
+    options = arguments()
+    persons, failed = options.persons, []
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "extract"
         cprflow.generate(path, persons=persons)
@@ -73,12 +89,19 @@ def main():
         births = sorted(birth for birth in births if birth is not None)
         after = births[-len(births) // 100]
         print(f"{persons} persons, {size / 1e6:.0f} MB; {len(births) // 100} persons were born after {after}")
-        print(f"{'surface':16} {'whole':>8} {'little':>8} {'ratio':>6} {'MB':>8} {'MB':>8}")
+        print(f"{'surface':16} {'whole':>8} {'little':>8} {'ratio':>6} {'MB':>8} {'MB':>8} {'ratio':>6}")
         predicate = polars.col("birth_date") > after
         for name, whole, little in surfaces(extract, f"birth_date > '{after}'", predicate):
             (all_of_it, all_bytes), (part, part_bytes) = median(extract, whole), median(extract, little)
-            ratio = all_of_it / part
-            print(f"{name:16} {all_of_it:8.3f} {part:8.3f} {ratio:6.1f} {all_bytes / 1e6:8.2f} {part_bytes / 1e6:8.2f}")
+            ratio, bytes_ratio = all_of_it / part, all_bytes / part_bytes
+            print(
+                f"{name:16} {all_of_it:8.3f} {part:8.3f} {ratio:6.1f} "
+                f"{all_bytes / 1e6:8.2f} {part_bytes / 1e6:8.2f} {bytes_ratio:6.1f}"
+            )
+            if ratio < TIME_RATIO or bytes_ratio < BYTES_RATIO:
+                failed.append(name)
+    if options.check and failed:
+        sys.exit(f"the ratio is too small: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
