@@ -212,13 +212,27 @@ fn certificates_of_every_kind() {
     for command in ["doctor", "status"] {
         let config = test.path("cprflow.toml").display().to_string();
         let ended = cprflow([command, "--config", &config]);
-        assert!(
-            ended.text().contains("expires in 4 days"),
-            "{command}: {}",
-            ended.text()
-        );
+        let text = ended.text();
+        assert!(text.contains("expires in 4 days"), "{command}: {text}");
+        assert!(text.contains("(4 days left)"), "{command}: {text}");
         assert_eq!(ended.code, 1, "{command}");
     }
+    // The end of a certificate is told even if nothing is wrong with it.
+    let later = issue("later", ClientKind::EndsIn(90));
+    test.configure_service(&pem(&later), "");
+    let config = test.path("cprflow.toml").display().to_string();
+    for command in ["doctor", "status"] {
+        let ended = cprflow([command, "--config", &config]);
+        let text = ended.text();
+        assert!(
+            text.contains("(89 days left)") || text.contains("(90 days left)"),
+            "{command}: {text}"
+        );
+    }
+    let status = cprflow(["status", "--format", "json", "--config", &config]);
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let left = status[0]["client_certificate"]["days_left"].as_i64();
+    assert!(matches!(left, Some(89 | 90)), "{left:?}");
     test.configure_service(&followed_by(&old, &early), "");
     assert!(!test.ok(&["list"]).contains("expires in"));
     test.configure_service(&followed_by(&expired, platform.next_client()), "");

@@ -2,6 +2,7 @@
 
 mod command;
 mod faults;
+mod few_threads;
 mod foreign_server;
 mod messages;
 mod odd_service;

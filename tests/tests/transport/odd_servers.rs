@@ -2,13 +2,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cprflow_tests::command::TestDirectory;
+use cprflow_tests::python::python;
 use cprflow_tests::sshd::{Setup, Sshd};
 use cprflow_transport::{
-    Operation, Refusal, RemoteName, Server, SftpInbox, SftpSettings, Transport, TransportError,
+    Inbox, Operation, Refusal, RemoteName, Server, SftpInbox, SftpSettings, Transport,
+    TransportError,
 };
 
 /// Starts a server whose SFTP subsystem behaves in an unusual way.
@@ -251,6 +255,64 @@ fn rsa_keys_sign_with_sha_2_only() {
                 }
             }
         }
+    }
+}
+
+/// Servers older than OpenSSH 7.2 do not name the signature algorithms they accept. Some of them know SHA-2, others end the
+/// connection.
+#[test]
+fn rsa_keys_sign_with_sha_2_if_the_server_names_no_algorithms() {
+    let Some(python) = python() else { return };
+    let keys = TestDirectory::new();
+    for (name, kind) in [("host", "ed25519"), ("rsa", "rsa")] {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", kind, "-N", "", "-f", &keys.path(name)])
+            .status();
+        assert!(made.unwrap().success());
+    }
+    let fingerprint = Command::new("ssh-keygen")
+        .args(["-l", "-f", &keys.path("host.pub")])
+        .output();
+    let fingerprint = String::from_utf8(fingerprint.unwrap().stdout).unwrap();
+    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
+    for disabled in [&[][..], &["rsa-sha2-512", "rsa-sha2-256"]] {
+        let mut serving = Command::new(&python)
+            .arg(cprflow_tests::root().join("tests/python/ssh_server.py"))
+            .args([keys.path("host"), keys.path("rsa.pub")])
+            .args(disabled)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let mut out = BufReader::new(serving.stdout.take().unwrap());
+        out.read_line(&mut port).unwrap();
+        let address = format!("sftp://user@127.0.0.1:{}/IN", port.trim());
+        let Inbox::Sftp(server) = address.parse().unwrap() else {
+            panic!("not an address of a server");
+        };
+        let mut settings = SftpSettings::new(keys.path("rsa"));
+        settings.host_keys = vec![fingerprint.parse().unwrap()];
+        let listed = SftpInbox::connect(&server, &settings).and_then(|mut inbox| inbox.list());
+        match listed {
+            Ok(listing) => {
+                assert!(disabled.is_empty());
+                assert_eq!(listing.entries.len(), 0);
+            }
+            Err(error) => {
+                assert!(!disabled.is_empty(), "{error}");
+                let is_about_rsa = matches!(
+                    error,
+                    TransportError::RsaKeyRefused { .. } | TransportError::LostAtRsaLogin { .. }
+                );
+                assert!(
+                    is_about_rsa && error.to_string().contains("SHA-1"),
+                    "{error}"
+                );
+            }
+        }
+        serving.kill().unwrap();
+        serving.wait().unwrap();
     }
 }
 

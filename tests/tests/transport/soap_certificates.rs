@@ -13,8 +13,7 @@ use cprflow_platform::{
 use cprflow_tests::service::{ServiceSetup, p12, pem};
 use cprflow_transport::Secret;
 use cprflow_transport::soap::{
-    CertificateProblem, CertificateWarning, ClientCertificate, ServerCertificateProblem,
-    SoapClient, SoapError,
+    CertificateWarning, ClientCertificate, ServerCertificateProblem, SoapClient, SoapError,
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -205,8 +204,37 @@ fn reads_archives_in_ber() {
         let error = setup.client_with(with(wrong)).unwrap_err().to_string();
         assert!(error.contains("password does not open"), "{error}");
     }
-    let advice = CertificateProblem::UnsupportedEncryption.to_string();
-    assert!(advice.contains("openssl pkcs12 -legacy"), "{advice}");
+}
+
+/// Old programs encrypt archives with RC2 or RC4. The error tells how to convert them.
+///
+/// The archives hold a certificate that nothing trusts. They were made with
+/// `openssl pkcs12 -export -legacy -keypbe PBE-SHA1-RC2-128 -certpbe PBE-SHA1-RC2-128 -macalg sha1`, and with RC4.
+#[test]
+fn archives_with_old_encryption_are_named() {
+    let setup = ServiceSetup::new();
+    for (name, der) in [
+        (
+            "RC2",
+            &include_bytes!("../../data/certificates/rc2-128.p12")[..],
+        ),
+        ("RC4", include_bytes!("../../data/certificates/rc4-128.p12")),
+    ] {
+        for (form, bytes) in [("DER", der.to_vec()), ("BER", ber(der))] {
+            let path = setup.directory.path().join("old.p12");
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let certificate = ClientCertificate::Pkcs12 {
+                file: path,
+                password: Secret::new("test"),
+            };
+            let error = setup.client_with(certificate).unwrap_err().to_string();
+            assert!(
+                error.contains("openssl pkcs12 -legacy"),
+                "{name} {form}: {error}"
+            );
+        }
+    }
 }
 
 /// Rewrites DER as BER.

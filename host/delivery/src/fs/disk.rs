@@ -26,6 +26,12 @@ pub(crate) fn ask_disks<T: Send + 'static>(
         let (sender, receiver) = mpsc::channel();
         // Sending fails if the answer comes after the timeout.
         let thread = thread::Builder::new().spawn(move || sender.send(question()));
+        if let Err(error) = &thread {
+            tracing::warn!(
+                "cannot start a thread to ask a disk: {error}. The system allows this user too few processes or threads: \
+                 raise the limit (`ulimit -u`, or TasksMax= of the systemd unit)"
+            );
+        }
         receivers.push(thread.is_ok().then_some(receiver));
     }
     let answer = |receiver: Option<mpsc::Receiver<T>>| {

@@ -29,6 +29,19 @@ pub enum TransportError {
         reason: String,
     },
 
+    /// The system refuses to start a thread.
+    #[error(
+        "cannot start a thread for the connection to {server}: {error}. The system allows this user too few processes or \
+         threads: raise the limit (`ulimit -u`, or TasksMax= of the systemd unit)"
+    )]
+    Thread {
+        /// Host and port.
+        server: String,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+
     /// The host is reachable and nothing listens on the port.
     #[error(
         "{server} refuses the connection: no SSH server listens on that port. Check host and port. If they are right, the \
@@ -208,6 +221,18 @@ pub enum TransportError {
         user: String,
     },
 
+    /// The connection ended during a login with an RSA key. Some servers end it when they know no signature that the client
+    /// offers.
+    #[error(
+        "the connection to {server} was lost while logging in with an RSA key. Try again later. If it happens again, the \
+         server may know only RSA signatures with SHA-1, which cprflow does not make: use an Ed25519 or ECDSA key, or ask \
+         the server's operator to update it"
+    )]
+    LostAtRsaLogin {
+        /// Host and port.
+        server: String,
+    },
+
     /// The server sends text where SFTP should begin.
     #[error(
         "{server} sent text instead of SFTP after the login of {user}: \"{text}\". A login script on the server probably \
@@ -354,6 +379,7 @@ impl TransportError {
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Lost { .. }
+            | Self::LostAtRsaLogin { .. }
             | Self::Gone { .. }
             | Self::Shrunk { .. }
             | Self::Server { .. }
@@ -365,7 +391,8 @@ impl TransportError {
                     | io::ErrorKind::StaleNetworkFileHandle
                     | io::ErrorKind::ResourceBusy
             ),
-            Self::NoCommonAlgorithm { .. }
+            Self::Thread { .. }
+            | Self::NoCommonAlgorithm { .. }
             | Self::HostKeyUnknown { .. }
             | Self::HostKeyChanged { .. }
             | Self::HostKeyRevoked { .. }
@@ -413,7 +440,10 @@ impl TransportError {
     pub fn ends_connection(&self) -> bool {
         matches!(
             self,
-            Self::Timeout { .. } | Self::Lost { .. } | Self::Protocol { .. }
+            Self::Timeout { .. }
+                | Self::Lost { .. }
+                | Self::LostAtRsaLogin { .. }
+                | Self::Protocol { .. }
         )
     }
 

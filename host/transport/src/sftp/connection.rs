@@ -75,15 +75,11 @@ impl Connection {
         timeouts: Timeouts,
     ) -> Result<Self, TransportError> {
         let stream = connect_tcp(server, timeouts.connect)?;
-        let unreachable = |error| TransportError::Unreachable {
-            server: server.address(),
-            error,
-        };
         let internal =
             |error: Error| protocol_error(&server.address(), Operation::Handshake, &error);
         let mut connection = Self {
             session: Session::new().map_err(internal)?,
-            watchdog: Watchdog::new(&stream).map_err(unreachable)?,
+            watchdog: Watchdog::new(&stream, server)?,
             server: server.address(),
         };
         let session = &mut connection.session;
@@ -229,10 +225,17 @@ impl Connection {
                 // libssh2 reports the same if the server closed the connection before it answered.
                 ErrorCode::Session(raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED)
                     if !self.watchdog.has_ended() => {}
-                _ => return Err(self.failed(Operation::Login, &error)),
+                _ => {
+                    return Err(lost_with(
+                        rsa.as_ref(),
+                        self.failed(Operation::Login, &error),
+                    ));
+                }
             }
             // A server that has accepted the key and demands more does not list keys any more.
-            let methods = self.auth_methods(&server.user)?.unwrap_or_default();
+            let methods = self.auth_methods(&server.user);
+            let methods = methods.map_err(|error| lost_with(rsa.as_ref(), error))?;
+            let methods = methods.unwrap_or_default();
             let (server, user) = (server.address(), server.user.clone());
             if has_key_login(&methods) {
                 continue;
@@ -393,6 +396,16 @@ fn connect_tcp(server: &Server, limit: Duration) -> Result<TcpStream, TransportE
     })
 }
 
+/// Says that a connection was lost because of an RSA key, if there is one and that is possible.
+fn lost_with(rsa: Option<&String>, error: TransportError) -> TransportError {
+    match error {
+        TransportError::Lost { server, .. } if rsa.is_some() => {
+            TransportError::LostAtRsaLogin { server }
+        }
+        error => error,
+    }
+}
+
 /// Looks up the addresses of the host. It does so in a thread, because the system's resolver has no time limit.
 fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, TransportError> {
     let failed = |error: io::Error| TransportError::Dns {
@@ -408,7 +421,10 @@ fn resolve(server: &Server, limit: Duration) -> Result<Vec<SocketAddr>, Transpor
             // Sending fails if the limit has passed and the caller has stopped waiting.
             let _ = sender.send(addresses);
         })
-        .map_err(failed)?;
+        .map_err(|error| TransportError::Thread {
+            server: server.address(),
+            error,
+        })?;
     match receiver.recv_timeout(limit) {
         Ok(addresses) => addresses.map_err(failed),
         Err(_) => Err(TransportError::Timeout {

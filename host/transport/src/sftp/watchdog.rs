@@ -9,6 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::TransportError;
+use crate::inbox::Server;
+
 /// Limits how long the operations of a connection take.
 #[derive(Debug)]
 pub(super) struct Watchdog {
@@ -18,16 +21,24 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// Starts the thread for a connection. The thread ends when the value is dropped.
-    pub(super) fn new(socket: &TcpStream) -> io::Result<Self> {
+    pub(super) fn new(socket: &TcpStream, server: &Server) -> Result<Self, TransportError> {
+        let unreachable = |error| TransportError::Unreachable {
+            server: server.address(),
+            error,
+        };
         let shared = Arc::new(WatchdogShared::default());
-        let watched = socket.try_clone()?;
+        let watched = socket.try_clone().map_err(unreachable)?;
         let watching = Arc::clone(&shared);
         thread::Builder::new()
             .name("cprflow-sftp-watchdog".to_owned())
-            .spawn(move || watching.watch(&watched))?;
+            .spawn(move || watching.watch(&watched))
+            .map_err(|error| TransportError::Thread {
+                server: server.address(),
+                error,
+            })?;
         Ok(Self {
             shared,
-            socket: socket.try_clone()?,
+            socket: socket.try_clone().map_err(unreachable)?,
         })
     }
 

@@ -57,6 +57,19 @@ pub enum SoapError {
         reason: String,
     },
 
+    /// The system refuses to start a thread.
+    #[error(
+        "cannot start a thread for the connection to {server}: {error}. The system allows this user too few processes or \
+         threads: raise the limit (`ulimit -u`, or TasksMax= of the systemd unit)"
+    )]
+    Thread {
+        /// Host and port: those of the proxy, if one is configured.
+        server: String,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+
     /// The host is reachable and nothing listens on the port.
     #[error(
         "{server} refuses the connection: nothing listens on that port. Check host and port. If they are right, the \
@@ -213,7 +226,8 @@ impl SoapError {
             | Self::Timeout { .. }
             | Self::Closed { .. }
             | Self::Protocol { .. } => true,
-            Self::Endpoint { .. }
+            Self::Thread { .. }
+            | Self::Endpoint { .. }
             | Self::ProxyAddress
             | Self::CertificateCount { .. }
             | Self::Certificate(_)

@@ -80,6 +80,10 @@ impl ErrorContext {
         let phase = failure.phase;
         match failure.cause {
             FailureCause::Timeout(timeout) => self.timeout(phase, timeout),
+            FailureCause::Thread(error) => SoapError::Thread {
+                server: self.first_target().address.clone(),
+                error,
+            },
             FailureCause::Io(error) if phase == SoapPhase::Resolve => SoapError::Dns {
                 host: self.first_target().host.clone(),
                 reason: match error.kind() {

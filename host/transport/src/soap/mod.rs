@@ -220,7 +220,7 @@ fn agent(settings: &SoapSettings, proxy: Option<ureq::Proxy>, tls: ClientConfig)
     let connector = ().chain(PhaseConnector(ConnectProxyConnector::default()));
     let connector = connector.chain(PhaseConnector(TcpConnector::default()));
     let connector = connector.chain(TlsConnector::new(tls));
-    let resolver = PhaseResolver(DefaultResolver::default());
+    let resolver = PhaseResolver::new(DefaultResolver::default());
     Agent::with_parts(config, connector, resolver)
 }
 

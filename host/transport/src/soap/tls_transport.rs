@@ -7,7 +7,9 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
@@ -39,6 +41,8 @@ pub(super) enum FailureCause {
     Timeout(ureq::Timeout),
     Tls(rustls::Error),
     Io(io::Error),
+    /// The system refuses to start a thread.
+    Thread(io::Error),
 }
 
 impl fmt::Display for ConnectionFailure {
@@ -268,9 +272,58 @@ fn remaining_time(details: &ConnectionDetails<'_>) -> NextTimeout {
     timeout
 }
 
-/// Wraps a resolver and adds the phase to its errors.
+/// Wraps a resolver, asks it in a thread of its own, and adds the phase to its errors.
+///
+/// A resolver that gets a time limit starts a thread itself, and ends the program if the system allows none.
 #[derive(Debug)]
-pub(super) struct PhaseResolver<R>(pub(super) R);
+pub(super) struct PhaseResolver<R>(Arc<R>);
+
+impl<R: Resolver> PhaseResolver<R> {
+    pub(super) fn new(resolver: R) -> Self {
+        Self(Arc::new(resolver))
+    }
+
+    /// Asks the resolver without a time limit, and waits for its answer until the limit.
+    fn ask(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ConnectionFailure> {
+        let failed = |error| ConnectionFailure::new(SoapPhase::Resolve, error);
+        let not_found = |error| match error {
+            Error::HostNotFound => failed(Error::Io(io::ErrorKind::NotFound.into())),
+            error => failed(error),
+        };
+        let unlimited = NextTimeout {
+            after: Duration::NotHappening,
+            ..timeout
+        };
+        if timeout.after.is_not_happening() {
+            return self.0.resolve(uri, config, unlimited).map_err(not_found);
+        }
+        let (resolver, uri, config) = (self.0.clone(), uri.clone(), config.clone());
+        let (sender, receiver) = mpsc::channel();
+        thread::Builder::new()
+            .name("cprflow-resolver".to_owned())
+            .spawn(move || {
+                // Sending fails if the limit has passed and the caller has stopped waiting.
+                let _ = sender.send(resolver.resolve(&uri, &config, unlimited));
+            })
+            .map_err(|error| ConnectionFailure {
+                phase: SoapPhase::Resolve,
+                has_server_certificate: false,
+                cause: FailureCause::Thread(error),
+            })?;
+        match receiver.recv_timeout(*timeout.after) {
+            Ok(answer) => answer.map_err(not_found),
+            Err(RecvTimeoutError::Timeout) => Err(failed(Error::Timeout(timeout.reason))),
+            Err(RecvTimeoutError::Disconnected) => Err(failed(Error::Io(io::Error::other(
+                "the resolver gave no answer",
+            )))),
+        }
+    }
+}
 
 impl<R: Resolver> Resolver for PhaseResolver<R> {
     fn resolve(
@@ -279,14 +332,8 @@ impl<R: Resolver> Resolver for PhaseResolver<R> {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        self.0.resolve(uri, config, timeout).map_err(|error| {
-            // With a proxy, ureq calls this while it connects, so only this wrapper knows the phase.
-            let error = match error {
-                Error::HostNotFound => Error::Io(io::ErrorKind::NotFound.into()),
-                error => error,
-            };
-            ConnectionFailure::new(SoapPhase::Resolve, error).into()
-        })
+        // With a proxy, ureq calls this while it connects, so only this wrapper knows the phase.
+        self.ask(uri, config, timeout).map_err(Error::from)
     }
 }
 

@@ -89,8 +89,8 @@ pub enum TenantPublishError {
 
     /// The operating system refused to start a thread.
     #[error(
-        "the operating system refused to start a thread for the tenant. Check the limit of threads (`ulimit -u`); the \
-         next run tries again"
+        "cannot start a thread for the tenant: the system allows this user too few processes or threads. Raise the limit \
+         (`ulimit -u`, or TasksMax= of the systemd unit); the next run tries again"
     )]
     NoThread,
 
