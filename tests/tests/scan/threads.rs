@@ -57,6 +57,25 @@ fn small_parts_are_read_as_parts() {
     }
 }
 
+/// The number of bytes that were read never falls, and ends at the size of the extract.
+#[test]
+fn the_bytes_read_only_grow() {
+    let bytes = extract::small(400, 5);
+    for threads in [1, 3] {
+        let scan = scan().threads(threads).part_bytes(4_000).block_bytes(1_000);
+        let mut reader = scan.batch_rows(7).read_all(bytes.as_slice()).unwrap();
+        let (mut before, mut steps) = (0, 0);
+        while let Some(batch) = reader.next() {
+            batch.unwrap();
+            assert!(reader.bytes_read() >= before, "{threads}");
+            steps += u32::from(reader.bytes_read() > before);
+            before = reader.bytes_read();
+        }
+        assert!(steps > 10);
+        assert_eq!(reader.bytes_read(), bytes.len() as u64, "{threads}");
+    }
+}
+
 #[test]
 fn handmade_extracts_and_attacks() {
     let data = cprflow_tests::root().join("tests/data");

@@ -63,7 +63,10 @@ pub struct DeliveryReader<R> {
     pub(super) running: RunningScan,
     input: Input<R>,
     buffer: Vec<u8>,
+    /// The bytes that the component has read or that parts have.
     bytes: u64,
+    /// Bytes that were read once and wait to be read again in a part. With `bytes`, the number never falls.
+    returned: u64,
     output: OutputCounter,
     decoders: TableDecoders,
     /// The parts of the extract, while they are read.
@@ -120,6 +123,7 @@ impl<R> DeliveryReader<R> {
             input,
             buffer,
             bytes: 0,
+            returned: 0,
             parts: None,
             rest: Rest::default(),
             row_order: RowOrder::default(),
@@ -143,7 +147,12 @@ impl<R> DeliveryReader<R> {
 
     /// Returns the number of bytes read from the input so far.
     pub fn bytes_read(&self) -> u64 {
-        self.bytes
+        self.bytes + self.returned
+    }
+
+    fn add_bytes(&mut self, count: u64) {
+        self.bytes += count;
+        self.returned = self.returned.saturating_sub(count);
     }
 
     /// Returns the number of rows read so far, of all tables together.
@@ -276,7 +285,7 @@ impl<R: Read> DeliveryReader<R> {
                 selection.check_input(self.bytes)?;
             }
         }
-        self.bytes += count as u64;
+        self.add_bytes(count as u64);
         Ok(())
     }
 
@@ -328,6 +337,7 @@ impl<R: Read> DeliveryReader<R> {
             Begun::Whole(rest) => self.rest = rest,
             Begun::Run(run, returned) => {
                 self.bytes -= returned;
+                self.returned = returned;
                 self.parts = Some(ReadParts {
                     run,
                     is_their_turn: false,
@@ -367,7 +377,7 @@ impl<R: Read> DeliveryReader<R> {
             return Ok(false);
         };
         self.parts = Some(parts);
-        self.bytes += bytes.len() as u64;
+        self.add_bytes(bytes.len() as u64);
         let has_rows = !rows.batches.is_empty();
         for mut decoded in rows.batches {
             let count = decoded.batch.batch.num_rows() as u64;
