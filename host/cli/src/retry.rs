@@ -75,6 +75,7 @@ impl Retry {
     }
 }
 
+/// A date on the command line is written in another way.
 #[derive(Debug, thiserror::Error)]
 #[error("a date is written YYYY-MM-DD, for example 2026-11-23")]
 struct InvalidDate;

@@ -52,7 +52,7 @@ Every entry has an anchor, so that a runbook can link to it.
 struct Entry {
     anchor: String,
     message: String,
-    /// When the error occurs; empty if only the message says it.
+    /// When the error occurs.
     meaning: String,
 }
 
@@ -66,7 +66,8 @@ fn troubleshooting_page_lists_every_error() {
         for file in source_files(&root().join(directory)) {
             // A directory with a section of its own is not in that of its parent.
             if !seen.contains(&file) {
-                entries_of(&fs::read_to_string(&file).unwrap(), &mut entries);
+                let source = fs::read_to_string(&file).unwrap();
+                entries_of(&source, crate_of(&file), &mut entries);
                 seen.push(file);
             }
         }
@@ -81,12 +82,11 @@ fn troubleshooting_page_lists_every_error() {
                 message,
                 meaning,
             } = entry;
-            let meaning = if meaning.is_empty() {
-                String::new()
-            } else {
-                format!(" {meaning}")
-            };
-            writeln!(page, "- <a id=\"{anchor}\"></a>**{message}**{meaning}").unwrap();
+            assert!(
+                !meaning.is_empty(),
+                "{anchor}: write in a doc comment when this error occurs"
+            );
+            writeln!(page, "- <a id=\"{anchor}\"></a>**{message}** {meaning}").unwrap();
         }
     }
     assert!(count > 200, "the error types were not found");
@@ -95,6 +95,7 @@ fn troubleshooting_page_lists_every_error() {
         .filter_map(|line| line.split('"').nth(1))
         .collect();
     let all = anchors.len();
+    assert!(anchors.iter().all(|anchor| !anchor.starts_with('-')));
     anchors.sort_unstable();
     anchors.dedup();
     assert_eq!(anchors.len(), all, "two errors have the same anchor");
@@ -131,17 +132,28 @@ fn source_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Adds the error texts of a source file.
-fn entries_of(source: &str, entries: &mut Vec<Entry>) {
+/// Returns the name of the directory of the crate that has a source file.
+fn crate_of(file: &Path) -> &str {
+    let source = file.ancestors().find(|one| one.ends_with("src"));
+    let name = source.and_then(|source| source.parent()?.file_name()?.to_str());
+    name.unwrap()
+}
+
+/// Adds the error texts of a source file. In anchors, a type `Error` has the name of its crate.
+fn entries_of(source: &str, crate_name: &str, entries: &mut Vec<Entry>) {
+    let named = |name: &syn::Ident| match name.to_string().as_str() {
+        "Error" => crate_name.to_owned(),
+        name => name.to_owned(),
+    };
     for item in syn::parse_file(source).unwrap().items {
         match item {
             Item::Enum(of) => {
                 for variant in of.variants {
-                    let name = format!("{}-{}", of.ident, variant.ident);
+                    let name = format!("{}-{}", named(&of.ident), variant.ident);
                     entries.extend(entry(&name, &variant.attrs));
                 }
             }
-            Item::Struct(of) => entries.extend(entry(&of.ident.to_string(), &of.attrs)),
+            Item::Struct(of) => entries.extend(entry(&named(&of.ident), &of.attrs)),
             _ => {}
         }
     }

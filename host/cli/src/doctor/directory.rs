@@ -10,8 +10,10 @@ use rustix::fs::Access;
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DirectoryError {
-    #[error("{path} is not a directory", path = path.display())]
+    /// A file or a device has the name of a directory that cprflow writes to.
+    #[error("{path} is not a directory. Name a directory, or remove what is there", path = path.display())]
     NotADirectory { path: PathBuf },
+    /// This user cannot read and write the directory.
     #[error(
         "{path}: {error}. The user that runs cprflow needs permission to read and write this directory",
         path = path.display()
@@ -21,6 +23,7 @@ pub(super) enum DirectoryError {
         #[source]
         error: io::Error,
     },
+    /// The dataset is the root of a mounted file system.
     #[error(
         "{path} is a file system of its own, so deliveries cannot be moved into it from its parent directory. Use a \
          directory inside it as the dataset",
