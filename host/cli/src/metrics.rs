@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::Permissions;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use cprflow::Error;
 use cprflow_delivery::status::Status;
 use cprflow_delivery::{Generation, calendar};
 use jiff::Timestamp;
-use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
+use crate::output::Sink;
 
 /// The option that writes metrics.
 #[derive(Debug, Clone, Default, Args)]
@@ -41,28 +39,19 @@ impl MetricsOption {
         self.metrics.is_some()
     }
 
-    /// Writes the metrics, if they are wanted. The file appears complete, and every user can read it.
+    /// Writes the metrics, if they are wanted. A file appears complete, and every user can read it. A link is followed, and
+    /// a device or pipe is written at once.
     pub(crate) fn write(&self, all: &[Status], run: Option<RunMeasure>) -> Result<(), Failure> {
         match &self.metrics {
             Some(path) => {
-                Ok(replace(path, &text(all, run, calendar::now())).map_err(Error::file(path))?)
+                let text = text(all, run, calendar::now());
+                let mut sink = Sink::open(Some(path), true)?;
+                sink.write_all(text.as_bytes()).map_err(Error::file(path))?;
+                Ok(sink.readable_by_all().finish()?)
             }
             None => Ok(()),
         }
     }
-}
-
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut file = NamedTempFile::new_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(0o644))?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 /// A metric: its name, its meaning, and its values with their labels.
@@ -93,6 +82,16 @@ fn text(all: &[Status], run: Option<RunMeasure>, now: Timestamp) -> String {
             "cprflow_inbox_visit_failed",
             "1 if the last check of the inbox failed, otherwise 0.",
             &|status| Some(f64::from(status.visit.as_ref()?.error.is_some())),
+        ),
+        of(
+            "cprflow_last_success_timestamp_seconds",
+            "Time of the last check of the inbox that did not fail.",
+            &|status| Some(seconds(status.visit.as_ref()?.last_good?)),
+        ),
+        of(
+            "cprflow_inbox_files_unclaimed",
+            "Number of files in the inbox that belong to no agreement or are not a complete delivery.",
+            &|status| Some(status.unclaimed_files.len() as f64),
         ),
         of(
             "cprflow_deliveries_published",

@@ -32,6 +32,12 @@ pub enum ListError {
     )]
     TooLarge,
 
+    /// The list is text in UTF-16.
+    #[error(
+        "the list is in the encoding UTF-16. Save it as UTF-8 (in Excel: \"CSV UTF-8\"), with one number per line"
+    )]
+    Utf16,
+
     /// The last line ends in the middle of a number.
     #[error(
         "the list is cut off: its last line (line {line}) ends in the middle of a number. Create the file again"
@@ -72,6 +78,10 @@ pub fn read_list(list: impl Read) -> Result<BTreeSet<Pnr>, ListError> {
     list.take(MAX_LIST_BYTES + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MAX_LIST_BYTES {
         return Err(ListError::TooLarge);
+    }
+    // A number has no zero bytes; UTF-16 has one beside each digit.
+    if text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]) || text.contains(&0) {
+        return Err(ListError::Utf16);
     }
     // Some editors and spreadsheets write a byte order mark at the start of a file.
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
@@ -151,6 +161,16 @@ mod tests {
     #[test]
     fn refuses_a_list_with_any_error_and_never_repeats_it() {
         assert!(error("").contains("no person number"));
+        for text in [
+            "\u{0}0\u{0}1\u{0}\n",
+            "0\u{0}1\u{0}0\u{0}1\u{0}0\u{0}1\u{0}0\u{0}1\u{0}0\u{0}1\u{0}\n\u{0}",
+        ] {
+            assert!(error(text).contains("UTF-8"), "{}", error(text));
+        }
+        for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
+            let told = read_list(&mark[..]).unwrap_err().to_string();
+            assert!(told.contains("UTF-16"), "{told}");
+        }
         assert!(error("\n# none\n").contains("clear pnr"));
         assert!(error("0101010101\n02020").contains("line 2"));
         assert!(error("0101010101\n02020").contains("cut off"));

@@ -1,6 +1,7 @@
 //! `cprflow.generate`: an extract of persons who do not exist.
 
-use std::io::{BufWriter, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use cprflow::Error;
@@ -70,32 +71,57 @@ pub(crate) fn generate(
     })
 }
 
-/// Writes the file. It gets its name when it is complete, and only its owner can read it.
+/// Writes the extract. A file gets its name when it is complete, and only its owner can read it. A link is followed. A
+/// device or pipe is written at once: a file that took its name would replace it.
 fn write(
     path: &Path,
     settings: &Settings,
     change_night: Option<u32>,
     interrupt: &Interrupt,
 ) -> Result<Written, Error> {
-    let directory = match path.parent() {
+    let target = match path.is_symlink() {
+        true => fs::canonicalize(path).map_err(Error::file(path))?,
+        false => path.to_owned(),
+    };
+    if fs::metadata(&target).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        let device = OpenOptions::new().write(true).open(&target);
+        let device = device.map_err(Error::file(path))?;
+        let (written, _) =
+            write_to(device, settings, change_night, interrupt).map_err(Error::file(path))?;
+        return Ok(written);
+    }
+    let directory = match target.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
     let file = NamedTempFile::new_in(directory).map_err(Error::file(path))?;
-    let inner = BufWriter::with_capacity(BUFFER, file);
+    let written = write_to(file, settings, change_night, interrupt);
+    let (written, file) = written.map_err(Error::file(path))?;
+    file.as_file().sync_all().map_err(Error::file(path))?;
+    let named = file.persist(&target);
+    named.map_err(|error| Error::file(path)(error.error))?;
+    Ok(written)
+}
+
+/// Writes the extract to what is open, and returns that again.
+fn write_to<W: Write>(
+    out: W,
+    settings: &Settings,
+    change_night: Option<u32>,
+    interrupt: &Interrupt,
+) -> io::Result<(Written, W)> {
+    let inner = BufWriter::with_capacity(BUFFER, out);
     let mut out = InterruptibleWriter { inner, interrupt };
     let written = match change_night {
         Some(night) => write_changes(settings, night, &mut out),
         None => status(settings, &mut out),
     };
-    let written = written.and_then(|written| out.flush().map(|()| written));
-    let written = written.map_err(Error::file(path))?;
-    let file = out.inner.into_inner();
-    let file = file.map_err(|error| Error::file(path)(error.into_error()))?;
-    file.as_file().sync_all().map_err(Error::file(path))?;
-    let named = file.persist(path);
-    named.map_err(|error| Error::file(path)(error.error))?;
-    Ok(written)
+    let written = written.and_then(|written| out.flush().map(|()| written))?;
+    let out = out
+        .inner
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    Ok((written, out))
 }
 
 /// The size of a generated extract.

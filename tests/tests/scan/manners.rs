@@ -126,6 +126,56 @@ fn devices_and_pipes_stay_what_they_are() {
 }
 
 #[test]
+fn rows_fit_the_terminal_or_are_written_vertically() {
+    let place = TestDirectory::new();
+    let extract = place.file("extract", &extract::small(20, 1));
+    let ended = cprflow([
+        "scan",
+        &extract,
+        "-t",
+        "person",
+        "--vertical",
+        "--limit",
+        "2",
+    ]);
+    let text = ended.text();
+    assert!(text.starts_with("[ row 1 ]"), "{text}");
+    assert!(
+        text.lines().any(|line| line.starts_with("[ row 2 ]")),
+        "{text}"
+    );
+    assert!(text.lines().any(|line| line.starts_with("pnr ")), "{text}");
+    // A terminal of 80 columns.
+    let run = format!(
+        "stty rows 24 cols 80; exec {} scan {extract} -t person --limit 2",
+        binary().display()
+    );
+    let output = Command::new("script")
+        .args(["-qec", &run, "/dev/null"])
+        .env_remove("COLUMNS")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("columns do not fit the terminal"), "{text}");
+    assert!(text.contains("| pnr "), "{text}");
+    let too_long = text
+        .lines()
+        .filter(|line| line.starts_with(['|', '+']) && line.trim_end().chars().count() > 80);
+    assert_eq!(too_long.count(), 0, "{text}");
+}
+
+#[test]
+fn an_extract_has_at_least_one_person() {
+    let ended = cprflow(["generate", "--persons", "0"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("--persons"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("person number"), "{}", ended.stderr);
+}
+
+#[test]
 fn fails_if_standard_output_is_closed() {
     let place = TestDirectory::new();
     let extract = place.file("extract", &extract::small(20, 1));

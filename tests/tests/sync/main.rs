@@ -6,6 +6,7 @@ mod daily_job;
 mod erase;
 mod faults;
 mod few_threads;
+mod manners;
 mod purpose;
 mod quickstart;
 mod register_state;

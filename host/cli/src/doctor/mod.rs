@@ -346,18 +346,13 @@ impl<W: Write> Checkup<W> {
         for warning in &warnings {
             self.fail("client certificate", &warning.to_string())?;
         }
-        match warnings.is_empty() {
-            true => self.ok(
-                "client certificate",
-                &format!(
-                    "{} is valid until {} ({} days left)",
-                    client.certificate().display(),
-                    danish_time(client.certificate_ends()).date(),
-                    days_until(client.certificate_ends()),
-                ),
-            ),
-            false => Ok(()),
-        }
+        let validity = format!(
+            "{} is valid until {} ({} days left)",
+            client.certificate().display(),
+            danish_time(client.certificate_ends()).date(),
+            days_until(client.certificate_ends()),
+        );
+        self.ok("client certificate", &validity)
     }
 
     fn ok(&mut self, what: &str, details: &str) -> io::Result<()> {

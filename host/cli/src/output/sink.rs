@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use cprflow::Error;
@@ -96,6 +97,15 @@ impl Sink {
             path: target,
             permissions,
         }))
+    }
+
+    /// Lets every user read a new file. A file that is replaced keeps its permissions.
+    pub(crate) fn readable_by_all(mut self) -> Self {
+        if let Self::File(file) = &mut self {
+            file.permissions
+                .get_or_insert_with(|| Permissions::from_mode(0o644));
+        }
+        self
     }
 
     /// Returns whether the destination is standard output.

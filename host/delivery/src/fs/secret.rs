@@ -29,12 +29,20 @@ impl SecretSource {
     pub(crate) fn read_secret(&self) -> Result<Secret, SecretError> {
         match self {
             Self::File(path) => {
-                let mut text = Zeroizing::new(String::new());
+                let mut bytes = Zeroizing::new(Vec::new());
                 private_file(path, "this secret")?
-                    .read_to_string(&mut text)
+                    .read_to_end(&mut bytes)
                     .map_err(SecretError::file(path))?;
+                // A zero character belongs to no secret, and UTF-16 has one beside each letter.
+                let text = match std::str::from_utf8(&bytes) {
+                    Ok(text) if !text.contains('\0') => text,
+                    _ => {
+                        let path = path.clone();
+                        return Err(SecretError::NotUtf8 { path });
+                    }
+                };
                 // Some editors write a byte order mark, which belongs to no password.
-                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+                let text = text.strip_prefix('\u{feff}').unwrap_or(text);
                 Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
             }
             Self::Environment(variable) => match std::env::var(variable) {
@@ -86,6 +94,17 @@ mod tests {
         assert_eq!(source.read().unwrap().expose(), "hunter2");
         fs::write(&path, "\u{feff}hunter2\n").unwrap();
         assert_eq!(source.read().unwrap().expose(), "hunter2");
+        // UTF-16 with and without a byte order mark, and Windows-1252.
+        for bytes in [
+            &b"\xff\xfeh\0u\0n\0t\0e\0r\0"[..],
+            b"h\0u\0n\0t\0e\0r\0",
+            b"hunter\xe6",
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let error = source.read().unwrap_err().to_string();
+            assert!(error.contains("Save it as UTF-8"), "{error}");
+            assert!(!error.contains("unter"), "{error}");
+        }
     }
 
     #[test]

@@ -31,6 +31,16 @@ pub enum SecretError {
         mode: u32,
     },
 
+    /// The text in the file is in another encoding than UTF-8.
+    #[error(
+        "{path}: the file is not text in UTF-8, so the secret cannot be read. Save it as UTF-8: some editors write UTF-16 \
+         or Windows-1252", path = path.display()
+    )]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The environment variable is not set, or not valid Unicode.
     #[error(
         "the environment variable {variable} is not set, but the configuration names it as the place of a secret. Set \

@@ -98,6 +98,41 @@ fn description(directory: &Path) -> serde_json::Value {
     serde_json::from_slice(&text).unwrap()
 }
 
+/// The addresses and the version of the contract are those of the command line.
+#[test]
+fn serves_at_the_named_address_with_the_named_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--contract",
+        "1.0",
+        "--listen",
+        "127.0.0.2",
+        "--sftp",
+        "in-process",
+    ];
+    let serving = Serving::start_with(directory.path(), &arguments);
+    let description = description(directory.path());
+    let url = description["url"].as_str().unwrap();
+    assert!(url.starts_with("https://127.0.0.2:"), "{url}");
+    let client = client(directory.path(), 0);
+    let fault = client.call("AddNoFilterSubscription", "").unwrap();
+    assert_eq!(fault.status, 500);
+    serving.end();
+
+    // The name is in the URLs, and the certificate is for it.
+    let directory = tempfile::tempdir().unwrap();
+    let arguments = ["--host", "localhost", "--listen", "127.0.0.1"];
+    let serving = Serving::start_with(directory.path(), &arguments);
+    let client = self::client(directory.path(), 0);
+    assert!(
+        client.url.starts_with("https://localhost:"),
+        "{}",
+        client.url
+    );
+    assert_eq!(client.add_municipality("0851"), "ADDED");
+    serving.end();
+}
+
 #[test]
 fn prints_the_persons_of_the_population() {
     let directory = tempfile::tempdir().unwrap();
