@@ -1,4 +1,5 @@
 //! Users who may start only a few processes and threads (`ulimit -u`, TasksMax= of systemd).
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 use std::io::Write;

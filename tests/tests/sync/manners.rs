@@ -1,5 +1,4 @@
 //! What operators read after a run: the status, metrics for monitoring, and messages about a wrong command line.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
