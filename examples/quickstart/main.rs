@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Outcome<()> {
     fs::write(&config, configuration(&platform))?;
     printer.value("configuration", &config.display().to_string())?;
 
-    let connector = printer.timed("compiling the sandbox", Connector::embedded)?;
+    let connector = printer.timed("loading the sandbox", Connector::embedded)?;
     let configuration = Configuration::from_file(&config)?;
 
     printer.step("Subscribe to a municipality", "cprflow subscription apply")?;

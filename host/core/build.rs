@@ -1,19 +1,41 @@
-//! Builds the component that this crate embeds, so that `cargo build` is enough in a fresh clone.
+//! Builds the component that this crate embeds and compiles it to machine code, so that `cargo build` is enough in a
+//! fresh clone, and a program that starts need not compile.
 //!
-//! Set `CPRFLOW_COMPONENT` to embed a component that is built already. Packages need this because they lack the
-//! connector crate, and so do toolchains without the WebAssembly target.
+//! - `CPRFLOW_COMPONENT` names a component that is built already. Packages need this because they lack the connector
+//!   crate, and so do toolchains without the WebAssembly target.
+//! - `CPRFLOW_CPU` names the processors for which the code is made (default on x86-64: `x86-64-v2`).
 
 use std::env;
 use std::error::Error;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use sha2::Digest;
+use wasmtime::{Config, Engine};
+
+#[path = "src/sandbox/code.rs"]
+mod code;
+#[path = "src/component/code_digest.rs"]
+mod code_digest;
+#[path = "src/sandbox/code_generation.rs"]
+mod code_generation;
+
+use code::MemoryLayout;
 
 /// The crate of the component, relative to this crate.
 const CONNECTOR: &str = "../../connector";
 
 /// The WIT file that has the version of the contract.
 const CONTRACT: &str = "../../wit/connector.wit";
+
+/// The processors that the code needs on x86-64, if `CPRFLOW_CPU` names no others: those with SSE4.2 and POPCNT, made
+/// since about 2009. Without SSE4.1 the vector instructions of WebAssembly are slow.
+const X86_64: &str = "x86-64-v2";
+
+/// The names that `CPRFLOW_CPU` may have on x86-64.
+const X86_64_LEVELS: [&str; 4] = ["x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=CPRFLOW_COMPONENT");
@@ -30,9 +52,70 @@ fn main() -> Result<(), Box<dyn Error>> {
         component.display()
     );
     println!("cargo::rustc-env=CPRFLOW_CONTRACT={}", contract()?);
+    compile(&fs::read(component)?)
+}
+
+/// Compiles the component for each layout of memories, and describes it to the crate.
+fn compile(component: &[u8]) -> Result<(), Box<dyn Error>> {
+    let sha256 = base16ct::lower::encode_string(&sha2::Sha256::digest(component));
+    println!("cargo::rustc-env=CPRFLOW_COMPONENT_SHA256={sha256}");
+    let level = processor_level()?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    for (layout, name) in [
+        (MemoryLayout::Reserved, "RESERVED"),
+        (MemoryLayout::Moving, "MOVING"),
+    ] {
+        let engine = engine(layout, level.as_deref())?;
+        let code = engine.precompile_component(component)?;
+        let file = out.join(format!("{}.cwasm", name.to_lowercase()));
+        fs::write(&file, &code)?;
+        println!("cargo::rustc-env=CPRFLOW_CODE_{name}={}", file.display());
+        let digest = code_digest::digest(&code);
+        println!("cargo::rustc-env=CPRFLOW_CODE_{name}_DIGEST={digest:016x}");
+    }
     Ok(())
 }
 
+/// Returns an engine that compiles for the target of this build, which may be another machine.
+fn engine(layout: MemoryLayout, level: Option<&str>) -> Result<Engine, Box<dyn Error>> {
+    let target = env::var("TARGET")?;
+    let mut config: Config = code::settings(layout);
+    code_generation::generate(&mut config);
+    config.target(&target)?;
+    if let Some(level) = level {
+        // SAFETY: the name is one of `X86_64_LEVELS`. Each only says which instructions the processor has, and the
+        // engine that loads the code compares them with the processor at hand.
+        unsafe {
+            config.cranelift_flag_enable(level);
+        }
+    }
+    Engine::new(&config).map_err(|error| {
+        format!(
+            "cannot compile for {target}: {error:#}. If this is another architecture than that of the building \
+             machine, build with `--features cross`"
+        )
+        .into()
+    })
+}
+
+/// Returns the level of processors for which the code is made. Other architectures than x86-64 have no levels: there
+/// the code runs on every processor.
+fn processor_level() -> Result<Option<String>, Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=CPRFLOW_CPU");
+    let named = env::var("CPRFLOW_CPU").ok();
+    if env::var("CARGO_CFG_TARGET_ARCH")? != "x86_64" {
+        return match named {
+            None => Ok(None),
+            Some(_) => Err("CPRFLOW_CPU is only for x86-64: unset it".into()),
+        };
+    }
+    let level = named.unwrap_or_else(|| X86_64.to_owned());
+    if !X86_64_LEVELS.contains(&level.as_str()) {
+        let levels = X86_64_LEVELS.join(", ");
+        return Err(format!("CPRFLOW_CPU is {level:?}; expected one of {levels}").into());
+    }
+    Ok(Some(level))
+}
 /// Returns the version of the contract.
 fn contract() -> Result<String, Box<dyn Error>> {
     println!("cargo::rerun-if-changed={CONTRACT}");

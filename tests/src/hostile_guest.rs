@@ -239,7 +239,7 @@ fn thread_cpu_time() -> Duration {
 }
 
 fn healthy(extract: &[u8]) -> Vec<(String, RecordBatch)> {
-    let batches = Scan::new(rows::connector())
+    let batches = Scan::new(rows::compiled_connector())
         .batch_rows(50)
         .read_all(extract);
     let batches = batches.unwrap().map(Result::unwrap);

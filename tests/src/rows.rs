@@ -14,6 +14,14 @@ pub fn connector() -> &'static Connector {
     CONNECTOR.get_or_init(|| Connector::embedded().unwrap())
 }
 
+/// Returns the component of this crate, compiled by this process. It runs in the same engine as every other component
+/// that is loaded from bytes; the embedded one has an engine of its own.
+pub fn compiled_connector() -> &'static Connector {
+    static CONNECTOR: OnceLock<Connector> = OnceLock::new();
+    let load = || Connector::from_file(&crate::command::component_file()).unwrap();
+    CONNECTOR.get_or_init(load)
+}
+
 /// The result of a scan.
 #[derive(Debug)]
 pub struct Scanned {

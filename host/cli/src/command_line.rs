@@ -34,7 +34,8 @@ Examples:
   cprflow scan D100313.L431101 --all --format parquet -o tables/
   cprflow generate --persons 1000 --seed 1 | cprflow verify -")]
 struct CommandLine {
-    /// Use this component (a WebAssembly binary) instead of the built-in one
+    /// Use this component (a WebAssembly binary) instead of the built-in one. Needs a cprflow that was
+    /// built with the feature `compiler`
     #[arg(long, value_name = "FILE", global = true)]
     component: Option<PathBuf>,
 

@@ -345,6 +345,27 @@ pub enum ComponentError {
     #[error("cannot run the process that compiles components: {0}")]
     Compiler(String),
 
+    /// This program was built without the feature `compiler`, so it can load only the built-in component.
+    #[error(
+        "cannot load the component: this cprflow has no compiler and runs only its built-in component. Use the cprflow \
+         of the Python package, or build the command with `--features compiler`"
+    )]
+    NoCompiler,
+
+    /// The machine code of the built-in component does not run on this processor.
+    #[error(
+        "cannot load the built-in component: it was not compiled for this processor ({0}). Use the cprflow of the \
+         Python package, or build the command on this machine with `--features compiler`"
+    )]
+    OtherProcessor(String),
+
+    /// The machine code of the built-in component is not what was built.
+    #[error(
+        "cannot load the built-in component: its machine code has changed since cprflow was built. Install cprflow \
+         again, and check the disk and the memory of this machine"
+    )]
+    DamagedCode,
+
     /// The pool of instances is full.
     #[error(
         "cannot start the component: {slots} instances are running, and the pool has no room for more. Run fewer scans \

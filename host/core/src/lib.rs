@@ -21,7 +21,14 @@
 //! - `parquet` writes the tables of an extract ([`ParquetDirectory`]) and restores the extract ([`write_extract`]).
 //! - [`metadata`] reads metadata files and receipts.
 //! - [`soap_messages`] writes and reads the messages of CprSubscriptionService.
-#![forbid(unsafe_code)]
+//!
+//! # Features
+//!
+//! - `compiler` compiles components that are not built in ([`Loader`], [`Connector::from_file`]). Without it, they fail
+//!   with [`ComponentError::NoCompiler`].
+//! - `cross` lets the build script compile the built-in component for another architecture.
+// One function loads the machine code of the built-in component: `component::embedded`.
+#![deny(unsafe_code)]
 
 mod catalog;
 mod codes;

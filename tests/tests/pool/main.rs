@@ -13,7 +13,7 @@ fn hostile_instances_that_are_never_released() {
     let extract = extract::small(20, 1);
     let expected: Vec<_> = rows::scan(&extract).batches;
     let neighbour = || {
-        let scan = Scan::new(rows::connector()).check_persons(true);
+        let scan = Scan::new(rows::compiled_connector()).check_persons(true);
         scan.read_all(extract.as_slice()).unwrap()
     };
     let healthy = neighbour();

@@ -16,4 +16,5 @@ mod output;
 mod predicates;
 mod round_trip;
 mod sandbox;
+mod start;
 mod threads;

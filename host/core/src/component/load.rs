@@ -3,6 +3,8 @@
 //! A malicious component can be made so that compiling it takes very much time and memory. The child process has limits
 //! on both, and puts the compiled code into wasmtime's cache, where this process finds it. Without a cache this process
 //! compiles the component again, but only after the child has shown that it ends within the limits.
+//!
+//! All of it needs the feature `compiler`.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,17 +15,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use wasmtime::component::Component;
 
 use super::Connector;
 use crate::error::{ComponentError, Error};
 use crate::redact::redact;
-use crate::sandbox::{Limits, Runtime};
+use crate::sandbox::{Limits, compiler};
 
 /// The largest size of a component in bytes (32 MiB). cprflow's own has about one million bytes.
 pub(super) const MAX_COMPONENT: u64 = 32 << 20;
 
-/// Loads components that are not trusted, within limits on compiling them.
+/// Loads components that are not trusted, within limits on compiling them. Without the feature `compiler`, loading
+/// fails.
 ///
 /// ```no_run
 /// use cprflow::Loader;
@@ -95,17 +97,18 @@ impl Loader {
 
     /// Loads the component in this file.
     pub fn file(&self, path: &Path) -> Result<Connector, Error> {
+        compiler::require()?;
         self.bytes(&read_bounded(path, self.size)?)
     }
 
     /// Loads the component of these bytes.
     pub fn bytes(&self, bytes: &[u8]) -> Result<Connector, Error> {
+        compiler::require()?;
         check_form(bytes, self.size)?;
         self.compile_in_child(bytes)?;
-        let cache = Runtime::shared()?.cache.as_ref();
-        let hits = cache.map(|cache| cache.cache_hits());
+        let hits = compiler::cache_hits();
         let connector = Connector::compile(bytes, self.limits)?;
-        if cache.map(|cache| cache.cache_hits()) == hits {
+        if compiler::cache_hits() == hits {
             tracing::debug!(
                 "there is no cache of compiled code, so the component was compiled twice"
             );
@@ -251,10 +254,9 @@ pub fn compile_component(
     output.flush()?;
     let mut bytes = Vec::new();
     input.take(MAX_COMPONENT).read_to_end(&mut bytes)?;
-    let compiled = Runtime::compiler().and_then(|engine| Component::from_binary(&engine, &bytes));
-    match compiled {
-        Ok(_) => output.write_all(COMPILED.as_bytes())?,
-        Err(error) => output.write_all(redact(&format!("{error:#}")).as_bytes())?,
+    match compiler::compile_into_cache(&bytes) {
+        Ok(()) => output.write_all(COMPILED.as_bytes())?,
+        Err(error) => output.write_all(redact(&error).as_bytes())?,
     }
     output.flush()
 }

@@ -1,5 +1,7 @@
 //! Components: the one that is built into this crate, and others from files.
 
+mod code_digest;
+mod embedded;
 mod load;
 
 use std::path::Path;
@@ -9,14 +11,11 @@ use sha2::Digest;
 use wasmtime::component::Component;
 
 use crate::catalog::Catalog;
-use crate::error::{ComponentError, Error};
-use crate::sandbox::{Limits, Runtime, Session, StoreState, link};
+use crate::error::Error;
+use crate::sandbox::{Limits, Runtime, Session, StoreState, compiler, link};
 use crate::wit::ConnectorPre;
 
 pub use load::{Loader, compile_component};
-
-/// The component that `build.rs` built.
-static EMBEDDED: &[u8] = include_bytes!(env!("CPRFLOW_COMPONENT_FILE"));
 
 /// A component that is loaded, checked and linked. It can be instantiated any number of times.
 ///
@@ -34,33 +33,51 @@ struct Shared {
 }
 
 impl Connector {
-    /// Loads the component that is built into this crate.
+    /// Loads the component that is built into this crate. It was compiled when this crate was built.
     pub fn embedded() -> Result<Self, Error> {
-        Self::compile(EMBEDDED, Limits::default())
+        let (runtime, component) = embedded::load()?;
+        Self::new(
+            runtime,
+            &component,
+            embedded::SHA256.to_owned(),
+            Limits::default(),
+        )
     }
 
     /// Loads a component from a file in WebAssembly's binary format.
     ///
     /// It is compiled in this process without limits on time and memory. Use a [`Loader`] if you do not trust the file.
+    /// Fails without the feature `compiler`.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
+        compiler::require()?;
         Self::from_bytes(&load::read_bounded(path, load::MAX_COMPONENT)?)
     }
 
     /// Loads a component from bytes in WebAssembly's binary format.
     ///
     /// It is compiled in this process without limits on time and memory. Use a [`Loader`] if you do not trust the
-    /// bytes.
+    /// bytes. Fails without the feature `compiler`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        compiler::require()?;
         load::check_form(bytes, load::MAX_COMPONENT)?;
         Self::compile(bytes, Limits::default())
     }
 
     /// Compiles a component, or finds its code in the cache, and asks it for its tables within these limits.
     fn compile(bytes: &[u8], limits: Limits) -> Result<Self, Error> {
-        let runtime = Runtime::shared()?;
-        let component =
-            Component::from_binary(&runtime.engine, bytes).map_err(ComponentError::invalid)?;
-        let template = link(&runtime.engine, &component)?;
+        let (runtime, component) = compiler::compile(bytes)?;
+        let sha256 = base16ct::lower::encode_string(&sha2::Sha256::digest(bytes));
+        Self::new(runtime, &component, sha256, limits)
+    }
+
+    /// Checks and links a component, and asks it for its tables within these limits.
+    fn new(
+        runtime: &'static Runtime,
+        component: &Component,
+        sha256: String,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let template = link(&runtime.engine, component)?;
         let mut session = Session::start(runtime, &template, limits)?;
         let tables = session
             .call(|bindings, store| bindings.cprflow_connector_catalog().call_tables(store))?;
@@ -75,7 +92,7 @@ impl Connector {
                 runtime,
                 template,
                 catalog,
-                sha256: base16ct::lower::encode_string(&sha2::Sha256::digest(bytes)),
+                sha256,
             }),
         })
     }

@@ -1,13 +1,13 @@
-//! The WebAssembly engine: one for the whole process, with a pool of instances and a clock of deadlines.
+//! The WebAssembly engine with its pool of instances and its clock of deadlines. A process has one for the built-in
+//! component, and another if it compiles components.
 
 use std::sync::OnceLock;
-use std::thread;
 
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::Clock;
+use super::code::{self, MemoryLayout};
+use super::compiler;
 use super::limits::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES};
 use crate::error::{ComponentError, Error};
 
@@ -42,21 +42,29 @@ const MAX_INSTANCE_SIZE: usize = 1 << 20;
 /// The stack of a component's calls, in bytes.
 const STACK: usize = 512 << 10;
 
-/// The engine of the process with its clock, pool and cache.
+/// An engine with its clock and pool.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
+    /// How memories lie in the address space. The machine code depends on it.
+    pub(crate) layout: MemoryLayout,
     /// The number of instances in the pool; none without a pool.
     pub(crate) pool_instances: Option<u32>,
-    /// The cache of compiled code; none if it has no directory.
-    pub(crate) cache: Option<Cache>,
 }
 
 impl Runtime {
-    /// Returns the runtime of this process. The first call creates it.
+    /// Returns the runtime of the built-in component. The first call creates it.
     pub(crate) fn shared() -> Result<&'static Self, Error> {
         static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-        let runtime = RUNTIME.get_or_init(|| Self::new().map_err(|error| format!("{error:#}")));
+        Self::once(&RUNTIME, compiler::remove)
+    }
+
+    /// Returns the runtime of this cell. The first call creates it, with further settings from `add`.
+    pub(super) fn once(
+        cell: &'static OnceLock<Result<Self, String>>,
+        add: impl Fn(&mut Config),
+    ) -> Result<&'static Self, Error> {
+        let runtime = cell.get_or_init(|| Self::new(add).map_err(|error| format!("{error:#}")));
         let runtime = runtime.as_ref();
         runtime.map_err(|why| {
             let what = format!(
@@ -68,91 +76,40 @@ impl Runtime {
     }
 
     /// Creates a runtime with the largest pool that the address space allows, or without a pool (`ulimit -v`).
-    fn new() -> wasmtime::Result<Self> {
-        let cache = cache();
+    fn new(add: impl Fn(&mut Config)) -> wasmtime::Result<Self> {
+        let config = |layout| {
+            let mut config = code::settings(layout);
+            config.max_wasm_stack(STACK);
+            add(&mut config);
+            config
+        };
         let pooled = [POOL_INSTANCES, SMALL_POOL_INSTANCES]
             .into_iter()
             .find_map(|instances| {
-                let mut config = config(cache.clone());
+                let mut config = config(MemoryLayout::Reserved);
                 config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances)));
                 let engine = Engine::new(&config).ok()?;
-                Some((engine, Some(instances)))
+                Some((engine, MemoryLayout::Reserved, Some(instances)))
             });
-        let (engine, pool_instances) = match pooled {
+        let (engine, layout, pool_instances) = match pooled {
             Some(pooled) => pooled,
             None => {
                 tracing::warn!(
                     "there is too little address space for a pool of instances, so scans start and run slower: raise \
                      the limit `ulimit -v`, if there is one"
                 );
-                let config = without_reserved_memory(config(cache.clone()));
-                (Engine::new(&config)?, None)
+                let engine = Engine::new(&config(MemoryLayout::Moving))?;
+                (engine, MemoryLayout::Moving, None)
             }
         };
         let clock = Clock::start(&engine)?;
         Ok(Self {
             engine,
             clock,
+            layout,
             pool_instances,
-            cache,
         })
     }
-
-    /// Creates an engine that only compiles, without pool and clock.
-    ///
-    /// [`shared`](Self::shared) finds the compiled code in the cache, because the pool does not change the code.
-    pub(crate) fn compiler() -> wasmtime::Result<Engine> {
-        Engine::new(&config(cache()))
-    }
-}
-
-/// Returns the cache of compiled code. Compiling a component takes most of a second, and the result is always the same.
-///
-/// Returns nothing if the cache has no directory, or if the system allows no thread for it: the library would panic.
-fn cache() -> Option<Cache> {
-    let started = thread::Builder::new().spawn(|| {}).ok()?;
-    started.join().ok()?;
-    Cache::new(CacheConfig::new()).ok()
-}
-
-/// Returns the settings that determine how a component is compiled and run.
-fn config(cache: Option<Cache>) -> Config {
-    let mut config = Config::new();
-    config
-        .parallel_compilation(has_compiler_threads())
-        .wasm_component_model(true)
-        // The same bytes must give the same batches on every machine.
-        .wasm_relaxed_simd(false)
-        .cranelift_nan_canonicalization(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(STACK)
-        .wasm_backtrace_max_frames(None)
-        .cache(cache);
-    config
-}
-
-/// Starts the threads in which components are compiled. Returns whether they run: without them, one thread compiles.
-///
-/// The library starts them when it first compiles, and panics if the system allows no more threads.
-fn has_compiler_threads() -> bool {
-    static STARTED: OnceLock<bool> = OnceLock::new();
-    *STARTED.get_or_init(|| {
-        match rayon_core::ThreadPoolBuilder::new().build_global() {
-            Ok(()) => true,
-            // If another part of the process has started them, the error has no cause.
-            Err(error) => std::error::Error::source(&error).is_none(),
-        }
-    })
-}
-
-/// Changes the settings so that no address space is reserved: memories move when they grow, and every access is
-/// checked.
-fn without_reserved_memory(mut config: Config) -> Config {
-    config
-        .memory_reservation(0)
-        .memory_reservation_for_growth(16 << 20)
-        .memory_guard_size(64 << 10);
-    config
 }
 
 fn pool(instances: u32) -> PoolingAllocationConfig {

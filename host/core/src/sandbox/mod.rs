@@ -1,5 +1,7 @@
 //! The sandbox: runs every scan in a fresh instance of a component, with limits of its own.
 //!
+//! - `code` has the settings that decide the machine code, and `code_generation` those of the compiler.
+//! - `compiler` compiles components that are not built in. Without the feature of this name it only fails.
 //! - `engine` creates the engine and its pool of instances.
 //! - `clock` interrupts calls at their deadline.
 //! - `limits` describes what an instance may use, and watches its memory.
@@ -8,6 +10,11 @@
 //! - `session` is a running instance.
 
 mod clock;
+mod code;
+#[cfg(feature = "compiler")]
+mod code_generation;
+#[cfg_attr(not(feature = "compiler"), path = "no_compiler.rs")]
+pub(crate) mod compiler;
 mod engine;
 mod limits;
 mod link;
@@ -16,6 +23,7 @@ mod session;
 
 pub use limits::Limits;
 
+pub(crate) use code::MemoryLayout;
 pub(crate) use engine::Runtime;
 pub(crate) use limits::{MAX_COLUMNS, StoreState};
 pub(crate) use link::link;
