@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::columns::Origin;
 use crate::layout::{self, Column};
-use crate::record::{EVENT, column_of};
+use crate::record::{EVENT, PROTECTION, column_of};
 use crate::selection::{ScannedExtract, StateScope};
 use crate::value::trimmed_len;
 
@@ -71,9 +71,14 @@ impl StateRows {
             return !self.scope.has_ended(person)
                 && self.events.insert(event_digest(person, record));
         }
-        let Some(extract) = self.extract.as_ref().filter(|_| is_current) else {
+        let Some(extract) = &self.extract else {
             return false;
         };
+        // Protection is the union over the agreements.
+        let is_protection = index == PROTECTION && extract.elsewhere.contains(person);
+        if !is_current && !is_protection {
+            return false;
+        }
         if extract.several.is_empty() || !extract.several.contains(person) {
             return true;
         }

@@ -212,6 +212,7 @@ impl StatePass {
                 agreement: place.agreement.clone(),
             }),
             current: Arc::new(empty()),
+            elsewhere: Arc::new(empty()),
             several: Arc::new(empty()),
             superseded: empty(),
         });
@@ -252,6 +253,7 @@ impl StatePass {
         let mut delivered = facts.records.persons() - &facts.unsubscribed;
         delivered -= superseded;
         let current = &delivered - &self.decided;
+        let elsewhere = &delivered & &self.decided;
         let several = facts.records.several();
         let different: RoaringTreemap = several.different.keys().copied().collect();
         let identical: RoaringTreemap = several.identical.keys().copied().collect();
@@ -288,7 +290,8 @@ impl StatePass {
         self.ended |= &facts.unsubscribed - superseded;
         agreement.decided |= facts.records.persons() | &facts.unsubscribed;
         agreement.delivered |= facts.records.persons();
-        extract.several = Arc::new(NumberSet::new((different | identical) & &current));
+        extract.several = Arc::new(NumberSet::new((different | identical) & &delivered));
+        extract.elsewhere = Arc::new(NumberSet::new(elsewhere));
         self.decided |= delivered;
         extract.current = Arc::new(NumberSet::new(current));
         Ok(())

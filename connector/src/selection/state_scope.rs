@@ -16,7 +16,10 @@ pub(super) struct StateExtract {
     pub(super) origin: Arc<Origin>,
     /// The persons whose records in this extract are part of the state.
     pub(super) current: Arc<NumberSet>,
-    /// Those of them with several 001.
+    /// The persons whose records in this extract are the newest of its agreement, while another agreement has newer ones.
+    /// Their protections are part of the state.
+    pub(super) elsewhere: Arc<NumberSet>,
+    /// Those of both with several 001.
     pub(super) several: Arc<NumberSet>,
     pub(super) superseded: NumberSet,
 }
@@ -35,6 +38,7 @@ pub(crate) struct StateScope {
 pub(crate) struct ScannedExtract {
     pub(crate) origin: Arc<Origin>,
     pub(crate) current: Arc<NumberSet>,
+    pub(crate) elsewhere: Arc<NumberSet>,
     pub(crate) several: Arc<NumberSet>,
 }
 
@@ -91,6 +95,7 @@ impl StateScope {
         Ok(ScannedExtract {
             origin: extract.origin.clone(),
             current: extract.current.clone(),
+            elsewhere: extract.elsewhere.clone(),
             several: extract.several.clone(),
         })
     }

@@ -115,8 +115,15 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
                 "099" => !ended.contains(&person) && events.insert(padded(line, 0, 30)),
                 // The records of a person who is there twice can be there twice too.
                 _ => {
-                    current.get(&person) == Some(&place)
-                        && (!is_doubled(&person) || of_doubled.insert(line.trim_ascii_end()))
+                    let newest = match kind(line).as_str() {
+                        // Protection is the union over the agreements.
+                        "004" => {
+                            said.get(&(extract.agreement.as_str(), person.clone()))
+                                == Some(&Said::At(place))
+                        }
+                        _ => current.get(&person) == Some(&place),
+                    };
+                    newest && (!is_doubled(&person) || of_doubled.insert(line.trim_ascii_end()))
                 }
             };
             if is_taken {

@@ -385,3 +385,35 @@ fn hand_made_cases_have_hand_made_answers() {
         quoted(&[("Resident in Denmark", "Move")])
     );
 }
+
+/// A protection counts although another agreement has a newer record of the person.
+#[test]
+fn a_protection_counts_in_every_agreement() {
+    let test = TestRun::local();
+    test.set_time("2026-03-03T08:00:00Z");
+    let agreement = |name: &str| {
+        format!(
+            "[agreement.{name}]\ninbox = \"inbox\"\nfiles.name = \"{name}.*\"\nunrestricted = \"test\"\n"
+        )
+    };
+    test.configure(&format!("{}{}", agreement("town"), agreement("other")));
+    let resident =
+        |task: &str, date: &str| Handmade::new(task, date).resident("0101010010", "0265", "Anders");
+    let columns = [("pnr", "0101010010"), ("protection_type", "0001")];
+    let first = resident("431102", "20260301").record("004", &columns);
+    test.put("other1", &first.finish(), &transfer(1));
+    test.put(
+        "town2",
+        &resident("431101", "20260302").finish(),
+        &transfer(2),
+    );
+    let ended = test.sync();
+    assert!(ended.code < 2, "{}{}", ended.stderr, ended.text());
+    let Some(report) = compare(&test, &test.dataset()) else {
+        return;
+    };
+    assert_eq!(
+        (rows(&report, "protected"), rows(&report, "resident")),
+        (1, 1)
+    );
+}
