@@ -124,6 +124,13 @@ impl Erase {
                  again"
             ));
         }
+        if proof.stores.iter().any(|store| !store.left.is_empty()) {
+            message::note(
+                "the erasure is not complete: what is left of other tenants can have the persons. Delete it, then run the \
+                 command again",
+            );
+            return Ok(Outcome::NeedsAttention);
+        }
         match proof.is_complete {
             true => {
                 message::done("everything is erased");
@@ -223,6 +230,9 @@ fn print(out: &mut impl Write, proof: &Proof, report: Option<&RunReport>) -> io:
             if count > 0 {
                 writeln!(out, "{count:>9} {what}")?;
             }
+        }
+        for left in &store.left {
+            writeln!(out, "left      {left}")?;
         }
         for list in &store.other_lists {
             writeln!(

@@ -7,6 +7,7 @@ mod current_trouble;
 mod daily_job;
 mod hidden_exactly;
 mod hidden_files;
+mod hidden_later;
 mod hidden_rows;
 mod hidden_values;
 mod keys;

@@ -84,8 +84,12 @@ impl Show {
             }
         }
         sink.finish()?;
+        for left in &report.left {
+            message::warning(&format!("not searched: {left}"));
+        }
         match report.missing.len() {
-            0 => Ok(Outcome::Success),
+            0 if report.left.is_empty() => Ok(Outcome::Success),
+            0 => Ok(Outcome::NeedsAttention),
             count => {
                 message::warning(&format!(
                     "{count} extracts are missing in the register, so the answer is not complete. `cprflow status` names them"
@@ -106,7 +110,7 @@ fn json_report(report: &RegisterReport) -> Result<Value, Failure> {
         }
         persons.push(value);
     }
-    Ok(json!({ "persons": persons, "missing": report.missing }))
+    Ok(json!({ "persons": persons, "missing": report.missing, "left": report.left }))
 }
 
 /// Returns rows as JSON, by table.

@@ -16,10 +16,13 @@ use super::update::Check;
 use crate::error::Error;
 use crate::ledger::KeptExtract;
 use crate::register::{Register, open_file};
-use cprflow::{Connector, ExtractCopy, Scan, StateScan, TableBatch};
+use cprflow::{Connector, ExtractCopy, Pnr, Scan, StateScan, TableBatch};
 
 /// The day of the extract with the protections. It is older than every other one, so that nothing else of it counts.
 pub(super) const DAY: &str = "1900-01-01";
+
+/// The agreement of that extract. No agreement of a configuration can have this name, so none ends the protections.
+pub(super) const AGREEMENT: &str = "(former)";
 
 /// The tables that say who is protected: the table, the column with the number, and the column with the mark.
 const TABLES: [(&str, &str, &str); 4] = [
@@ -35,13 +38,14 @@ const REJECTED: &str = "rejected_record";
 /// The table with all persons.
 const PERSON: &str = "person";
 
-/// Returns an extract that has only protections: those in the newest state of each agreement.
+/// Returns an extract that has only protections: those in the newest state of each agreement, and those of `known` persons.
 ///
 /// `directory` holds a copy of one extract at a time, in a file without a name. `extracts` are in the order in which they
 /// apply.
 pub(super) fn protections(
     connector: &Connector,
     extracts: &[(Register, KeptExtract)],
+    known: &BTreeSet<Pnr>,
     directory: &Path,
     check: &Check,
 ) -> Result<Vec<u8>, Error> {
@@ -58,7 +62,7 @@ pub(super) fn protections(
     };
     let surveyed = StateScan::new(connector).survey(places.clone(), opener);
     let mut survey = surveyed.or_else(|error| check().and(Err(error.into())))?;
-    let mut protected = BTreeSet::new();
+    let mut protected: BTreeSet<String> = known.iter().map(|one| one.as_str().to_owned()).collect();
     for (index, place) in places.iter().enumerate() {
         let path = paths
             .get(place)

@@ -11,6 +11,7 @@ use sha2::Digest;
 use super::error::CurrentError;
 use crate::config::Store;
 use crate::dataset::{Dataset, GenerationManifest};
+use crate::erase::protections;
 use crate::error::Error;
 use crate::fs::private_directory;
 use crate::keyed_hash::ExtractKey;
@@ -20,6 +21,7 @@ use crate::register::Register;
 use crate::sync::completeness;
 use crate::tenant::Tenant;
 use crate::tenant::former::plain_path;
+use cprflow::Pnr;
 use cprflow::policy::Policy;
 
 /// Divides the digest of the inputs from that of the key for pseudonyms.
@@ -35,6 +37,23 @@ pub(crate) struct RegisterSource {
 }
 
 impl RegisterSource {
+    /// Returns whether the tenant may see the agreement.
+    pub(crate) fn is_own(&self, agreement: &str) -> bool {
+        self.agreements.iter().any(|own| own.as_str() == agreement)
+    }
+
+    /// Returns whether the tenant has seen the agreement and no longer may see it.
+    pub(crate) fn is_former(&self, agreement: &str) -> bool {
+        self.former.contains(agreement)
+    }
+
+    /// Returns the persons whom records of erased persons protected.
+    pub(crate) fn protected(&self) -> Result<BTreeSet<Pnr>, Error> {
+        let own = self.agreements.iter().map(AgreementName::as_str);
+        let former = self.former.iter().map(String::as_str);
+        protections::numbers(&self.state, own.chain(former))
+    }
+
     /// Returns the state directories that have the extracts of a tenant's agreements. The first is the home of the
     /// tenant's generations: its ledger has the newest one.
     pub(crate) fn of_tenant(store: &Store, tenant: &Tenant) -> Vec<Self> {
@@ -114,6 +133,8 @@ pub(crate) struct Inputs {
     pub(crate) extracts: Vec<(Register, KeptExtract)>,
     /// The extracts of agreements that a tenant may no longer see, in the same order. Only their protections count.
     pub(crate) former: Vec<(Register, KeptExtract)>,
+    /// The persons whom records of erased persons protected.
+    pub(crate) protected: BTreeSet<Pnr>,
     /// The published deliveries that the register lacks, by agreement.
     missing: BTreeMap<String, usize>,
     /// The digest.
@@ -145,7 +166,13 @@ impl Inputs {
                 *missing.entry(record.agreement).or_default() += 1;
             }
         }
-        Ok(Self::new(extracts, Vec::new(), missing, rules))
+        Ok(Self::new(
+            extracts,
+            Vec::new(),
+            BTreeSet::new(),
+            missing,
+            rules,
+        ))
     }
 
     /// Returns the inputs of a tenant's dataset.
@@ -170,18 +197,15 @@ impl Inputs {
         let mut extracts = Vec::new();
         let mut former = Vec::new();
         let mut missing = BTreeMap::new();
+        let mut protected = BTreeSet::new();
         for source in sources {
             let Some(ledger) = Ledger::open_to_read(&source.state)? else {
                 continue;
             };
-            let is_own = |agreement: &str| {
-                source
-                    .agreements
-                    .iter()
-                    .any(|own| own.as_str() == agreement)
-            };
+            protected.extend(source.protected()?);
+            let is_own = |agreement: &str| source.is_own(agreement);
             let register = Register::of(&source.state);
-            let is_former = |agreement: &str| source.former.contains(agreement);
+            let is_former = |agreement: &str| source.is_former(agreement);
             let is_later = |kept: &KeptExtract| -> Result<bool, Error> {
                 let Some(until) = until else { return Ok(false) };
                 let record = ledger.delivery(kept.delivery)?;
@@ -215,7 +239,7 @@ impl Inputs {
         };
         extracts.sort_by_key(order);
         former.sort_by_key(order);
-        let inputs = Self::new(extracts, former, missing, rules);
+        let inputs = Self::new(extracts, former, protected, missing, rules);
         let Some(home) = sources.first() else {
             return Ok(inputs);
         };
@@ -228,6 +252,7 @@ impl Inputs {
     fn new(
         extracts: Vec<(Register, KeptExtract)>,
         former: Vec<(Register, KeptExtract)>,
+        protected: BTreeSet<Pnr>,
         missing: BTreeMap<String, usize>,
         rules: &serde_json::Value,
     ) -> Self {
@@ -245,12 +270,14 @@ impl Inputs {
         let canonical = json!({
             "extracts": facts(&extracts),
             "former": facts(&former),
+            "protected": protections::digest(&protected),
             "missing": missing,
             "rules": rules,
         });
         Self {
             extracts,
             former,
+            protected,
             missing,
             digest: base16ct::lower::encode_string(&sha2::Sha256::digest(canonical.to_string())),
         }

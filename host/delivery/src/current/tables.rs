@@ -133,14 +133,19 @@ fn open(
 ) -> Result<DeliveryReader<Box<dyn Read + Send>>, Error> {
     let (mut ordered, paths) = places(&inputs.extracts);
     let mut protections: Arc<[u8]> = Arc::default();
-    if let Some((_, newest)) = inputs.former.last() {
-        let found =
-            former::protections(tables.connector, &inputs.former, tables.home, &tables.check)?;
+    if !inputs.former.is_empty() || !inputs.protected.is_empty() {
+        let found = former::protections(
+            tables.connector,
+            &inputs.former,
+            &inputs.protected,
+            tables.home,
+            &tables.check,
+        )?;
         protections = found.into();
         ordered.push(ExtractPlace {
             production_date: former::DAY.to_owned(),
             sequence: 0,
-            agreement: newest.agreement.clone(),
+            agreement: former::AGREEMENT.to_owned(),
         });
     }
     let check = tables.check.clone();

@@ -175,7 +175,7 @@ pub(super) fn note_deliveries(
 }
 
 /// Returns whether one of the numbers stands anywhere in a kept extract.
-fn has_number(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<bool, Error> {
+pub(super) fn has_number(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<bool, Error> {
     let extract = open_file(path).map_err(Error::file(path))?;
     let found = numbers_in(extract, numbers).map_err(Error::file(path))?;
     Ok(!found.is_empty())

@@ -19,6 +19,7 @@
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
 //! | `whole` | a whole agreement, and a tenant |
 //! | `again` | makes deliveries of the unrestricted dataset again |
+//! | `protections` | persons whom the erased records protected |
 //! | `known` | persons who were erased before, as keyed hashes |
 //! | `proof` | the proof of an erasure |
 //! | `error` | [`EraseError`] |
@@ -31,6 +32,7 @@ mod lists;
 mod numbers;
 mod order;
 mod proof;
+pub(crate) mod protections;
 mod refusal;
 mod whole;
 
@@ -45,6 +47,7 @@ use crate::ledger::Ledger;
 use crate::register::{Register, open_file};
 use crate::stop::Stop;
 use crate::sync::{Observer, RunReport, Sync};
+use crate::tenant::former::former_tenants;
 use cprflow::{Connector, Pnr};
 
 pub(crate) use again::make_unrestricted_again;
@@ -52,6 +55,7 @@ pub use error::EraseError;
 pub use extracts::ErasedExtract;
 pub(crate) use order::Order;
 pub use order::{EraseRequest, ErasedSubject};
+pub(crate) use proof::left;
 pub use proof::{Proof, StoreErasure};
 
 /// Returns what an erasure would do. Changes nothing.
@@ -85,6 +89,7 @@ fn survey(
                     extracts::survey(connector, store, &ledger, numbers, order.blank_references)?;
                 lists::survey(connector, store, numbers, &mut found)?;
                 found.count_deliveries(store, &ledger)?;
+                found.find_left(store, &ledger)?;
                 found
             }
             ErasedSubject::Agreement(name) => whole::agreement(store, &ledger, name)?,
@@ -164,10 +169,25 @@ fn prepare(
         }
         ErasedSubject::Agreement(name) => refusal::check_agreement(configuration, name)?,
         ErasedSubject::Tenant(name) => {
-            configuration.tenant(name.as_str())?;
+            if !is_former_tenant(configuration, name.as_str())? {
+                configuration.tenant(name.as_str())?;
+            }
         }
     }
     Ok(order)
+}
+
+/// Returns whether something is left of a tenant that is not configured any more.
+fn is_former_tenant(configuration: &Configuration, name: &str) -> Result<bool, Error> {
+    for store in &configuration.stores {
+        if let Some(ledger) = Ledger::open_to_read(&store.state)? {
+            let mut former = former_tenants(store, &ledger)?.into_iter();
+            if former.any(|former| former.tenant == name) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Carries out the steps of an order that change the state directory, and notes the deliveries to make again. Every step can
@@ -187,7 +207,11 @@ pub(crate) fn resume(
             }
             crate::failpoint::reached("erase-remembered");
             let blank = order.blank_references;
+            let added = protections::add_all(connector, store, ledger, numbers)?;
+            crate::failpoint::reached("erase-protections");
             extracts::rewrite_all(connector, store, ledger, numbers, blank, stop, now)?;
+            protections::drop_others(connector, store, ledger, added)?;
+            protections::remove_numbers(&store.state, numbers)?;
             extracts::note_without_extract(store, ledger, now)?;
             crate::failpoint::reached("erase-extracts");
             lists::clean(connector, store, ledger, numbers)?;

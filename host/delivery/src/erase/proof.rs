@@ -18,6 +18,7 @@ use crate::config::Store;
 use crate::error::Error;
 use crate::fs::sync_directory;
 use crate::ledger::{Ledger, RewritingKind};
+use crate::tenant::former::former_tenants;
 
 /// The name of the log in a state directory.
 const FILE_NAME: &str = "erasures.jsonl";
@@ -68,6 +69,9 @@ pub struct StoreErasure {
     pub spooled: usize,
     /// How many snapshots of subscriptions have one of the persons.
     pub snapshots: usize,
+    /// Data of tenants that are not configured any more, or in directories that datasets were moved away from. It may have the
+    /// persons, and cprflow does not change it.
+    pub left: Vec<String>,
     /// Lists of the operator that name one of the persons. cprflow does not change them.
     pub other_lists: Vec<PathBuf>,
 }
@@ -104,6 +108,12 @@ impl StoreErasure {
         }
     }
 
+    /// Finds data that no tenant of the configuration has any more.
+    pub(super) fn find_left(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Error> {
+        self.left = left(store, ledger)?;
+        Ok(())
+    }
+
     /// Counts the deliveries that were made from the extracts that change, and those whose extracts are gone.
     pub(super) fn count_deliveries(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Error> {
         let shares = ledger.tenant_deliveries()?;
@@ -132,6 +142,16 @@ impl StoreErasure {
     }
 }
 
+/// Returns what is left of data that no tenant of the configuration has any more, in words.
+pub(crate) fn left(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Error> {
+    let mut former = former_tenants(store, ledger)?;
+    former.retain(|former| {
+        let dataset = former.dataset.as_ref();
+        dataset.is_some_and(|left| left.has_current || left.deliveries != Some(0))
+    });
+    Ok(former.iter().map(ToString::to_string).collect())
+}
+
 /// A line of the log.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -148,6 +168,9 @@ struct Line<'a> {
     /// The places that were searched.
     places: [PathBuf; 2],
     tenants: BTreeMap<String, PathBuf>,
+    /// Data that was not searched, because no tenant of the configuration has it any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
     /// The files in the places now, by kind.
     files: BTreeMap<&'static str, usize>,
     /// The deliveries that were made again or removed: dataset and sequence number.
@@ -200,6 +223,10 @@ pub(super) fn write(
         blanks_references: order.blank_references,
         places: [store.state.clone(), store.dataset.clone()],
         tenants: StoreErasure::of(store).tenants,
+        left: match order.subject {
+            ErasedSubject::Numbers(_) => left(store, ledger)?,
+            ErasedSubject::Agreement(_) | ErasedSubject::Tenant(_) => Vec::new(),
+        },
         files: files.into(),
         deliveries,
         outside: OUTSIDE,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::extracts::note_deliveries;
 use super::proof::StoreErasure;
+use super::protections;
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
@@ -15,6 +16,7 @@ use crate::fs::{entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{AdoptedDataset, Ledger, Reason, RewritingKind};
 use crate::names::{AgreementName, TenantName};
 use crate::register::Register;
+use crate::tenant::former::left_datasets;
 use crate::tenant::hidden::HiddenPersons;
 use crate::tenant::policies;
 use cprflow::{Connector, Limits};
@@ -66,6 +68,7 @@ pub(super) fn erase_agreement(
     now: Timestamp,
 ) -> Result<(), Error> {
     let agreement = name.as_str();
+    protections::remove(&store.state, agreement)?;
     let tenants: Vec<&str> = store
         .tenants
         .iter()
@@ -114,7 +117,8 @@ pub(super) fn erase_agreement(
     Ok(())
 }
 
-/// Removes everything that was published to a tenant, and what the state directory has of the tenant.
+/// Removes everything that was published to a tenant, and what the state directory has of the tenant. The tenant can be in
+/// the configuration or not, and can have had several directories.
 pub(super) fn erase_tenant(
     store: &Store,
     ledger: &mut Ledger,
@@ -122,14 +126,22 @@ pub(super) fn erase_tenant(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut tenants = store.tenants.iter();
-    let Some(tenant) = tenants.find(|tenant| tenant.name == *name) else {
-        return Ok(());
-    };
-    let Some(dataset) = Dataset::at(&tenant.dataset) else {
-        return Ok(());
-    };
+    let configured = tenants.find(|tenant| tenant.name == *name);
     let name = name.as_str();
-    let lock = dataset.lock()?;
+    let mut datasets: Vec<Dataset> = configured
+        .and_then(|tenant| Dataset::at(&tenant.dataset))
+        .into_iter()
+        .collect();
+    let former = left_datasets(store, ledger)?.into_iter();
+    datasets.extend(
+        former
+            .filter(|former| former.tenant == name)
+            .filter_map(|former| former.open()),
+    );
+    let mut locks = Vec::new();
+    for dataset in &datasets {
+        locks.extend(dataset.lock()?);
+    }
     for share in ledger.tenant_deliveries()? {
         let (true, Some(directory)) = (share.tenant == name, &share.directory) else {
             continue;
@@ -139,13 +151,17 @@ pub(super) fn erase_tenant(
             ledger.begin_rewriting(share.delivery, Some(name), kind, now)?;
         }
         crate::failpoint::reached("erase-tenant-noted");
-        dataset.remove_delivery(&share.agreement, directory)?;
+        for dataset in &datasets {
+            dataset.remove_delivery(&share.agreement, directory)?;
+        }
         ledger.removed_for_good(share.delivery, Some(name), &reason(), now)?;
         crate::failpoint::reached("erase-tenant-removed");
     }
     let place = AdoptedDataset::Tenant(name);
-    crate::current::withdraw(&dataset, ledger, place, None)?;
-    drop(lock);
+    for dataset in &datasets {
+        crate::current::withdraw(dataset, ledger, place, None)?;
+    }
+    drop(locks);
     for directory in ["rosters", "generations", policies::DIRECTORY] {
         remove_tree(&store.state.join(directory).join(name))?;
     }

@@ -35,6 +35,8 @@ pub struct RegisterReport {
     pub persons: Vec<PersonReport>,
     /// Extracts that could not be searched, because their files are gone.
     pub missing: Vec<PathBuf>,
+    /// Data that was not searched, because no tenant of the configuration has it any more.
+    pub left: Vec<String>,
 }
 
 /// Everything that is kept of one person.
@@ -117,10 +119,12 @@ pub fn show_persons(
         .collect();
     let mut own: Vec<Vec<OwnRecords>> = persons.iter().map(|_| Vec::new()).collect();
     let mut missing = Vec::new();
+    let mut left = Vec::new();
     for store in &configuration.stores {
         let Some(ledger) = Ledger::open_to_read(&store.state)? else {
             continue;
         };
+        left.extend(crate::erase::left(store, &ledger)?);
         let search = Search {
             connector,
             store,
@@ -148,7 +152,11 @@ pub fn show_persons(
         person.stored.sort();
         person.stored.dedup();
     }
-    Ok(RegisterReport { persons, missing })
+    Ok(RegisterReport {
+        persons,
+        missing,
+        left,
+    })
 }
 
 /// The search of one store.

@@ -188,7 +188,7 @@ fn set_aside_remarks(tenant: &str, own: &[&TenantDelivery], records: &[Record]) 
     set_aside.map(remark).collect()
 }
 
-/// A changed policy applies only to later deliveries.
+/// Tells of a policy that the newest delivery was not made under.
 fn policy_remark(tenant: &Tenant, newest: &TenantDelivery, state: &Path) -> Option<Remark> {
     // `cprflow doctor` reports errors in the policy itself.
     let policy = tenant.policy().ok()?;
@@ -197,8 +197,9 @@ fn policy_remark(tenant: &Tenant, newest: &TenantDelivery, state: &Path) -> Opti
     let is_same = digest.is_some_and(|digest| newest.counts.policy == format!("sha256:{digest}"));
     (!is_same).then(|| {
         note(format!(
-            "tenant {}: the policy has changed since the newest delivery. It applies from the next delivery on. Published \
-             deliveries are not changed. A person who is no longer in scope is listed when next delivered",
+            "tenant {}: the policy has changed since the newest delivery. It applies from the next delivery on, and the next \
+             run makes published deliveries again without what it hides. A person who is no longer in scope is listed when \
+             next delivered",
             tenant.name
         ))
     })

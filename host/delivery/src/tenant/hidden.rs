@@ -32,6 +32,8 @@ pub(crate) struct HiddenPersons {
     pub(crate) numbers: BTreeSet<Pnr>,
     /// Those of them that the version before did not have.
     pub(crate) added: BTreeSet<Pnr>,
+    /// Whether the list was made from all extracts. It is not stored.
+    pub(crate) is_complete: bool,
 }
 
 impl HiddenPersons {
@@ -74,12 +76,14 @@ impl HiddenPersons {
                 added: &self.added & &numbers,
                 numbers,
                 version: self.version,
+                is_complete: self.is_complete,
             },
             false => Self {
                 version: self.version + 1,
                 inputs,
                 numbers,
                 added,
+                is_complete: self.is_complete,
             },
         }
     }

@@ -14,7 +14,7 @@ use crate::config::{FUTURE_DATE, SAME_CONTENT};
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State, UNKNOWN_SIZE};
 use crate::routing::ROUTING_MISMATCH;
-use cprflow::{Catalog, Finding, Level, Summary, Table};
+use cprflow::{Catalog, DataError, Finding, Level, Summary, Table};
 use cprflow_transport::{HELPDESK, RemoteFile, Stat};
 
 /// The reason code of a delivery without a production date.
@@ -326,6 +326,19 @@ pub(super) fn gone_from_server() -> Reason {
         format!(
             "the delivery disappeared from the server before its download was complete: another program took it, \
              or the platform deleted it. Ask the helpdesk ({HELPDESK}) for a new delivery"
+        ),
+    )
+}
+
+/// Returns the reason for a delivery in which the records of an erased person cannot be told from those of another person.
+pub(super) fn not_separable(error: &DataError) -> Reason {
+    Reason::new(
+        error.kind.code(),
+        format!(
+            "a record of an erased person goes on with the record of another person, because a line end is lost (record \
+             {}). Ask the helpdesk ({HELPDESK}) to send the delivery again, then set this one aside with \
+             `cprflow set-aside`",
+            error.line.unwrap_or_default()
         ),
     )
 }

@@ -13,6 +13,7 @@ use super::unclaimed::UnclaimedNames;
 use crate::agreement::Agreement;
 use crate::calendar::danish_time;
 use crate::erase::known::erased_in;
+use crate::erase::protections;
 use crate::error::Error;
 use crate::fs::{digest as digest_of, entries, remove_file};
 use crate::keyed_hash::ExtractKey;
@@ -32,7 +33,7 @@ use crate::sync::publish::{Publisher, counts};
 use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
 use crate::sync::stage::{Staged, examine, stage};
-use cprflow::{Pnr, Scan};
+use cprflow::{DataErrorKind, ExtractPlace, Pnr, Scan};
 use cprflow_transport::HELPDESK;
 
 /// A delivery whose extract is complete in the spool and was scanned.
@@ -239,7 +240,14 @@ impl<'a> InboxRun<'a> {
             now,
         );
         let erased = self.erased_in(&record, &header)?;
-        self.keep(&record, &header, &erased)?;
+        match self.keep_with_protections(&record, &header, &erased) {
+            Err(Error::Extract(cprflow::Error::Data(error)))
+                if error.kind == DataErrorKind::NotSeparable =>
+            {
+                return self.set_aside(&record, &decide::not_separable(&error));
+            }
+            kept => kept?,
+        }
         let staged = self.without_erased(&record, staged, staging.as_deref(), &erased)?;
         let tenants = self.tenants.of(&record.agreement);
         if !tenants.is_empty() {
@@ -312,6 +320,45 @@ impl<'a> InboxRun<'a> {
         let path = Register::of(&self.store.state).path(&kept);
         let extract = open_file(&path).map_err(Error::file(&path))?;
         stage(Scan::new(self.connector), extract, staging, |_| {})
+    }
+
+    /// Keeps the extract of an accepted delivery. If erased persons are left out of it, those whom their records protect stay
+    /// protected.
+    fn keep_with_protections(
+        &mut self,
+        record: &Record,
+        header: &FileHeader,
+        erased: &BTreeSet<Pnr>,
+    ) -> Result<(), Error> {
+        let state = self.store.state.clone();
+        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
+        let open = || match spooled.whole() {
+            Some(path) => File::open(path),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let end_delivered = |connector| {
+            let day = &header.production_date;
+            protections::end_delivered(connector, &state, &record.agreement, day, open)
+        };
+        if erased.is_empty() {
+            self.keep(record, header, erased)?;
+            return end_delivered(self.connector);
+        }
+        let place = || ExtractPlace {
+            agreement: record.agreement.clone(),
+            production_date: header.production_date.clone(),
+            sequence: 0,
+        };
+        let full = open().map_err(Error::file(self.store.spool()))?;
+        let added = protections::add_of_extract(self.connector, &state, place(), erased, full)?;
+        self.keep(record, header, erased)?;
+        let Some(kept) = self.ledger.kept_extract(record.id)? else {
+            return Ok(());
+        };
+        let path = Register::of(&state).path(&kept);
+        let rest = open_file(&path).map_err(Error::file(&path))?;
+        protections::drop_of_extract(self.connector, &state, place(), &added, rest)?;
+        end_delivered(self.connector)
     }
 
     /// Keeps the extract of an accepted delivery in the register, which commits the delivery.

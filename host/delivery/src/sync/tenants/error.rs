@@ -83,6 +83,33 @@ pub enum TenantPublishError {
         dataset: PathBuf,
     },
 
+    /// The directory of a tenant has data that was made for another tenant.
+    #[error(
+        "{path} has data that was made for tenant {other}, whose policy can show more than that of tenant {tenant}. Give \
+         tenant {tenant} an empty directory, or move the data of tenant {other} away",
+        path = path.display()
+    )]
+    OtherTenant {
+        /// The directory.
+        path: PathBuf,
+        /// The tenant that has the directory in the configuration.
+        tenant: String,
+        /// The tenant whose data it is.
+        other: String,
+    },
+
+    /// A delivery must be made again, and the register lacks extracts that could say who is protected.
+    #[error(
+        "the register lacks extracts, so that a protection could be missing from deliveries that are made again for tenant \
+         {tenant}. They are removed until the register is complete. Restore the state directory from a backup. Without a \
+         backup, order a new full load (`cprflow subscription reorder`), and when it has come, run `cprflow register \
+         accept-missing AGREEMENT`"
+    )]
+    RegisterIncomplete {
+        /// The tenant's name.
+        tenant: String,
+    },
+
     /// The component returned no selection of persons.
     #[error("the component returned no selection of persons. Report this as a bug in cprflow")]
     NoSelection,

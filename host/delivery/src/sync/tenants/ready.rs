@@ -1,11 +1,13 @@
 //! A tenant whose files are read and whose dataset is open.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use super::error::TenantPublishError;
 use crate::current::CurrentError;
-use crate::dataset::{Dataset, DatasetError};
+use crate::dataset::{Dataset, DatasetError, GenerationManifest};
 use crate::error::Error;
 use crate::fs::StateLock;
 use crate::keyed_hash::ListKey;
@@ -50,7 +52,25 @@ impl ReadyTenant {
             policy_digest: String::new(),
             policy,
             key: None,
-            key_digest: tenant.key_digest()?,
+            // A key that is gone fails where the key is needed.
+            key_digest: tenant.key_digest().ok().flatten(),
+            policy_change: OnceLock::new(),
+            dataset,
+            _lock: None,
+        })
+    }
+
+    /// Returns a tenant whose policy cannot be used. Its policy shows nothing; it is only good for withdrawing deliveries.
+    pub(super) fn without_policy(tenant: &Tenant) -> Result<Self, Error> {
+        let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| DatasetError::InvalidPath {
+            path: tenant.dataset.clone(),
+        })?;
+        Ok(Self {
+            tenant: tenant.clone(),
+            policy: Policy::default(),
+            policy_digest: String::new(),
+            key: None,
+            key_digest: None,
             policy_change: OnceLock::new(),
             dataset,
             _lock: None,
@@ -62,6 +82,7 @@ impl ReadyTenant {
         let has_list = self.policy.persons.numbers.is_some();
         let key = has_list.then(|| ListKey::open(state)).transpose()?;
         let dataset = Dataset::open(&self.tenant.dataset)?.for_group(self.tenant.group()?)?;
+        check_owner(&dataset, self.tenant.name.as_str())?;
         Ok(Self {
             policy_digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
             _lock: dataset.lock()?,
@@ -108,6 +129,31 @@ impl ReadyTenant {
             scan = scan.pseudonym_key(key.clone());
         }
         scan
+    }
+}
+
+/// Fails if a dataset has data that was made for another tenant, under the other tenant's policy.
+fn check_owner(dataset: &Dataset, own: &str) -> Result<(), Error> {
+    let newest = GenerationManifest::current(dataset.root())?;
+    let mut owners: BTreeSet<String> = newest
+        .and_then(|newest| newest.tenant)
+        .into_iter()
+        .collect();
+    // All deliveries of an agreement were made for one tenant, so the first one tells.
+    let seen = RefCell::new(BTreeSet::new());
+    let is_first = |agreement: &str, _: &str| seen.borrow_mut().insert(agreement.to_owned());
+    for (_, manifest) in dataset.deliveries(is_first)? {
+        owners.extend(manifest.tenant.map(|tenant| tenant.name));
+    }
+    owners.remove(own);
+    match owners.pop_first() {
+        None => Ok(()),
+        Some(other) => Err(TenantPublishError::OtherTenant {
+            path: dataset.root().to_owned(),
+            tenant: own.to_owned(),
+            other,
+        }
+        .into()),
     }
 }
 

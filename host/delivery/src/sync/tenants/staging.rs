@@ -94,11 +94,12 @@ impl TenantPublisher {
             })
         };
         let roster = self.previous_roster(ready, &record.agreement)?;
+        let text = open().map_err(Error::file(path))?;
         let rules = Rules {
             policy: &ready.policy,
             roster,
             delivered_later: self.delivered_later(ready, record, share)?,
-            protected: BTreeSet::new(),
+            protected: self.protected_elsewhere(ready, record, text, path, heartbeat)?,
         };
         crate::failpoint::reached_by("tenant-reading", ready.tenant.name.as_str());
         self.stage_extract(ready, record, part, rules, heartbeat, open)

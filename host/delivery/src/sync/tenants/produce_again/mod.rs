@@ -42,6 +42,7 @@ use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery, TenantDeliveryS
 use crate::register::Register;
 use crate::stop::Stop;
 use crate::sync::report::RewrittenDelivery;
+use crate::sync::tenants::error::TenantPublishError;
 use crate::tenant::Tenant;
 use crate::tenant::hidden::HiddenPersons;
 use crate::tenant::policies::KeptPolicies;
@@ -74,8 +75,11 @@ impl TenantPublisher {
         ready: &ReadyTenant,
         heartbeat: &Heartbeat,
     ) -> Result<(), Error> {
-        // A policy that waits for a person changes nothing.
-        self.check_policy_change(ready, heartbeat)?;
+        if let Err(error) = self.check_policy_change(ready, heartbeat) {
+            // The new policy waits for a person. What became hidden must not stay meanwhile.
+            self.withdraw_hidden(ready, heartbeat)?;
+            return Err(error);
+        }
         let tenant = ready.tenant.name.as_str();
         let (shares, begun) = self.published_shares(ready)?;
         if shares.is_empty() {
@@ -89,6 +93,7 @@ impl TenantPublisher {
             }
         };
         let version = hidden.as_ref().map_or(0, |hidden| hidden.version);
+        let is_complete = hidden.as_ref().is_none_or(|hidden| hidden.is_complete);
         let mut compared = Vec::new();
         let mut failed = Ok(());
         for share in &shares {
@@ -119,6 +124,11 @@ impl TenantPublisher {
                     compared.push(share.delivery);
                     continue;
                 }
+                // The delivery may hide a person whose protection the register has lost.
+                Step::Again(..) if !is_complete => {
+                    let tenant = tenant.to_owned();
+                    Err(TenantPublishError::RegisterIncomplete { tenant }.into())
+                }
                 Step::Again(policy, protected) => {
                     let protected = (version, protected);
                     self.make_again(ready, &record, &published, &policy, protected, heartbeat)
@@ -143,6 +153,68 @@ impl TenantPublisher {
         let needed: BTreeSet<String> = self.policies_in_use(ready)?;
         KeptPolicies::new(&self.store.state, tenant)
             .keep_only(&needed.iter().map(String::as_str).collect())
+    }
+
+    /// Withdraws those of a tenant's deliveries that have persons who are protected now, or whose agreement the tenant no longer
+    /// has. A later run makes them again.
+    fn withdraw_hidden(&self, ready: &ReadyTenant, heartbeat: &Heartbeat) -> Result<(), Error> {
+        let (shares, _) = self.published_shares(ready)?;
+        if shares.is_empty() {
+            return Ok(());
+        }
+        let hidden = self.hidden_persons(ready, &shares, heartbeat)?;
+        let policies = KeptPolicies::new(&self.store.state, ready.tenant.name.as_str());
+        for share in &shares {
+            heartbeat.beat();
+            self.stop.check()?;
+            let Some(directory) = share.directory.as_deref() else {
+                continue;
+            };
+            let digest = &share.counts.policy;
+            let policy = policies.read(digest.strip_prefix("sha256:").unwrap_or(digest))?;
+            let shows_protected =
+                policy.is_some_and(|policy| policy.protection == ProtectionRule::Include);
+            let is_seen = ready.tenant.sees(&share.agreement);
+            if is_seen && (shows_protected || !self.has_hidden(ready, share, &hidden, heartbeat)?) {
+                continue;
+            }
+            let published = Published {
+                share,
+                directory,
+                is_begun: false,
+            };
+            self.withdraw_delivery(ready, &published, heartbeat)?;
+            tracing::warn!(
+                tenant = ready.tenant.name.as_str(),
+                agreement = share.agreement,
+                directory,
+                "a delivery was withdrawn, because something in it is hidden now and the tenant is not ready"
+            );
+        }
+        Ok(())
+    }
+
+    /// Returns whether a delivery may show a person who is protected since it was compared last.
+    fn has_hidden(
+        &self,
+        ready: &ReadyTenant,
+        share: &TenantDelivery,
+        hidden: &HiddenPersons,
+        heartbeat: &Heartbeat,
+    ) -> Result<bool, Error> {
+        let since = hidden.since(share.hidden);
+        if since.is_empty() {
+            return Ok(false);
+        }
+        let Some((register, kept)) = self.kept(share)? else {
+            return Ok(true);
+        };
+        let found = self.search(ready, &register, &kept, since, heartbeat)?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let own = self.protected_in_extract(ready, &register, &kept, heartbeat)?;
+        Ok(!found.is_subset(&own))
     }
 
     /// Returns the tenant's deliveries that have a directory, and those that were begun to be made again.
@@ -203,15 +275,10 @@ impl TenantPublisher {
                     .to_owned(),
             ));
         };
-        if let Some(since) = since.filter(|_| is_as_before) {
-            let found = self.search(ready, &register, &kept, since, heartbeat)?;
-            let own = match found.is_empty() {
-                true => return Ok(Step::Keep),
-                false => self.protected_in_extract(ready, &register, &kept, heartbeat)?,
-            };
-            if found.is_subset(&own) {
-                return Ok(Step::Keep);
-            }
+        if let Some(hidden) = hidden.filter(|_| is_as_before)
+            && !self.has_hidden(ready, share, hidden, heartbeat)?
+        {
+            return Ok(Step::Keep);
         }
         let protected = match hidden {
             Some(hidden) => self.search(ready, &register, &kept, &hidden.numbers, heartbeat)?,
@@ -253,7 +320,7 @@ impl TenantPublisher {
 }
 
 /// Withdraws those deliveries of a tenant that have something which is hidden now, although the tenant could not be prepared:
-/// its key for pseudonyms may be gone. The deliveries are made again when the tenant is in order.
+/// its key for pseudonyms may be gone, or its policy cannot be used. The deliveries are made again when the tenant is in order.
 pub(super) fn withdraw_of_unready(
     connector: &Connector,
     store: &Store,
@@ -261,15 +328,14 @@ pub(super) fn withdraw_of_unready(
     stop: &Stop,
     now: fn() -> Timestamp,
 ) -> Result<(), Error> {
-    // If a thread still uses the dataset or the policy cannot be read, the run has reported it.
-    let (true, Ok(_claim), Ok(ready)) = (
-        tenant.dataset.is_dir(),
-        claim(&tenant.dataset),
-        ReadyTenant::without_key(connector, tenant),
-    ) else {
+    // If a thread still uses the dataset, the run has reported it.
+    let (true, Ok(_claim)) = (tenant.dataset.is_dir(), claim(&tenant.dataset)) else {
         return Ok(());
     };
-    let Ok(ready) = ready.open(&store.state) else {
+    let with_policy = ReadyTenant::without_key(connector, tenant);
+    let has_policy = with_policy.is_ok();
+    let ready = with_policy.or_else(|_| ReadyTenant::without_policy(tenant));
+    let Ok(ready) = ready.and_then(|ready| ready.open(&store.state)) else {
         return Ok(());
     };
     let publisher = TenantPublisher {
@@ -281,7 +347,10 @@ pub(super) fn withdraw_of_unready(
         protected: Mutex::default(),
         rewritten: Mutex::default(),
     };
-    publisher.produce_again(&ready, &Heartbeat::new())
+    match has_policy {
+        true => publisher.produce_again(&ready, &Heartbeat::new()),
+        false => publisher.withdraw_hidden(&ready, &Heartbeat::new()),
+    }
 }
 
 /// Returns the directory of a delivery, relative to its dataset.

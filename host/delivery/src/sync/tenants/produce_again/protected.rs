@@ -1,10 +1,11 @@
 //! The persons who are protected from a tenant now, and the search for them in an extract.
 //!
-//! Protection is the union over the tenant's own agreements, and a protection under one number of a person counts for all
-//! numbers of the person, as in the current tables.
+//! Protection is the union over the tenant's agreements, also over those that it has seen and no longer may see. A protection
+//! under one number of a person counts for all numbers of the person, as in the current tables.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use serde_json::json;
@@ -12,18 +13,34 @@ use sha2::Digest;
 
 use super::ProtectedByExtracts;
 use crate::current::RegisterSource;
+use crate::erase::protections;
 use crate::error::Error;
-use crate::ledger::{KeptExtract, Ledger, TenantDelivery};
+use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery};
 use crate::register::{Register, open_file};
 use crate::sync::tenants::publisher::TenantPublisher;
 use crate::sync::tenants::ready::ReadyTenant;
 use crate::sync::tenants::scheduler::Heartbeat;
 use crate::tenant::hidden::HiddenPersons;
+use cprflow::policy::ProtectionRule;
 use cprflow::{ExtractPlace, Pnr, StateScan};
+
+/// The kept extracts that tell who is protected from a tenant, newest first.
+struct Extracts {
+    /// Those of the tenant's agreements.
+    own: Vec<(Register, KeptExtract)>,
+    /// Those of agreements that the tenant may no longer see.
+    former: Vec<(Register, KeptExtract)>,
+    /// The persons whom records of erased persons protected.
+    protected: BTreeSet<Pnr>,
+    /// Whether the register has all of them.
+    is_complete: bool,
+}
 
 impl TenantPublisher {
     /// Returns the persons who are protected now. Stores the list if the extracts changed since it was made.
-    pub(super) fn hidden_persons(
+    ///
+    /// While the register lacks extracts, a protection can be missing, so nobody leaves the list.
+    pub(in crate::sync::tenants) fn hidden_persons(
         &self,
         ready: &ReadyTenant,
         shares: &[TenantDelivery],
@@ -40,32 +57,92 @@ impl TenantPublisher {
             ..HiddenPersons::default()
         });
         let extracts = self.extracts_of(ready)?;
-        let inputs = digest(&extracts);
+        let (own, former) = (digest(&extracts.own), digest(&extracts.former));
+        let erased = protections::digest(&extracts.protected).unwrap_or_default();
+        let inputs = format!("{own}+{former}+{erased}");
         if stored.inputs == inputs {
-            return Ok(stored);
+            return Ok(HiddenPersons {
+                is_complete: extracts.is_complete,
+                ..stored
+            });
         }
-        let numbers = self.protected_in_extracts(ready, &extracts, &inputs, heartbeat)?;
-        let hidden = stored.next(inputs, (*numbers).clone());
+        let numbers = self.protected_in_extracts(ready, &extracts.own, &own, heartbeat)?;
+        let mut numbers = (*numbers).clone();
+        if !extracts.former.is_empty() {
+            let former = self.protected_in_extracts(ready, &extracts.former, &former, heartbeat)?;
+            numbers.extend(former.iter().copied());
+        }
+        numbers.extend(extracts.protected.iter().copied());
+        if !extracts.is_complete {
+            numbers.extend(stored.numbers.iter().copied());
+        }
+        let hidden = HiddenPersons {
+            is_complete: extracts.is_complete,
+            ..stored.next(inputs, numbers)
+        };
         let _ledger = self.ledger_of(heartbeat)?;
         hidden.write(state, tenant)?;
         crate::failpoint::reached("hidden-stored");
         Ok(hidden)
     }
 
-    /// Returns the kept extracts of the tenant's agreements whose files are there, newest first. Missing ones stop the current
-    /// tables.
-    fn extracts_of(&self, ready: &ReadyTenant) -> Result<Vec<(Register, KeptExtract)>, Error> {
-        let mut extracts = Vec::new();
-        for source in RegisterSource::of_tenant(&self.store, &ready.tenant) {
+    /// Returns the persons in the extract of a new delivery whom other extracts protect.
+    pub(in crate::sync::tenants) fn protected_elsewhere(
+        &self,
+        ready: &ReadyTenant,
+        record: &Record,
+        extract: impl Read,
+        path: &Path,
+        heartbeat: &Heartbeat,
+    ) -> Result<BTreeSet<Pnr>, Error> {
+        if ready.policy.protection == ProtectionRule::Include {
+            return Ok(BTreeSet::new());
+        }
+        let mut shares = self.ledger().tenant_deliveries()?;
+        shares.retain(|share| share.tenant == ready.tenant.name.as_str());
+        let hidden = self.hidden_persons(ready, &shares, heartbeat)?;
+        let reader = self.watched(extract, &ready.tenant.limits, heartbeat);
+        let found = numbers_in(reader, &hidden.numbers).map_err(Error::file(path))?;
+        let register = Register::of(&self.store.state);
+        let kept = self.ledger().kept_extract(record.id)?;
+        let Some(kept) = kept.filter(|kept| !found.is_empty() && register.has(kept)) else {
+            return Ok(found);
+        };
+        // What the extract itself says of a person needs no help.
+        let own = self.protected_in_extract(ready, &register, &kept, heartbeat)?;
+        Ok(&found - &*own)
+    }
+
+    /// Returns the kept extracts of the tenant's agreements whose files are there, newest first.
+    fn extracts_of(&self, ready: &ReadyTenant) -> Result<Extracts, Error> {
+        let mut extracts = Extracts {
+            own: Vec::new(),
+            former: Vec::new(),
+            protected: BTreeSet::new(),
+            is_complete: true,
+        };
+        for source in RegisterSource::with_former(&self.store, &ready.tenant)? {
             let Some(ledger) = Ledger::open_to_read(&source.state)? else {
                 continue;
             };
+            extracts.protected.extend(source.protected()?);
             let register = Register::of(&source.state);
             for kept in ledger.applied_extracts()? {
-                let mut own = source.agreements.iter();
-                if own.any(|own| own.as_str() == kept.agreement) && register.has(&kept) {
-                    extracts.push((register.clone(), kept));
+                let chosen = match () {
+                    () if source.is_own(&kept.agreement) => &mut extracts.own,
+                    () if source.is_former(&kept.agreement) => &mut extracts.former,
+                    () => continue,
+                };
+                match register.has(&kept) {
+                    true => chosen.push((register.clone(), kept)),
+                    false => extracts.is_complete = false,
                 }
+            }
+            let mut missing = ledger.missing_in_register()?.into_iter();
+            if missing.any(|record| {
+                source.is_own(&record.agreement) || source.is_former(&record.agreement)
+            }) {
+                extracts.is_complete = false;
             }
         }
         let order = |(_, kept): &(Register, KeptExtract)| {
@@ -75,8 +152,10 @@ impl TenantPublisher {
                 kept.agreement.clone(),
             )
         };
-        extracts.sort_by_key(order);
-        extracts.reverse();
+        for extracts in [&mut extracts.own, &mut extracts.former] {
+            extracts.sort_by_key(order);
+            extracts.reverse();
+        }
         Ok(extracts)
     }
 

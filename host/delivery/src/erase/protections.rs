@@ -1,0 +1,266 @@
+//! Persons whom the records of erased persons protected: `<state>/erased-protections/<agreement>`, one line for each number
+//! with the production date of the newest extract that said it.
+//!
+//! A record of one person can protect another one: the address of a relative (031-033), a tie of two numbers, a damaged line.
+//! Once it is erased, nothing in the register says so any more. The protection counts until the agreement delivers the other
+//! person again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::Digest;
+
+use super::extracts::{State, applied, column, has_number};
+use crate::config::Store;
+use crate::error::Error;
+use crate::fs::{entries, private_directory, remove_file, write_private_file};
+use crate::ledger::Ledger;
+use crate::register::Register;
+use cprflow::{Connector, ExtractPlace, Pnr, Scan, StateScan};
+
+/// The directory of the lists in a state directory.
+const DIRECTORY: &str = "erased-protections";
+
+/// The persons of an agreement who are protected, each with the day of the newest extract that said it.
+type Protections = BTreeMap<Pnr, String>;
+
+/// The persons whom a step has added to the list of an agreement.
+pub(crate) struct Added {
+    agreement: String,
+    numbers: BTreeSet<Pnr>,
+}
+
+/// Adds everybody whom an agreement's kept extracts protect, if one of them has a person who is to be erased. What the
+/// other records still say is taken out again by [`drop_others`].
+pub(super) fn add_all(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    erased: &BTreeSet<Pnr>,
+) -> Result<Vec<Added>, Error> {
+    let register = Register::of(&store.state);
+    let mut all = Vec::new();
+    let mut agreements = BTreeMap::new();
+    for kept in applied(store, ledger)? {
+        let name = kept.agreement.clone();
+        agreements.entry(name).or_insert_with(Vec::new).push(kept);
+    }
+    for (agreement, extracts) in agreements {
+        let mut has_erased = false;
+        for kept in &extracts {
+            has_erased = has_erased || has_number(&register.path(kept), erased)?;
+        }
+        let Some(newest) = extracts.first().filter(|_| has_erased) else {
+            continue;
+        };
+        let day = newest.production_date.clone();
+        let state = State::new(&register, extracts);
+        let protected = protected(connector, state.places(), state.open())?;
+        all.push(add(&store.state, &agreement, &protected - erased, &day)?);
+    }
+    Ok(all)
+}
+
+/// Takes those out of the lists again whom the kept extracts still protect.
+pub(super) fn drop_others(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    added: Vec<Added>,
+) -> Result<(), Error> {
+    let register = Register::of(&store.state);
+    for added in added {
+        let mut extracts = applied(store, ledger)?;
+        extracts.retain(|kept| kept.agreement == added.agreement);
+        let state = State::new(&register, extracts);
+        let still = protected(connector, state.places(), state.open())?;
+        drop_those(&store.state, &added, &still)?;
+    }
+    Ok(())
+}
+
+/// Adds everybody whom one extract protects, before erased persons are left out of it.
+pub(crate) fn add_of_extract<R: Read + Send + 'static>(
+    connector: &Connector,
+    state: &Path,
+    place: ExtractPlace,
+    erased: &BTreeSet<Pnr>,
+    extract: R,
+) -> Result<Added, Error> {
+    let (agreement, day) = (place.agreement.clone(), place.production_date.clone());
+    let protected = of_extract(connector, place, extract)?;
+    add(state, &agreement, &protected - erased, &day)
+}
+
+/// Takes those out of the list again whom the extract without the erased persons still protects.
+pub(crate) fn drop_of_extract<R: Read + Send + 'static>(
+    connector: &Connector,
+    state: &Path,
+    place: ExtractPlace,
+    added: &Added,
+    extract: R,
+) -> Result<(), Error> {
+    let still = of_extract(connector, place, extract)?;
+    drop_those(state, added, &still)
+}
+
+/// Ends the protections of persons whom an agreement delivers again.
+pub(crate) fn end_delivered<R: Read>(
+    connector: &Connector,
+    state: &Path,
+    agreement: &str,
+    production_date: &str,
+    extract: impl FnOnce() -> io::Result<R>,
+) -> Result<(), Error> {
+    let mut all = read(state, agreement)?;
+    if all.values().all(|day| day.as_str() >= production_date) {
+        return Ok(());
+    }
+    let before = all.len();
+    let scan = Scan::new(connector).table("person").columns(["pnr"]);
+    for batch in scan.read_all(extract().map_err(cprflow::Error::Input)?)? {
+        let batch = match batch {
+            Ok(batch) => batch,
+            // What follows the damage is not published either.
+            Err(cprflow::Error::Data(_)) => break,
+            Err(error) => return Err(error.into()),
+        };
+        for number in column(&batch.batch) {
+            if all
+                .get(&number)
+                .is_some_and(|day| day.as_str() < production_date)
+            {
+                all.remove(&number);
+            }
+        }
+    }
+    match all.len() < before {
+        true => write(state, agreement, &all),
+        false => Ok(()),
+    }
+}
+
+/// Returns the persons who are protected in these agreements.
+pub(crate) fn numbers<'a>(
+    state: &Path,
+    agreements: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut numbers = BTreeSet::new();
+    for agreement in agreements {
+        numbers.extend(read(state, agreement)?.into_keys());
+    }
+    Ok(numbers)
+}
+
+/// Returns a digest of the persons; `None` if there are none.
+pub(crate) fn digest(numbers: &BTreeSet<Pnr>) -> Option<String> {
+    let text: String = numbers.iter().map(Pnr::as_str).collect();
+    (!numbers.is_empty()).then(|| base16ct::lower::encode_string(&sha2::Sha256::digest(text)))
+}
+
+/// Takes erased persons out of all lists.
+pub(super) fn remove_numbers(state: &Path, erased: &BTreeSet<Pnr>) -> Result<(), Error> {
+    for path in entries(&state.join(DIRECTORY))? {
+        let agreement = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut all = read(state, &agreement)?;
+        let before = all.len();
+        all.retain(|number, _| !erased.contains(number));
+        if all.len() < before {
+            write(state, &agreement, &all)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the list of an agreement.
+pub(super) fn remove(state: &Path, agreement: &str) -> Result<(), Error> {
+    remove_file(&path(state, agreement))
+}
+
+fn protected<R: Read + Send + 'static>(
+    connector: &Connector,
+    places: Vec<ExtractPlace>,
+    open: impl FnMut(&ExtractPlace) -> io::Result<R> + Send + 'static,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut survey = StateScan::new(connector).survey(places, open)?;
+    Ok(survey.protected_numbers()?.into_iter().collect())
+}
+
+fn of_extract<R: Read + Send + 'static>(
+    connector: &Connector,
+    place: ExtractPlace,
+    extract: R,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut extract = Some(extract);
+    protected(connector, vec![place], move |_| {
+        extract.take().ok_or_else(|| io::ErrorKind::NotFound.into())
+    })
+}
+
+fn add(state: &Path, agreement: &str, numbers: BTreeSet<Pnr>, day: &str) -> Result<Added, Error> {
+    let mut all = read(state, agreement)?;
+    let mut new = BTreeSet::new();
+    for number in numbers {
+        match all.get_mut(&number) {
+            Some(known) => *known = std::mem::take(known).max(day.to_owned()),
+            None => {
+                all.insert(number, day.to_owned());
+                new.insert(number);
+            }
+        }
+    }
+    if !all.is_empty() {
+        write(state, agreement, &all)?;
+    }
+    Ok(Added {
+        agreement: agreement.to_owned(),
+        numbers: new,
+    })
+}
+
+fn drop_those(state: &Path, added: &Added, still: &BTreeSet<Pnr>) -> Result<(), Error> {
+    let mut all = read(state, &added.agreement)?;
+    let before = all.len();
+    all.retain(|number, _| !(added.numbers.contains(number) && still.contains(number)));
+    match all.len() < before {
+        true => write(state, &added.agreement, &all),
+        false => Ok(()),
+    }
+}
+
+fn write(state: &Path, agreement: &str, all: &Protections) -> Result<(), Error> {
+    private_directory(&state.join(DIRECTORY))?;
+    let lines = all
+        .iter()
+        .map(|(number, day)| format!("{} {day}\n", number.as_str()));
+    write_private_file(
+        &path(state, agreement),
+        lines.collect::<String>().as_bytes(),
+    )
+}
+
+fn read(state: &Path, agreement: &str) -> Result<Protections, Error> {
+    let path = path(state, agreement);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(Error::file(path)(error)),
+    };
+    let line = |line: &str| {
+        let (number, day) = line.split_once(' ')?;
+        Some((number.parse().ok()?, day.to_owned()))
+    };
+    let all: Option<Protections> = text.lines().map(line).collect();
+    all.ok_or_else(|| {
+        Error::file(path)(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the list of persons whom erased records protected cannot be read. Restore it from a backup",
+        ))
+    })
+}
+
+fn path(state: &Path, agreement: &str) -> PathBuf {
+    state.join(DIRECTORY).join(agreement)
+}
