@@ -171,6 +171,8 @@ fn measure(chromium: &Path, page: &Path) -> Vec<u32> {
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            // Containers often have a small /dev/shm.
+            "--disable-dev-shm-usage",
             "--hide-scrollbars",
             "--dump-dom",
         ])
