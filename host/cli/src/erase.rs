@@ -21,7 +21,7 @@ use crate::output::{message, print_json};
 /// Persons are erased under all their numbers: from the kept extracts, extracts in progress, lists of persons in scope and
 /// snapshots of subscriptions. Everything that was published from these extracts is made again without the persons, and older
 /// tables are removed. A delivery whose extract is gone is removed. Records of relatives that name a person stay, unless
-/// --references is given.
+/// --references is given. Persons whom the erased records protected stay protected.
 ///
 /// Without --yes, the command only shows what it would do, and asks if it runs on a terminal. A person who may still be
 /// subscribed is refused: remove the filter first. An erasure that was interrupted is continued by the next `cprflow erase`
@@ -30,7 +30,7 @@ use crate::output::{message, print_json};
 #[command(after_help = "\
 Exit codes:
   0  erased, or shown
-  1  not complete: something is left, and the next run continues
+  1  not complete: the next run continues, or tenants that are not configured any more have data left
   2  refused or failed
 
 Examples:

@@ -188,7 +188,7 @@ pub(crate) enum UsageError {
         "only filters of the kinds pnr and municipality order an initial load, so no other kind can be reordered"
     )]
     NotReorderable,
-    /// The command would change the subscription, and nobody can answer its question.
+    /// The command would change the subscription, and no person can answer its question.
     #[error(
         "cannot ask for confirmation, because standard input is not a terminal or has the person numbers. Add --yes to \
          continue without a question. Nothing was changed"

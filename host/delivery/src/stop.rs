@@ -1,5 +1,6 @@
 //! A flag that asks a run to stop.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -43,5 +44,22 @@ impl Stop {
             }
             thread::sleep(left.min(POLL_INTERVAL));
         }
+    }
+}
+
+/// A writer that fails once the run must stop.
+pub(crate) struct CheckedWriter<'a, W> {
+    pub(crate) sink: W,
+    pub(crate) stop: &'a Stop,
+}
+
+impl<W: Write> Write for CheckedWriter<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stop.check().map_err(io::Error::other)?;
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }

@@ -350,6 +350,35 @@ fn erasing_a_person_ends_no_protection_of_others() {
     }
 }
 
+/// The list of these persons follows the name of the agreement.
+#[test]
+fn renaming_an_agreement_ends_no_protection() {
+    let test = TestRun::local();
+    let configure = |agreement: &str| {
+        test.configure(&format!(
+            "[agreement.{agreement}]\ninbox = \"inbox\"\n[tenant.mask]\nagreements = [{agreement:?}]\n\
+             purpose = \"test\"\ndataset = \"tenants/mask\"\n[tenant.drop]\nagreements = [{agreement:?}]\n\
+             purpose = \"test\"\ndataset = \"tenants/drop\"\nprotection = \"drop\"\n"
+        ));
+    };
+    configure("town");
+    test.set_time("2026-03-05T08:00:00Z");
+    let [(extract, _), ..] = protecting(town("20260302").resident(BERTA, "0265", "Birk"));
+    put(&test, "town", 1, extract);
+    assert_eq!(erase(&test, ALICE).code, 0);
+    assert_hidden(&test, "Birk");
+    configure("city");
+    let config = test.path("cprflow.toml").display().to_string();
+    let renamed = ["agreement", "rename", "town", "city", "--config", &config];
+    let renamed = cprflow_tests::command::cprflow(renamed);
+    assert_eq!(renamed.code, 0, "{}", renamed.stderr);
+    test.set_time("2026-03-06T08:00:00Z");
+    let carla = town("20260305").resident(CARLA, "0265", "Carlsen");
+    assert!(put(&test, "town", 2, carla).code < 2);
+    assert_shown(&test, "Carlsen");
+    assert_hidden(&test, "Birk");
+}
+
 /// Records of erased persons in extracts that come later protect others too.
 #[test]
 fn records_of_erased_persons_that_come_later_protect_others() {

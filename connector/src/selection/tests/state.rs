@@ -474,7 +474,7 @@ fn a_receipt_ends_no_protection() {
         assert!(is_protected(&[with(&[receipt(B)])]), "{kind}");
         let later = extract("m", "2026-03-02", 2, &[receipt(B)]);
         assert!(is_protected(&[later.clone(), with(&[])]), "{kind}");
-        // Such records are not superseded. Those that protect nobody are.
+        // Such records are not superseded. Those that protect no person are.
         let (selection, _) = open(None, None, &[later.clone(), with(&[])]);
         let left_out = selection.superseded_persons(1).unwrap();
         assert!(

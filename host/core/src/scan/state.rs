@@ -18,8 +18,8 @@ use crate::wit::source as wit;
 
 /// A scan of a state: what several extracts together say about each person, as a policy lets it through.
 ///
-/// Of each person the state has the records of the newest extract with a 001 of the number, and the events (099) of all
-/// extracts. The rows have the columns `as_of` and `agreement`, and no `line`. The contract (`wit/connector.wit`) describes
+/// Of each person the state has the records of the newest extract with a 001 of the number, the protections (004) of the
+/// newest one of each agreement, and the events (099) of all extracts. The rows have the columns `as_of` and `agreement`, and no `line`. The contract (`wit/connector.wit`) describes
 /// the rules at `open-state` and the tables at `state-view`.
 ///
 /// ```

@@ -1,7 +1,7 @@
 //! The protections of agreements that a tenant has seen and no longer may see, for example because they have ended.
 //!
-//! Protection is the union over the agreements of a tenant. A person can be protected in one of them alone, and nobody
-//! tells whether that protection still holds once its agreement delivers no more. So it counts as long as the extracts
+//! Protection is the union over the agreements of a tenant. A person can be protected in one of them alone, and its
+//! agreement no longer tells whether that protection still holds. So it counts as long as the extracts
 //! are kept.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! The kept extracts without the erased persons, and the deliveries that were made from these extracts.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, RecordBatch};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::fs::remove_file;
 use crate::ledger::{KeptExtract, Ledger, RewritingKind};
 use crate::register::{Register, open_file};
-use crate::stop::Stop;
+use crate::stop::{CheckedWriter, Stop};
 use crate::sync::numbers_in;
 use cprflow::{Connector, CopyReport, ExtractCopy, ExtractPlace, Pnr};
 
@@ -265,22 +265,5 @@ impl State {
             let (_, path) = found.ok_or(io::ErrorKind::NotFound)?;
             Ok(Box::new(open_file(path)?))
         }
-    }
-}
-
-/// A writer that fails once the run must stop.
-struct CheckedWriter<'a, W> {
-    sink: W,
-    stop: &'a Stop,
-}
-
-impl<W: Write> Write for CheckedWriter<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stop.check().map_err(io::Error::other)?;
-        self.sink.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
     }
 }

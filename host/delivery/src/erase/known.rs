@@ -84,7 +84,7 @@ pub(crate) fn erased_in<R: io::Read>(
     Ok(numbers)
 }
 
-/// Returns a digest of the list; `None` if nobody was erased.
+/// Returns a digest of the list; `None` if no person was erased.
 pub(crate) fn fingerprint(state: &Path) -> Result<Option<String>, Error> {
     let all = read(state)?;
     let text = serde_json::Value::from_iter(all).to_string();

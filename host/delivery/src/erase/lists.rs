@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::proof::StoreErasure;
+use super::protections;
 use crate::config::Store;
 use crate::error::Error;
 use crate::fs::{entries, remove_file, sync_directory, write_private_file};
@@ -67,6 +68,7 @@ pub(super) fn clean(
         "generations",
         hidden::DIRECTORY,
         policies::DIRECTORY,
+        protections::DIRECTORY,
     ];
     for directory in directories {
         remove_temporary(&store.state.join(directory))?;

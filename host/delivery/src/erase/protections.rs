@@ -15,13 +15,13 @@ use sha2::Digest;
 use super::extracts::{State, applied, column, has_number};
 use crate::config::Store;
 use crate::error::Error;
-use crate::fs::{entries, private_directory, remove_file, write_private_file};
+use crate::fs::{entries, private_directory, remove_file, sync_directory, write_private_file};
 use crate::ledger::Ledger;
 use crate::register::Register;
 use cprflow::{Connector, ExtractPlace, Pnr, Scan, StateScan};
 
 /// The directory of the lists in a state directory.
-const DIRECTORY: &str = "erased-protections";
+pub(super) const DIRECTORY: &str = "erased-protections";
 
 /// The persons of an agreement who are protected, each with the day of the newest extract that said it.
 type Protections = BTreeMap<Pnr, String>;
@@ -172,6 +172,16 @@ pub(super) fn remove_numbers(state: &Path, erased: &BTreeSet<Pnr>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Gives the list of an agreement the agreement's new name.
+pub(crate) fn rename(state: &Path, old: &str, new: &str) -> Result<(), Error> {
+    let to = path(state, new);
+    match fs::rename(path(state, old), &to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::file(to)(error)),
+        Ok(()) => sync_directory(to.parent()),
+    }
 }
 
 /// Removes the list of an agreement.

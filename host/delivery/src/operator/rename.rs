@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::OperatorError;
 use crate::config::{Configuration, Store};
 use crate::dataset::Dataset;
+use crate::erase::protections;
 use crate::error::Error;
 use crate::fs::{StateLock, entries, sync_directory};
 use crate::ledger::Ledger;
@@ -77,6 +78,7 @@ pub fn rename_agreement(
     rename_directory(&spool, old, new)?;
     rename_directory(&register, old, new)?;
     subscription::rename(&store.state, old, new)?;
+    protections::rename(&store.state, old.as_str(), new.as_str())?;
     Ok(ledger.rename_agreement(old.as_str(), new.as_str())?)
 }
 

@@ -3,7 +3,7 @@
 //! The current tables stay the same. The new file is on the disk before the ledger names it, and
 //! the old file is removed afterwards.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::fs::remove_file;
 use crate::ledger::{KeptExtract, Ledger};
 use crate::register::{Register, open_file};
-use crate::stop::Stop;
+use crate::stop::{CheckedWriter, Stop};
 use cprflow::{Connector, ExtractCopy, ExtractPlace, StateScan};
 
 /// An extract that was rewritten.
@@ -137,22 +137,5 @@ fn place(kept: &KeptExtract) -> ExtractPlace {
         production_date: kept.production_date.clone(),
         sequence: kept.sequence,
         agreement: kept.agreement.clone(),
-    }
-}
-
-/// A writer that fails once the run must stop.
-struct CheckedWriter<'a, W> {
-    sink: W,
-    stop: &'a Stop,
-}
-
-impl<W: Write> Write for CheckedWriter<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.stop.check().map_err(io::Error::other)?;
-        self.sink.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
     }
 }

@@ -67,7 +67,7 @@ impl HiddenPersons {
         remove_file(&path(state, tenant))
     }
 
-    /// Returns the list after this one. The version stays if nobody was added.
+    /// Returns the list after this one. The version stays if no person was added.
     pub(crate) fn next(self, inputs: String, numbers: BTreeSet<Pnr>) -> Self {
         let added: BTreeSet<Pnr> = &numbers - &self.numbers;
         match added.is_empty() && self.version > 0 {
@@ -100,9 +100,9 @@ impl HiddenPersons {
 
     /// Returns the persons with whom a delivery is still to be compared that was compared with this version last.
     pub(crate) fn since(&self, version: u64) -> &BTreeSet<Pnr> {
-        static NOBODY: BTreeSet<Pnr> = BTreeSet::new();
+        static NONE: BTreeSet<Pnr> = BTreeSet::new();
         match version {
-            known if known == self.version => &NOBODY,
+            known if known == self.version => &NONE,
             known if known > 0 && known + 1 == self.version => &self.added,
             _ => &self.numbers,
         }

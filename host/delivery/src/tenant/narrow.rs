@@ -67,7 +67,7 @@ pub(crate) fn narrowed(
     Ok(connector.view(&policy).is_ok().then_some(policy))
 }
 
-/// Returns the filter that selects the persons whom both filters select; `None` if that is nobody.
+/// Returns the filter that selects the persons whom both filters select; `None` if they have no person in common.
 fn persons(before: &PersonFilter, today: &PersonFilter) -> Option<PersonFilter> {
     let statuses = |filter: &PersonFilter, other: &PersonFilter| {
         let residents = || RESIDENTS.map(str::to_owned).to_vec();

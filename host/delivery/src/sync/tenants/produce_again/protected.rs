@@ -39,7 +39,7 @@ struct Extracts {
 impl TenantPublisher {
     /// Returns the persons who are protected now. Stores the list if the extracts changed since it was made.
     ///
-    /// While the register lacks extracts, a protection can be missing, so nobody leaves the list.
+    /// While the register lacks extracts, a protection can be missing, so no person leaves the list.
     pub(in crate::sync::tenants) fn hidden_persons(
         &self,
         ready: &ReadyTenant,
