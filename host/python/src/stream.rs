@@ -213,10 +213,15 @@ impl Counters {
 #[pyclass(frozen, get_all, eq, module = "cprflow")]
 #[derive(PartialEq, Eq)]
 pub(crate) struct ScanStats {
+    /// The number of streams that were started.
     streams: u64,
+    /// The number of batches.
     batches: u64,
+    /// The number of rows.
     rows: u64,
+    /// The number of bytes read of the extract, or of pages of Parquet files.
     bytes_read: u64,
+    /// The number of bytes of batches that left the sandbox; 0 for a dataset.
     bytes_returned: u64,
 }
 

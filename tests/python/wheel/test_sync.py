@@ -243,3 +243,19 @@ def test_a_tenants_dataset_can_be_read(job, policy):
     assert dataset.deliveries()[0].manifest["tenant"]["name"] == "school"
     assert dataset.deliveries()[0].findings == []
     assert pyarrow.table(dataset.table("out_of_scope")).num_rows == 0
+
+
+def test_a_bug_is_an_internal_error_that_names_its_place_only(job, monkeypatch):
+    if not os.environ.get("CPRFLOW_TEST_HOOKS"):
+        pytest.skip("this build of the module cannot be asked to panic")
+    job.configure()
+    job.night(0)
+    monkeypatch.setenv("CPRFLOW_PANIC_AT", "published")
+    monkeypatch.setenv("CPRFLOW_PANIC_WITH", "0101905058 Jensen")
+    with pytest.raises(cprflow.InternalError, match=r"failpoint\.rs:\d+") as raised:
+        cprflow.sync(job.config)
+    assert "0101905058" not in str(raised.value) and "Jensen" not in str(raised.value)
+    # The next run publishes what the interrupted one did not.
+    monkeypatch.delenv("CPRFLOW_PANIC_AT")
+    assert cprflow.sync(job.config).ok
+    assert len(cprflow.dataset(job.dataset).deliveries()) == 1
