@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import types
@@ -122,6 +123,34 @@ def published(tmp_path_factory):
         report = cprflow.sync(job.config)
         assert report.ok and len(report.published) == 1, report.problems
     return types.SimpleNamespace(path=job.dataset, extracts=extracts, job=job)
+
+
+@pytest.fixture(scope="session")
+def two_nights_once(tmp_path_factory):
+    job = DailyJob(tmp_path_factory.mktemp("two-nights") / "job")
+    job.configure()
+    for night in range(2):
+        job.night(night, persons=60)
+        assert cprflow.sync(job.config).ok
+    return job
+
+
+@pytest.fixture
+def two_nights(two_nights_once, tmp_path):
+    """A daily job of its own that has published two deliveries."""
+    root = tmp_path / "job"
+    shutil.copytree(two_nights_once.root, root, symlinks=True)
+    return DailyJob(root)
+
+
+@pytest.fixture(scope="session")
+def many_persons(tmp_path_factory):
+    """A daily job with the persons of the examples in the documentation."""
+    job = DailyJob(tmp_path_factory.mktemp("many-persons"))
+    job.configure()
+    job.night(0, persons=3000, seed=1)
+    assert cprflow.sync(job.config).ok
+    return job
 
 
 def resident_memory():
