@@ -337,7 +337,10 @@ pub enum ComponentError {
     CoreModule,
 
     /// The component is too large.
-    #[error("cannot load the component: it is larger than {limit} bytes")]
+    #[error(
+        "cannot load the component: it is larger than {limit} bytes. Check that the file is the right one, and build \
+         it with `--release`"
+    )]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -358,7 +361,7 @@ pub enum ComponentError {
     /// The component imports something that a connector may not use.
     #[error(
         "cannot load the component: it imports {import}. It may import only the WASI functions that Rust's standard \
-         library needs; every call of them traps"
+         library needs, and every call of them traps. Build it without this import"
     )]
     Refused {
         /// The name of the import.
@@ -367,7 +370,8 @@ pub enum ComponentError {
 
     /// Compiling the component exceeded a limit.
     #[error(
-        "cannot load the component: compiling it did not end within {time:?} and {memory} bytes of memory ({how})"
+        "cannot load the component: compiling it did not end within {time:?} and {memory} bytes of memory ({how}). \
+         Build it with `--release`, or try again when the machine has less to do"
     )]
     Compile {
         /// The time limit.
@@ -414,28 +418,40 @@ pub enum ComponentError {
     },
 
     /// The component asked for more memory than its limit ([`Limits::memory`](crate::Limits::memory)).
-    #[error("the component was stopped: it asked for more than {limit} bytes of memory")]
+    #[error(
+        "the component was stopped: it asked for more than {limit} bytes of memory. Raise this limit if it was \
+         configured. Otherwise this is a bug in the component: report it with this message"
+    )]
     Memory {
         /// The limit in bytes.
         limit: usize,
     },
 
     /// A call took longer than its limit ([`Limits::call`](crate::Limits::call)).
-    #[error("the component was stopped: a call took longer than {limit:?}")]
+    #[error(
+        "the component was stopped: a call took longer than {limit:?}. Raise this limit if it was configured. \
+         Otherwise this is a bug in the component: report it with this message"
+    )]
     Deadline {
         /// The limit.
         limit: Duration,
     },
 
     /// All calls together took longer than their limit ([`Limits::total`](crate::Limits::total)).
-    #[error("the component was stopped: all its calls together took longer than {limit:?}")]
+    #[error(
+        "the component was stopped: all its calls together took longer than {limit:?}. Raise this limit if it was \
+         configured. Otherwise this is a bug in the component: report it with this message"
+    )]
     Time {
         /// The limit.
         limit: Duration,
     },
 
     /// The component returned more than a limit, or held more.
-    #[error("the component was stopped: more than {at_most} {limit}")]
+    #[error(
+        "the component was stopped: more than {at_most} {limit}. Raise this limit if it was configured. Otherwise this \
+         is a bug in the component: report it with this message"
+    )]
     Limit {
         /// The limit.
         limit: LimitKind,
@@ -444,11 +460,15 @@ pub enum ComponentError {
     },
 
     /// The component trapped: it stopped itself or did something that WebAssembly does not allow.
-    #[error("the component trapped: {0}")]
+    #[error(
+        "the component trapped: {0}. This is a bug in the component: report it with this message"
+    )]
     Trapped(String),
 
     /// The component returned something that the contract does not allow.
-    #[error("the component violates the contract: {0}")]
+    #[error(
+        "the component violates the contract: {0}. This is a bug in the component: report it with this message"
+    )]
     Misbehaved(String),
 
     /// Any other of these errors, in the scan of a tenant.
@@ -464,7 +484,10 @@ pub enum ComponentError {
 impl ComponentError {
     /// Converts an error of the engine about a component that cannot be loaded.
     pub(crate) fn invalid(error: wasmtime::Error) -> Self {
-        Self::Invalid(redact(&format!("{error:#}")))
+        let why = redact(&format!("{error:#}"));
+        Self::Invalid(format!(
+            "{why}. Build it again against the interfaces in wit/"
+        ))
     }
 
     /// Returns [`Misbehaved`](Self::Misbehaved) with a text of this crate.

@@ -149,7 +149,10 @@ pub enum Error {
     },
 
     /// The component was stopped by a limit of the tenant's configuration.
-    #[error("{error}: the configuration sets this limit with `{key}`")]
+    #[error(
+        "{}. `{key}` in the configuration sets this limit: raise it if the delivery is not too large",
+        first_sentence(error)
+    )]
     TenantBound {
         /// The key of the configuration.
         key: &'static str,
@@ -232,6 +235,12 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         }
         _ => "",
     }
+}
+
+/// Returns what happened, without the advice: the configuration tells which limit to raise.
+fn first_sentence(error: &ComponentError) -> String {
+    let text = error.to_string();
+    text.split(". ").next().unwrap_or_default().to_owned()
 }
 
 impl From<ComponentError> for Error {

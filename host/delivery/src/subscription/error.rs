@@ -282,7 +282,7 @@ pub enum SubscriptionError {
 
     /// The reply does not fit the call.
     #[error(
-        "the reply of the service does not fit the call: this is a bug in the component of cprflow"
+        "the reply of the service does not fit the call. This is a bug in the component: report it with this message"
     )]
     OtherReply,
 

@@ -111,7 +111,9 @@ pub enum TenantPublishError {
     },
 
     /// The component returned no selection of persons.
-    #[error("the component returned no selection of persons. Report this as a bug in cprflow")]
+    #[error(
+        "the component returned no selection of persons. This is a bug in the component: report it with this message"
+    )]
     NoSelection,
 
     /// The operating system refused to start a thread.
