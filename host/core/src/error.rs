@@ -17,7 +17,7 @@ pub use crate::wit::delivery::ErrorKind as MetadataErrorKind;
 #[non_exhaustive]
 pub enum Error {
     /// The input could not be read.
-    #[error("cannot read the input: {0}")]
+    #[error("cannot read the input: {0}{advice}", advice = advice(.0))]
     Input(#[source] io::Error),
 
     /// The input is not an extract, or is damaged so that the rest of it cannot be read.
@@ -48,7 +48,9 @@ pub enum Error {
     Thread(#[source] io::Error),
 
     /// A file could not be read or written.
-    #[error("cannot read or write {path}: {error}", path = path.display())]
+    #[error(
+        "cannot read or write {path}: {error}{advice}", path = path.display(), advice = advice(error)
+    )]
     File {
         /// The file or directory.
         path: PathBuf,
@@ -58,7 +60,10 @@ pub enum Error {
     },
 
     /// A Parquet file could not be read or written.
-    #[error("cannot read or write the Parquet file {path}: {error}", path = path.display())]
+    #[error(
+        "cannot read or write the Parquet file {path}: {error}. Check the disk and the permissions. If the file is \
+         damaged, restore it or make it again", path = path.display()
+    )]
     Parquet {
         /// The file.
         path: PathBuf,
@@ -78,15 +83,19 @@ pub enum Error {
     },
 
     /// A copy of an extract could not be written.
-    #[error("cannot write the copy of an extract: {0}")]
+    #[error(
+        "cannot write the copy of an extract: {0}. Check the disk and its free space, then try again"
+    )]
     Copy(#[source] io::Error),
 
     /// Rows could not be sorted.
-    #[error("cannot sort the rows of a table: {0}")]
+    #[error(
+        "cannot sort the rows of a table: {0}. This is a bug in cprflow: report it with this message"
+    )]
     Sort(#[source] arrow::error::ArrowError),
 
     /// Rows could not be written in the requested format.
-    #[error("cannot write the rows: {0}")]
+    #[error("cannot write the rows: {0}. Check the file or the program that they go to")]
     Output(#[source] arrow::error::ArrowError),
 
     /// A directory of tables cannot be used, or has tables that are not those of an extract.
@@ -126,6 +135,20 @@ impl Error {
     pub fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
         let path = path.into();
         |error| Self::Parquet { path, error }
+    }
+}
+
+/// Returns what to do about an error of the operating system, as the rest of a message; empty if the error says enough.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        // An error that cprflow made itself says what to do.
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => ". Check the path",
+        io::ErrorKind::PermissionDenied => ". Give this user the right to read and write it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ". Free some space, then try again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ". Name a directory that can be written",
+        _ => "",
     }
 }
 

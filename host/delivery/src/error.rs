@@ -221,6 +221,8 @@ impl Error {
 /// Returns what to do about an error of the file system, as the rest of its message; empty if the error says enough.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
+        // An error that cprflow made itself says what to do.
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => ". Check the path",
         io::ErrorKind::PermissionDenied => {
             ". Run cprflow as the user that owns it, or give this user the right to read and write it"
         }

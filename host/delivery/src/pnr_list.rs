@@ -16,7 +16,7 @@ const MAX_NAMED_LINES: usize = 5;
 #[non_exhaustive]
 pub enum ListError {
     /// The list cannot be read.
-    #[error("the list cannot be read: {0}")]
+    #[error("the list cannot be read: {0}. Check the path and the permissions")]
     Read(#[from] std::io::Error),
 
     /// The list has no person number.

@@ -287,7 +287,9 @@ pub enum SubscriptionError {
     OtherReply,
 
     /// The operating system provides no random bytes.
-    #[error("the operating system provides no random bytes: {0}")]
+    #[error(
+        "the operating system provides no random bytes: {0}. Allow cprflow to call getrandom, or to read /dev/urandom"
+    )]
     Random(String),
 }
 
