@@ -7,7 +7,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum TenantPublishError {
     /// The tenant may not see data of the agreement that the caller named.
-    #[error("tenant {tenant} may not see data of that agreement, only of {agreements}")]
+    #[error(
+        "tenant {tenant} may not see data of that agreement, only of {agreements}. Name one of these, or add the \
+         agreement to the tenant in the configuration"
+    )]
     AgreementNotVisible {
         /// The tenant's name.
         tenant: String,
