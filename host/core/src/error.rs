@@ -16,7 +16,7 @@ pub use crate::wit::delivery::ErrorKind as MetadataErrorKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The input could not be read.
+    /// The input could not be read. The message ends with what to do, for example about a missing permission.
     #[error("cannot read the input: {0}{advice}", advice = advice(.0))]
     Input(#[source] io::Error),
 
@@ -47,7 +47,7 @@ pub enum Error {
     )]
     Thread(#[source] io::Error),
 
-    /// A file could not be read or written.
+    /// A file could not be read or written. The message ends with what to do, for example about a full disk.
     #[error(
         "cannot read or write {path}: {error}{advice}", path = path.display(), advice = advice(error)
     )]

@@ -21,8 +21,8 @@ pub enum ListError {
 
     /// The list has no person number.
     #[error(
-        "the list has no person number. An empty list is refused, because it would empty the subscription. To empty it, \
-         run `cprflow subscription clear pnr`"
+        "the list has no person number. An empty list is refused, because it would empty the subscription. Check the \
+         file. If all person numbers are to be removed, run `cprflow subscription clear pnr`"
     )]
     Empty,
 
