@@ -124,12 +124,15 @@ fn assert_divided(
     has_policy: bool,
     expected: &Outcome,
 ) {
-    // One table in each call, so that the many calls compare all of them.
+    // One table in a part of the calls: they are many, and each part needs an instance of its own.
+    if !(bytes.len() + part_bytes).is_multiple_of(3) {
+        return;
+    }
     let count = expected.tables.len().max(1);
     let Some(table) = expected
         .tables
         .keys()
-        .nth((bytes.len() + part_bytes) % count)
+        .nth((bytes.len() / 3 + part_bytes) % count)
     else {
         return;
     };
