@@ -1,0 +1,77 @@
+"""Schemas of Spark, and rows in the types that Spark expects."""
+
+import pyarrow
+from pyspark.sql.types import (
+    BooleanType,
+    DateType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from cprflow import RequestError
+
+_TYPES = {
+    "utf8": StringType(),
+    "int64": LongType(),
+    "boolean": BooleanType(),
+    "date32": DateType(),
+    "timestamp[us]": TimestampNTZType(),
+    "timestamp[us, UTC]": TimestampType(),
+    "map<utf8, utf8>": MapType(StringType(), StringType()),
+}
+
+
+def of_table(schema):
+    """Return the schema of a table for Spark. CPR's names are comments, and the classes of personal data are metadata."""
+    return StructType([_field(column) for column in schema])
+
+
+def _field(column):
+    metadata = {}
+    if column.cpr_name:
+        metadata["comment"] = column.cpr_name
+    if column.sensitivity:
+        metadata["cpr.sensitivity"] = column.sensitivity
+    return StructField(column.name, _TYPES[column.type], column.nullable, metadata)
+
+
+def check(requested, table, schema):
+    """Check a schema that was asked for: some columns of a table, in their own types."""
+    own = {field.name: field for field in of_table(schema)}
+    for field in requested:
+        if field.name not in own:
+            raise RequestError(
+                f"the schema has the column {field.name!r}, which the table {table!r} has not; its columns are "
+                f"{', '.join(own)}"
+            )
+        expected = own[field.name].dataType
+        if field.dataType != expected:
+            raise RequestError(
+                f"the schema has the type {field.dataType.simpleString()} for the column {field.name!r}, which has the "
+                f"type {expected.simpleString()}. Ask for that type, and convert the column in the query"
+            )
+        if own[field.name].nullable and not field.nullable:
+            raise RequestError(
+                f"the schema says that the column {field.name!r} is never null, and it can be null. Leave out NOT NULL"
+            )
+
+
+def arrow(requested, schema):
+    """Return the Arrow schema of the rows that Spark expects."""
+    own = pyarrow.schema(schema)
+    return pyarrow.schema([own.field(field.name).with_nullable(field.nullable).remove_metadata() for field in requested])
+
+
+def rows(batch, expected):
+    """Return a batch in the schema that Spark expects. Columns that a delivery lacks are null."""
+    found = pyarrow.record_batch(batch)
+    names = set(found.schema.names)
+    columns = [
+        found.column(field.name) if field.name in names else pyarrow.nulls(len(batch), field.type) for field in expected
+    ]
+    return pyarrow.record_batch(columns, schema=expected)

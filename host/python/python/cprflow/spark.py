@@ -1,0 +1,141 @@
+"""A data source of Spark 4: extracts, published deliveries and current tables.
+
+    import cprflow.spark
+
+    cprflow.spark.register(spark)
+    person = spark.read.format("cprflow").option("path", "/data/extract.cpr").option("table", "person").load()
+
+Each executor runs the component in a sandbox of its own. Install ``cprflow`` on all nodes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import pyspark as _pyspark
+except ImportError as error:
+    raise ImportError("cprflow.spark needs Spark 4: pip install 'cprflow[spark]'") from error
+try:
+    from pyspark.sql.datasource import DataSource, DataSourceReader
+except ImportError as error:
+    raise ImportError(f"cprflow.spark needs Spark 4.0 or newer; this is Spark {_pyspark.__version__}") from error
+
+from cprflow import RequestError, _spark_filters, _spark_options, _spark_schema, _spark_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pyarrow import RecordBatch
+    from pyspark.sql import SparkSession
+    from pyspark.sql.datasource import Filter, InputPartition
+    from pyspark.sql.types import StructType
+
+__all__ = [
+    "CprflowDataSource",
+    "CprflowPushdownDataSource",
+    "CprflowPushdownReader",
+    "CprflowReader",
+    "register",
+]
+
+_PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
+
+
+def register(spark: SparkSession) -> None:
+    """Register the format "cprflow" in a session.
+
+    Filters are pushed down if ``spark.sql.python.filterPushdown.enabled`` is true now. Spark refuses a reader that can
+    push filters while the setting is false, and does not tell a reader the setting. So call ``register`` again after a
+    change of the setting, or use the option "pushdown".
+    """
+    is_enabled = spark.conf.get(_PUSHDOWN, "false").lower() == "true"
+    spark.dataSource.register(CprflowPushdownDataSource if is_enabled else CprflowDataSource)
+
+
+class CprflowDataSource(DataSource):
+    """The format "cprflow". Filters are pushed down only with the option ``pushdown=true``."""
+
+    pushes_filters = False
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the name of the format."""
+        return "cprflow"
+
+    def schema(self) -> StructType:
+        """Return all columns of the table."""
+        return _spark_schema.of_table(_spark_sources.source(self._options()).table().schema)
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """Return a reader of the columns of a schema.
+
+        Raises RequestError if the table has not such columns.
+        """
+        options = self._options()
+        pushes = self.pushes_filters if options.pushdown is None else options.pushdown
+        if options.pushdown and not hasattr(DataSourceReader, "pushFilters"):
+            raise RequestError(
+                f"the option 'pushdown' needs Spark 4.1 or newer; this is Spark {_pyspark.__version__}. Leave it out"
+            )
+        return (CprflowPushdownReader if pushes else CprflowReader)(options, schema)
+
+    def _options(self):
+        return _spark_options.parse(self.options)
+
+
+class CprflowPushdownDataSource(CprflowDataSource):
+    """The format "cprflow" for sessions in which Spark pushes filters down to Python data sources."""
+
+    pushes_filters = True
+
+
+class CprflowReader(DataSourceReader):
+    """Reads some columns of a table. The driver makes it, and Spark sends it to the executors."""
+
+    def __init__(self, options: Any, schema: StructType) -> None:
+        self._source = _spark_sources.source(options)
+        self._columns = schema.fieldNames()
+        self._condition: str | None = None
+        own = self._source.table().schema
+        _spark_schema.check(schema, options.table, own)
+        self._arrow = _spark_schema.arrow(schema, own)
+
+    def partitions(self) -> Sequence[InputPartition]:
+        """Return one partition for each delivery, or for each part of a large extract."""
+        return self._source.parts(self._columns, self._condition)
+
+    def read(self, partition: InputPartition) -> Iterator[RecordBatch]:
+        """Return the rows of a partition."""
+        # Spark makes a partition without a value if there are none.
+        if isinstance(partition, _spark_sources.Part):
+            _, batches = self.open(partition)
+            for batch in batches:
+                yield _spark_schema.rows(batch, self._arrow)
+
+    def open(self, partition: InputPartition) -> tuple[Any, Any]:
+        """Return the scan of a partition, which counts bytes, and its batches."""
+        return self._source.open(partition, self._columns, self._condition)
+
+
+class CprflowPushdownReader(CprflowReader):
+    """A reader that also takes filters. Needs Spark 4.1 and the setting ``spark.sql.python.filterPushdown.enabled``."""
+
+    def pushFilters(self, filters: list[Filter]) -> list[Filter]:
+        """Take the filters that have exactly the same meaning in cprflow, and return the others to Spark."""
+        table = self._source.table()
+        types = self._source.comparable(table)
+        taken, others = [], []
+        for filter in filters:
+            condition = _spark_filters.condition(filter, types)
+            # All of them together, because the length of a condition has a limit.
+            if condition and _spark_sources.takes(table, _all([*taken, condition])):
+                taken.append(condition)
+            else:
+                others.append(filter)
+        self._condition = _all(taken) if taken else None
+        return others
+
+
+def _all(conditions):
+    return " and ".join(f"({one})" for one in conditions)
