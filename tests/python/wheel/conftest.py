@@ -124,6 +124,39 @@ def published(tmp_path_factory):
     return types.SimpleNamespace(path=job.dataset, extracts=extracts, job=job)
 
 
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A session of Spark with two threads, which runs a task again if it fails."""
+    if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
+        pytest.importorskip("pyspark")
+    session = spark_session("local[2,4]", tmp_path_factory.mktemp("spark"))
+    yield session
+    session.stop()
+
+
+def spark_session(master, directory):
+    """Starts a session of Spark that keeps its files in a directory."""
+    from pyspark.sql import SparkSession
+
+    # The executors of a cluster start Python by this name, and write into this directory.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ["SPARK_WORKER_DIR"] = str(directory)
+    settings = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.local.dir": directory,
+        "spark.sql.shuffle.partitions": 2,
+        "spark.sql.warehouse.dir": directory / "warehouse",
+        "spark.ui.enabled": "false",
+    }
+    builder = SparkSession.builder.master(master)
+    for name, value in settings.items():
+        builder = builder.config(name, str(value))
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
 def resident_memory():
     """Returns the memory of this process in bytes."""
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])

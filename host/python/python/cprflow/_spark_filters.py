@@ -65,8 +65,6 @@ def _one_of(column, values, kind):
 
 def _starts_with(column, prefix):
     """Return the condition of a prefix. Both Spark and cprflow order texts by code point."""
-    if not prefix:
-        return f"{column} is not null"
     low, high = literal(prefix, "utf8"), _after(prefix)
     return f"({column} >= {low} and {column} < {literal(high, 'utf8')})" if high else f"{column} >= {low}"
 

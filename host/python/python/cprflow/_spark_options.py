@@ -10,6 +10,8 @@ from cprflow import RequestError
 _NAMES = [
     "path",
     "table",
+    "columns",
+    "filter",
     "config",
     "tenant",
     "agreement",
@@ -32,6 +34,8 @@ class Options:
     path: str
     table: str
     is_dataset: bool
+    columns: "tuple[str, ...] | None"
+    filter: "str | None"
     config: "str | None"
     tenant: "str | None"
     agreement: "str | None"
@@ -41,7 +45,7 @@ class Options:
     timestamps: str
     accept: "tuple[str, ...]"
     part_bytes: int
-    pushdown: "bool | None"
+    pushdown: bool
 
 
 def parse(given):
@@ -66,11 +70,12 @@ def parse(given):
                 f"the option {name!r} selects deliveries, and the current tables have no deliveries. Leave out one of "
                 f"the options {name!r} and 'current'"
             )
-    pushdown = options["pushdown"] or "auto"
     return Options(
         path=path,
         table=options["table"],
         is_dataset=is_dataset,
+        columns=_list(options["columns"]),
+        filter=options["filter"] or None,
         config=_local_path("config", options["config"]) if options["config"] else None,
         tenant=options["tenant"],
         agreement=options["agreement"],
@@ -78,9 +83,9 @@ def parse(given):
         since=_since(options["since"]),
         irregular=options["irregular"] or "map",
         timestamps=options["timestamps"] or "naive",
-        accept=tuple(code.strip() for code in (options["accept"] or "").split(",") if code.strip()),
+        accept=_list(options["accept"]) or (),
         part_bytes=_number("partBytes", options["partBytes"] or str(64 << 20), 1),
-        pushdown=None if pushdown == "auto" else _boolean("pushdown", pushdown),
+        pushdown=_boolean("pushdown", options["pushdown"] or "false"),
     )
 
 
@@ -103,6 +108,11 @@ def _misplaced(name, path, is_dataset):
             "its directory as path"
         )
     return f"the option {name!r} is for extracts, and {path} is a directory"
+
+
+def _list(text):
+    """Return the parts of a list with commas; None if there are none."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip()) or None
 
 
 def _boolean(name, text):

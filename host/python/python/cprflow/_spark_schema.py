@@ -26,9 +26,16 @@ _TYPES = {
 }
 
 
-def of_table(schema):
-    """Return the schema of a table for Spark. CPR's names are comments, and the classes of personal data are metadata."""
-    return StructType([_field(column) for column in schema])
+def of_table(table, columns=None):
+    """Return the schema of some columns of a table for Spark; of all without ``columns``.
+
+    CPR's names are comments, and the classes of personal data are metadata.
+    """
+    fields = {column.name: _field(column) for column in table.schema}
+    for name in columns or ():
+        if name not in fields:
+            raise RequestError(_no_column("the option 'columns'", name, table, fields))
+    return StructType(list(fields.values()) if columns is None else [fields[name] for name in columns])
 
 
 def _field(column):
@@ -40,15 +47,12 @@ def _field(column):
     return StructField(column.name, _TYPES[column.type], column.nullable, metadata)
 
 
-def check(requested, table, schema):
+def check(requested, table, columns=None):
     """Check a schema that was asked for: some columns of a table, in their own types."""
-    own = {field.name: field for field in of_table(schema)}
+    own = {field.name: field for field in of_table(table, columns)}
     for field in requested:
         if field.name not in own:
-            raise RequestError(
-                f"the schema has the column {field.name!r}, which the table {table!r} has not; its columns are "
-                f"{', '.join(own)}"
-            )
+            raise RequestError(_no_column("the schema", field.name, table, own))
         expected = own[field.name].dataType
         if field.dataType != expected:
             raise RequestError(
@@ -61,9 +65,13 @@ def check(requested, table, schema):
             )
 
 
-def arrow(requested, schema):
+def _no_column(where, name, table, known):
+    return f"{where} has the column {name!r}, which the table {table.name!r} has not; its columns are {', '.join(known)}"
+
+
+def arrow(requested, table):
     """Return the Arrow schema of the rows that Spark expects."""
-    own = pyarrow.schema(schema)
+    own = pyarrow.schema(table.schema)
     return pyarrow.schema([own.field(field.name).with_nullable(field.nullable).remove_metadata() for field in requested])
 
 

@@ -122,21 +122,29 @@ class Deliveries:
         return types
 
     def parts(self, columns, condition):
-        return [DeliveryPart(one.agreement, one.name, one.sequence) for one in self._deliveries()]
+        parts = []
+        for delivery in self._deliveries():
+            # Refuses a wrong condition now, and not in every task.
+            self._scan(delivery, columns, condition)
+            parts.append(DeliveryPart(delivery.agreement, delivery.name, delivery.sequence))
+        return parts
 
     def open(self, part, columns, condition):
         """Return a scan and its batches."""
         for delivery in _dataset(self.options).deliveries(agreement=part.agreement):
             if (delivery.name, delivery.sequence) == (part.name, part.sequence):
-                table = delivery.table(self.options.table)
-                # Every row has `sequence`, so that rows are counted if the delivery has none of the columns.
-                own = [column for column in columns if column in table.schema] or ["sequence"]
-                scan = table.scan(columns=own, filter=condition)
+                scan = self._scan(delivery, columns, condition)
                 return scan, scan
         raise DatasetError(
             f"the delivery {part.name} of the agreement {part.agreement} was removed or made again after the query was "
-            "planned. Run the query again"
+            "planned. Load the table again: Spark keeps the plan of a frame"
         )
+
+    def _scan(self, delivery, columns, condition):
+        table = delivery.table(self.options.table)
+        # Every row has `sequence`, so that rows are counted if the delivery has none of the columns.
+        own = [column for column in columns if column in table.schema] or ["sequence"]
+        return table.scan(columns=own, filter=condition)
 
     def _deliveries(self):
         options = self.options
@@ -158,7 +166,9 @@ class Current:
         return _comparable(table.schema)
 
     def parts(self, columns, condition):
-        return [GenerationPart(_dataset(self.options).generation().number)]
+        generation = _dataset(self.options).generation()
+        generation.table(self.options.table).scan(columns=columns, filter=condition)
+        return [GenerationPart(generation.number)]
 
     def open(self, part, columns, condition):
         """Return a scan and its batches."""
@@ -166,7 +176,7 @@ class Current:
         if generation.number != part.number:
             raise DatasetError(
                 f"the current tables were made again after the query was planned: generation {generation.number} has "
-                f"replaced {part.number}. Run the query again"
+                f"replaced {part.number}. Load the table again: Spark keeps the plan of a frame"
             )
         scan = generation.table(self.options.table).scan(columns=columns, filter=condition)
         return scan, scan

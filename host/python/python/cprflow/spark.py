@@ -33,30 +33,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CprflowDataSource",
-    "CprflowPushdownDataSource",
     "CprflowPushdownReader",
     "CprflowReader",
     "register",
 ]
 
-_PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
-
 
 def register(spark: SparkSession) -> None:
-    """Register the format "cprflow" in a session.
-
-    Filters are pushed down if ``spark.sql.python.filterPushdown.enabled`` is true now. Spark refuses a reader that can
-    push filters while the setting is false, and does not tell a reader the setting. So call ``register`` again after a
-    change of the setting, or use the option "pushdown".
-    """
-    is_enabled = spark.conf.get(_PUSHDOWN, "false").lower() == "true"
-    spark.dataSource.register(CprflowPushdownDataSource if is_enabled else CprflowDataSource)
+    """Register the format "cprflow" in a session."""
+    spark.dataSource.register(CprflowDataSource)
 
 
 class CprflowDataSource(DataSource):
-    """The format "cprflow". Filters are pushed down only with the option ``pushdown=true``."""
-
-    pushes_filters = False
+    """The format "cprflow"."""
 
     @classmethod
     def name(cls) -> str:
@@ -64,8 +53,9 @@ class CprflowDataSource(DataSource):
         return "cprflow"
 
     def schema(self) -> StructType:
-        """Return all columns of the table."""
-        return _spark_schema.of_table(_spark_sources.source(self._options()).table().schema)
+        """Return the columns of the table, or those of the option ``columns``."""
+        options = self._options()
+        return _spark_schema.of_table(_spark_sources.source(options).table(), options.columns)
 
     def reader(self, schema: StructType) -> DataSourceReader:
         """Return a reader of the columns of a schema.
@@ -73,21 +63,19 @@ class CprflowDataSource(DataSource):
         Raises RequestError if the table has not such columns.
         """
         options = self._options()
-        pushes = self.pushes_filters if options.pushdown is None else options.pushdown
-        if options.pushdown and not hasattr(DataSourceReader, "pushFilters"):
+        if not options.pushdown:
+            # Spark refuses a reader with `pushFilters` while its setting is off. It also applies the filters of one query
+            # to others that use the same frame, so filters are pushed down only on demand.
+            return CprflowReader(options, schema)
+        if not hasattr(DataSourceReader, "pushFilters"):
             raise RequestError(
-                f"the option 'pushdown' needs Spark 4.1 or newer; this is Spark {_pyspark.__version__}. Leave it out"
+                f"the option 'pushdown' needs Spark 4.1 or newer; this is Spark {_pyspark.__version__}. Use the option "
+                "'filter'"
             )
-        return (CprflowPushdownReader if pushes else CprflowReader)(options, schema)
+        return CprflowPushdownReader(options, schema)
 
     def _options(self):
         return _spark_options.parse(self.options)
-
-
-class CprflowPushdownDataSource(CprflowDataSource):
-    """The format "cprflow" for sessions in which Spark pushes filters down to Python data sources."""
-
-    pushes_filters = True
 
 
 class CprflowReader(DataSourceReader):
@@ -96,10 +84,10 @@ class CprflowReader(DataSourceReader):
     def __init__(self, options: Any, schema: StructType) -> None:
         self._source = _spark_sources.source(options)
         self._columns = schema.fieldNames()
-        self._condition: str | None = None
-        own = self._source.table().schema
-        _spark_schema.check(schema, options.table, own)
-        self._arrow = _spark_schema.arrow(schema, own)
+        self._condition: str | None = options.filter
+        table = self._source.table()
+        _spark_schema.check(schema, table, options.columns)
+        self._arrow = _spark_schema.arrow(schema, table)
 
     def partitions(self) -> Sequence[InputPartition]:
         """Return one partition for each delivery, or for each part of a large extract."""
@@ -119,13 +107,17 @@ class CprflowReader(DataSourceReader):
 
 
 class CprflowPushdownReader(CprflowReader):
-    """A reader that also takes filters. Needs Spark 4.1 and the setting ``spark.sql.python.filterPushdown.enabled``."""
+    """A reader that also takes the filters of a query.
+
+    Needs Spark 4.1 and the setting ``spark.sql.python.filterPushdown.enabled``.
+    """
 
     def pushFilters(self, filters: list[Filter]) -> list[Filter]:
         """Take the filters that have exactly the same meaning in cprflow, and return the others to Spark."""
         table = self._source.table()
         types = self._source.comparable(table)
-        taken, others = [], []
+        taken = [self._condition] if self._condition else []
+        others = []
         for filter in filters:
             condition = _spark_filters.condition(filter, types)
             # All of them together, because the length of a condition has a limit.
