@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import types
@@ -127,11 +128,18 @@ def published(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A session of Spark with two threads, which runs a task again if it fails."""
-    if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
-        pytest.importorskip("pyspark")
+    need_spark()
     session = spark_session("local[2,4]", tmp_path_factory.mktemp("spark"))
     yield session
     session.stop()
+
+
+def need_spark():
+    """Skips a test, or all tests of a file, without Spark, unless CPRFLOW_REQUIRE_SPARK is set."""
+    if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
+        pytest.importorskip("pyspark")
+        if shutil.which("java") is None:
+            pytest.skip("Spark needs Java", allow_module_level=True)
 
 
 def spark_session(master, directory):

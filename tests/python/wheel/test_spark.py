@@ -14,12 +14,11 @@ import time
 import cprflow
 import pyarrow
 import pytest
-from conftest import DailyJob, spark_session
+from conftest import DailyJob, need_spark, spark_session
 from test_engines import COLUMNS, SQL, expected, question, same  # noqa: F401 (fixtures)
 from test_extract import plain
 
-if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
-    pytest.importorskip("pyspark")
+need_spark()
 
 import cprflow.spark
 from cprflow import _spark_filters, _spark_schema

@@ -3,9 +3,10 @@
     import cprflow.spark
 
     cprflow.spark.register(spark)
-    person = spark.read.format("cprflow").option("path", "/data/extract.cpr").option("table", "person").load()
+    person = spark.read.format("cprflow").option("table", "person").load("/data/extract.cpr")
 
-Each executor runs the component in a sandbox of its own. Install ``cprflow`` on all nodes.
+Each executor runs the component in a sandbox of its own. Install ``cprflow`` on all nodes. The options are described in
+docs/use-from.md.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
+    import pyarrow as _pyarrow  # noqa: F401 (Spark needs it to take rows from Python)
     import pyspark as _pyspark
 except ImportError as error:
-    raise ImportError("cprflow.spark needs Spark 4: pip install 'cprflow[spark]'") from error
+    raise ImportError("cprflow.spark needs pyspark and pyarrow: pip install 'cprflow[spark]'") from error
 try:
     from pyspark.sql.datasource import DataSource, DataSourceReader
 except ImportError as error:
