@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cprflow import RequestError
 
@@ -29,13 +29,14 @@ _OF_DATASETS = ["current", "since"]
 
 @dataclass(frozen=True)
 class Options:
-    """The options after a check. They are sent to every executor, and have no keys and no data of persons."""
+    """The options after a check. They are sent to every executor, and hold paths instead of keys and policies."""
 
     path: str
     table: str
     is_dataset: bool
     columns: "tuple[str, ...] | None"
-    filter: "str | None"
+    # Not shown, because a condition can hold a person number.
+    filter: "str | None" = field(repr=False)
     config: "str | None"
     tenant: "str | None"
     agreement: "str | None"
