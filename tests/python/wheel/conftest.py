@@ -146,9 +146,8 @@ def spark_session(master, directory):
     """Starts a session of Spark that keeps its files in a directory."""
     from pyspark.sql import SparkSession
 
-    # The executors of a cluster start Python by this name, and write into this directory.
+    # The name by which executors start Python.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ["SPARK_WORKER_DIR"] = str(directory)
     settings = {
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",

@@ -22,6 +22,7 @@ from test_extract import plain
 need_spark()
 
 import cprflow.spark
+import pyspark
 from cprflow import _spark_filters, _spark_schema
 from cprflow.spark import CprflowDataSource, CprflowPushdownReader, CprflowReader
 from pyspark import cloudpickle
@@ -767,6 +768,12 @@ def executor(worker):
 
 def on_a_cluster(directory, path, parts):
     """Lets two executors write a table, twice. The second time, one of them is killed in the middle."""
+    # A cluster writes the logs of its executors into the directory of Spark, so it gets one of its own.
+    home = directory / "home"
+    home.mkdir()
+    for entry in pathlib.Path(pyspark.__file__).parent.iterdir():
+        (home / entry.name).symlink_to(entry)
+    os.environ["SPARK_HOME"] = str(home)
     session = spark_session("local-cluster[2,1,1024]", directory / "spark")
     session.dataSource.register(counting(str(directory / "counts"), CprflowReader))
     session.dataSource.register(waiting(str(directory)))
