@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use cprflow::{DeliveryReader, Error, Scan, SelectionCounts, Summary};
+use cprflow::{DeliveryReader, Error, RequestError, Scan, ScanPart, SelectionCounts, Summary};
 
 /// The numbers of threads that are compared with one.
 pub const THREADS: [usize; 3] = [2, 3, 7];
@@ -83,7 +83,73 @@ impl Outcome {
     }
 }
 
-/// Asserts that several threads return the same as one, with parts of these sizes.
+/// Reads a table of an extract in parts of about this size, each from its bytes as another process would. Returns the rows
+/// and the number of parts, or the error of the division.
+pub fn divided(
+    scan: &Scan,
+    table: &str,
+    bytes: &[u8],
+    part_bytes: usize,
+    has_policy: bool,
+) -> Result<(Option<RecordBatch>, usize), Error> {
+    let scan = scan.clone().threads(1);
+    let open = || Ok(Cursor::new(bytes));
+    let divided = scan.clone().table(table).divide(part_bytes as u64, open)?;
+    let mut batches = Vec::new();
+    for part in &divided.parts {
+        let part = ScanPart::from_bytes(&part.to_bytes()).unwrap();
+        let scan = scan.clone();
+        let rows: Result<Vec<RecordBatch>, _> = match has_policy && part.is_whole() {
+            true => part
+                .apply_to(scan)
+                .read_table_with_policy(open)
+                .unwrap()
+                .collect(),
+            false => scan.read_part(&part, Cursor::new(bytes)).unwrap().collect(),
+        };
+        batches.extend(rows.unwrap());
+    }
+    let rows = batches
+        .first()
+        .map(|first| concat_batches(&first.schema(), &batches).unwrap());
+    Ok((rows, divided.parts.len()))
+}
+
+/// Asserts that the parts of a table, each read by itself, have the rows that one scan returns.
+fn assert_divided(
+    name: &str,
+    scan: &Scan,
+    bytes: &[u8],
+    part_bytes: usize,
+    has_policy: bool,
+    expected: &Outcome,
+) {
+    // One table in each call, so that the many calls compare all of them.
+    let count = expected.tables.len().max(1);
+    let Some(table) = expected
+        .tables
+        .keys()
+        .nth((bytes.len() + part_bytes) % count)
+    else {
+        return;
+    };
+    match divided(scan, table, bytes, part_bytes, has_policy) {
+        Ok((rows, parts)) => {
+            let rows = rows.filter(|rows| rows.num_rows() > 0);
+            assert_eq!(
+                rows.as_ref(),
+                expected.tables.get(table),
+                "{name}, {table} in {parts} parts"
+            );
+            assert!(expected.error.is_none(), "{name}, {table}");
+        }
+        // The scan names its tables, and is compared as a whole.
+        Err(Error::Request(RequestError::OneTable)) => {}
+        Err(error) => assert_eq!(Some(error.to_string()), expected.error, "{name}, {table}"),
+    }
+}
+
+/// Asserts that several threads return the same as one, with parts of these sizes, and so do other processes.
 pub fn assert_same(
     name: &str,
     scan: &Scan,
@@ -92,6 +158,7 @@ pub fn assert_same(
     part_bytes: [usize; 3],
 ) {
     let expected = Outcome::of(scan.clone().threads(1), bytes, has_policy);
+    assert_divided(name, scan, bytes, part_bytes[0], has_policy, &expected);
     for (threads, part_bytes) in THREADS.into_iter().zip(part_bytes) {
         let scan = scan.clone().threads(threads).part_bytes(part_bytes);
         let actual = Outcome::of(scan, bytes, has_policy);

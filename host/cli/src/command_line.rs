@@ -7,9 +7,9 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, codes, compile_component, completions, deliveries, doctor, erase, expire, generate,
-    inbox, init, log, reconcile, register, report, retry, scan, schema, set_aside, status,
-    subscription, sync, tables, tenant, verify, views, write,
+    agreement, backup, codes, compile_component, completions, deliveries, doctor, erase, expire,
+    generate, inbox, init, log, reconcile, register, report, restore, retry, scan, schema,
+    set_aside, status, subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -64,6 +64,8 @@ enum Command {
     Deliveries(deliveries::Deliveries),
     Expire(expire::Expire),
     Erase(Box<erase::Erase>),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     Init(init::Init),
     Doctor(doctor::Doctor),
     Views(views::Views),
@@ -141,6 +143,8 @@ fn run(
         Command::Deliveries(deliveries) => deliveries.run(),
         Command::Expire(expire) => expire.run(connector),
         Command::Erase(erase) => erase.run(&connector()?),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Init(init) => init.run(),
         Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),

@@ -9,6 +9,7 @@
 //! | `scan`, `verify`, `generate`, `write` | subcommands for one extract |
 //! | `sync`, `inbox`, `status`, `retry`, `set_aside`, `deliveries`, `expire` | subcommands for deliveries |
 //! | `erase` | the subcommand that erases persons, agreements and tenants |
+//! | `backup`, `restore` | subcommands that back up the state directory and restore it |
 //! | `report` | subcommand that writes an HTML page about deliveries and tenants |
 //! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
@@ -25,6 +26,7 @@
 //! | `failure` | how a command ends, and its exit code |
 
 mod agreement;
+mod backup;
 mod codes;
 mod command_line;
 mod compile_component;
@@ -45,6 +47,7 @@ mod output;
 mod reconcile;
 mod register;
 mod report;
+mod restore;
 mod retry;
 mod scan;
 mod schema;

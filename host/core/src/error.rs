@@ -177,6 +177,43 @@ pub enum RequestError {
         "the scan has no policy, so it has no roster and no list of delivered persons: set a policy with `policy`"
     )]
     NoRoster,
+
+    /// A part of an extract cannot be read here.
+    #[error(transparent)]
+    Part(#[from] PartRefusal),
+}
+
+/// Why a part of an extract cannot be read here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartRefusal {
+    /// The bytes are no part, or those of another version of cprflow.
+    #[error(
+        "this is no part of an extract, or another version of cprflow made it. Install the same version everywhere, and \
+         divide the extract again"
+    )]
+    Unreadable,
+    /// Another component has found the parts.
+    #[error(
+        "the component here is not the one that divided the extract, so it could read the part in another way. Install the \
+         same version of cprflow everywhere"
+    )]
+    OtherComponent,
+    /// The extract was divided under another policy.
+    #[error(
+        "the tenant's policy here is not the one with which the extract was divided. Use the same configuration everywhere"
+    )]
+    OtherPolicy,
+    /// The extract is not the one that was divided.
+    #[error(
+        "the extract here is not the one that was divided, or it was changed meanwhile. Divide it again"
+    )]
+    OtherExtract,
+    /// The part is the whole extract, and the scan has a policy.
+    #[error(
+        "the part is the whole extract, so that the policy's persons are not selected yet: call `read_table_with_policy`"
+    )]
+    Whole,
 }
 
 /// The reason why an input cannot be read to its end.

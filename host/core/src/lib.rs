@@ -54,7 +54,7 @@ pub use component::{Connector, Loader, compile_component};
 pub use copy::{CopyReport, ExtractCopy};
 pub use error::{
     ComponentError, DataError, DataErrorKind, Error, LimitKind, MetadataError, MetadataErrorKind,
-    RequestError,
+    PartRefusal, RequestError,
 };
 pub use parquet::{ParquetDirectory, ParquetFile, write_extract};
 pub use pnr::{Pnr, PnrError};
@@ -64,7 +64,7 @@ pub use policy::{
 pub use representation::{Irregular, Representation, Timestamps};
 pub use sandbox::Limits;
 pub use scan::{
-    Decoder, DeliveryReader, ExtractPlace, Scan, SelectionCounts, StateScan, StateSurvey,
-    TableBatch, TableReader,
+    Decoder, DeliveryReader, DividedScan, ExtractPlace, PartInput, Scan, ScanPart, SelectionCounts,
+    StateScan, StateSurvey, TableBatch, TableReader,
 };
 pub use summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};

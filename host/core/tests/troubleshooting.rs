@@ -3,6 +3,7 @@
 //! `CPRFLOW_UPDATE_DOCS=1 cargo test -p cprflow --test troubleshooting` writes it again.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,46 @@ Every entry has an anchor, so that a runbook can link to it.
 | 0 | success; there may be notes |
 | 1 | finished, and something needs attention |
 | 2 | failed, or only a part of the work is done |
+
+## Codes of files and deliveries that are not published
+
+`cprflow sync` and `cprflow status` print the code of the reason in parentheses, `--format json` has it as `code`. A
+delivery is also set aside for a finding, with the finding's code.
+
+| code | state | meaning | what to do |
+|---|---|---|---|
+| `no-metadata` | waiting | the data file is there, its metadata file is not | wait; after a day, ask the helpdesk |
+| `no-data` | waiting | the metadata file is there, its data file is not | wait; after a day, ask the helpdesk |
+| `growing` | waiting | the file is still being written, or changed during the download | wait |
+| `size-differs` | waiting | the file has another size than its metadata says | wait; if it does not change, ask the helpdesk |
+| `name-differs` | waiting | the metadata names another file | ask the helpdesk for a new delivery |
+| `gone` | waiting | the file was removed since the server listed it | see which other program uses the inbox |
+| `metadata-unreadable` | waiting | the metadata file cannot be read | wait; if it does not change, ask the helpdesk |
+| `unreadable` | waiting | the first bytes are no extract | look at the message; ask the helpdesk to check the file |
+| `transfer-reused` | waiting | the transfer UUID belongs to another file that came before | ask the helpdesk which of them is right |
+| `foreign` | stray | a directory, or a file of another service | nothing |
+| `unusable-name` | stray | the file cannot be opened safely, for example a symbolic link | ask the helpdesk for a regular file |
+| `nobodys` | stray | the file fits no agreement of the inbox | check the file patterns of the agreements |
+| `ambiguous` | stray | the file fits several agreements | tell them apart by their file patterns |
+| `no-production-date` | set aside | the extract does not say when it was produced | `cprflow retry … --as-of DATE` |
+| `future-date` | set aside | the extract says that it was produced after today | check the clock; otherwise as the message says |
+| `same-content` | set aside | it has the same bytes as a published delivery | usually `cprflow set-aside` |
+| `routing-mismatch` | set aside | the metadata names another sender or recipient than the configuration | ask the helpdesk whether the delivery is yours |
+| `church-without-purpose` | set aside | the extract has church membership, and the configuration has no purpose for it | give a purpose, or order the extract without it |
+| `gone-from-server` | set aside | it disappeared before the download was complete | ask the helpdesk for a new delivery |
+| `component` | set aside | the component exceeded a limit or broke its contract | look at the message; report it |
+| `by-hand` | set aside | a person decided so, with `cprflow set-aside` | `cprflow retry`, if that was wrong |
+| `unknown` | set aside | the ledger has no reason | `cprflow retry` |
+| `tenant-not-ready` | tenant waits | the tenant's configuration, list or key cannot be used | `cprflow tenant check` |
+| `request` | tenant waits | the policy does not fit the extract or the dataset | `cprflow tenant check` |
+| `memory-limit`, `deadline`, `limit` | tenant waits | the scan exceeded a limit of the tenant | raise the limit, or narrow the policy |
+| `stuck` | tenant waits | the scan did not end within its deadline and was given up | report it |
+| `trap`, `bug` | tenant waits | the component or cprflow has failed | report it with the message |
+| `incomplete` | tenant waits | the kept extract is not complete | `cprflow doctor` |
+| `permissions`, `group` | tenant waits | the directory or the group of the dataset cannot be used | correct them as the message says |
+| `disk` | tenant waits | a file cannot be read or written | free space, or correct the permissions |
+| `failed` | tenant waits | another error | look at the message |
+| `leavers-only` | remark | the delivery was decided by hand, and the tenant got only who left | nothing |
 ";
 
 /// An error text.
@@ -90,6 +131,14 @@ fn troubleshooting_page_lists_every_error() {
         }
     }
     assert!(count > 200, "the error types were not found");
+    let codes = reason_codes();
+    assert!(codes.len() > 25, "{codes:?}");
+    for code in codes {
+        assert!(
+            page.contains(&format!("`{code}`")),
+            "{code} is not on the page"
+        );
+    }
     let mut anchors: Vec<&str> = page
         .lines()
         .filter_map(|line| line.split('"').nth(1))
@@ -108,6 +157,45 @@ fn troubleshooting_page_lists_every_error() {
             "docs/troubleshooting.md is out of date: run this test with CPRFLOW_UPDATE_DOCS=1"
         );
     }
+}
+
+/// Returns the codes of reasons for which files, deliveries and tenants wait.
+fn reason_codes() -> BTreeSet<String> {
+    let mut sources = Vec::new();
+    for file in source_files(&root().join("host/delivery/src")) {
+        if file
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs")
+        {
+            continue;
+        }
+        let source = fs::read_to_string(file).unwrap();
+        let product = source.split("#[cfg(test)]").next().unwrap_or_default();
+        sources.push(product.to_owned());
+    }
+    let mut codes = BTreeSet::new();
+    for source in &sources {
+        for after in source.split("Reason::new(").skip(1) {
+            let argument = after.split([',', ')']).next().unwrap().trim();
+            if let Some(code) = argument.strip_prefix('"') {
+                codes.insert(code.trim_end_matches('"').to_owned());
+            } else if !argument.is_empty() && argument.chars().all(|c| c.is_uppercase() || c == '_')
+            {
+                let definition = format!("const {argument}: &str = \"");
+                let value = sources
+                    .iter()
+                    .find_map(|source| source.split_once(&definition));
+                let (_, value) = value.unwrap_or_else(|| panic!("{argument} has no value"));
+                codes.insert(value.split('"').next().unwrap().to_owned());
+            }
+        }
+        if let Some((_, body)) = source.split_once("fn reason_code(") {
+            let body = body.split("\n}").next().unwrap();
+            let arms = body.split("=> \"").skip(1);
+            codes.extend(arms.map(|arm| arm.split('"').next().unwrap().to_owned()));
+        }
+    }
+    codes
 }
 
 fn root() -> PathBuf {

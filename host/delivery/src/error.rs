@@ -8,6 +8,7 @@ use cprflow_transport::soap::SoapError;
 use cprflow_transport::{HELPDESK, TransportError};
 
 use crate::answers::AnswersError;
+use crate::backup::BackupError;
 use crate::config::ConfigurationError;
 use crate::current::CurrentError;
 use crate::dataset::DatasetError;
@@ -40,6 +41,10 @@ pub enum Error {
     /// An erasure is refused or cannot be completed.
     #[error(transparent)]
     Erase(#[from] EraseError),
+
+    /// A backup cannot be made or restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 
     /// The ready answers cannot be written.
     #[error(transparent)]

@@ -1,12 +1,18 @@
 //! Named points at which a test can stop the program, to kill it there or to change its surroundings.
 
-/// Stops at this point if `CPRFLOW_STOP_AT=<name>` is set, until the file named by `CPRFLOW_GO_ON` exists.
+/// Stops at this point if `CPRFLOW_STOP_AT=<name>` is set, until the file named by `CPRFLOW_GO_ON` exists. Panics if
+/// `CPRFLOW_PANIC_AT=<name>` is set.
 ///
 /// Only builds with the feature `test-hooks` stop; in all others this function does nothing.
 #[cfg(feature = "test-hooks")]
 pub(crate) fn reached(point: &str) {
-    let asked = std::env::var("CPRFLOW_STOP_AT");
-    if asked.is_ok_and(|asked| asked == point) {
+    let is_asked = |variable| std::env::var(variable).is_ok_and(|asked| asked == point);
+    if is_asked("CPRFLOW_PANIC_AT") {
+        // The message of a panic may hold personal data. A test sets one to check that it is not printed.
+        let message = std::env::var("CPRFLOW_PANIC_WITH").unwrap_or_default();
+        std::panic::panic_any(message);
+    }
+    if is_asked("CPRFLOW_STOP_AT") {
         use std::io::Write;
         // The test waits for this line. Without a reader, the program still stops.
         let _ = writeln!(std::io::stderr(), "stopped at {point}");
@@ -17,18 +23,10 @@ pub(crate) fn reached(point: &str) {
     }
 }
 
-/// Stops at this point for one tenant if `CPRFLOW_STOP_AT=<name>:<tenant>` is set. Panics for a tenant if
-/// `CPRFLOW_PANIC_AT=<name>:<tenant>` is set.
+/// Stops or panics at this point for one tenant if the variable is `<name>:<tenant>`, and for all if it is `<name>`.
 #[cfg(feature = "test-hooks")]
 pub(crate) fn reached_by(point: &str, tenant: &str) {
-    let own = format!("{point}:{tenant}");
-    let asked = std::env::var("CPRFLOW_PANIC_AT");
-    if asked.is_ok_and(|asked| asked == own) {
-        // The message of a panic may hold personal data. A test sets one to check that it is not printed.
-        let message = std::env::var("CPRFLOW_PANIC_WITH").unwrap_or_default();
-        std::panic::panic_any(message);
-    }
-    reached(&own);
+    reached(&format!("{point}:{tenant}"));
     reached(point);
 }
 

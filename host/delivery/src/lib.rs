@@ -17,6 +17,7 @@
 //! - `current` makes the current tables of a dataset from the register.
 //! - [`sync`] is one run: discover, download, stage, publish and clean up. Tenants are published in parallel.
 //! - [`erase`] erases persons, agreements and tenants.
+//! - [`backup`] backs up the state directories and restores them.
 //! - [`integrity`] compares the ledger with the published directories.
 //! - `operator` carries out what a person decides: retry a delivery, set it aside, or rename an agreement.
 //! - [`overview`] counts rows, events and persons over time, for reports.
@@ -34,6 +35,7 @@
 
 mod agreement;
 pub mod answers;
+pub mod backup;
 pub mod calendar;
 pub mod config;
 mod current;

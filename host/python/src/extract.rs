@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatchReader;
 use arrow::datatypes::SchemaRef;
-use cprflow::{Error, PolicyView, Representation, StartRecord, Table as TableInfo, TableReader};
+use cprflow::{
+    DividedScan, Error, PolicyView, Representation, StartRecord, Table as TableInfo, TableReader,
+};
 use cprflow_delivery::TableQuery;
 use cprflow_delivery::config::{ACCEPTABLE, Configuration};
 use cprflow_delivery::sync::tenant_scan;
@@ -54,6 +56,26 @@ impl OpenExtract {
         query: &TableQuery,
         mut open: impl FnMut() -> std::io::Result<R>,
     ) -> Result<TableReader<R>, Error> {
+        let scan = self.scan_of(table, query);
+        match &self.view {
+            Some(_) => scan.read_table_with_policy(open),
+            None => scan.read(open().map_err(Error::Input)?),
+        }
+    }
+
+    /// Divides a scan into parts for other processes.
+    pub(crate) fn divide(
+        &self,
+        table: &str,
+        query: &TableQuery,
+        part_bytes: u64,
+        interrupt: &Arc<Interrupt>,
+    ) -> Result<DividedScan, Error> {
+        let open = || Ok(self.input.reader(Some(interrupt.clone())));
+        self.scan_of(table, query).divide(part_bytes, open)
+    }
+
+    fn scan_of(&self, table: &str, query: &TableQuery) -> cprflow::Scan {
         let mut scan = self.scan.clone().table(table);
         if let Some(columns) = &query.columns {
             scan = scan.columns(columns);
@@ -67,10 +89,7 @@ impl OpenExtract {
         if let Some(rows) = query.batch_rows {
             scan = scan.batch_rows(rows);
         }
-        match &self.view {
-            Some(_) => scan.read_table_with_policy(open),
-            None => scan.read(open().map_err(Error::Input)?),
-        }
+        scan
     }
 
     /// Returns the schema of a table, if it exists and is visible.

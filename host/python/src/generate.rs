@@ -127,8 +127,11 @@ fn write_to<W: Write>(
 /// The size of a generated extract.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Generated {
+    /// The number of persons.
     persons: u64,
+    /// The number of records, with start and end.
     records: u64,
+    /// The size of the file in bytes.
     bytes: u64,
 }
 

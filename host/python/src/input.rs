@@ -1,7 +1,7 @@
 //! Extracts as input: a path, bytes or a Python file object.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,6 +180,23 @@ impl Read for InputReader {
         };
         self.position += count as u64;
         Ok(count)
+    }
+}
+
+impl Seek for InputReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let size = || match &self.input {
+            Input::File(file) => file.metadata().map(|metadata| metadata.len()),
+            Input::Python(bytes) => Ok(bytes.len() as u64),
+            Input::Memory(bytes) => Ok(bytes.len() as u64),
+        };
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => size()?.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `extract` | `open` and `Extract` |
 //! | `dataset` | `dataset`, `Dataset` and `Delivery` |
 //! | `table` | `Table` and `Scan`: what to read of an extract or a dataset |
+//! | `part` | parts of an extract for other processes |
 //! | `stream` | the rows as a stream, and the counters of what it read |
 //! | `batch` | iterates over the batches of a scan |
 //! | `schema` | schemas, columns and the tables of the catalog |
@@ -31,6 +32,7 @@ mod generate;
 mod input;
 mod interrupt;
 mod log;
+mod part;
 mod report;
 mod schema;
 mod stream;
@@ -57,6 +59,8 @@ mod _native {
     use super::extract::{Extract, open};
     #[pymodule_export]
     use super::generate::{Generated, generate};
+    #[pymodule_export]
+    use super::part::{component_digest, read_part};
     #[pymodule_export]
     use super::report::{Finding, FindingPlace, Report, Start};
     #[pymodule_export]

@@ -9,10 +9,15 @@ use pyo3::prelude::*;
 /// A finding about an extract. It never contains a value of a person's record.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Finding {
+    /// The stable code, for example `count-mismatch`..
     code: String,
+    /// `note`, `warning` or `error`.
     level: String,
+    /// The number of occurrences.
     count: u64,
+    /// What was found, and what to do.
     message: String,
+    /// The places by record type and column; empty if they add nothing.
     places: Vec<Py<FindingPlace>>,
 }
 
@@ -68,9 +73,13 @@ impl Finding {
 /// A place where a finding occurs.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct FindingPlace {
+    /// The record type, three digits; None if the finding concerns none.
     record_type: Option<String>,
+    /// The column; None if the finding concerns none.
     column: Option<String>,
+    /// The number of occurrences at this place.
     count: u64,
+    /// The number of the first record, from 1.
     first_line: u64,
 }
 
@@ -87,8 +96,11 @@ impl FindingPlace {
 /// The start record of an extract.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Start {
+    /// The task number (OPGAVENR), unchanged.
     task_number: String,
+    /// The production date, YYYY-MM-DD; None if it is not a date.
     production_date: Option<String>,
+    /// The production date of the extract before, YYYY-MM-DD; None if it is not a date.
     previous_production_date: Option<String>,
 }
 
@@ -124,10 +136,15 @@ pub(crate) struct Report {
     needs_attention: bool,
     /// The number of records by table.
     tables: BTreeMap<String, u64>,
+    /// The number of records; blank lines are not counted.
     records: u64,
+    /// The number of records between start and end that the end record declares; None without one.
     declared_records: Option<u64>,
+    /// The number of bytes read.
     bytes: u64,
+    /// `lines`, or `packed` or `packed-uniform` without line ends, or `unknown` if not enough was read to tell.
     shape: String,
+    /// The start record; None if the extract has none.
     start: Option<Py<Start>>,
 }
 

@@ -72,13 +72,21 @@ impl Schema {
 /// A column of a table.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Column {
+    /// The name of the column.
     name: String,
+    /// The Arrow type, for example `utf8` or `date32`.
     r#type: String,
+    /// Whether a value can be missing.
     nullable: bool,
+    /// CPR's name of the field, for example `PNR`; None for a column that CPR does not have.
     cpr_name: Option<String>,
+    /// The position of the field's first character in the record, from 1; None without a field.
     position: Option<u32>,
+    /// The number of characters of the field; None without a field.
     length: Option<u32>,
+    /// What the text of the field means, for example `date` or `pnr`; None without a field.
     kind: Option<String>,
+    /// The class of personal data, for example `name`; None without one.
     sensitivity: Option<String>,
 }
 
@@ -110,10 +118,15 @@ impl Column {
 /// A table that cprflow knows.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct CatalogTable {
+    /// The name of the table.
     name: String,
+    /// The record type, three digits; None for a table of several record types.
     record_type: Option<String>,
+    /// CPR's Danish title of the record type.
     cpr_title: String,
+    /// The content.
     description: String,
+    /// The columns.
     columns: Vec<Py<Column>>,
 }
 

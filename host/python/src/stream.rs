@@ -7,7 +7,7 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use cprflow::{Level, Representation, Summary, TableReader};
+use cprflow::{Level, PartInput, Representation, Summary, TableReader};
 use cprflow_delivery::DatasetTableReader;
 use pyo3::prelude::*;
 
@@ -31,6 +31,8 @@ pub(crate) struct Stream {
 /// The rows of an extract or of a dataset.
 pub(crate) enum Rows {
     Extract(Box<TableReader<InputReader>>),
+    /// A part of an extract, which was checked when it was divided.
+    Part(Box<TableReader<PartInput<InputReader>>>),
     Dataset(Box<DatasetTableReader>),
 }
 
@@ -74,7 +76,10 @@ impl Stream {
         if next.is_some() {
             self.rows = Some(rows);
         } else if self.limit.is_none_or(|limit| self.counted.rows < limit) {
-            guard(|| self.check_findings(rows))?;
+            guard(|| match rows {
+                Rows::Extract(mut rows) => check_findings(rows.summary()?, &self.accept),
+                Rows::Part(_) | Rows::Dataset(_) => Ok(()),
+            })?;
         }
         Ok(next)
     }
@@ -94,35 +99,11 @@ impl Stream {
         batch.map_err(own)
     }
 
-    /// Fails if a finding of level error was not accepted.
-    fn check_findings(&self, rows: Rows) -> Result<(), Failure> {
-        let Rows::Extract(mut rows) = rows else {
-            return Ok(());
-        };
-        let Summary { findings, .. } = rows.summary()?;
-        let is_refused = |code: &String| !self.accept.contains(code);
-        let mut errors = findings
-            .into_iter()
-            .filter(|finding| finding.level == Level::Error && is_refused(&finding.code));
-        match errors.next() {
-            None => Ok(()),
-            Some(finding) => Err(Failure::Finding {
-                message: format!(
-                    "{}: {}. The rows before this error are not complete or not right. Look at all findings with \
-                     verify(). To read the extract all the same, open it with accept=[{:?}]",
-                    finding.code,
-                    finding.message.trim_end_matches('.'),
-                    finding.code
-                ),
-                code: finding.code,
-            }),
-        }
-    }
-
     /// Adds what was read since the last batch to the counters.
     fn count(&mut self, rows: &Rows, batch: Option<&RecordBatch>) {
         let (bytes_read, bytes_returned) = match rows {
             Rows::Extract(rows) => (rows.bytes_read(), rows.bytes_returned()),
+            Rows::Part(rows) => (rows.bytes_read(), rows.bytes_returned()),
             Rows::Dataset(rows) => (rows.bytes_read(), 0),
         };
         let before = self.counted;
@@ -142,6 +123,7 @@ impl Rows {
     fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         Ok(match self {
             Self::Extract(rows) => rows.next_batch()?,
+            Self::Part(rows) => rows.next_batch()?,
             Self::Dataset(rows) => rows.next_batch()?,
         })
     }
@@ -209,14 +191,41 @@ impl Counters {
     }
 }
 
+/// Fails if a finding of level error was not accepted.
+pub(crate) fn check_findings(summary: Summary, accept: &[String]) -> Result<(), Failure> {
+    let is_refused = |code: &String| !accept.contains(code);
+    let mut errors = summary
+        .findings
+        .into_iter()
+        .filter(|finding| finding.level == Level::Error && is_refused(&finding.code));
+    match errors.next() {
+        None => Ok(()),
+        Some(finding) => Err(Failure::Finding {
+            message: format!(
+                "{}: {}. The rows before this error are not complete or not right. Look at all findings with verify(). To read \
+                 the extract all the same, open it with accept=[{:?}]",
+                finding.code,
+                finding.message.trim_end_matches('.'),
+                finding.code
+            ),
+            code: finding.code,
+        }),
+    }
+}
+
 /// What all streams of a scan, or of an extract or dataset, have read so far.
 #[pyclass(frozen, get_all, eq, module = "cprflow")]
 #[derive(PartialEq, Eq)]
 pub(crate) struct ScanStats {
+    /// The number of streams that were started.
     streams: u64,
+    /// The number of batches.
     batches: u64,
+    /// The number of rows.
     rows: u64,
+    /// The number of bytes read of the extract, or of pages of Parquet files.
     bytes_read: u64,
+    /// The number of bytes of batches that left the sandbox; 0 for a dataset.
     bytes_returned: u64,
 }
 

@@ -178,12 +178,19 @@ impl SyncReport {
 /// A delivery that a run published.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Published {
+    /// The name of the agreement in the configuration.
     agreement: String,
+    /// The tenant; None for the unrestricted dataset.
     tenant: Option<String>,
+    /// The name of the extract's file on the server.
     file_name: String,
+    /// The directory of the delivery, relative to the dataset.
     directory: PathBuf,
+    /// The number of records of all types; for a tenant, of its rows.
     records: u64,
+    /// The number of records of type 001; for a tenant, of the persons in its scope.
     persons: u64,
+    /// What a person should know about the delivery, for example that it was late; usually empty.
     remarks: Vec<String>,
 }
 
@@ -198,9 +205,13 @@ impl Published {
 /// A file or delivery that a run did not publish, and why.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Skipped {
+    /// The name of the agreement; None for a file that belongs to none.
     agreement: Option<String>,
+    /// The name of the file on the server.
     file_name: String,
+    /// The stable code of the reason, for example `no-metadata`.
     code: String,
+    /// The reason, and what to do.
     reason: String,
 }
 
@@ -214,7 +225,9 @@ impl Skipped {
 /// An error of a run that continued.
 #[pyclass(frozen, get_all, module = "cprflow")]
 pub(crate) struct Problem {
+    /// The name of the agreement; None if the error concerns none.
     agreement: Option<String>,
+    /// The tenant; None if the error concerns none.
     tenant: Option<String>,
     /// An exception of this package, which was not raised.
     error: Py<PyAny>,

@@ -6,21 +6,23 @@ use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use cprflow::{Irregular, Representation};
 use cprflow_delivery::{DatasetTable, TableQuery};
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
+use pyo3::types::{PyBytes, PyCapsule};
 
 use crate::batch::BatchIterator;
 use crate::capsule;
 use crate::extract::OpenExtract;
 use crate::failure::{Failure, detached};
 use crate::interrupt::Interrupt;
+use crate::part::{self, OpenPart};
 use crate::schema::Schema;
-use crate::stream::{Counters, Rows, ScanStats, Stream};
+use crate::stream::{Counters, Rows, ScanStats, Stream, check_findings};
 
 /// Where the rows of a table come from.
 #[derive(Clone)]
 pub(crate) enum Source {
     Extract(Arc<OpenExtract>),
     Dataset(Arc<DatasetTable>),
+    Part(Arc<OpenPart>),
 }
 
 /// A table and how to read it.
@@ -47,6 +49,11 @@ impl TableSource {
         let schema = match &self.source {
             Source::Extract(extract) => extract.check(&self.name, &query)?,
             Source::Dataset(table) => arrow::array::RecordBatchReader::schema(&table.read(&query)?),
+            Source::Part(_) => {
+                return Err(Failure::request(
+                    "a part has the columns and rows of its scan",
+                ));
+            }
         };
         let schema = self.representation.schema(&schema);
         if schema.fields().is_empty() {
@@ -70,6 +77,7 @@ impl TableSource {
         let schema = match &self.source {
             Source::Extract(extract) => extract.schema(&self.name)?,
             Source::Dataset(table) => table.schema().clone(),
+            Source::Part(_) => return None,
         };
         let fields = schema.fields().iter();
         let kept = fields.filter(|field| !matches!(field.data_type(), DataType::Map(..)));
@@ -169,6 +177,16 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// Returns the scan of a part. Its query is in the part.
+    pub(crate) fn of_part(table: TableSource, schema: SchemaRef) -> Self {
+        Self {
+            table,
+            query: TableQuery::default(),
+            schema,
+            counters: Arc::default(),
+        }
+    }
+
     /// Starts a stream. `requested` is the schema that a consumer asked for.
     fn stream(
         &self,
@@ -191,6 +209,7 @@ impl Scan {
                 Rows::Extract(Box::new(rows))
             }
             Source::Dataset(table) => Rows::Dataset(Box::new(table.read(&query)?)),
+            Source::Part(part) => part.read(interrupt)?,
         };
         Ok(Stream::new(
             rows,
@@ -245,6 +264,34 @@ impl Scan {
     /// `bytes_read` counts the pages of its Parquet files.
     fn stats(&self) -> ScanStats {
         self.counters.stats()
+    }
+
+    /// Divide the scan into parts of about `part_bytes`, for other processes: `cprflow.read_part` reads one.
+    ///
+    /// The extract is read once to find the parts and to check it, and once more to select the persons of a tenant. There is
+    /// only one part if the extract has no line ends or is small, if the scan has a limit or a condition on `line`, or if the
+    /// tenant's policy hides the order of rows. A part of a tenant has the numbers of the tenant's persons: keep it as secret
+    /// as the extract.
+    ///
+    /// Raises DataError if the extract cannot be read to its end, or if a finding says that it cannot be trusted.
+    #[pyo3(signature = (*, part_bytes=64 << 20))]
+    fn divide<'py>(&self, py: Python<'py>, part_bytes: u64) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let Source::Extract(extract) = &self.table.source else {
+            let what = "only the scan of an extract is divided: read the deliveries of a dataset, or the files of its \
+                        current tables, one by one";
+            return Err(Failure::request(what).into());
+        };
+        let interrupt = Arc::new(Interrupt::new());
+        let divided = detached(py, || {
+            let divided = extract.divide(&self.table.name, &self.query, part_bytes, &interrupt)?;
+            check_findings(divided.summary, &self.table.accept)?;
+            Ok(divided.parts)
+        });
+        let parts = divided.map_err(|failure| interrupt.explain(failure))?;
+        let bytes = parts
+            .iter()
+            .map(|part| PyBytes::new(py, &part::to_bytes(part, self.table.representation)));
+        Ok(bytes.collect())
     }
 
     /// Return a fresh stream of the rows.

@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import cprflow
@@ -311,3 +313,54 @@ def test_only_requested_bytes_leave_the_sandbox(extract):
     first = returned(limit=1)
     assert first.bytes_returned * 20 < everything.bytes_returned
     assert first.bytes_read < everything.bytes_read
+
+
+def test_parts_read_by_other_processes_have_the_rows_of_one_scan(parts, tmp_path):
+    extract = cprflow.open(parts)
+    scan = extract.table("address").scan(columns=["line", "pnr", "municipality_code"], filter="municipality_code > '0400'")
+    divided = scan.divide(part_bytes=4 << 20)
+    assert len(divided) > 2 and all(isinstance(part, bytes) for part in divided)
+    file = tmp_path / "part"
+    script = (
+        "import cprflow, pyarrow, pyarrow.ipc, sys\n"
+        "table = pyarrow.table(cprflow.read_part(sys.argv[1], open(sys.argv[2], 'rb').read()))\n"
+        "with pyarrow.ipc.new_stream(sys.argv[3], table.schema) as out: out.write_table(table)\n"
+    )
+    tables = []
+    for part in divided:
+        file.write_bytes(part)
+        out = tmp_path / "rows"
+        subprocess.run([sys.executable, "-c", script, parts, file, out], check=True)
+        tables.append(pyarrow.ipc.open_stream(out.read_bytes()).read_all())
+    assert pyarrow.concat_tables(tables).combine_chunks() == pyarrow.table(scan).combine_chunks()
+    one = cprflow.read_part(parts, divided[1])
+    rows = sum(len(batch) for batch in one)
+    # Only the columns and rows of the scan leave the sandbox, and only the part is read.
+    stats = one.stats()
+    assert stats.rows == rows and stats.bytes_read < 10 << 20
+    whole = cprflow.read_part(parts, extract.table("address").scan().divide(part_bytes=4 << 20)[1])
+    sum(len(batch) for batch in whole)
+    assert whole.stats().bytes_returned > 3 * stats.bytes_returned
+
+
+def test_parts_keep_the_form_of_the_rows_and_check_the_extract(parts, tiny, tmp_path):
+    extract = cprflow.open(parts, irregular="json", timestamps="utc")
+    [first, *_] = extract.table("person").scan().divide(part_bytes=4 << 20)
+    assert cprflow.read_part(parts, first).schema.names == extract.table("person").schema.names
+    assert cprflow.read_part(parts, first).schema["irregular"].type == "utf8"
+    [event, *_] = extract.table("event").scan().divide(part_bytes=4 << 20)
+    assert cprflow.read_part(parts, event).schema["registered"].type == "timestamp[us, UTC]"
+    with pytest.raises(cprflow.RequestError, match="not the one that was divided"):
+        cprflow.read_part(tiny, first)
+    with pytest.raises(cprflow.RequestError, match="no part of an extract"):
+        cprflow.read_part(parts, b"x" * 40)
+    damaged = tmp_path / "damaged"
+    data = parts.read_bytes()
+    damaged.write_bytes(data[: data.rindex(b"\n999999999999") + 1])
+    with pytest.raises(cprflow.DataError) as raised:
+        cprflow.open(damaged).table("person").scan().divide()
+    assert raised.value.kind == "missing-end"
+    assert len(cprflow.open(damaged, accept=["missing-end", "count-mismatch"]).table("person").scan().divide()) == 1
+    with pytest.raises(cprflow.RequestError, match="no column"):
+        cprflow.open(parts).table("person").scan(columns=["x"])
+    assert len(cprflow.component_digest()) == 64

@@ -77,6 +77,9 @@ def test_everything_has_a_docstring():
             thing = getattr(cprflow, name)
             assert thing.__doc__ and thing.__doc__.strip(), name
             assert thing.__module__ in ("cprflow", "cprflow._native"), name
+        for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+            if not member.startswith("_") and (callable(value) or inspect.isdatadescriptor(value)):
+                assert value.__doc__ and value.__doc__.strip(), f"{name}.{member}"
     for thing in (cprflow.open, cprflow.dataset, cprflow.sync, cprflow.generate, cprflow.catalog):
         assert ">>>" in thing.__doc__, thing
 

@@ -243,3 +243,37 @@ def test_a_tenants_dataset_can_be_read(job, policy):
     assert dataset.deliveries()[0].manifest["tenant"]["name"] == "school"
     assert dataset.deliveries()[0].findings == []
     assert pyarrow.table(dataset.table("out_of_scope")).num_rows == 0
+
+
+def test_a_bug_is_an_internal_error_that_names_its_place_only(job, monkeypatch):
+    if not os.environ.get("CPRFLOW_TEST_HOOKS"):
+        pytest.skip("this build of the module cannot be asked to panic")
+    job.configure()
+    job.night(0)
+    monkeypatch.setenv("CPRFLOW_PANIC_AT", "published")
+    monkeypatch.setenv("CPRFLOW_PANIC_WITH", "0101905058 Jensen")
+    with pytest.raises(cprflow.InternalError, match=r"failpoint\.rs:\d+") as raised:
+        cprflow.sync(job.config)
+    assert "0101905058" not in str(raised.value) and "Jensen" not in str(raised.value)
+    # The next run publishes what the interrupted one did not.
+    monkeypatch.delenv("CPRFLOW_PANIC_AT")
+    assert cprflow.sync(job.config).ok
+    assert len(cprflow.dataset(job.dataset).deliveries()) == 1
+
+
+def test_parts_of_a_tenant_have_what_one_scan_has(job):
+    extract = job.root / "extract"
+    cprflow.generate(extract, persons=9_000, seed=5)
+    municipality = most_common_municipality(extract)
+    job.configure(EVERYTHING + tenant("town", f"persons = {{ municipalities = ['{municipality}'] }}"))
+    opened = cprflow.open(extract, config=job.config, tenant="town")
+    for table in ("person", "name", "event"):
+        scan = opened.table(table).scan()
+        divided = scan.divide(part_bytes=2 << 20)
+        assert len(divided) > 2
+        found = [
+            pyarrow.table(cprflow.read_part(extract, part, config=job.config, tenant="town")) for part in divided
+        ]
+        assert pyarrow.concat_tables(found).combine_chunks() == pyarrow.table(scan).combine_chunks()
+        with pytest.raises(cprflow.RequestError, match="policy"):
+            cprflow.read_part(extract, divided[0])

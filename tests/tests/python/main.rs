@@ -35,6 +35,11 @@ fn pytest(file: &str) {
             "CPRFLOW_CORPUS",
             cprflow_tests::root().join("tests/fuzz/corpus/scan"),
         )
+        // Only the module of the tests' profile has the hooks by which a test makes it panic.
+        .env(
+            "CPRFLOW_TEST_HOOKS",
+            if package::is_release() { "" } else { "1" },
+        )
         .env_remove("CPRFLOW_CONFIG")
         .env_remove("CPRFLOW_LOG")
         .output()

@@ -1,5 +1,6 @@
 //! The wheel as a user installs it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +12,8 @@ use crate::package::{is_release, python_for_package, run, wheel};
 /// The largest size of the wheel in bytes.
 const MAX_WHEEL: u64 = 20_000_000;
 
-/// In an environment without any other package, the wheel brings the module and the command.
+/// In an environment without any other package, the wheel brings the module and the command. With DuckDB, the lines of the
+/// README give a result.
 #[test]
 fn the_wheel_is_small_and_needs_no_other_package() {
     let missing = "building the wheel was not asked for, so it is not tested";
@@ -59,10 +61,76 @@ fn the_wheel_is_small_and_needs_no_other_package() {
         version.trim(),
         format!("cprflow {}", env!("CARGO_PKG_VERSION"))
     );
-    let extract = place.path("extract");
+    let help = run(Command::new(own("cprflow")).arg("--help"));
+    for command in ["scan", "sync", "verify"] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command}:\n{help}"
+        );
+    }
+    let extract = place.path("extract.cpr");
     run(Command::new(own("cprflow")).args(["generate", "--persons", "50", "-o", &extract]));
     let script =
         "import cprflow, sys; print(sum(map(len, cprflow.open(sys.argv[1]).table('person'))))";
     let rows = run(Command::new(own("python")).args(["-I", "-c", script, &extract]));
     assert_eq!(rows.trim(), "50");
+    run(Command::new(own("pip"))
+        .args(["install", "--quiet", "--disable-pip-version-check"])
+        .arg("duckdb"));
+    let result = run(Command::new(own("python"))
+        .args(["-I", "-c", &readme_lines()])
+        .current_dir(Path::new(&extract).parent().expect("it is in a directory")));
+    assert!(result.contains("count_star()"), "{result}");
+}
+
+/// Returns the Python code of the README.
+fn readme_lines() -> String {
+    let readme = std::fs::read_to_string(cprflow_tests::root().join("README.md"))
+        .expect("there is a README");
+    let (_, code) = readme
+        .split_once("```python\n")
+        .expect("it has Python code");
+    let (code, _) = code.split_once("```").expect("the code ends");
+    assert!(code.contains("duckdb.sql"), "{code}");
+    code.to_owned()
+}
+
+/// A plain `cargo build` at the root builds the command, and neither the Python package nor what only tests need.
+#[test]
+fn a_plain_build_does_not_build_the_package() {
+    let metadata = run(Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(cprflow_tests::root()));
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).expect("cargo prints JSON");
+    let ids = |key: &str| -> BTreeSet<String> {
+        let list = metadata[key].as_array().expect("it is a list");
+        list.iter()
+            .map(|id| id.as_str().expect("an identifier is a text").to_owned())
+            .collect()
+    };
+    let (members, defaults) = (ids("workspace_members"), ids("workspace_default_members"));
+    assert!(members.iter().any(|id| id.contains("host/python#")));
+    let nodes = metadata["resolve"]["nodes"]
+        .as_array()
+        .expect("it is a list");
+    let mut wanted: Vec<String> = defaults.iter().cloned().collect();
+    let mut built = BTreeSet::new();
+    while let Some(id) = wanted.pop() {
+        if built.insert(id.clone()) {
+            let node = nodes.iter().find(|node| node["id"] == id.as_str());
+            let needs = node.expect("it is resolved")["deps"]
+                .as_array()
+                .expect("it is a list");
+            let needs = needs.iter().filter(|need| {
+                let kinds = need["dep_kinds"].as_array().expect("it is a list");
+                kinds.iter().any(|kind| kind["kind"] != "dev")
+            });
+            wanted.extend(needs.map(|need| need["pkg"].as_str().expect("it is a text").to_owned()));
+        }
+    }
+    let built: Vec<_> = members.intersection(&built).collect();
+    assert!(built.iter().any(|id| id.contains("host/cli#")), "{built:?}");
+    for other in ["host/python", "/tests"] {
+        assert!(!built.iter().any(|id| id.contains(other)), "{built:?}");
+    }
 }

@@ -6,6 +6,7 @@ mod codes;
 mod command;
 mod conformance;
 mod cut_off;
+mod distributed;
 mod engines;
 mod handmade;
 mod manners;

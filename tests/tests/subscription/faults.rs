@@ -178,6 +178,17 @@ fn certificates_of_every_kind() {
             .contains("other users can read this secret")
     );
 
+    // systemd mounts the credentials of a service with other modes, in a directory that only the service can enter.
+    write(P12_PASSWORD);
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o440)).unwrap();
+    assert!(test.refused(&["list"]).contains("(mode 440)"));
+    let output = command()
+        .args(test.arguments(&["list"]))
+        .env("CREDENTIALS_DIRECTORY", test.path(""))
+        .output();
+    let ended = test.ended(output.unwrap());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+
     // The password can also come from the environment.
     let archive = archive.replace(&format!("file = {password:?}"), "env = \"P12_PASSWORD\"");
     test.configure_service(&archive, "");

@@ -1,6 +1,7 @@
 //! Tests of the daily job, from an inbox to a dataset, with faults of every kind.
 
 mod answers;
+mod backup;
 mod current;
 mod daily_job;
 mod erase;

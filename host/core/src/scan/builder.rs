@@ -45,7 +45,7 @@ const DEFAULT_BATCH_ROWS: u64 = 8 * 1024;
 pub struct Scan {
     connector: Connector,
     requests: Vec<wit::TableRequest>,
-    batch_rows: u32,
+    pub(super) batch_rows: u32,
     limit: Option<u64>,
     check_persons: bool,
     expected_previous: Option<String>,
@@ -335,6 +335,6 @@ impl Scan {
 const MOST_PERSONS: u64 = 4_000_000;
 
 /// Returns whether a condition on rows may name the number of the record, which is not known in a part.
-fn may_name_line(condition: &str) -> bool {
+pub(super) fn may_name_line(condition: &str) -> bool {
     condition.to_ascii_lowercase().contains(LINE)
 }

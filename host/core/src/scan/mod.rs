@@ -9,10 +9,12 @@
 //! - `row_order` sorts rows whose order would tell more than their values.
 //! - `table_decoders` decodes the batches of all tables of a scan.
 //! - `parts` reads the parts of an extract at the same time.
+//! - `distributed` divides an extract for other processes: [`ScanPart`].
 //! - `ipc_check` checks Arrow IPC messages before they are decoded.
 
 mod builder;
 mod decode;
+mod distributed;
 mod input;
 mod ipc_check;
 mod parts;
@@ -24,6 +26,7 @@ mod table_decoders;
 
 pub use builder::Scan;
 pub use decode::Decoder;
+pub use distributed::{DividedScan, PartInput, ScanPart};
 pub use input::ExtractPlace;
 pub use policy_scan::SelectionCounts;
 pub use reader::{DeliveryReader, TableBatch, TableReader};

@@ -12,6 +12,8 @@ use super::parts::{
     Begun, ChosenPieces, Division, FinishedPart, PartError, PartRun, Rest, SelectionPassSetup,
 };
 use super::reader::{DeliveryReader, TableReader};
+use super::row_order::Order;
+use super::table_decoders::is_of_persons;
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
 use crate::pnr::Pnr;
@@ -111,6 +113,16 @@ impl Scan {
         mut self,
         mut open: F,
     ) -> Result<DeliveryReader<R>, Error> {
+        let (session, selection) = self.select(&mut open)?;
+        let input = Input::Extract(open().map_err(Error::Input)?);
+        self.begin(session, Some(selection), input)
+    }
+
+    /// Runs the first pass.
+    pub(super) fn select<R: Read>(
+        &mut self,
+        open: &mut impl FnMut() -> io::Result<R>,
+    ) -> Result<(Session, Selection), Error> {
         let Some(policy) = self.policy.take() else {
             return Err(RequestError::NoPolicy.into());
         };
@@ -168,8 +180,43 @@ impl Scan {
             counts,
             bytes: pass.bytes,
         };
-        let input = Input::Extract(open().map_err(Error::Input)?);
-        self.begin(session, Some(selection), input)
+        Ok((session, selection))
+    }
+
+    /// Opens a selection that another process has made. The second pass will read that many bytes.
+    pub(super) fn open_chosen(
+        &mut self,
+        policy: &Policy,
+        pieces: &[Vec<u8>],
+        bytes: u64,
+    ) -> Result<(Session, Selection), Error> {
+        let key = self.pseudonym_key.take();
+        if policy.numbers == NumberRule::Pseudonym && key.is_none() {
+            return Err(RequestError::NoPseudonymKey.into());
+        }
+        let mut session = self.start()?;
+        let request = Arc::new(wit::Policy::from(policy));
+        let view = view(&mut session, self.connector(), policy, &request)?;
+        for table in view.tables() {
+            self.limits.check_columns(table.columns.len())?;
+        }
+        let selection = Selection {
+            resource: ChosenPieces::new(request.clone(), pieces.to_vec()).open(&mut session)?,
+            restriction: Arc::new(Restriction {
+                view,
+                key,
+                is_by_policy: true,
+            }),
+            policy: Some(request),
+            // Counted by the process that has made the selection.
+            counts: SelectionCounts {
+                persons: 0,
+                entered: 0,
+                left: 0,
+            },
+            bytes,
+        };
+        Ok((session, selection))
     }
 
     /// Reads the rows of the requested table, as far as the policy lets them through. The extract is read twice, like
@@ -248,6 +295,18 @@ impl<R> TableReader<R> {
 }
 
 impl Selection {
+    /// Returns whether the rows of a request are returned in another order than that of the extract.
+    pub(super) fn hides_order(&self, connector: &Connector, request: &wit::TableRequest) -> bool {
+        let view = &self.restriction.view;
+        let schema = view
+            .table(&request.name)
+            .and_then(|table| table.schema(request.columns.as_deref()));
+        let is_of_persons = is_of_persons(connector, &request.name);
+        schema.is_none_or(|schema| {
+            Order::of(&schema, is_of_persons, view.numbers()) != Order::Extract
+        })
+    }
+
     /// Returns the selection for other instances.
     pub(super) fn pieces(&self, session: &mut Session) -> Result<ChosenPieces, Error> {
         let policy = self.policy.clone().ok_or(RequestError::NoPolicy)?;

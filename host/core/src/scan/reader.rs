@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use wasmtime::component::ResourceAny;
 
+use super::distributed::PartBegin;
 use super::input::{Input, InputStep};
 use super::parts::{
     Begun, Division, FinishedPart, PartError, PartRun, Rest, ScanPass, ScanSetup, shift_lines,
@@ -77,6 +78,10 @@ pub struct DeliveryReader<R> {
     /// The error that ended the scan. It is returned after the rows before it.
     failed: Option<Error>,
     state: ReadState,
+    /// Where the parts that were read began, if that is wanted.
+    begins: Option<Vec<PartBegin>>,
+    /// The number of records before the input.
+    lines: u64,
 }
 
 /// The parts of an extract that are being read.
@@ -129,7 +134,25 @@ impl<R> DeliveryReader<R> {
             row_order: RowOrder::default(),
             failed: None,
             state: ReadState::Reading,
+            begins: None,
+            lines: 0,
         }
+    }
+
+    /// Remembers where parts begin.
+    pub(super) fn keep_begins(&mut self) {
+        self.begins = Some(Vec::new());
+    }
+
+    /// Returns where the parts that were read began.
+    pub(super) fn into_begins(self) -> Vec<PartBegin> {
+        self.begins.unwrap_or_default()
+    }
+
+    /// Adds a number to the numbers of the records.
+    pub(super) fn after_lines(mut self, lines: u64) -> Self {
+        self.lines = lines;
+        self
     }
 
     /// Returns what the scan has read so far. Findings about the end of the extract are included after the last batch.
@@ -377,6 +400,10 @@ impl<R: Read> DeliveryReader<R> {
             return Ok(false);
         };
         self.parts = Some(parts);
+        if let Some(begins) = &mut self.begins {
+            let offset = self.bytes;
+            begins.push(PartBegin { offset, lines });
+        }
         self.add_bytes(bytes.len() as u64);
         let has_rows = !rows.batches.is_empty();
         for mut decoded in rows.batches {
@@ -397,7 +424,10 @@ impl<R: Read> DeliveryReader<R> {
     fn decode(&mut self, batch: wit::Batch) -> Result<(), Error> {
         let bytes = batch.ipc.len() as u64;
         self.output.count(batch.rows.into(), bytes, self.bytes)?;
-        let decoded = self.decoders.decode(batch)?;
+        let mut decoded = self.decoders.decode(batch)?;
+        if let (Some(line), 1..) = (decoded.line, self.lines) {
+            decoded.batch.batch = shift_lines(&decoded.batch.batch, line, self.lines)?;
+        }
         let added = self
             .row_order
             .add(decoded.batch, decoded.order, decoded.bytes);

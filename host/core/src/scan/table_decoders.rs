@@ -69,16 +69,6 @@ impl OutputPlan {
         }
     }
 
-    /// Returns whether the rows of a table belong to persons. A table that the catalog lacks has leavers.
-    fn is_of_persons(&self, name: &str) -> bool {
-        let table = self.connector.catalog().table(name);
-        table.is_none_or(|table| {
-            let first = table.columns.first();
-            let field = first.and_then(|column| column.field.as_ref());
-            field.is_some_and(|field| field.kind == PNR)
-        })
-    }
-
     /// Returns the schema of a table, if the table was requested.
     fn schema_of(&self, name: &str) -> Option<SchemaRef> {
         let table = self.table(name)?;
@@ -101,7 +91,7 @@ impl OutputPlan {
         Ok(TableDecoder {
             order: match restriction {
                 Some(restriction) if restriction.is_by_policy => {
-                    let is_of_persons = self.is_of_persons(table);
+                    let is_of_persons = is_of_persons(&self.connector, table);
                     Order::of(&schema, is_of_persons, restriction.view.numbers())
                 }
                 _ => Order::Extract,
@@ -161,4 +151,13 @@ impl TableDecoders {
             line: decoder.line,
         })
     }
+}
+
+/// Returns whether the rows of a table belong to persons. A table that the catalog lacks has leavers.
+pub(super) fn is_of_persons(connector: &Connector, name: &str) -> bool {
+    connector.catalog().table(name).is_none_or(|table| {
+        let first = table.columns.first();
+        let field = first.and_then(|column| column.field.as_ref());
+        field.is_some_and(|field| field.kind == PNR)
+    })
 }

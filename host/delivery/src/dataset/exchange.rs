@@ -3,12 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
-
 use super::Dataset;
 use crate::error::Error;
-use crate::fs::{check_own_directory, private_directory, sync_directory};
+use crate::fs::{check_own_directory, exchange, private_directory, sync_directory};
 
 impl Dataset {
     /// Puts a prepared directory in the place of a published delivery, durably. Its files must be on the disk already. What
@@ -44,18 +41,6 @@ impl Dataset {
     /// Returns whether the directory of a delivery exists.
     pub(crate) fn has_delivery(&self, agreement: &str, name: &str) -> bool {
         self.agreement(agreement).join(name).is_dir()
-    }
-}
-
-/// Exchanges two directories in one step. Returns `false` if the file system cannot do that.
-fn exchange(one: &Path, other: &Path) -> Result<bool, Error> {
-    if crate::failpoint::lacks_exchange() {
-        return Ok(false);
-    }
-    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(true),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
-        Err(error) => Err(Error::file(other)(error.into())),
     }
 }
 

@@ -47,8 +47,7 @@ pub(super) fn remember(state: &Path, numbers: &BTreeSet<Pnr>, now: Timestamp) ->
         let known = all.entry(hash(&key, number)).or_default();
         *known = std::mem::take(known).max(day.clone());
     }
-    let lines = all.iter().map(|(hash, day)| format!("{day} {hash}\n"));
-    write_private_file(&path(state), lines.collect::<String>().as_bytes())
+    write(state, &all)
 }
 
 /// Returns the persons of an extract who were erased on its production date or later. `open` opens the extract.
@@ -91,6 +90,43 @@ pub(crate) fn fingerprint(state: &Path) -> Result<Option<String>, Error> {
     let is_empty = text == "{}";
     let digest = base16ct::lower::encode_string(&sha2::Sha256::digest(text));
     Ok((!is_empty).then_some(digest))
+}
+
+/// The list of a state directory has hashes by another key.
+pub(crate) struct OtherKey(pub(crate) PathBuf);
+
+/// Returns whether a state directory names persons who were erased.
+pub(crate) fn exists(state: &Path) -> bool {
+    path(state).is_file()
+}
+
+/// Adds the erased persons of one state directory to those of another one. Returns whether the first one names any.
+pub(crate) fn merge<E: From<Error> + From<OtherKey>>(from: &Path, into: &Path) -> Result<bool, E> {
+    let added = read(from)?;
+    if added.is_empty() {
+        return Ok(false);
+    }
+    let key = fs::read(from.join(KEY_NAME)).map_err(Error::file(from.join(KEY_NAME)))?;
+    match fs::read(into.join(KEY_NAME)) {
+        Ok(known) if known != key => return Err(OtherKey(path(from)).into()),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            write_private_file(&into.join(KEY_NAME), &key)?;
+        }
+        Err(error) => return Err(Error::file(into.join(KEY_NAME))(error).into()),
+    }
+    let mut all = read(into)?;
+    for (hash, day) in added {
+        let known = all.entry(hash).or_default();
+        *known = std::mem::take(known).max(day);
+    }
+    write(into, &all)?;
+    Ok(true)
+}
+
+fn write(state: &Path, all: &BTreeMap<String, String>) -> Result<(), Error> {
+    let lines = all.iter().map(|(hash, day)| format!("{day} {hash}\n"));
+    write_private_file(&path(state), lines.collect::<String>().as_bytes())
 }
 
 /// Returns the day of each hash.

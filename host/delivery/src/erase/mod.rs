@@ -53,9 +53,9 @@ use cprflow::{Connector, Pnr};
 pub(crate) use again::make_unrestricted_again;
 pub use error::EraseError;
 pub use extracts::ErasedExtract;
-pub(crate) use order::Order;
 pub use order::{EraseRequest, ErasedSubject};
-pub(crate) use proof::left;
+pub(crate) use order::{ORDER_FILE, Order};
+pub(crate) use proof::{PROOF_FILE, left};
 pub use proof::{Proof, StoreErasure};
 
 /// Returns what an erasure would do. Changes nothing.

@@ -16,7 +16,7 @@ use crate::names::{AgreementName, TenantName};
 use cprflow::Pnr;
 
 /// The name of the file in a state directory.
-const FILE_NAME: &str = "erasing";
+pub(crate) const ORDER_FILE: &str = "erasing";
 
 /// The version of the file.
 const VERSION: u32 = 1;
@@ -154,5 +154,5 @@ impl Order {
 }
 
 fn path(state: &Path) -> PathBuf {
-    state.join(FILE_NAME)
+    state.join(ORDER_FILE)
 }

@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, RewritingKind};
 use crate::tenant::former::former_tenants;
 
 /// The name of the log in a state directory.
-const FILE_NAME: &str = "erasures.jsonl";
+pub(crate) const PROOF_FILE: &str = "erasures.jsonl";
 
 /// What an erasure does, or has done.
 #[derive(Debug, Clone, Serialize)]
@@ -232,7 +232,7 @@ pub(super) fn write(
         outside: OUTSIDE,
         written_by: concat!("cprflow ", env!("CARGO_PKG_VERSION")),
     };
-    let path = store.state.join(FILE_NAME);
+    let path = store.state.join(PROOF_FILE);
     let mut text = serde_json::to_vec(&line)
         .map_err(io::Error::other)
         .map_err(Error::file(&path))?;

@@ -184,6 +184,20 @@ pub(crate) fn rename(state: &Path, old: &str, new: &str) -> Result<(), Error> {
     }
 }
 
+/// Adds the persons in the lists of one state directory to those of another one.
+pub(crate) fn merge(from: &Path, into: &Path) -> Result<(), Error> {
+    for source in entries(&from.join(DIRECTORY))? {
+        let agreement = source.file_name().unwrap_or_default().to_string_lossy();
+        let mut all = read(into, &agreement)?;
+        for (number, day) in read(from, &agreement)? {
+            let known = all.entry(number).or_default();
+            *known = std::mem::take(known).max(day);
+        }
+        write(into, &agreement, &all)?;
+    }
+    Ok(())
+}
+
 /// Removes the list of an agreement.
 pub(super) fn remove(state: &Path, agreement: &str) -> Result<(), Error> {
     remove_file(&path(state, agreement))

@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::error::Error;
@@ -75,6 +76,18 @@ fn warn_once(path: &Path, error: &io::Error) {
     }
 }
 
+/// Exchanges two directories in one step. Returns `false` if the file system cannot do that.
+pub(crate) fn exchange(one: &Path, other: &Path) -> Result<bool, Error> {
+    if crate::failpoint::lacks_exchange() {
+        return Ok(false);
+    }
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+        Err(error) => Err(Error::file(other)(error.into())),
+    }
+}
+
 /// Removes a file. A file that does not exist is no error.
 pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
@@ -100,13 +113,45 @@ pub(crate) fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error>
 mod tests {
     use super::*;
 
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
     fn a_directory_that_cannot_be_synced_is_a_warning() {
         // The kernel answers EINVAL for a directory of /proc, as for one of some network disks.
         let directory = Path::new("/proc/self");
         let error = File::open(directory).unwrap().sync_all().unwrap_err();
         assert_eq!(Errno::from_io_error(&error), Some(Errno::INVAL));
-        sync_directory(Some(directory)).unwrap();
+        let log = Log::default();
+        let said = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || said.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || {
+            sync_directory(Some(directory)).unwrap();
+            sync_directory(Some(directory)).unwrap();
+        });
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        // Once, with the directory, what is not guaranteed, and what to do.
+        assert_eq!(said.matches("/proc/self").count(), 1, "{said}");
+        for part in [
+            "WARN",
+            "If the power fails",
+            "can be missing",
+            "Use a local disk",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
         // Other errors stay errors.
         let error = sync_directory(Some(Path::new("/no/such/directory"))).unwrap_err();
         assert!(error.to_string().contains("/no/such/directory"), "{error}");

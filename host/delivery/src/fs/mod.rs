@@ -14,7 +14,7 @@ pub(crate) use digest::{Digesting, digest};
 pub(crate) use disk::ask_disks;
 pub use disk::free_bytes;
 pub(crate) use files::{
-    entries, private_directory, remove_file, sync_directory, write_private_file,
+    entries, exchange, private_directory, remove_file, sync_directory, write_private_file,
 };
 pub use group::Group;
 pub use in_use::InUse;

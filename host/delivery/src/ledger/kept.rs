@@ -144,6 +144,23 @@ impl Ledger {
         self.keep(&record, header, kept, now)
     }
 
+    /// Adds a delivery of which only a production date is known, because current tables were made from it. Its extract is
+    /// missing in the register until a person accepts that.
+    pub(crate) fn adopt_unseen(
+        &self,
+        agreement: &str,
+        production_date: &str,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "INSERT INTO delivery (agreement, transfer_uuid, file_name, metadata_name, size, state, production_date,
+                 sequence, first_seen, published, updated)
+             VALUES (?1, ?2, 'unknown', 'unknown', 0, 'done', ?3, (SELECT number FROM next_number), ?4, ?4, ?4)
+             ON CONFLICT (agreement, transfer_uuid) DO NOTHING",
+            params![agreement, format!("unknown-{production_date}"), production_date, now.to_string()],
+        )
+    }
+
     /// Replaces the file of a kept extract by one with fewer records, which is on the disk already.
     pub(crate) fn replace_kept(
         &self,

@@ -106,6 +106,14 @@ impl Ledger {
         }
     }
 
+    /// Writes a copy of the ledger as one file, with everything that is in the write-ahead log.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), LedgerError> {
+        let copied = self
+            .connection
+            .execute("VACUUM INTO ?1", [path.to_string_lossy()]);
+        self.checked(copied.map(|_| ()))
+    }
+
     /// Runs several changes as one transaction: all of them are written to the disk, or none.
     pub(crate) fn transaction<T, E: From<LedgerError>>(
         &mut self,

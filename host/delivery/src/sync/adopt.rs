@@ -1,13 +1,13 @@
 //! Adds published deliveries to a ledger that does not know them, so that nothing is published twice. This happens when
 //! the ledger is new or was rebuilt, and when another ledger's run published to the same dataset.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::config::Store;
-use crate::dataset::{Dataset, Manifest};
+use crate::dataset::{Dataset, GenerationManifest, Manifest, current_generation};
 use crate::error::Error;
 use crate::fs;
 use crate::ledger::{AdoptedDataset, Ledger, Record};
@@ -120,6 +120,75 @@ impl<'a> Adoption<'a> {
             crate::failpoint::reached("adopting-shares");
             if is_first {
                 ledger.mark_adopted(place, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds the extracts that current tables were made from and that neither the ledger nor the register knows, as
+    /// deliveries whose extracts are missing. The state directory was restored from an older copy, and the datasets were
+    /// not: without these extracts, protections can be missing.
+    ///
+    /// `unusable` has the tenants whose datasets cannot be read.
+    pub(super) fn adopt_generations(
+        &self,
+        ledger: &mut Ledger,
+        unusable: &BTreeMap<&'a str, Error>,
+    ) -> Result<(), Error> {
+        let mut places = vec![(AdoptedDataset::Dataset, self.store.dataset.clone())];
+        for tenant in &self.store.tenants {
+            let name = tenant.name.as_str();
+            if !unusable.contains_key(name) {
+                places.push((AdoptedDataset::Tenant(name), tenant.dataset.clone()));
+            }
+        }
+        let mut questions = Vec::new();
+        for (place, root) in places {
+            let known = ledger.generation(place)?.map_or(0, |known| known.number);
+            questions.push(move || match current_generation(&root)? {
+                Some(number) if number > known => GenerationManifest::current(&root),
+                _ => Ok(None),
+            });
+        }
+        let mut extracts = BTreeSet::new();
+        for newer in fs::ask_disks(ADOPT_TIMEOUT, questions) {
+            // A tenant's dataset that does not answer is reported when its tables are made.
+            if let Some(Ok(Some(manifest))) = newer {
+                extracts.extend(
+                    manifest
+                        .extracts
+                        .into_iter()
+                        .map(|extract| (extract.agreement, extract.production_date)),
+                );
+            }
+        }
+        let own: BTreeSet<&str> = self
+            .store
+            .of_dataset()
+            .map(|agreement| agreement.name.as_str())
+            .chain(self.store.ended.iter().map(|name| name.as_str()))
+            .collect();
+        let known: BTreeSet<_> = ledger
+            .all()?
+            .into_iter()
+            .filter_map(|record| {
+                Some((
+                    record.agreement.clone(),
+                    record.production_date()?.to_owned(),
+                ))
+            })
+            .collect();
+        extracts.retain(|(agreement, _)| own.contains(agreement.as_str()));
+        let now = (self.now)();
+        ledger.transaction(|ledger| {
+            for (agreement, production_date) in extracts.difference(&known) {
+                tracing::warn!(
+                    agreement,
+                    production_date,
+                    "the current tables were made from an extract that the state directory does not know: it was restored \
+                     from an older copy"
+                );
+                ledger.adopt_unseen(agreement, production_date, now)?;
             }
             Ok(())
         })

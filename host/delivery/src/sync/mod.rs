@@ -47,5 +47,5 @@ pub use report::{
 };
 pub use run::{Sync, run_all};
 pub(crate) use stage::stage;
-pub use tenants::{TenantPublishError, tenant_scan};
+pub use tenants::{TenantPublishError, tenant_part_scan, tenant_scan};
 pub(crate) use tenants::{numbers_in, publish_leavers};

@@ -124,6 +124,7 @@ impl<'a> Sync<'a> {
         dataset.clear_staging()?;
         let mut unusable = adoption.adopt_shares(&mut ledger)?;
         keep::recover(self.store, &mut ledger, (self.now)())?;
+        adoption.adopt_generations(&mut ledger, &unusable)?;
         former_tenants::remember(self.store, &ledger)?;
         former_tenants::withdraw(self.store, &ledger, &mut report)?;
         self.check_agreements(&ledger)?;

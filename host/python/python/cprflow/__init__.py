@@ -57,9 +57,11 @@ from cprflow._native import (
     Table,
     __version__,
     catalog,
+    component_digest,
     dataset,
     generate,
     open,
+    read_part,
     sync,
 )
 
@@ -96,9 +98,11 @@ __all__ = [
     "Table",
     "__version__",
     "catalog",
+    "component_digest",
     "dataset",
     "generate",
     "open",
+    "read_part",
     "sync",
 ]
 

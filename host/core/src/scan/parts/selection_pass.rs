@@ -115,6 +115,16 @@ pub(in crate::scan) struct ChosenPieces {
 }
 
 impl ChosenPieces {
+    /// Returns the selection of these pieces.
+    pub(in crate::scan) fn new(policy: Arc<wit::Policy>, pieces: Vec<Vec<u8>>) -> Self {
+        Self { policy, pieces }
+    }
+
+    /// Returns the pieces.
+    pub(in crate::scan) fn into_pieces(self) -> Vec<Vec<u8>> {
+        self.pieces
+    }
+
     /// Takes the pieces from the instance of the selection.
     pub(in crate::scan) fn of(
         session: &mut Session,
@@ -137,7 +147,7 @@ impl ChosenPieces {
     }
 
     /// Makes the selection in another instance.
-    pub(super) fn open(&self, session: &mut Session) -> Result<ResourceAny, Error> {
+    pub(in crate::scan) fn open(&self, session: &mut Session) -> Result<ResourceAny, Error> {
         let selection = session.call(|bindings, store| {
             let source = bindings.cprflow_connector_source().selection();
             source.call_open_chosen(store, &self.policy)

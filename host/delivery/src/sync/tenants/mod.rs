@@ -39,7 +39,7 @@ use cprflow::Connector;
 pub use self::error::TenantPublishError;
 pub(crate) use self::leavers::publish_leavers;
 pub(crate) use self::produce_again::numbers_in;
-pub use self::tenant_scan::tenant_scan;
+pub use self::tenant_scan::{tenant_part_scan, tenant_scan};
 
 /// The tenants of a store during a run.
 ///

@@ -82,6 +82,18 @@ pub fn tenant_scan(
     Ok(scan.tenant(tenant.name.as_str()))
 }
 
+/// Returns the scan of a part of an extract that [`tenant_scan`] has read and that was divided for other processes.
+pub fn tenant_part_scan(
+    connector: &Connector,
+    configuration: &Configuration,
+    tenant: &str,
+) -> Result<Scan, Error> {
+    let tenant = configuration.tenant(tenant)?;
+    let ready = ReadyTenant::new(connector, tenant)?;
+    let scan = ready.scan(connector, None, None);
+    Ok(scan.tenant(tenant.name.as_str()))
+}
+
 /// Fails if the agreement names its task numbers and the extract's is not among them.
 fn check_task_number(
     agreement: &Agreement,

@@ -1,0 +1,446 @@
+//! Backups of the state directory, and what a restored one shows.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use cprflow_tests::command::CommandOutput;
+use cprflow_tests::handmade::Handmade;
+use cprflow_tests::test_run::{TestRun, table, transfer};
+
+const ALICE: &str = "0101010010";
+const BERTA: &str = "0101010029";
+const CARLA: &str = "0101010037";
+
+fn night(date: &str) -> Handmade {
+    Handmade::new("431101", date)
+}
+
+fn configure(test: &TestRun, publish: &str) {
+    test.configure(&format!(
+        "publish = [{publish}]\n[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n[tenant.schools]\n\
+         agreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/schools\"\n"
+    ));
+}
+
+fn put(test: &TestRun, number: u32, extract: Handmade) -> CommandOutput {
+    test.set_time(&format!("2026-03-{:02}T08:00:00Z", number + 1));
+    test.put(&format!("n{number}"), &extract.finish(), &transfer(number));
+    test.sync()
+}
+
+/// Two nights: Alice, and then Berta.
+fn two_nights(test: &TestRun) {
+    let first = night("20260302").resident(ALICE, "0265", "Almindelig");
+    assert_eq!(put(test, 1, first).code, 0);
+    let second = night("20260303").resident(BERTA, "0101", "Birk");
+    assert_eq!(put(test, 2, second).code, 0);
+}
+
+fn backup(test: &TestRun) -> PathBuf {
+    let file = test.path("backup.tar");
+    let ended = test.run_only("backup", &["--force", "-o", file.to_str().unwrap()]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    file
+}
+
+fn restore(test: &TestRun, file: &Path, more: &[&str]) -> CommandOutput {
+    test.run_only("restore", &[&[file.to_str().unwrap()], more].concat())
+}
+
+/// The files below a directory with their content, without locks.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.file_name().unwrap() != "lock" {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn kept_aside(test: &TestRun) -> Vec<PathBuf> {
+    let entries = fs::read_dir(test.path("")).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_string_lossy().contains(".before-restore-"));
+    paths.sort();
+    paths
+}
+
+/// The names in the tables as they are now.
+fn names(dataset: &Path) -> String {
+    let file = dataset.join("current/name.parquet");
+    match file.exists() {
+        true => format!("{:?}", table(&file)),
+        false => "no table".to_owned(),
+    }
+}
+
+#[test]
+fn a_lost_state_directory_is_restored_as_it_was() {
+    let test = TestRun::local();
+    configure(&test, "\"current\", \"deliveries\"");
+    two_nights(&test);
+    let file = backup(&test);
+    let state = test.path("state");
+    let register = files(&state.join("register"));
+    let generation = fs::read_link(test.dataset().join("current")).unwrap();
+    fs::remove_dir_all(&state).unwrap();
+    // Without --yes, nothing is changed.
+    let checked = restore(&test, &file, &[]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    assert!(
+        checked.stderr.contains("Nothing was changed"),
+        "{}",
+        checked.stderr
+    );
+    assert!(!state.exists());
+    let restored = restore(&test, &file, &["--yes", "--format", "json"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    assert!(
+        restored.stderr.contains("no list of erased persons"),
+        "{}",
+        restored.stderr
+    );
+    let report: serde_json::Value = serde_json::from_str(restored.text()).unwrap();
+    assert_eq!(report["stores"][0]["extracts"], 2);
+    assert_eq!(report["stores"][0]["newest"], "2026-03-03");
+    assert_eq!(report["stores"][0]["lost"], serde_json::json!({}));
+    assert_eq!(files(&state.join("register")), register);
+    for file in files(&state).keys() {
+        assert_eq!(
+            fs::metadata(file).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{file:?}"
+        );
+    }
+    assert_eq!(test.run_only("doctor", &["--deep"]).code, 0);
+    assert_eq!(test.sync().code, 0);
+    assert_eq!(
+        fs::read_link(test.dataset().join("current")).unwrap(),
+        generation
+    );
+    // The next night goes on.
+    let third = night("20260304").resident(CARLA, "0265", "Ask");
+    assert_eq!(put(&test, 3, third).code, 0);
+    let names = names(&test.dataset());
+    for name in ["Almindelig", "Birk", "Ask"] {
+        assert!(names.contains(name), "{name}: {names}");
+    }
+    assert!(kept_aside(&test).is_empty());
+}
+
+/// What was erased after the backup is erased again, before anything is published.
+#[test]
+fn erased_persons_do_not_come_back() {
+    for lost in [false, true] {
+        let test = TestRun::local();
+        configure(&test, "\"current\", \"deliveries\"");
+        two_nights(&test);
+        let receipt = night("20260304").record("997", &[("pnr", ALICE)]);
+        assert_eq!(put(&test, 3, receipt).code, 0);
+        let file = backup(&test);
+        let list = test.path("erase.txt");
+        fs::write(&list, ALICE).unwrap();
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+        let erased = test.run_only("erase", &["--numbers", list.to_str().unwrap(), "--yes"]);
+        assert_eq!(erased.code, 0, "{}", erased.stderr);
+        let proof = fs::read(test.path("state/erasures.jsonl")).unwrap();
+        let newest = test.path("newest");
+        fs::create_dir(&newest).unwrap();
+        for name in ["erasures", "erasures.key"] {
+            fs::copy(test.path("state").join(name), newest.join(name)).unwrap();
+        }
+        let mut more = vec!["--yes"];
+        if lost {
+            fs::remove_dir_all(test.path("state")).unwrap();
+            more.extend(["--erasures", newest.to_str().unwrap()]);
+        }
+        let restored = restore(&test, &file, &more);
+        assert_eq!(restored.code, 0, "{}", restored.stderr);
+        assert!(!restored.stderr.contains("no list"), "{}", restored.stderr);
+        assert_eq!(kept_aside(&test).len(), usize::from(!lost));
+        if !lost {
+            assert_eq!(fs::read(test.path("state/erasures.jsonl")).unwrap(), proof);
+        }
+        let ended = test.sync();
+        assert!(ended.code < 2, "{}", ended.stderr);
+        for directory in [test.dataset(), test.path("tenants/schools")] {
+            assert!(!names(&directory).contains("Almindelig"));
+        }
+        let show = test.path("show.json");
+        let show = show.to_str().unwrap();
+        let shown = test.run_only(
+            "register show",
+            &[
+                "--numbers",
+                list.to_str().unwrap(),
+                "--format",
+                "json",
+                "-o",
+                show,
+            ],
+        );
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        assert!(!fs::read_to_string(show).unwrap().contains("Almindelig"));
+    }
+}
+
+/// Berta is protected by a delivery that the backup does not have. Nothing may show her afterwards.
+#[test]
+fn protections_after_the_backup_are_not_lifted() {
+    for publish in ["\"current\"", "\"current\", \"deliveries\""] {
+        for by_hand in [false, true] {
+            let test = TestRun::local();
+            configure(&test, publish);
+            two_nights(&test);
+            let file = backup(&test);
+            let old = test.path("old");
+            copy(&test.path("state"), &old);
+            let protected = night("20260304").resident(BERTA, "0101", "Birk").record(
+                "004",
+                &[
+                    ("pnr", BERTA),
+                    ("protection_type", "0001"),
+                    ("start_date", "2026-03-04"),
+                ],
+            );
+            assert_eq!(put(&test, 3, protected).code, 0);
+            let schools = test.path("tenants/schools");
+            assert!(!names(&schools).contains("Birk"));
+            if by_hand {
+                fs::remove_dir_all(test.path("state")).unwrap();
+                fs::rename(&old, test.path("state")).unwrap();
+            } else {
+                let restored = restore(&test, &file, &["--yes"]);
+                assert_eq!(restored.code, 1, "{}", restored.stderr);
+                assert!(
+                    restored.text().contains("1 deliveries of town"),
+                    "{}",
+                    restored.text()
+                );
+                assert!(
+                    restored.stderr.contains("cprflow subscription reorder"),
+                    "{}",
+                    restored.stderr
+                );
+            }
+            let ended = test.sync();
+            assert_eq!(ended.code, 1, "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains("register accept-missing"),
+                "{}",
+                ended.stderr
+            );
+            assert!(!names(&schools).contains("Birk"), "{publish} {by_hand}");
+            // A full load has everybody again.
+            let load = night("20260305")
+                .resident(ALICE, "0265", "Almindelig")
+                .resident(BERTA, "0101", "Birk")
+                .record(
+                    "004",
+                    &[
+                        ("pnr", BERTA),
+                        ("protection_type", "0001"),
+                        ("start_date", "2026-03-04"),
+                    ],
+                );
+            put(&test, 4, load);
+            let accepted = test.run_only("register accept-missing", &["town"]);
+            assert_eq!(accepted.code, 0, "{}", accepted.stderr);
+            let ended = test.sync();
+            if publish.contains("deliveries") {
+                // Who left the tenant's scope since the backup cannot be known.
+                assert!(ended.stderr.contains("roster"), "{}", ended.stderr);
+                assert!(!names(&schools).contains("Birk"));
+                continue;
+            }
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+            let names = names(&schools);
+            assert!(
+                names.contains("Almindelig") && !names.contains("Birk"),
+                "{names}"
+            );
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => drop(fs::copy(&path, &target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn damaged_and_foreign_backups_are_refused() {
+    let test = TestRun::local();
+    configure(&test, "\"current\"");
+    two_nights(&test);
+    let file = backup(&test);
+    let before = files(&test.path("state"));
+    let whole = fs::read(&file).unwrap();
+    let changed = test.path("changed.tar");
+    let mut cases = vec![
+        (Vec::new(), "this is no backup of cprflow"),
+        (b"nothing".repeat(400), "this is no backup of cprflow"),
+    ];
+    for part in [600, whole.len() / 3, whole.len() / 2, whole.len() - 4096] {
+        cases.push((whole[..part].to_vec(), "cut off"));
+    }
+    // A byte of the ledger.
+    let ledger = whole
+        .windows(15)
+        .position(|bytes| bytes == b"SQLite format 3")
+        .unwrap();
+    let mut flipped = whole.clone();
+    flipped[ledger + 200] ^= 1;
+    cases.push((flipped, "1/ledger.sqlite is not as it was backed up"));
+    let later = String::from_utf8_lossy(&whole[..2048]).replace("\"format\": 1", "\"format\": 9");
+    let mut of_later = later.into_bytes();
+    of_later.extend(&whole[2048..]);
+    cases.push((of_later, "a later version wrote the backup"));
+    for (bytes, said) in cases {
+        fs::write(&changed, &bytes).unwrap();
+        for more in [&[][..], &["--yes"][..]] {
+            let refused = restore(&test, &changed, more);
+            assert_eq!(refused.code, 2, "{said}: {}", refused.text());
+            assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+            assert!(
+                refused.stderr.contains("Nothing was changed"),
+                "{}",
+                refused.stderr
+            );
+            assert_eq!(files(&test.path("state")), before, "{said}");
+        }
+    }
+    // A configuration of another authority.
+    let configuration = test.path("cprflow.toml");
+    let text = fs::read_to_string(&configuration).unwrap();
+    fs::write(
+        &configuration,
+        text.replace("agreement.town", "agreement.city")
+            .replace("[\"town\"]", "[\"city\"]"),
+    )
+    .unwrap();
+    let refused = restore(&test, &file, &["--yes"]);
+    assert!(
+        refused.stderr.contains("agreements town"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(files(&test.path("state")), before);
+    fs::write(&configuration, text).unwrap();
+    // A list of erased persons with another key.
+    let other = test.path("other");
+    fs::create_dir(&other).unwrap();
+    for directory in [&other, &test.path("state")] {
+        let key = [u8::from(*directory == other); 32];
+        fs::write(directory.join("erasures.key"), key).unwrap();
+        fs::write(
+            directory.join("erasures"),
+            format!("2026-03-03 {}\n", "ab".repeat(32)),
+        )
+        .unwrap();
+    }
+    let file = backup(&test);
+    let refused = restore(
+        &test,
+        &file,
+        &["--yes", "--erasures", other.to_str().unwrap()],
+    );
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("by another key"),
+        "{}",
+        refused.stderr
+    );
+    assert!(kept_aside(&test).is_empty());
+}
+
+/// A restore that is killed at any step is completed by the next one, and what was erased stays known.
+#[test]
+fn a_restore_that_was_killed_is_run_again() {
+    for (point, has_exchange) in [
+        ("restore-unpacked", true),
+        ("restore-complete", true),
+        ("restore-exchanged", true),
+        ("restore-moved", false),
+    ] {
+        let test = TestRun::local();
+        configure(&test, "\"current\"");
+        two_nights(&test);
+        let file = backup(&test);
+        let register = files(&test.path("state/register"));
+        let state = test.path("state");
+        fs::write(state.join("erasures.key"), [7; 32]).unwrap();
+        fs::write(
+            state.join("erasures"),
+            format!("2026-03-03 {}\n", "ab".repeat(32)),
+        )
+        .unwrap();
+        let erasures = fs::read(state.join("erasures")).unwrap();
+        if !has_exchange {
+            test.forbid_exchange();
+        }
+        let arguments = [file.to_str().unwrap(), "--yes"];
+        test.stop_command_at("restore", &arguments, point).kill();
+        let restored = restore(&test, &file, &["--yes"]);
+        assert_eq!(restored.code, 0, "{point}: {}", restored.stderr);
+        assert_eq!(files(&state.join("register")), register, "{point}");
+        assert_eq!(
+            fs::read(state.join("erasures")).unwrap(),
+            erasures,
+            "{point}"
+        );
+        assert!(!state.join(".unfinished").exists() && !test.path("state.restoring").exists());
+        assert_eq!(test.sync().code, 0, "{point}");
+    }
+}
+
+#[test]
+fn nothing_to_back_up_and_directories_in_use() {
+    let test = TestRun::local();
+    configure(&test, "\"current\"");
+    let out = test.path("backup.tar");
+    let out = out.to_str().unwrap();
+    let refused = test.run_only("backup", &["-o", out]);
+    assert_eq!(refused.code, 2);
+    assert!(
+        refused.stderr.contains("there is nothing to back up"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!Path::new(out).exists());
+    two_nights(&test);
+    let file = backup(&test);
+    let lock = fs::File::open(test.path("state/lock")).unwrap();
+    lock.lock().unwrap();
+    for (command, arguments) in [
+        ("backup", vec!["--force", "-o", out]),
+        ("restore", vec![file.to_str().unwrap(), "--yes"]),
+    ] {
+        let refused = test.run_only(command, &arguments);
+        assert_eq!(refused.code, 2, "{command}");
+        assert!(
+            refused.stderr.contains("another"),
+            "{command}: {}",
+            refused.stderr
+        );
+    }
+}
