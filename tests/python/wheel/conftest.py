@@ -1,5 +1,6 @@
 """Extracts and datasets for the tests of the Python package."""
 
+import collections
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 import types
 
 import cprflow
+import pyarrow
 import pytest
 
 
@@ -70,6 +72,11 @@ def rows(run):
 EVERYTHING = "unrestricted = 'tests'\nchurch = { purpose = 'tests' }\n"
 
 
+def tenant(name, more):
+    """Returns a tenant of a configuration."""
+    return f"[tenant.{name}]\nagreements = ['town']\npurpose = 'what {name} does'\ndataset = 'tenants/{name}'\n{more}\n"
+
+
 class DailyJob:
     """An inbox, a configuration and the datasets that follow from them."""
 
@@ -123,6 +130,32 @@ def published(tmp_path_factory):
         report = cprflow.sync(job.config)
         assert report.ok and len(report.published) == 1, report.problems
     return types.SimpleNamespace(path=job.dataset, extracts=extracts, job=job)
+
+
+@pytest.fixture(scope="session")
+def tenants(tmp_path_factory):
+    """An agreement with tenants, and its extract. Some addresses have a person number in a text."""
+    job = DailyJob(tmp_path_factory.mktemp("tenants") / "job")
+    job.extract = job.root / "extract"
+    cprflow.generate(job.extract, persons=800, seed=5, shape="full")
+    address = cprflow.open(job.extract).table("address")
+    column = address.schema["co_name"]
+    at = column.position - 1
+    lines = job.extract.read_bytes().split(b"\n")
+    for number, line in enumerate(lines):
+        if line[:3] == b"002" and number % 3 == 0:
+            lines[number] = line[:at] + b"c/o 0101010101".ljust(column.length) + line[at + column.length :]
+    job.extract.write_bytes(b"\n".join(lines))
+    codes = pyarrow.table(address.scan(columns=["municipality_code"])).column(0).to_pylist()
+    municipality, _ = collections.Counter(codes).most_common(1)[0]
+    (job.root / "key").write_text("ab" * 32 + "\n")
+    (job.root / "key").chmod(0o600)
+    job.configure(
+        tenant("school", f"persons = {{ municipalities = ['{municipality}'] }}")
+        + tenant("research", "numbers = 'pseudonym'\nkey = { file = 'key' }")
+        + tenant("statistics", "numbers = 'drop'")
+    )
+    return job
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import datetime
 import io
 import json
 
-from cprflow._literal import literal
+from cprflow._conditions import literal
 
 _OPERATORS = {"Eq": "=", "NotEq": "!=", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}

@@ -4,7 +4,7 @@ Spark does not apply a filter again that was pushed down. So a filter is transla
 also for null: a comparison with null keeps no row, and neither does its negation.
 """
 
-from cprflow._literal import literal
+from cprflow._conditions import literal
 
 _OPERATORS = {
     "EqualTo": "=",

@@ -19,7 +19,7 @@ except ImportError as error:
     raise ImportError("cprflow.polars needs polars: pip install 'cprflow[polars]'") from error
 
 import cprflow
-from cprflow import _pushdown
+from cprflow import _conditions, _pushdown
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -60,8 +60,7 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
         raise TypeError("scan() of a table takes no further arguments")
     whole = source.scan()
     schema = _polars.DataFrame(whole.schema.empty()).schema
-    # Conditions are about Danish local time, and polars compares points in time.
-    types = {column.name: column.type for column in whole.schema if column.type != "map<utf8, utf8>"}
+    types = _conditions.comparable(source)
 
     def read(with_columns, predicate, n_rows, batch_size):
         # Polars cuts off at `n_rows` before it filters.
