@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyspark.sql.datasource import InputPartition
 
 import cprflow
-from cprflow import ComponentError, DatasetError, RequestError
+from cprflow import ComponentError, DatasetError, RequestError, _conditions
 
 
 class Part(InputPartition):
@@ -21,10 +21,10 @@ class Part(InputPartition):
 class ExtractPart(Part):
     """A part of an extract."""
 
-    # Bytes that only cprflow understands; None for the whole extract. Under a policy they have the chosen persons.
+    # What `Scan.divide` returned; None for the whole extract. For a tenant it has the numbers of the chosen persons.
     part: "bytes | None"
     # The digest of the component of the driver.
-    component: "str | None"
+    component: str
 
     def __repr__(self):
         # Without the bytes, because Spark can write a partition to a log.
@@ -59,8 +59,19 @@ class Extract:
 
     def __init__(self, options):
         self.options = options
+        self._table = None
 
-    def table(self, threads=0):
+    def __getstate__(self):
+        # An open extract stays in its process.
+        return {"options": self.options, "_table": None}
+
+    def table(self):
+        """Return the table. For a tenant, the first call reads and checks the whole extract."""
+        if self._table is None:
+            self._table = self._open(threads=0)
+        return self._table
+
+    def _open(self, threads):
         options = self.options
         extract = cprflow.open(
             options.path,
@@ -75,32 +86,35 @@ class Extract:
         return extract.table(options.table)
 
     def comparable(self, table):
-        """Return the types of the columns in which conditions see the same values as the reader of the rows."""
-        if self.options.tenant is None:
-            return _comparable(table.schema)
-        # If the policy replaces person numbers, it also does so in longer texts. Conditions take such a text for null.
-        return _comparable(
-            column for column in table.schema if column.kind not in ("text", "code", "uuid") or column.length < 10
-        )
+        """Return the types of the columns that conditions can compare."""
+        return _comparable(table)
 
     def parts(self, columns, condition):
-        component = _component_digest()
+        """Read a large extract once, and return its parts. Raises DataError if the extract cannot be trusted."""
+        options = self.options
+        component = cprflow.component_digest()
+        # Refuses a wrong condition now, and not in every task.
         scan = self.table().scan(columns=columns, filter=condition)
-        if not hasattr(scan, "plan") or os.path.getsize(self.options.path) <= self.options.part_bytes:
-            return [ExtractPart(None, component)]
-        return [ExtractPart(part, component) for part in scan.plan(part_bytes=self.options.part_bytes).parts]
+        parts = scan.divide(part_bytes=options.part_bytes) if os.path.getsize(options.path) > options.part_bytes else []
+        # A task that reads the whole extract checks it itself.
+        return [ExtractPart(part, component) for part in (parts if len(parts) > 1 else [None])]
 
     def open(self, part, columns, condition):
-        """Return a scan and its batches."""
-        component = _component_digest()
+        """Return the scan of a part."""
+        # Also for a whole extract, because another component can have other columns.
+        component = cprflow.component_digest()
         if component != part.component:
             raise ComponentError(
                 f"the executor has the component {component}, and the driver has {part.component}. Install the same "
                 "version of cprflow on all nodes"
             )
-        # A task has one core.
-        scan = self.table(threads=1).scan(columns=columns, filter=condition)
-        return scan, scan if part.part is None else scan.read_part(part.part)
+        if part.part is None:
+            # A task has one core.
+            return self._open(threads=1).scan(columns=columns, filter=condition)
+        options = self.options
+        return cprflow.read_part(
+            options.path, part.part, config=options.config, tenant=options.tenant, agreement=options.agreement
+        )
 
 
 class Deliveries:
@@ -115,7 +129,7 @@ class Deliveries:
 
     def comparable(self, table):
         """Return the types of the columns that every delivery has. In the others, Spark compares the nulls."""
-        types = _comparable(table.schema)
+        types = _comparable(table)
         for delivery in self._deliveries():
             own = delivery.table(self.options.table).schema
             types = {name: kind for name, kind in types.items() if name in own}
@@ -130,11 +144,10 @@ class Deliveries:
         return parts
 
     def open(self, part, columns, condition):
-        """Return a scan and its batches."""
+        """Return the scan of a part."""
         for delivery in _dataset(self.options).deliveries(agreement=part.agreement):
             if (delivery.name, delivery.sequence) == (part.name, part.sequence):
-                scan = self._scan(delivery, columns, condition)
-                return scan, scan
+                return self._scan(delivery, columns, condition)
         raise DatasetError(
             f"the delivery {part.name} of the agreement {part.agreement} was removed or made again after the query was "
             "planned. Load the table again: Spark keeps the plan of a frame"
@@ -163,7 +176,7 @@ class Current:
 
     def comparable(self, table):
         """Return the types of the columns that conditions can compare."""
-        return _comparable(table.schema)
+        return _comparable(table)
 
     def parts(self, columns, condition):
         generation = _dataset(self.options).generation()
@@ -171,28 +184,26 @@ class Current:
         return [GenerationPart(generation.number)]
 
     def open(self, part, columns, condition):
-        """Return a scan and its batches."""
+        """Return the scan of a part."""
         generation = _dataset(self.options).generation()
         if generation.number != part.number:
             raise DatasetError(
                 f"the current tables were made again after the query was planned: generation {generation.number} has "
                 f"replaced {part.number}. Load the table again: Spark keeps the plan of a frame"
             )
-        scan = generation.table(self.options.table).scan(columns=columns, filter=condition)
-        return scan, scan
+        return generation.table(self.options.table).scan(columns=columns, filter=condition)
 
 
 def _dataset(options):
     return cprflow.dataset(options.path, irregular=options.irregular, timestamps=options.timestamps)
 
 
-def _comparable(columns):
+def _comparable(table):
     """Return the types of the columns that conditions can compare.
 
     Conditions are about local time, and Spark compares points in time. So times with a zone are left out.
     """
-    types = ("utf8", "int64", "boolean", "date32", "timestamp[us]")
-    return {column.name: column.type for column in columns if column.type in types}
+    return {name: kind for name, kind in _conditions.comparable(table).items() if kind != "timestamp[us, UTC]"}
 
 
 def takes(table, condition):
@@ -202,7 +213,3 @@ def takes(table, condition):
     except RequestError:
         return False
     return True
-
-
-def _component_digest():
-    return getattr(cprflow, "component_digest", lambda: None)()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from pyspark.sql.datasource import Filter, InputPartition
     from pyspark.sql.types import StructType
 
+    from cprflow import Scan
+
 __all__ = [
     "CprflowDataSource",
     "CprflowPushdownReader",
@@ -99,12 +101,11 @@ class CprflowReader(DataSourceReader):
         """Return the rows of a partition."""
         # Spark makes a partition without a value if there are none.
         if isinstance(partition, _spark_sources.Part):
-            _, batches = self.open(partition)
-            for batch in batches:
+            for batch in self.open(partition):
                 yield _spark_schema.rows(batch, self._arrow)
 
-    def open(self, partition: InputPartition) -> tuple[Any, Any]:
-        """Return the scan of a partition, which counts bytes, and its batches."""
+    def open(self, partition: InputPartition) -> Scan:
+        """Return the scan of a partition."""
         return self._source.open(partition, self._columns, self._condition)
 
 
