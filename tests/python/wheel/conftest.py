@@ -168,9 +168,9 @@ def spark(tmp_path_factory):
 
 
 def need_spark():
-    """Skips a test, or all tests of a file, without Spark, unless CPRFLOW_REQUIRE_SPARK is set."""
+    """Skips a test, or all tests of a file, without Spark 4.1 or newer, unless CPRFLOW_REQUIRE_SPARK is set."""
     if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
-        pytest.importorskip("pyspark")
+        pytest.importorskip("pyspark", minversion="4.1")
         if shutil.which("java") is None:
             pytest.skip("Spark needs Java", allow_module_level=True)
 

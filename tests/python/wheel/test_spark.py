@@ -37,8 +37,9 @@ from pyspark.sql.types import StructType
 PUSHDOWN = "spark.sql.python.filterPushdown.enabled"
 # A test waits this many seconds for a worker to read.
 HANGS = 300
-# The number of persons in the extract that two workers read. 600,000 persons make 1 GB.
-PERSONS = int(os.environ.get("CPRFLOW_SPARK_PERSONS", "20000"))
+# The number of persons in the extract that two workers read. A quarter of them are more than one batch, so that a worker is
+# killed while it reads a part. 600,000 persons make 1 GB.
+PERSONS = int(os.environ.get("CPRFLOW_SPARK_PERSONS", "36000"))
 
 
 def case_insensitive(options):
