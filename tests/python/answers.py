@@ -149,6 +149,11 @@ class Model:
             since = [one[1] for one in own if one[1]]
             found[pnr] = (best, min(since) if since else None)
             waiting.extend(tied[pnr])
+        named = {row["pnr"] for row in self.rows("name") if row["surname"] is not None or row["given_name"] is not None}
+        for pnr, row in self.person.items():
+            if named and pnr not in named and pnr not in found and row["status"] is not None:
+                if row["status"] not in ("30", "50", "60"):
+                    found[pnr] = ("nameless", None)
         return found
 
     def is_protected(self, pnr):

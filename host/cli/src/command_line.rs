@@ -7,9 +7,9 @@ use crate::failure::{self, Failure, Outcome};
 use crate::output::message;
 use crate::usage::UsageError;
 use crate::{
-    agreement, backup, codes, compile_component, completions, deliveries, doctor, erase, expire,
-    generate, inbox, init, log, reconcile, register, report, restore, retry, scan, schema,
-    set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+    agreement, backup, codes, compile_component, completions, ddl, deliveries, doctor, erase,
+    expire, export, generate, inbox, init, log, reconcile, register, report, restore, retry, scan,
+    schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -69,6 +69,8 @@ enum Command {
     Init(init::Init),
     Doctor(doctor::Doctor),
     Views(views::Views),
+    Ddl(ddl::Ddl),
+    Export(export::Export),
     Subscription(Box<subscription::Subscription>),
     Tenant(tenant::Tenant),
     Agreement(agreement::Agreement),
@@ -148,6 +150,8 @@ fn run(
         Command::Init(init) => init.run(),
         Command::Doctor(doctor) => doctor.run(connector),
         Command::Views(views) => views.run(&connector()?),
+        Command::Ddl(ddl) => ddl.run(&connector()?),
+        Command::Export(export) => export.run(),
         Command::Subscription(subscription) => subscription.run(&connector()?),
         Command::Tenant(tenant) => tenant.run(connector),
         Command::Agreement(agreement) => agreement.run(),

@@ -21,7 +21,8 @@ use crate::output::{message, print_json};
 /// Persons are erased under all their numbers: from the kept extracts, extracts in progress, lists of persons in scope and
 /// snapshots of subscriptions. Everything that was published from these extracts is made again without the persons, and older
 /// tables are removed. A delivery whose extract is gone is removed. Records of relatives that name a person stay, unless
-/// --references is given. Persons whom the erased records protected stay protected.
+/// --references is given. Everybody whom the agreement protected stays protected until they are delivered again. Erasing a
+/// whole agreement ends the protections that only it knew.
 ///
 /// Without --yes, the command only shows what it would do, and asks if it runs on a terminal. A person who may still be
 /// subscribed is refused: remove the filter first. An erasure that was interrupted is continued by the next `cprflow erase`
@@ -233,6 +234,18 @@ fn print(out: &mut impl Write, proof: &Proof, report: Option<&RunReport>) -> io:
         }
         for left in &store.left {
             writeln!(out, "left      {left}")?;
+        }
+        for export in &store.exports {
+            writeln!(
+                out,
+                "export    {} {}: load it again with `cprflow export`{}",
+                export.kind,
+                export.target,
+                match export.kind.as_str() {
+                    "delta" => " --vacuum 0",
+                    _ => "",
+                }
+            )?;
         }
         for list in &store.other_lists {
             writeln!(

@@ -14,7 +14,8 @@
 //! | `register` | subcommands for the kept extracts |
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
-//! | `views`, `completions` | subcommands that print SQL and shell scripts |
+//! | `views`, `ddl`, `completions` | subcommands that print SQL and shell scripts |
+//! | `export` | says that this subcommand is part of the Python package |
 //! | `compile_component` | hidden subcommand that compiles a foreign component |
 //! | `options` | options that several subcommands share |
 //! | `input` | extracts as input: files, directories or standard input |
@@ -31,10 +32,12 @@ mod codes;
 mod command_line;
 mod compile_component;
 mod completions;
+mod ddl;
 mod deliveries;
 mod doctor;
 mod erase;
 mod expire;
+mod export;
 mod failure;
 mod generate;
 mod inbox;

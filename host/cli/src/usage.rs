@@ -22,6 +22,14 @@ pub(crate) enum UsageError {
     #[error("the ready answers are for DuckDB only. Use --dialect duckdb")]
     AnswersNeedDuckDb,
 
+    // export
+    /// `cprflow export` was called without the Python package.
+    #[error(
+        "`cprflow export` is part of the Python package: pip install 'cprflow[export]', and run the command `cprflow` of that \
+         package"
+    )]
+    ExportInPython,
+
     // schema, scan
     /// A table was named by a name, a record type or a Danish title that no table has.
     #[error("there is no table {table:?}{suggestion} `cprflow tables` lists the tables")]

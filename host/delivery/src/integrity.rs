@@ -48,6 +48,8 @@ pub struct DatasetIntegrity {
     pub has_responded: bool,
     /// The deliveries that are not as they were published.
     pub damaged: Vec<DamagedDelivery>,
+    /// Whether the directory is gone or empty although deliveries must be in it, those included that are being made again.
+    is_empty: bool,
 }
 
 /// A published delivery that is not on the disk as it was published.
@@ -90,7 +92,7 @@ impl DatasetIntegrity {
     /// Returns whether the dataset has none of the deliveries that must be in it. Its disk may not be mounted.
     pub fn is_gone(&self) -> bool {
         let gone = self.damaged.iter().filter(|delivery| delivery.is_gone);
-        self.expected() > 0 && gone.count() == self.expected()
+        self.is_empty || self.expected() > 0 && gone.count() == self.expected()
     }
 
     /// Returns the part of one agreement.
@@ -114,13 +116,13 @@ impl DatasetIntegrity {
                 "{dataset} could not be compared with the ledger: its disk did not respond. Check the disk"
             ));
         }
-        let first = self.damaged.first()?;
         if self.is_gone() {
             return Some(format!(
                 "{dataset} is gone or empty, but {} published in it. {ADVICE}",
-                deliveries(self.expected())
+                deliveries(self.expected().max(1))
             ));
         }
+        let first = self.damaged.first()?;
         let more = match self.damaged.len() - 1 {
             0 => String::new(),
             count => format!(" (and {count} more)"),
@@ -162,14 +164,14 @@ pub fn check_store(
     };
     let mut unrestricted = in_dataset(store, &records);
     let rewriting = open(None)?;
+    let has_any = !unrestricted.is_empty();
     unrestricted.retain(|delivery| !rewriting.contains(&delivery.id));
-    let mut datasets = vec![(None, store.dataset.clone(), unrestricted)];
+    let mut datasets = vec![(None, store.dataset.clone(), unrestricted, has_any)];
     for tenant in &store.tenants {
         let name = tenant.name.as_str();
         let rewriting = open(Some(name))?;
         let own = shares.iter().filter(|share| {
             share.tenant == name
-                && !rewriting.contains(&share.delivery)
                 && share.state == TenantDeliveryState::Published
                 && share.expired.is_none()
                 && !is_accepted(share.reason.as_ref())
@@ -188,15 +190,22 @@ pub fn check_store(
                 keyed_digest: key.as_ref().map(|key| key.digest(&record.counts.sha256)),
             })
         });
+        let mut expected: Vec<_> = expected.collect();
+        let has_any = !expected.is_empty();
+        expected.retain(|delivery| !rewriting.contains(&delivery.id));
         datasets.push((
             Some(name.to_owned()),
             tenant.dataset.clone(),
-            expected.collect(),
+            expected,
+            has_any,
         ));
     }
-    let question = |(_, dataset, expected): &(_, PathBuf, Vec<ExpectedDelivery>)| {
-        let (dataset, expected) = (dataset.clone(), expected.clone());
-        move || damaged(&dataset, &expected, depth)
+    let question = |(_, dataset, expected, has_any): &(_, PathBuf, Vec<ExpectedDelivery>, bool)| {
+        let (dataset, expected, has_any) = (dataset.clone(), expected.clone(), *has_any);
+        move || {
+            let is_empty = has_any && has_no_tables(&dataset);
+            (damaged(&dataset, &expected, depth), is_empty)
+        }
     };
     let timeout = match depth {
         CheckDepth::Directories | CheckDepth::Sizes => DISK_TIMEOUT,
@@ -204,7 +213,7 @@ pub fn check_store(
     };
     let answers = ask_disks(timeout, datasets.iter().map(question));
     let checked = datasets.into_iter().zip(answers);
-    let checked = checked.map(|((tenant, dataset, expected), damaged)| {
+    let checked = checked.map(|((tenant, dataset, expected, _), answer)| {
         let mut counts = BTreeMap::new();
         for delivery in expected {
             *counts.entry(delivery.agreement).or_default() += 1;
@@ -213,8 +222,9 @@ pub fn check_store(
             tenant,
             dataset,
             expected: counts,
-            has_responded: damaged.is_some(),
-            damaged: damaged.unwrap_or_default(),
+            has_responded: answer.is_some(),
+            is_empty: answer.as_ref().is_some_and(|(_, is_empty)| *is_empty),
+            damaged: answer.map(|(damaged, _)| damaged).unwrap_or_default(),
         }
     });
     Ok(checked.collect())
@@ -266,6 +276,18 @@ fn is_accepted(reason: Option<&Reason>) -> bool {
 fn is_of(store: &Store, agreement: &str) -> bool {
     let mut own = store.agreements.iter();
     own.any(|own| own.name.as_str() == agreement)
+}
+
+/// Returns whether a dataset has neither deliveries nor current tables: its disk may not be mounted.
+pub(crate) fn has_no_tables(dataset: &Path) -> bool {
+    let is_of_tables = |entry: std::io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("agreement=") || name == "generations"
+        })
+    };
+    fs::read_dir(dataset).map_or(true, |mut entries| !entries.any(is_of_tables))
 }
 
 fn damaged(

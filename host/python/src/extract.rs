@@ -92,6 +92,11 @@ impl OpenExtract {
         scan
     }
 
+    /// Returns whether a tenant's policy applies.
+    pub(crate) fn has_policy(&self) -> bool {
+        self.view.is_some()
+    }
+
     /// Returns the schema of a table, if it exists and is visible.
     pub(crate) fn schema(&self, table: &str) -> Option<SchemaRef> {
         let table = self.tables().iter().find(|one| one.name == table)?;

@@ -117,6 +117,15 @@ impl Table {
         Schema(self.whole.schema.clone())
     }
 
+    /// Whether a tenant's policy applies. Then a condition can see another text than the rows show.
+    #[getter]
+    fn _has_policy(&self) -> bool {
+        match &self.source.source {
+            Source::Extract(extract) => extract.has_policy(),
+            Source::Dataset(_) | Source::Part(_) => false,
+        }
+    }
+
     /// Return a scan of some columns and rows. Only these leave the sandbox.
     ///
     /// `columns` are the columns, in this order. `filter` is a condition as for `cprflow scan --where`, for example

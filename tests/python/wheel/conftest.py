@@ -197,6 +197,34 @@ def spark_session(master, directory):
     return session
 
 
+@pytest.fixture(scope="session")
+def two_nights_once(tmp_path_factory):
+    job = DailyJob(tmp_path_factory.mktemp("two-nights") / "job")
+    job.configure()
+    for night in range(2):
+        job.night(night, persons=60)
+        assert cprflow.sync(job.config).ok
+    return job
+
+
+@pytest.fixture
+def two_nights(two_nights_once, tmp_path):
+    """A daily job of its own that has published two deliveries."""
+    root = tmp_path / "job"
+    shutil.copytree(two_nights_once.root, root, symlinks=True)
+    return DailyJob(root)
+
+
+@pytest.fixture(scope="session")
+def many_persons(tmp_path_factory):
+    """A daily job with the persons of the examples in the documentation."""
+    job = DailyJob(tmp_path_factory.mktemp("many-persons"))
+    job.configure()
+    job.night(0, persons=3000, seed=1)
+    assert cprflow.sync(job.config).ok
+    return job
+
+
 def resident_memory():
     """Returns the memory of this process in bytes."""
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])

@@ -110,3 +110,40 @@ def test_a_foreign_component_is_compiled_in_a_process_of_its_own(run, tmp_path):
     (tmp_path / "not.wasm").write_bytes(b"\0asm\x0d\0\x01\0nonsense")
     ended = run("--component", tmp_path / "not.wasm", "tables")
     assert ended.returncode == 2 and b"cannot load the component" in ended.stderr, ended.stderr
+
+
+def test_ddl_creates_tables_that_take_the_rows(run, published):
+    import duckdb
+
+    now = cprflow.dataset(published.path, irregular="json").generation()
+    for options in ([], ["--schema", "cpr"]):
+        ended = run("ddl", "--dialect", "duckdb", *options)
+        assert ended.returncode == 0, ended.stderr
+        database = duckdb.connect()
+        database.execute(ended.stdout.decode())
+        place = "cpr." if options else ""
+        for name in now.tables:
+            rows = now.table(name)
+            columns = ", ".join(rows.schema.names)
+            database.execute(f"INSERT INTO {place}{name} ({columns}) SELECT {columns} FROM rows")
+            assert database.sql(f"SELECT count(*) FROM {place}{name}").fetchone()[0] == now.rows[name]
+        [comment] = database.sql(
+            "SELECT comment FROM duckdb_columns() WHERE table_name = 'person' AND column_name = 'birth_date'"
+        ).fetchone()
+        assert comment.startswith("FOED")
+    text = run("ddl", "--dialect", "duckdb", "--deliveries", "001").stdout.decode()
+    assert text.count("CREATE TABLE") == 1 and '"sequence" BIGINT NOT NULL' in text
+
+
+def test_ddl_of_other_databases(run):
+    text = run("ddl", "--dialect", "mssql", "--schema", "cpr", "person").stdout.decode()
+    assert "CREATE TABLE [cpr].[person] (" in text and "[pnr] nvarchar(10)" in text
+    assert "[irregular] nvarchar(max)" in text and "datetime2(0)" in text
+    assert "EXEC sp_addextendedproperty 'MS_Description'" in text and "'COLUMN', 'birth_date';" in text
+    text = run("ddl", "--dialect", "spark", "person").stdout.decode()
+    assert "`birth_date` DATE COMMENT 'FOED" in text and "TIMESTAMP_NTZ" in text
+    text = run("ddl", "--dialect", "postgres", "person").stdout.decode()
+    assert '"irregular" jsonb' in text and 'COMMENT ON COLUMN "person"."pnr" IS' in text
+    assert run("ddl", "--dialect", "duckdb", "--schema", "a; DROP").returncode == 2
+    assert run("ddl", "--dialect", "duckdb", "nosuch").returncode == 2
+    assert run("ddl", "person").returncode == 2

@@ -93,6 +93,16 @@ fn types_and_documentation() {
 }
 
 #[test]
+fn exports_to_delta() {
+    pytest("test_export_delta.py");
+}
+
+#[test]
+fn exports_to_postgresql() {
+    pytest("test_export_postgres.py");
+}
+
+#[test]
 fn examples_of_the_documentation() {
     pytest("test_documentation.py");
 }

@@ -1,4 +1,5 @@
 //! Parts of an extract that other processes read. `cprflow_tests::threads` compares them with one scan in many tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::io::Cursor;
 

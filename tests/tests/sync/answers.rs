@@ -417,3 +417,44 @@ fn a_protection_counts_in_every_agreement() {
         (1, 1)
     );
 }
+
+/// After the record is erased that protected a person, the answers still treat the person as protected: of the unrestricted
+/// dataset by a row of `protection`, of a tenant that masks names because the name is missing.
+#[test]
+fn whom_an_erased_record_protected_is_protected() {
+    let test = TestRun::local();
+    test.configure(
+        "[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
+         [tenant.masking]\nagreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/masking\"\n\
+         classes = [\"default\", \"family\"]\n[tenant.masking.rows]\nprotection = \"protection_type != '0001'\"\n",
+    );
+    test.set_time(&format!("{DAY}T08:00:00Z"));
+    let relative = [
+        ("pnr", BO),
+        ("child_pnr", ADA),
+        ("protection_start_date", "2020-01-01"),
+    ];
+    let extract = Handmade::new("431101", &DAY.replace('-', ""))
+        .resident(ADA, "0265", "Ask")
+        .resident(BO, "0265", "Birk")
+        .resident(CAJ, "0265", "Carlsen")
+        .record("033", &relative);
+    test.put("one", &extract.finish(), &transfer(1));
+    assert!(test.sync().code < 2);
+    let list = test.path("erase.txt");
+    fs::write(&list, BO).unwrap();
+    let list = list.to_str().unwrap();
+    let erased = test.run("erase", &["--numbers", list, "--not-subscribed", "--yes"]);
+    assert_eq!(erased.code, 0, "{}", erased.stderr);
+    for (dataset, name) in [
+        (test.dataset(), "Ask"),
+        (test.dataset_of("masking"), "nothing"),
+    ] {
+        let Some(report) = compare(&test, &dataset) else {
+            return;
+        };
+        assert_eq!(rows(&report, "resident"), 2);
+        assert_eq!(rows(&report, "residents_without_protected"), 1, "{name}");
+        assert_eq!(rows(&report, "protected"), 1, "{name}");
+    }
+}

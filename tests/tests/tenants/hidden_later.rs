@@ -11,27 +11,27 @@ use cprflow_tests::handmade::Handmade;
 use cprflow_tests::search::files_with;
 use cprflow_tests::test_run::{TestRun, transfer};
 
-const ALICE: &str = "0101010010";
-const BERTA: &str = "0101010029";
-const CARLA: &str = "0101010037";
+pub(crate) const ALICE: &str = "0101010010";
+pub(crate) const BERTA: &str = "0101010029";
+pub(crate) const CARLA: &str = "0101010037";
 
 /// The rules of protection that hide persons.
 const RULES: [(&str, &str); 2] = [("mask", "mask"), ("drop", "drop")];
 
-fn town(date: &str) -> Handmade {
+pub(crate) fn town(date: &str) -> Handmade {
     Handmade::new("431101", date)
 }
 
-fn other(date: &str) -> Handmade {
+pub(crate) fn other(date: &str) -> Handmade {
     Handmade::new("431102", date)
 }
 
-fn protection(extract: Handmade, number: &str) -> Handmade {
+pub(crate) fn protection(extract: Handmade, number: &str) -> Handmade {
     extract.record("004", &[("pnr", number), ("protection_type", "0001")])
 }
 
 /// Writes a configuration with two agreements and two tenants that have this rest of a policy.
-fn configure(test: &TestRun, agreements: &[&str], more: &str) {
+pub(crate) fn configure(test: &TestRun, agreements: &[&str], more: &str) {
     let mut text = String::new();
     for agreement in ["town", "other"] {
         text.push_str(&format!(
@@ -50,13 +50,13 @@ fn configure(test: &TestRun, agreements: &[&str], more: &str) {
     test.configure(&text);
 }
 
-fn start(agreements: &[&str], more: &str) -> TestRun {
+pub(crate) fn start(agreements: &[&str], more: &str) -> TestRun {
     let test = TestRun::local();
     configure(&test, agreements, more);
     test
 }
 
-fn put(test: &TestRun, name: &str, number: u32, extract: Handmade) -> CommandOutput {
+pub(crate) fn put(test: &TestRun, name: &str, number: u32, extract: Handmade) -> CommandOutput {
     test.put(
         &format!("{name}{number}"),
         &extract.finish(),
@@ -70,7 +70,7 @@ fn shows(test: &TestRun, tenant: &str, text: &str) -> bool {
 }
 
 #[track_caller]
-fn assert_hidden(test: &TestRun, text: &str) {
+pub(crate) fn assert_hidden(test: &TestRun, text: &str) {
     for (tenant, _) in RULES {
         let found = files_with(&test.dataset_of(tenant), text);
         assert!(found.is_empty(), "{tenant}: {text} is in {found:?}");
@@ -78,7 +78,7 @@ fn assert_hidden(test: &TestRun, text: &str) {
 }
 
 #[track_caller]
-fn assert_shown(test: &TestRun, text: &str) {
+pub(crate) fn assert_shown(test: &TestRun, text: &str) {
     for (tenant, _) in RULES {
         assert!(shows(test, tenant, text), "{tenant}: {text}");
     }
@@ -89,7 +89,7 @@ fn private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = std::process::Command::new("cp")
         .arg("-a")
         .args([from, to])
@@ -297,7 +297,7 @@ fn protecting(extract: Handmade) -> [(Handmade, bool); 4] {
     ]
 }
 
-fn erase(test: &TestRun, number: &str) -> CommandOutput {
+pub(crate) fn erase(test: &TestRun, number: &str) -> CommandOutput {
     private(&test.path("persons"), &format!("{number}\n"));
     let persons = test.path("persons").display().to_string();
     test.run(
@@ -306,7 +306,7 @@ fn erase(test: &TestRun, number: &str) -> CommandOutput {
     )
 }
 
-fn accept(test: &TestRun, name: &str, is_damaged: bool) {
+pub(crate) fn accept(test: &TestRun, name: &str, is_damaged: bool) {
     if is_damaged {
         let ended = test.run("retry", &[name, "--accept", "protection-unreadable"]);
         assert!(ended.code < 2, "{}", ended.stderr);

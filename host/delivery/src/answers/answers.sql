@@ -159,7 +159,8 @@ LEFT JOIN code_status AS status ON status.code = person.status;
 -- protected: the persons who must be treated as protected, whatever the dates of the protection are.
 -- own: a protection (004) of name and address, or of a type that cannot be read. relative: a record about a relative
 -- (031-033) says so. number: another number of the same person is protected. unclear: the status cannot be read, or the
--- valid number of a replaced number is not known. marked: the tenant's dataset marks the person.
+-- valid number of a replaced number is not known. marked: the tenant's dataset marks the person. nameless: the dataset has
+-- names, and none of this person: it may be masked.
 CREATE OR REPLACE VIEW protected AS
 WITH RECURSIVE
 named AS (
@@ -216,7 +217,16 @@ SELECT reached.pnr,
   min(named.since) AS since
 FROM reached
 LEFT JOIN named ON named.pnr = reached.pnr
-GROUP BY reached.pnr;
+GROUP BY reached.pnr
+UNION ALL
+SELECT person.pnr, 'nameless', NULL
+FROM person_now AS person
+WHERE person.status NOT IN ('30', '50', '60')
+  AND EXISTS (SELECT 1 FROM current_name WHERE coalesce(surname, given_name) IS NOT NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM current_name AS name WHERE name.pnr = person.pnr AND coalesce(name.surname, name.given_name) IS NOT NULL
+  )
+  AND NOT EXISTS (SELECT 1 FROM reached WHERE reached.pnr = person.pnr);
 
 -- resident: the residents of Denmark, each once, with age today, name, address, municipality and protection
 CREATE OR REPLACE VIEW resident AS

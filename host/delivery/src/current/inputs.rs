@@ -166,13 +166,11 @@ impl Inputs {
                 *missing.entry(record.agreement).or_default() += 1;
             }
         }
-        Ok(Self::new(
-            extracts,
-            Vec::new(),
-            BTreeSet::new(),
-            missing,
-            rules,
-        ))
+        let ended = store.ended.iter().map(AgreementName::as_str);
+        let agreements = store.of_dataset().map(|agreement| agreement.name.as_str());
+        let agreements = agreements.chain(ended).filter(|name| !is_stopped(name));
+        let protected = protections::numbers(&store.state, agreements)?;
+        Ok(Self::new(extracts, Vec::new(), protected, missing, rules))
     }
 
     /// Returns the inputs of a tenant's dataset.

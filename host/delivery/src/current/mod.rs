@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `history` | the counts of past generations, for reports |
 //! | `inputs` | the extracts that the tables are made from |
-//! | `former` | the protections of agreements that a tenant may no longer see |
+//! | `protections` | the persons whom each agreement of a tenant protects |
 //! | `comparison` | the persons with whom those in scope are compared |
 //! | `clock` | whether the clock may be wrong |
 //! | `plan` | whether a new generation is needed, and its number and day |
@@ -19,10 +19,10 @@
 mod clock;
 mod comparison;
 mod error;
-mod former;
 mod history;
 mod inputs;
 mod plan;
+mod protections;
 mod rosters;
 mod tables;
 mod update;
@@ -32,4 +32,5 @@ pub use error::CurrentError;
 pub(crate) use history::for_each_row;
 pub use history::{PastGeneration, past_generations};
 pub(crate) use inputs::{Inputs, RegisterSource};
+pub(crate) use protections::protected_persons;
 pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

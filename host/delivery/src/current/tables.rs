@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use super::former;
 use super::inputs::Inputs;
+use super::protections;
 use super::update::{Check, CurrentTables, TenantRules};
 use crate::dataset::{DeliveryFile, describe_files};
 use crate::error::Error;
 use crate::ledger::KeptExtract;
 use crate::register::{Register, open_file};
 use cprflow::{
-    Catalog, DeliveryReader, ExtractPlace, ParquetDirectory, PolicyView, SelectionCounts,
+    Catalog, DeliveryReader, ExtractPlace, ParquetDirectory, Pnr, PolicyView, SelectionCounts,
     StateScan, TableBatch,
 };
 
@@ -53,6 +53,11 @@ pub(super) fn write(
         true => BTreeSet::new(),
         false => church_tables(tables.connector.catalog()),
     };
+    // Nothing is hidden in the unrestricted dataset, so its readers must see what no kept record says.
+    let without_record = match (&view, tables.tenant) {
+        (Some(view), None) => protections::rows(view, &inputs.protected)?,
+        _ => None,
+    };
     let written = ParquetDirectory::create(directory, false)?;
     let (sender, receiver) = sync_channel::<TableBatch>(MAX_QUEUED_BATCHES);
     let rows = thread::scope(|threads| {
@@ -72,6 +77,9 @@ pub(super) fn write(
             if failed.is_err() {
                 break;
             }
+        }
+        if let (Ok(()), Some(rows)) = (&failed, without_record) {
+            let _ = sender.send(rows);
         }
         drop(sender);
         let written = writer
@@ -133,19 +141,16 @@ fn open(
 ) -> Result<DeliveryReader<Box<dyn Read + Send>>, Error> {
     let (mut ordered, paths) = places(&inputs.extracts);
     let mut protections: Arc<[u8]> = Arc::default();
-    if !inputs.former.is_empty() || !inputs.protected.is_empty() {
-        let found = former::protections(
-            tables.connector,
-            &inputs.former,
-            &inputs.protected,
-            tables.home,
-            &tables.check,
-        )?;
-        protections = found.into();
+    let protected = protected(tables, inputs);
+    // The scan only sees that reading failed. If the work was stopped, that is the cause and the better error.
+    let protected = protected.or_else(|error| (tables.check)().and(Err(error)))?;
+    if !protected.is_empty() {
+        let extract = protections::extract(&protected);
+        protections = extract.map_err(Error::file(tables.home))?.into();
         ordered.push(ExtractPlace {
-            production_date: former::DAY.to_owned(),
+            production_date: protections::DAY.to_owned(),
             sequence: 0,
-            agreement: former::AGREEMENT.to_owned(),
+            agreement: protections::AGREEMENT.to_owned(),
         });
     }
     let check = tables.check.clone();
@@ -157,8 +162,32 @@ fn open(
         let check = check.clone();
         Ok(Box::new(CheckedReader { reader, check }) as Box<dyn Read + Send>)
     });
-    // The scan only sees that reading failed. If the work was stopped, that is the cause and the better error.
     opened.or_else(|error| (tables.check)().and(Err(error.into())))
+}
+
+/// Returns the persons who are protected by more than the state of the tenant's extracts: by one of several agreements, by an
+/// agreement that the tenant may no longer see, or by records of erased persons.
+fn protected(tables: &CurrentTables<'_>, inputs: &Inputs) -> Result<BTreeSet<Pnr>, Error> {
+    let Some(tenant) = tables.tenant else {
+        return Ok(BTreeSet::new());
+    };
+    let mut agreements = inputs.extracts.iter().map(|(_, kept)| &kept.agreement);
+    let first = agreements.next();
+    let has_several = agreements.any(|agreement| Some(agreement) != first);
+    if !has_several && inputs.former.is_empty() && inputs.protected.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let scan = StateScan::new(tables.connector)
+        .limits(tenant.tenant.limits.sandbox())
+        .tenant(tenant.tenant.name.as_str());
+    let extracts = [inputs.extracts.as_slice(), &inputs.former].concat();
+    let check = tables.check.clone();
+    let open = move |path: &Path| {
+        let reader = open_file(path)?;
+        let check = check.clone();
+        Ok(CheckedReader { reader, check })
+    };
+    protections::protected_persons(&scan, &extracts, &inputs.protected, open)
 }
 
 /// Returns the persons in scope in the state of these extracts, in the component's format, and how many there are and how

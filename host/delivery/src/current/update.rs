@@ -102,7 +102,11 @@ impl CurrentTables<'_> {
             is_accepted: self.is_clock_accepted,
         };
         let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, clock)? else {
-            self.dataset.remove_old_generations(self.now, false)?;
+            // Older ones are left only if they were put back from an older copy.
+            let may_show_more =
+                self.tenant.is_some() && self.has_other_generations(&inputs.digest)?;
+            self.dataset
+                .remove_old_generations(self.now, may_show_more)?;
             ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
         };
@@ -177,6 +181,17 @@ impl CurrentTables<'_> {
         }
     }
 
+    /// Returns whether a generation was made from other extracts or under another policy than those of now.
+    fn has_other_generations(&self, inputs: &str) -> Result<bool, Error> {
+        for number in self.dataset.generations()? {
+            let manifest = GenerationManifest::read(&self.dataset.generation(number))?;
+            if manifest.is_none_or(|manifest| manifest.inputs != inputs) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns what the ledger records of a generation.
     fn described(&self, manifest: &GenerationManifest) -> Generation {
         described(manifest, self.now)
@@ -191,7 +206,8 @@ impl CurrentTables<'_> {
     ) -> Result<Generation, Error> {
         // A tenant's older generations may show what this one hides, if the extracts or the policy changed.
         let is_same = before.is_some_and(|before| before.inputs == manifest.inputs);
-        let may_hide_more = self.tenant.is_some() && !is_same;
+        let may_hide_more =
+            self.tenant.is_some() && (!is_same || self.has_other_generations(&manifest.inputs)?);
         self.dataset
             .remove_old_generations(self.now, may_hide_more)?;
         crate::failpoint::reached("generations-removed");

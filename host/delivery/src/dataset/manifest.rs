@@ -62,6 +62,9 @@ pub struct Manifest {
     pub previous_production_date: Option<String>,
     /// The time of the publication, in UTC (RFC 3339).
     pub published: String,
+    /// How often the delivery was made again, because something in it was hidden or erased; left out for never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made_again: u64,
     /// The number of records of all types in the extract; for a tenant, the number of its rows.
     pub records: u64,
     /// The number of rows per table.
@@ -200,6 +203,12 @@ pub(crate) struct ManifestBuilder<'a> {
     pub(crate) files: BTreeMap<String, DeliveryFile>,
     /// The time of the publication.
     pub(crate) published: Timestamp,
+    /// How often the delivery was made again.
+    pub(crate) made_again: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl ManifestBuilder<'_> {
@@ -213,6 +222,7 @@ impl ManifestBuilder<'_> {
             rows,
             files,
             published,
+            made_again,
         } = self;
         let counts = &record.counts;
         let errors = counts.findings.iter();
@@ -272,6 +282,7 @@ impl ManifestBuilder<'_> {
             production_date: record.production_date().unwrap_or_default().to_owned(),
             previous_production_date: counts.previous_production_date.clone(),
             published: published.to_string(),
+            made_again,
             records,
             rows,
             files,

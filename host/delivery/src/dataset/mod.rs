@@ -245,6 +245,20 @@ impl Dataset {
         Manifest::read(&self.agreement(agreement).join(name))
     }
 
+    /// Returns whether a delivery was made again less often than the ledger knows, because an older copy was put back.
+    pub(crate) fn is_older(
+        &self,
+        agreement: &str,
+        name: &str,
+        made_again: u64,
+    ) -> Result<bool, Error> {
+        if made_again == 0 {
+            return Ok(false);
+        }
+        let manifest = self.manifest(agreement, name)?;
+        Ok(manifest.is_some_and(|manifest| manifest.made_again < made_again))
+    }
+
     /// Returns whether a dataset has a delivery of an agreement.
     pub(crate) fn has_deliveries(root: &Path, agreement: &str) -> Result<bool, Error> {
         let there = entries(&root.join(format!("{AGREEMENT_PREFIX}{agreement}")))?;

@@ -1,5 +1,6 @@
 //! Makes deliveries of the unrestricted dataset again, after persons were erased from their extracts.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub(crate) fn make_unrestricted_again(
     now: Timestamp,
 ) -> Result<Vec<RewrittenDelivery>, Error> {
     let mut done = Vec::new();
+    begin_restored(ledger, dataset, now)?;
     for rewriting in ledger.rewritings(None)? {
         if rewriting.is_done {
             continue;
@@ -52,6 +54,33 @@ pub(crate) fn make_unrestricted_again(
         });
     }
     Ok(done)
+}
+
+/// Notes the deliveries that a person put back from an older copy: they are as they were before they were made again. Removes
+/// those that were removed.
+fn begin_restored(ledger: &Ledger, dataset: &Dataset, now: Timestamp) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for rewriting in ledger.rewritings(None)? {
+        if !seen.insert(rewriting.delivery) {
+            continue;
+        }
+        let Some(record) = ledger.delivery(rewriting.delivery)? else {
+            continue;
+        };
+        let Some(directory) = record.directory.as_deref() else {
+            continue;
+        };
+        if record.expired.is_some() {
+            dataset.remove_delivery(&record.agreement, directory)?;
+        } else if dataset.is_older(
+            &record.agreement,
+            directory,
+            ledger.times_rewritten(record.id, None)?,
+        )? {
+            ledger.begin_rewriting(record.id, None, rewriting.kind, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes one delivery again. Returns why it was removed instead, if it was.
@@ -94,6 +123,7 @@ fn again(
         rows: staged.rows,
         files: staged.files,
         published: published.or(record.published).unwrap_or(now),
+        made_again: ledger.times_rewritten(record.id, None)? + 1,
     }
     .build(Audience::Unrestricted {
         agreement,

@@ -19,6 +19,24 @@ pub enum EraseError {
         count: usize,
     },
 
+    /// The ledger is lost, so it is not known what was published.
+    #[error(
+        "nothing was erased: {state} has no ledger, but there are extracts or published tables. Run `cprflow sync` first: it makes \
+         the ledger again. If the state directory is elsewhere, correct the configuration",
+        state = state.display()
+    )]
+    NoLedger {
+        /// The state directory.
+        state: PathBuf,
+    },
+
+    /// No run has kept or published anything.
+    #[error(
+        "nothing was erased: no state directory of the configuration has a ledger, so nothing was ever kept, and the erasure would \
+         be forgotten. Run `cprflow sync` first"
+    )]
+    NothingKept,
+
     /// The list of the subscription has persons who are to be erased.
     #[error(
         "nothing was erased: the subscription of agreement {agreement} names {count} of the persons in {path}. Remove them from \

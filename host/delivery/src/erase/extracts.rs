@@ -130,14 +130,9 @@ pub(super) fn rewrite_all(
             continue;
         }
         crate::failpoint::reached("erase-rewritten");
-        let tenants: Vec<&str> = store
-            .tenants
-            .iter()
-            .map(|tenant| tenant.name.as_str())
-            .collect();
         ledger.transaction(|ledger| {
             ledger.replace_kept(kept.id, &stored, kept.kept)?;
-            note_deliveries(ledger, kept.delivery, &tenants, now)
+            note_deliveries(ledger, kept.delivery, now)
         })?;
         crate::failpoint::reached("erase-noted");
         remove_file(&path)?;
@@ -147,13 +142,9 @@ pub(super) fn rewrite_all(
     register.remove_unknown(&ledger.kept_extracts()?)
 }
 
-/// Notes that the deliveries made from an extract are to be made again.
-pub(super) fn note_deliveries(
-    ledger: &Ledger,
-    delivery: i64,
-    tenants: &[&str],
-    now: Timestamp,
-) -> Result<(), Error> {
+/// Notes that the deliveries made from an extract are to be made again, also those of tenants that are not configured now: if
+/// such a tenant comes back, the next run makes them again.
+pub(super) fn note_deliveries(ledger: &Ledger, delivery: i64, now: Timestamp) -> Result<(), Error> {
     let record = ledger.delivery(delivery)?;
     let has_directory = record.is_some_and(|record| {
         record.state.is_published() && record.directory.is_some() && record.expired.is_none()
@@ -162,14 +153,15 @@ pub(super) fn note_deliveries(
     if has_directory {
         ledger.begin_rewriting(delivery, None, kind, now)?;
     }
-    for tenant in tenants {
-        let share = ledger.tenant_delivery(delivery, tenant)?;
-        let has_directory = share.is_some_and(|share| {
-            share.published.is_some() && share.directory.is_some() && share.expired.is_none()
-        });
-        if has_directory {
-            ledger.begin_rewriting(delivery, Some(tenant), kind, now)?;
-        }
+    let mut shares = ledger.tenant_deliveries()?;
+    shares.retain(|share| {
+        share.delivery == delivery
+            && share.published.is_some()
+            && share.directory.is_some()
+            && share.expired.is_none()
+    });
+    for share in shares {
+        ledger.begin_rewriting(delivery, Some(&share.tenant), kind, now)?;
     }
     Ok(())
 }
@@ -187,13 +179,8 @@ pub(super) fn note_without_extract(
     ledger: &mut Ledger,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let tenants: Vec<&str> = store
-        .tenants
-        .iter()
-        .map(|tenant| tenant.name.as_str())
-        .collect();
     for delivery in without_extract(store, ledger)? {
-        ledger.transaction(|ledger| note_deliveries(ledger, delivery, &tenants, now))?;
+        ledger.transaction(|ledger| note_deliveries(ledger, delivery, now))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@
 //! | `refusal` | when an erasure is refused |
 //! | `numbers` | all numbers of the persons |
 //! | `extracts` | the kept extracts and the deliveries made from them |
+//! | `exports` | databases that were loaded from the datasets |
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
 //! | `whole` | a whole agreement, and a tenant |
 //! | `again` | makes deliveries of the unrestricted dataset again |
@@ -26,6 +27,7 @@
 
 mod again;
 mod error;
+mod exports;
 mod extracts;
 pub(crate) mod known;
 mod lists;
@@ -52,6 +54,7 @@ use cprflow::{Connector, Pnr};
 
 pub(crate) use again::make_unrestricted_again;
 pub use error::EraseError;
+pub use exports::ExportTarget;
 pub use extracts::ErasedExtract;
 pub use order::{EraseRequest, ErasedSubject};
 pub(crate) use order::{ORDER_FILE, Order};
@@ -82,7 +85,7 @@ fn survey(
         let Some(ledger) = Ledger::open_to_read(&store.state)? else {
             continue;
         };
-        let found = match &order.subject {
+        let mut found = match &order.subject {
             ErasedSubject::Numbers(numbers) => {
                 let mut found = StoreErasure::of(store);
                 found.extracts =
@@ -95,6 +98,7 @@ fn survey(
             ErasedSubject::Agreement(name) => whole::agreement(store, &ledger, name)?,
             ErasedSubject::Tenant(name) => whole::tenant(store, &ledger, name)?,
         };
+        found.exports = exports::targets(store)?;
         proof.stores.push(found);
     }
     Ok(proof)
@@ -160,6 +164,14 @@ fn prepare(
     for store in &configuration.stores {
         // Without its purpose, an agreement's deliveries could not be made again.
         store.check_purposes()?;
+        refusal::check_ledger(store)?;
+    }
+    if !configuration
+        .stores
+        .iter()
+        .any(|store| Ledger::is_in(&store.state))
+    {
+        return Err(EraseError::NothingKept.into());
     }
     match &mut order.subject {
         ErasedSubject::Numbers(numbers) => {
@@ -207,10 +219,9 @@ pub(crate) fn resume(
             }
             crate::failpoint::reached("erase-remembered");
             let blank = order.blank_references;
-            let added = protections::add_all(connector, store, ledger, numbers)?;
+            protections::add_all(connector, store, ledger, numbers)?;
             crate::failpoint::reached("erase-protections");
             extracts::rewrite_all(connector, store, ledger, numbers, blank, stop, now)?;
-            protections::drop_others(connector, store, ledger, added)?;
             protections::remove_numbers(&store.state, numbers)?;
             extracts::note_without_extract(store, ledger, now)?;
             crate::failpoint::reached("erase-extracts");

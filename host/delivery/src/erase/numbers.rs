@@ -1,6 +1,6 @@
 //! All numbers of the persons who are erased: a person may have had other numbers before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::extracts::{State, applied};
 use crate::config::Configuration;
@@ -22,14 +22,20 @@ pub(super) fn all_of(
             let Some(ledger) = Ledger::open_to_read(&store.state)? else {
                 continue;
             };
-            let extracts = applied(store, &ledger)?;
-            if extracts.is_empty() {
-                continue;
+            // A newer record of another agreement tells nothing of the numbers that an agreement ties.
+            let mut agreements: BTreeMap<String, Vec<_>> = BTreeMap::new();
+            for kept in applied(store, &ledger)? {
+                agreements
+                    .entry(kept.agreement.clone())
+                    .or_default()
+                    .push(kept);
             }
-            let state = State::new(&Register::of(&store.state), extracts);
-            let mut survey = StateScan::new(connector).survey(state.places(), state.open())?;
-            let known: Vec<Pnr> = all.iter().copied().collect();
-            all.extend(survey.tied_numbers(&known)?);
+            for extracts in agreements.into_values() {
+                let state = State::new(&Register::of(&store.state), extracts);
+                let mut survey = StateScan::new(connector).survey(state.places(), state.open())?;
+                let known: Vec<Pnr> = all.iter().copied().collect();
+                all.extend(survey.tied_numbers(&known)?);
+            }
         }
         if all.len() == before {
             return Ok(all);

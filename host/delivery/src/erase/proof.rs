@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::exports::{self, ExportTarget};
 use super::extracts::{ErasedExtract, without_extract};
 use super::known;
 use super::order::{ErasedSubject, Order};
@@ -72,6 +73,8 @@ pub struct StoreErasure {
     /// Data of tenants that are not configured any more, or in directories that datasets were moved away from. It may have the
     /// persons, and cprflow does not change it.
     pub left: Vec<String>,
+    /// Databases and tables that were loaded from the datasets. They have the persons until they are loaded again.
+    pub exports: Vec<ExportTarget>,
     /// Lists of the operator that name one of the persons. cprflow does not change them.
     pub other_lists: Vec<PathBuf>,
 }
@@ -171,6 +174,9 @@ struct Line<'a> {
     /// Data that was not searched, because no tenant of the configuration has it any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    /// Databases and tables that have not caught up: they were loaded from the datasets before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exports: Vec<ExportTarget>,
     /// The files in the places now, by kind.
     files: BTreeMap<&'static str, usize>,
     /// The deliveries that were made again or removed: dataset and sequence number.
@@ -227,6 +233,7 @@ pub(super) fn write(
             ErasedSubject::Numbers(_) => left(store, ledger)?,
             ErasedSubject::Agreement(_) | ErasedSubject::Tenant(_) => Vec::new(),
         },
+        exports: exports::targets(store)?,
         files: files.into(),
         deliveries,
         outside: OUTSIDE,

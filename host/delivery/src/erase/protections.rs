@@ -26,22 +26,17 @@ pub(super) const DIRECTORY: &str = "erased-protections";
 /// The persons of an agreement who are protected, each with the day of the newest extract that said it.
 type Protections = BTreeMap<Pnr, String>;
 
-/// The persons whom a step has added to the list of an agreement.
-pub(crate) struct Added {
-    agreement: String,
-    numbers: BTreeSet<Pnr>,
-}
-
-/// Adds everybody whom an agreement's kept extracts protect, if one of them has a person who is to be erased. What the
-/// other records still say is taken out again by [`drop_others`].
+/// Adds everybody whom an agreement's kept extracts protect, if one of them has a person who is to be erased.
+///
+/// Some of them are protected by other records too. Those can change without the person being delivered again, so nobody is
+/// left out for that.
 pub(super) fn add_all(
     connector: &Connector,
     store: &Store,
     ledger: &Ledger,
     erased: &BTreeSet<Pnr>,
-) -> Result<Vec<Added>, Error> {
+) -> Result<(), Error> {
     let register = Register::of(&store.state);
-    let mut all = Vec::new();
     let mut agreements = BTreeMap::new();
     for kept in applied(store, ledger)? {
         let name = kept.agreement.clone();
@@ -58,25 +53,7 @@ pub(super) fn add_all(
         let day = newest.production_date.clone();
         let state = State::new(&register, extracts);
         let protected = protected(connector, state.places(), state.open())?;
-        all.push(add(&store.state, &agreement, &protected - erased, &day)?);
-    }
-    Ok(all)
-}
-
-/// Takes those out of the lists again whom the kept extracts still protect.
-pub(super) fn drop_others(
-    connector: &Connector,
-    store: &Store,
-    ledger: &Ledger,
-    added: Vec<Added>,
-) -> Result<(), Error> {
-    let register = Register::of(&store.state);
-    for added in added {
-        let mut extracts = applied(store, ledger)?;
-        extracts.retain(|kept| kept.agreement == added.agreement);
-        let state = State::new(&register, extracts);
-        let still = protected(connector, state.places(), state.open())?;
-        drop_those(&store.state, &added, &still)?;
+        add(&store.state, &agreement, &protected - erased, &day)?;
     }
     Ok(())
 }
@@ -88,22 +65,10 @@ pub(crate) fn add_of_extract<R: Read + Send + 'static>(
     place: ExtractPlace,
     erased: &BTreeSet<Pnr>,
     extract: R,
-) -> Result<Added, Error> {
+) -> Result<(), Error> {
     let (agreement, day) = (place.agreement.clone(), place.production_date.clone());
     let protected = of_extract(connector, place, extract)?;
     add(state, &agreement, &protected - erased, &day)
-}
-
-/// Takes those out of the list again whom the extract without the erased persons still protects.
-pub(crate) fn drop_of_extract<R: Read + Send + 'static>(
-    connector: &Connector,
-    state: &Path,
-    place: ExtractPlace,
-    added: &Added,
-    extract: R,
-) -> Result<(), Error> {
-    let still = of_extract(connector, place, extract)?;
-    drop_those(state, added, &still)
 }
 
 /// Ends the protections of persons whom an agreement delivers again.
@@ -223,34 +188,15 @@ fn of_extract<R: Read + Send + 'static>(
     })
 }
 
-fn add(state: &Path, agreement: &str, numbers: BTreeSet<Pnr>, day: &str) -> Result<Added, Error> {
+fn add(state: &Path, agreement: &str, numbers: BTreeSet<Pnr>, day: &str) -> Result<(), Error> {
     let mut all = read(state, agreement)?;
-    let mut new = BTreeSet::new();
     for number in numbers {
-        match all.get_mut(&number) {
-            Some(known) => *known = std::mem::take(known).max(day.to_owned()),
-            None => {
-                all.insert(number, day.to_owned());
-                new.insert(number);
-            }
-        }
+        let known = all.entry(number).or_default();
+        *known = std::mem::take(known).max(day.to_owned());
     }
-    if !all.is_empty() {
-        write(state, agreement, &all)?;
-    }
-    Ok(Added {
-        agreement: agreement.to_owned(),
-        numbers: new,
-    })
-}
-
-fn drop_those(state: &Path, added: &Added, still: &BTreeSet<Pnr>) -> Result<(), Error> {
-    let mut all = read(state, &added.agreement)?;
-    let before = all.len();
-    all.retain(|number, _| !(added.numbers.contains(number) && still.contains(number)));
-    match all.len() < before {
-        true => write(state, &added.agreement, &all),
-        false => Ok(()),
+    match all.is_empty() {
+        true => Ok(()),
+        false => write(state, agreement, &all),
     }
 }
 

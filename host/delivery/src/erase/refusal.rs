@@ -1,16 +1,33 @@
-//! When an erasure is refused: CPR would deliver the persons again.
+//! When an erasure is refused: CPR would deliver the persons again, or it is not known what was published.
 
 use std::collections::BTreeSet;
 
 use super::EraseError;
 use super::extracts::{State, applied, column};
-use crate::config::Configuration;
+use crate::config::{Configuration, Store};
 use crate::error::Error;
+use crate::fs::entries;
+use crate::integrity::has_no_tables;
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
-use crate::register::Register;
+use crate::register::{self, Register};
 use crate::subscription::list_file;
 use cprflow::{Connector, Pnr, StateScan};
+
+/// Fails if a store has no ledger and something was published from it: nothing would be found, and everything left.
+pub(super) fn check_ledger(store: &Store) -> Result<(), Error> {
+    let datasets = store.tenants.iter().map(|tenant| &tenant.dataset);
+    let mut datasets = datasets.chain([&store.dataset]);
+    let has_data = !entries(&store.state.join(register::DIRECTORY))?.is_empty()
+        || datasets.any(|dataset| !has_no_tables(dataset));
+    match has_data && !Ledger::is_in(&store.state) {
+        true => Err(EraseError::NoLedger {
+            state: store.state.clone(),
+        }
+        .into()),
+        false => Ok(()),
+    }
+}
 
 /// Fails if persons may still be subscribed. The list of a subscription counts always. What else the filters of the
 /// subscription bring is only known to the platform, so a person counts as subscribed until a receipt (997) ends that,

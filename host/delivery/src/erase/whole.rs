@@ -69,17 +69,12 @@ pub(super) fn erase_agreement(
 ) -> Result<(), Error> {
     let agreement = name.as_str();
     protections::remove(&store.state, agreement)?;
-    let tenants: Vec<&str> = store
-        .tenants
-        .iter()
-        .map(|tenant| tenant.name.as_str())
-        .collect();
     for record in ledger.all()? {
         if record.agreement != agreement {
             continue;
         }
         // The ledger changes first, so that no run takes what is missing for lost.
-        note_deliveries(ledger, record.id, &tenants, now)?;
+        note_deliveries(ledger, record.id, now)?;
         crate::failpoint::reached("erase-agreement-noted");
         let directory = record.directory.as_deref();
         if let (Some(dataset), Some(directory)) = (Dataset::at(&store.dataset), directory) {

@@ -1,7 +1,7 @@
 //! Published deliveries that are made again, or removed, because something in them was hidden or erased.
 //!
 //! A rewriting has a number in the order of the sequence numbers of its dataset, so that readers of the change feed notice
-//! it. Its row is written before the directory changes, and completed after. So a run that was killed in between is
+//! it. It gets the number when it is complete. Its row is written before the directory changes, and completed after. So a run that was killed in between is
 //! continued by the next one.
 
 use jiff::Timestamp;
@@ -50,6 +50,20 @@ impl Ledger {
     pub(crate) fn rewritings(&self, tenant: Option<&str>) -> Result<Vec<Rewriting>, LedgerError> {
         let sql = "SELECT number, delivery, kind, done, at FROM rewriting WHERE tenant = ?1 ORDER BY number";
         self.rows(sql, [tenant.unwrap_or(UNRESTRICTED)], read)
+    }
+
+    /// Returns how often a delivery was made again.
+    pub(crate) fn times_rewritten(
+        &self,
+        delivery: i64,
+        tenant: Option<&str>,
+    ) -> Result<u64, LedgerError> {
+        let sql = "SELECT count(*) FROM rewriting WHERE delivery = ?1 AND tenant = ?2 AND done";
+        let values = params![delivery, tenant.unwrap_or(UNRESTRICTED)];
+        let count = self
+            .connection
+            .query_row(sql, values, |row| row.get::<_, i64>(0));
+        Ok(self.checked(count)?.cast_unsigned())
     }
 
     /// Records that the directory of a delivery is about to change. A rewriting that is not complete yet stays; an erasure
@@ -205,8 +219,12 @@ impl Ledger {
         tenant: &str,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
+        // It becomes visible now, so its number must be greater than those that readers have seen meanwhile.
         self.change(
-            "UPDATE rewriting SET done = 1, at = ?3 WHERE delivery = ?1 AND tenant = ?2 AND NOT done",
+            "UPDATE rewriting SET done = 1, at = ?3, number =
+                 CASE ?2 WHEN '' THEN (SELECT number FROM next_number)
+                         ELSE (SELECT coalesce(max(number), 0) + 1 FROM tenant_number WHERE tenant = ?2) END
+             WHERE delivery = ?1 AND tenant = ?2 AND NOT done",
             params![delivery, tenant, now.to_string()],
         )
     }

@@ -69,6 +69,7 @@ impl Publisher<'_> {
             rows: staged.rows.clone(),
             files: staged.files.clone(),
             published: self.now,
+            made_again: 0,
         }
         .build(Audience::Unrestricted {
             agreement: self.agreement,

@@ -129,6 +129,8 @@ impl<'a> Sync<'a> {
         former_tenants::withdraw(self.store, &ledger, &mut report)?;
         self.check_agreements(&ledger)?;
         let order = self.erase(&mut ledger, &dataset, &mut report)?;
+        // Deliveries are also made again that were put back from an older copy; older generations can be back too.
+        let may_show_erased = order.is_some() || !report.rewritten.is_empty();
         for tenant in &self.store.tenants {
             if let Some(error) = gone.get(tenant.name.as_str()) {
                 let name = tenant.name.as_str();
@@ -151,7 +153,7 @@ impl<'a> Sync<'a> {
             &mut ledger,
             &dataset,
             &tenants,
-            order.is_some(),
+            may_show_erased,
             &mut report,
         );
         if ended.is_err() {
@@ -399,7 +401,7 @@ impl<'a> Sync<'a> {
         for checked in checked {
             let error = SyncError::DatasetGone {
                 path: checked.dataset.clone(),
-                deliveries: checked.expected(),
+                deliveries: checked.expected().max(1),
             };
             match &checked.tenant {
                 Some(tenant) if checked.is_gone() => {

@@ -12,6 +12,21 @@ def main():
     # Python's handler would wait for Python code to run. The command ends at once, or has handlers of its own.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+    if sys.argv[1:2] == ["export"]:
+        _export(sys.argv[2:])
+
     from cprflow import _native
 
     sys.exit(_native.main(["cprflow", *sys.argv[1:]], [sys.executable, "-c", _AGAIN]))
+
+
+def _export(arguments):
+    """Run `cprflow export`, which is written in Python because its libraries are."""
+    import sys
+
+    try:
+        from cprflow.export.command import main
+    except ImportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    main(arguments)

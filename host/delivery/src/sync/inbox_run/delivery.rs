@@ -344,20 +344,14 @@ impl<'a> InboxRun<'a> {
             self.keep(record, header, erased)?;
             return end_delivered(self.connector);
         }
-        let place = || ExtractPlace {
+        let place = ExtractPlace {
             agreement: record.agreement.clone(),
             production_date: header.production_date.clone(),
             sequence: 0,
         };
         let full = open().map_err(Error::file(self.store.spool()))?;
-        let added = protections::add_of_extract(self.connector, &state, place(), erased, full)?;
+        protections::add_of_extract(self.connector, &state, place, erased, full)?;
         self.keep(record, header, erased)?;
-        let Some(kept) = self.ledger.kept_extract(record.id)? else {
-            return Ok(());
-        };
-        let path = Register::of(&state).path(&kept);
-        let rest = open_file(&path).map_err(Error::file(&path))?;
-        protections::drop_of_extract(self.connector, &state, place(), &added, rest)?;
         end_delivered(self.connector)
     }
 

@@ -208,6 +208,7 @@ impl TenantPublisher {
             rows: staged.rows.clone(),
             files: staged.files.clone(),
             published,
+            made_again: 0,
         };
         Ok(manifest.build(Audience::Tenant {
             policy_digest,

@@ -1,17 +1,22 @@
 //! Scans an extract as a tenant sees it, outside a run.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use super::error::TenantPublishError;
 use super::ready::{ReadyTenant, previous_roster};
 use crate::agreement::Agreement;
 use crate::config::{Configuration, Store};
+use crate::current::RegisterSource;
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
 use crate::sync::completeness;
 use crate::sync::stage::examine;
-use cprflow::{Connector, Scan, StartRecord};
+use crate::tenant::Tenant;
+use crate::tenant::hidden::HiddenPersons;
+use cprflow::policy::ProtectionRule;
+use cprflow::{Connector, Pnr, Scan, StartRecord};
 
 /// Returns the scan of what a tenant would receive of a delivery that arrived now. Reads the tenant's roster and does not
 /// change it.
@@ -78,8 +83,25 @@ pub fn tenant_scan(
     if let Some(agreement) = configuration.agreements().find(is_named) {
         check_task_number(agreement, examined.summary.start.as_ref())?;
     }
+    let protected = match store {
+        Some(store) if ready.policy.protection != ProtectionRule::Include => {
+            protected_before(store, tenant)?
+        }
+        _ => BTreeSet::new(),
+    };
     let scan = ready.scan(connector, roster, None);
-    Ok(scan.tenant(tenant.name.as_str()))
+    Ok(scan.protected(&protected).tenant(tenant.name.as_str()))
+}
+
+/// Returns the persons who were protected from a tenant at the last run, by what any of its agreements said.
+fn protected_before(store: &Store, tenant: &Tenant) -> Result<BTreeSet<Pnr>, Error> {
+    let mut protected = BTreeSet::new();
+    for source in RegisterSource::of_tenant(store, tenant) {
+        protected.extend(source.protected()?);
+    }
+    let hidden = HiddenPersons::read(&store.state, tenant.name.as_str())?;
+    protected.extend(hidden.into_iter().flat_map(|hidden| hidden.numbers));
+    Ok(protected)
 }
 
 /// Returns the scan of a part of an extract that [`tenant_scan`] has read and that was divided for other processes.

@@ -61,7 +61,7 @@ impl TenantPublisher {
         let old = old.ok().flatten();
         let published_at = old.as_ref().and_then(|old| old.published.parse().ok());
         let published_at = published_at.or(share.published).unwrap_or(now);
-        let manifest = self.manifest(
+        let mut manifest = self.manifest(
             ready,
             record,
             sequence,
@@ -85,20 +85,18 @@ impl TenantPublisher {
             )?;
             return Ok(None);
         }
-        if !is_same {
-            {
-                let ledger = self.ledger_of(heartbeat)?;
-                KeptPolicies::new(&self.store.state, tenant)
-                    .keep(&policy.digest, &policy.policy)?;
-                let kind = RewritingKind::Rewritten;
-                ledger.begin_rewriting(share.delivery, Some(tenant), kind, now)?;
-            }
-            crate::failpoint::reached("rewriting-begun");
-            manifest.write(&staged.directory)?;
-            ready
-                .dataset
-                .exchange(&staged.directory, &record.agreement, published.directory)?;
+        {
+            let ledger = self.ledger_of(heartbeat)?;
+            KeptPolicies::new(&self.store.state, tenant).keep(&policy.digest, &policy.policy)?;
+            let kind = RewritingKind::Rewritten;
+            ledger.begin_rewriting(share.delivery, Some(tenant), kind, now)?;
+            manifest.made_again = ledger.times_rewritten(share.delivery, Some(tenant))? + 1;
         }
+        crate::failpoint::reached("rewriting-begun");
+        manifest.write(&staged.directory)?;
+        ready
+            .dataset
+            .exchange(&staged.directory, &record.agreement, published.directory)?;
         // What was published before is here now.
         self.clear_staging(ready)?;
         crate::failpoint::reached("rewriting-cleared");

@@ -37,7 +37,7 @@ use super::ready::ReadyTenant;
 use super::scheduler::Heartbeat;
 use crate::config::Store;
 use crate::error::Error;
-use crate::integrity::GONE;
+use crate::integrity::{GONE, has_no_tables};
 use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery, TenantDeliveryState};
 use crate::register::Register;
 use crate::stop::Stop;
@@ -224,6 +224,7 @@ impl TenantPublisher {
     ) -> Result<(Vec<TenantDelivery>, BTreeSet<i64>), Error> {
         let tenant = ready.tenant.name.as_str();
         let ledger = self.ledger();
+        begin_restored(&ledger, ready, (self.now)())?;
         let rewritings = ledger.rewritings(Some(tenant))?.into_iter();
         let begun: BTreeSet<i64> = rewritings
             .filter(|rewriting| !rewriting.is_done)
@@ -328,8 +329,12 @@ pub(super) fn withdraw_of_unready(
     stop: &Stop,
     now: fn() -> Timestamp,
 ) -> Result<(), Error> {
+    // Nothing is there to withdraw, and its disk may not be mounted.
+    if has_no_tables(&tenant.dataset) {
+        return Ok(());
+    }
     // If a thread still uses the dataset, the run has reported it.
-    let (true, Ok(_claim)) = (tenant.dataset.is_dir(), claim(&tenant.dataset)) else {
+    let Ok(_claim) = claim(&tenant.dataset) else {
         return Ok(());
     };
     let with_policy = ReadyTenant::without_key(connector, tenant);
@@ -351,6 +356,34 @@ pub(super) fn withdraw_of_unready(
         true => publisher.produce_again(&ready, &Heartbeat::new()),
         false => publisher.withdraw_hidden(&ready, &Heartbeat::new()),
     }
+}
+
+/// Notes those of a tenant's deliveries that a person put back from an older copy: they are as they were before they were made
+/// again. Removes those that were removed.
+fn begin_restored(ledger: &Ledger, ready: &ReadyTenant, now: Timestamp) -> Result<(), Error> {
+    let tenant = ready.tenant.name.as_str();
+    let mut seen = BTreeSet::new();
+    for rewriting in ledger.rewritings(Some(tenant))? {
+        if !seen.insert(rewriting.delivery) {
+            continue;
+        }
+        let Some(share) = ledger.tenant_delivery(rewriting.delivery, tenant)? else {
+            continue;
+        };
+        let Some(directory) = share.directory.as_deref() else {
+            continue;
+        };
+        let agreement = &share.agreement;
+        if share.expired.is_some() {
+            ready.dataset.remove_delivery(agreement, directory)?;
+            continue;
+        }
+        let times = ledger.times_rewritten(share.delivery, Some(tenant))?;
+        if ready.dataset.is_older(agreement, directory, times)? {
+            ledger.begin_rewriting(share.delivery, Some(tenant), rewriting.kind, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the directory of a delivery, relative to its dataset.

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::Digest;
 
 use super::ProtectedByExtracts;
-use crate::current::RegisterSource;
+use crate::current::{RegisterSource, protected_persons};
 use crate::erase::protections;
 use crate::error::Error;
 use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery};
@@ -66,13 +66,7 @@ impl TenantPublisher {
                 ..stored
             });
         }
-        let numbers = self.protected_in_extracts(ready, &extracts.own, &own, heartbeat)?;
-        let mut numbers = (*numbers).clone();
-        if !extracts.former.is_empty() {
-            let former = self.protected_in_extracts(ready, &extracts.former, &former, heartbeat)?;
-            numbers.extend(former.iter().copied());
-        }
-        numbers.extend(extracts.protected.iter().copied());
+        let mut numbers = self.protected_by_all(ready, &extracts, &inputs, heartbeat)?;
         if !extracts.is_complete {
             numbers.extend(stored.numbers.iter().copied());
         }
@@ -84,6 +78,45 @@ impl TenantPublisher {
         hidden.write(state, tenant)?;
         crate::failpoint::reached("hidden-stored");
         Ok(hidden)
+    }
+
+    /// Returns the persons whom the agreements of these extracts protect, and records of erased persons. `inputs` is a digest of
+    /// both.
+    fn protected_by_all(
+        &self,
+        ready: &ReadyTenant,
+        extracts: &Extracts,
+        inputs: &str,
+        heartbeat: &Heartbeat,
+    ) -> Result<BTreeSet<Pnr>, Error> {
+        let lock = || {
+            self.protected
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = lock().get(inputs) {
+            return Ok((**known).clone());
+        }
+        let mut all = [extracts.own.as_slice(), &extracts.former].concat();
+        all.reverse();
+        let (heartbeat, stop) = (heartbeat.clone(), self.stop.clone());
+        let open = move |path: &Path| {
+            Ok(Watched {
+                reader: open_file(path)?,
+                heartbeat: heartbeat.clone(),
+                stop: stop.clone(),
+            })
+        };
+        let numbers = protected_persons(&self.state_scan(ready), &all, &extracts.protected, open)?;
+        lock().insert(inputs.to_owned(), Arc::new(numbers.clone()));
+        Ok(numbers)
+    }
+
+    /// Returns a scan within the tenant's limits.
+    fn state_scan(&self, ready: &ReadyTenant) -> StateScan {
+        StateScan::new(&self.connector)
+            .limits(ready.tenant.limits.sandbox())
+            .tenant(ready.tenant.name.as_str())
     }
 
     /// Returns the persons in the extract of a new delivery whom other extracts protect.
@@ -183,7 +216,6 @@ impl TenantPublisher {
         if let Some(known) = known(&all.unwrap_or_else(PoisonError::into_inner)) {
             return Ok(known);
         }
-        let limits = ready.tenant.limits;
         let count = extracts.len() as u64;
         // The registers of several stores number their deliveries independently, so the places are numbered anew.
         let places = extracts
@@ -210,10 +242,7 @@ impl TenantPublisher {
                 stop: stop.clone(),
             })
         };
-        let scan = StateScan::new(&self.connector)
-            .limits(limits.sandbox())
-            .tenant(ready.tenant.name.as_str());
-        let mut survey = scan.survey(places, open)?;
+        let mut survey = self.state_scan(ready).survey(places, open)?;
         let numbers: BTreeSet<Pnr> = survey.protected_numbers()?.into_iter().collect();
         let numbers = Arc::new(numbers);
         let all = self.protected.lock();
