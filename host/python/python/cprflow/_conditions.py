@@ -2,6 +2,8 @@
 
 import datetime
 
+from cprflow._errors import RequestError
+
 # A text with fewer characters has no person number.
 _DIGITS = 10
 
@@ -23,6 +25,15 @@ def _can_have_number(column):
     # A column of person numbers is not among them: if a policy replaces it, conditions on it are refused.
     is_short = column.length is not None and column.length < _DIGITS
     return column.type == "utf8" and column.kind != "pnr" and not is_short
+
+
+def takes(table, condition):
+    """Return whether a table takes a condition: under a policy, some columns cannot be compared."""
+    try:
+        table.scan(filter=condition)
+    except RequestError:
+        return False
+    return True
 
 
 def literal(value, kind):

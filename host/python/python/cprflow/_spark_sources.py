@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pyspark.sql.datasource import InputPartition
 
 import cprflow
-from cprflow import ComponentError, DatasetError, RequestError, _conditions
+from cprflow import ComponentError, DatasetError, _conditions
 
 
 class Part(InputPartition):
@@ -204,12 +204,3 @@ def _comparable(table):
     Conditions are about local time, and Spark compares points in time. So times with a zone are left out.
     """
     return {name: kind for name, kind in _conditions.comparable(table).items() if kind != "timestamp[us, UTC]"}
-
-
-def takes(table, condition):
-    """Return whether a table takes a condition: under a policy, some columns cannot be compared."""
-    try:
-        table.scan(filter=condition)
-    except RequestError:
-        return False
-    return True

@@ -91,15 +91,7 @@ def _scan(source, query, conditions):
         try:
             return source.scan(**query, filter=" and ".join(f"({one})" for one in conditions))
         except cprflow.RequestError:
-            taken = [one for one in conditions if _is_taken(source, one)]
+            taken = [one for one in conditions if _conditions.takes(source, one)]
             if taken and len(taken) < len(conditions):
                 return _scan(source, query, taken)
     return source.scan(**query)
-
-
-def _is_taken(source, condition):
-    try:
-        source.scan(filter=condition)
-    except cprflow.RequestError:
-        return False
-    return True

@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise ImportError(f"cprflow.spark needs Spark 4.0 or newer; this is Spark {_pyspark.__version__}") from error
 
-from cprflow import RequestError, _spark_filters, _spark_options, _spark_schema, _spark_sources
+from cprflow import RequestError, _conditions, _spark_filters, _spark_options, _spark_schema, _spark_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +124,7 @@ class CprflowPushdownReader(CprflowReader):
         for filter in filters:
             condition = _spark_filters.condition(filter, types)
             # All of them together, because the length of a condition has a limit.
-            if condition and _spark_sources.takes(table, _all([*taken, condition])):
+            if condition and _conditions.takes(table, _all([*taken, condition])):
                 taken.append(condition)
             else:
                 others.append(filter)
