@@ -39,7 +39,9 @@ pub enum Error {
     RecordTooLong(Position),
 
     /// The input is another product of CPR that begins like an extract.
-    #[error("{position}: {product}; cprflow reads extracts of persons (U12180-P) only")]
+    #[error(
+        "{position}: {product}; cprflow reads extracts of persons (U12180-P) only. Check which product this file is"
+    )]
     LookAlike {
         /// The position where the product was recognised.
         position: Position,

@@ -141,8 +141,8 @@ pub enum DeliveryError {
 
     /// The root element is unknown.
     #[error(
-        "the root element is neither FileMetadata nor Trigger nor a receipt in the namespace {NAMESPACE}: \
-         this is not a metadata file, or it follows a newer contract"
+        "the root element is neither FileMetadata nor Trigger nor a receipt in the namespace {NAMESPACE}: this is not \
+         a metadata file, or it follows a newer contract; update cprflow, or ask the sender for a correct file"
     )]
     UnknownRoot,
 

@@ -28,7 +28,7 @@ pub enum RestoreError {
     /// A value does not fit its field.
     #[error(
         "the table {table}, record {line}: the value of {column} does not fit its field of {length} bytes in \
-         ISO-8859-1"
+         ISO-8859-1. Shorten it, or replace characters that ISO-8859-1 lacks"
     )]
     Value {
         /// The table.

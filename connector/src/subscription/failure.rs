@@ -153,7 +153,9 @@ impl fmt::Display for Failure {
             }
         }
         f.write_str(match (self.party, self.retry) {
-            (Party::Caller, _) => ". The request is wrong, and repeating it does not help",
+            (Party::Caller, _) => {
+                ". The request is wrong: check its values; repeating it does not help"
+            }
             (Party::Agreement, _) => {
                 ". Check the service agreement, its UUIDs and the address of the service; repeating the call \
                  does not help"

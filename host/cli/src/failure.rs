@@ -48,10 +48,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// Standard output cannot be written.
-    #[error("cannot write to standard output: {0}")]
+    #[error("cannot write to standard output: {0}. Check the file or the program that it goes to")]
     Stdout(#[from] io::Error),
     /// Standard output cannot be written, and it was to show what would be changed.
-    #[error("cannot show on standard output what would be changed: {0}. Nothing was changed")]
+    #[error(
+        "cannot show on standard output what would be changed: {0}. Check the file or the program that it goes to. \
+         Nothing was changed"
+    )]
     StdoutBeforeChange(#[source] io::Error),
 }
 

@@ -171,7 +171,7 @@ pub(crate) enum UsageError {
     #[error("{kind} needs a value. See `cprflow subscription --help`")]
     NoFilterValue { kind: &'static str },
     /// The filter `no-filter` stands for all persons.
-    #[error("no-filter does not take a value")]
+    #[error("no-filter does not take a value. Leave the value out")]
     NoFilterTakesNoValue,
     /// The value of a filter is not valid.
     #[error("{reason}")]
@@ -193,7 +193,8 @@ pub(crate) enum UsageError {
     PersonNumberInFileName,
     /// `reorder` was asked for a kind of filter for which the platform sends no initial load.
     #[error(
-        "only filters of the kinds pnr and municipality order an initial load, so no other kind can be reordered"
+        "only filters of the kinds pnr and municipality order an initial load, so no other kind can be reordered. Name \
+         one of these two kinds"
     )]
     NotReorderable,
     /// The command would change the subscription, and no person can answer its question.

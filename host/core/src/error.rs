@@ -16,8 +16,8 @@ pub use crate::wit::delivery::ErrorKind as MetadataErrorKind;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The input could not be read.
-    #[error("cannot read the input: {0}")]
+    /// The input could not be read. The message ends with what to do, for example about a missing permission.
+    #[error("cannot read the input: {0}{advice}", advice = advice(.0))]
     Input(#[source] io::Error),
 
     /// The input is not an extract, or is damaged so that the rest of it cannot be read.
@@ -47,8 +47,10 @@ pub enum Error {
     )]
     Thread(#[source] io::Error),
 
-    /// A file could not be read or written.
-    #[error("cannot read or write {path}: {error}", path = path.display())]
+    /// A file could not be read or written. The message ends with what to do, for example about a full disk.
+    #[error(
+        "cannot read or write {path}: {error}{advice}", path = path.display(), advice = advice(error)
+    )]
     File {
         /// The file or directory.
         path: PathBuf,
@@ -58,7 +60,10 @@ pub enum Error {
     },
 
     /// A Parquet file could not be read or written.
-    #[error("cannot read or write the Parquet file {path}: {error}", path = path.display())]
+    #[error(
+        "cannot read or write the Parquet file {path}: {error}. Check the disk and the permissions. If the file is \
+         damaged, restore it or make it again", path = path.display()
+    )]
     Parquet {
         /// The file.
         path: PathBuf,
@@ -78,15 +83,19 @@ pub enum Error {
     },
 
     /// A copy of an extract could not be written.
-    #[error("cannot write the copy of an extract: {0}")]
+    #[error(
+        "cannot write the copy of an extract: {0}. Check the disk and its free space, then try again"
+    )]
     Copy(#[source] io::Error),
 
     /// Rows could not be sorted.
-    #[error("cannot sort the rows of a table: {0}")]
+    #[error(
+        "cannot sort the rows of a table: {0}. This is a bug in cprflow: report it with this message"
+    )]
     Sort(#[source] arrow::error::ArrowError),
 
     /// Rows could not be written in the requested format.
-    #[error("cannot write the rows: {0}")]
+    #[error("cannot write the rows: {0}. Check the file or the program that they go to")]
     Output(#[source] arrow::error::ArrowError),
 
     /// A directory of tables cannot be used, or has tables that are not those of an extract.
@@ -126,6 +135,20 @@ impl Error {
     pub fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
         let path = path.into();
         |error| Self::Parquet { path, error }
+    }
+}
+
+/// Returns what to do about an error of the operating system, as the rest of a message; empty if the error says enough.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        // An error that cprflow made itself says what to do.
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => ". Check the path",
+        io::ErrorKind::PermissionDenied => ". Give this user the right to read and write it",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ". Free some space, then try again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ". Name a directory that can be written",
+        _ => "",
     }
 }
 
@@ -337,7 +360,10 @@ pub enum ComponentError {
     CoreModule,
 
     /// The component is too large.
-    #[error("cannot load the component: it is larger than {limit} bytes")]
+    #[error(
+        "cannot load the component: it is larger than {limit} bytes. Check that the file is the right one, and build \
+         it with `--release`"
+    )]
     TooLarge {
         /// The limit in bytes.
         limit: u64,
@@ -358,7 +384,7 @@ pub enum ComponentError {
     /// The component imports something that a connector may not use.
     #[error(
         "cannot load the component: it imports {import}. It may import only the WASI functions that Rust's standard \
-         library needs; every call of them traps"
+         library needs, and every call of them traps. Build it without this import"
     )]
     Refused {
         /// The name of the import.
@@ -367,7 +393,8 @@ pub enum ComponentError {
 
     /// Compiling the component exceeded a limit.
     #[error(
-        "cannot load the component: compiling it did not end within {time:?} and {memory} bytes of memory ({how})"
+        "cannot load the component: compiling it did not end within {time:?} and {memory} bytes of memory ({how}). \
+         Build it with `--release`, or try again when the machine has less to do"
     )]
     Compile {
         /// The time limit.
@@ -414,28 +441,40 @@ pub enum ComponentError {
     },
 
     /// The component asked for more memory than its limit ([`Limits::memory`](crate::Limits::memory)).
-    #[error("the component was stopped: it asked for more than {limit} bytes of memory")]
+    #[error(
+        "the component was stopped: it asked for more than {limit} bytes of memory. Raise this limit if it was \
+         configured. Otherwise this is a bug in the component: report it with this message"
+    )]
     Memory {
         /// The limit in bytes.
         limit: usize,
     },
 
     /// A call took longer than its limit ([`Limits::call`](crate::Limits::call)).
-    #[error("the component was stopped: a call took longer than {limit:?}")]
+    #[error(
+        "the component was stopped: a call took longer than {limit:?}. Raise this limit if it was configured. \
+         Otherwise this is a bug in the component: report it with this message"
+    )]
     Deadline {
         /// The limit.
         limit: Duration,
     },
 
     /// All calls together took longer than their limit ([`Limits::total`](crate::Limits::total)).
-    #[error("the component was stopped: all its calls together took longer than {limit:?}")]
+    #[error(
+        "the component was stopped: all its calls together took longer than {limit:?}. Raise this limit if it was \
+         configured. Otherwise this is a bug in the component: report it with this message"
+    )]
     Time {
         /// The limit.
         limit: Duration,
     },
 
     /// The component returned more than a limit, or held more.
-    #[error("the component was stopped: more than {at_most} {limit}")]
+    #[error(
+        "the component was stopped: more than {at_most} {limit}. Raise this limit if it was configured. Otherwise this \
+         is a bug in the component: report it with this message"
+    )]
     Limit {
         /// The limit.
         limit: LimitKind,
@@ -444,11 +483,15 @@ pub enum ComponentError {
     },
 
     /// The component trapped: it stopped itself or did something that WebAssembly does not allow.
-    #[error("the component trapped: {0}")]
+    #[error(
+        "the component trapped: {0}. This is a bug in the component: report it with this message"
+    )]
     Trapped(String),
 
     /// The component returned something that the contract does not allow.
-    #[error("the component violates the contract: {0}")]
+    #[error(
+        "the component violates the contract: {0}. This is a bug in the component: report it with this message"
+    )]
     Misbehaved(String),
 
     /// Any other of these errors, in the scan of a tenant.
@@ -464,7 +507,10 @@ pub enum ComponentError {
 impl ComponentError {
     /// Converts an error of the engine about a component that cannot be loaded.
     pub(crate) fn invalid(error: wasmtime::Error) -> Self {
-        Self::Invalid(redact(&format!("{error:#}")))
+        let why = redact(&format!("{error:#}"));
+        Self::Invalid(format!(
+            "{why}. Build it again against the interfaces in wit/"
+        ))
     }
 
     /// Returns [`Misbehaved`](Self::Misbehaved) with a text of this crate.

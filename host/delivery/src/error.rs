@@ -149,7 +149,10 @@ pub enum Error {
     },
 
     /// The component was stopped by a limit of the tenant's configuration.
-    #[error("{error}: the configuration sets this limit with `{key}`")]
+    #[error(
+        "{}. `{key}` in the configuration sets this limit: raise it if the delivery is not too large",
+        first_sentence(error)
+    )]
     TenantBound {
         /// The key of the configuration.
         key: &'static str,
@@ -218,6 +221,8 @@ impl Error {
 /// Returns what to do about an error of the file system, as the rest of its message; empty if the error says enough.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
+        // An error that cprflow made itself says what to do.
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => ". Check the path",
         io::ErrorKind::PermissionDenied => {
             ". Run cprflow as the user that owns it, or give this user the right to read and write it"
         }
@@ -232,6 +237,12 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         }
         _ => "",
     }
+}
+
+/// Returns what happened, without the advice: the configuration tells which limit to raise.
+fn first_sentence(error: &ComponentError) -> String {
+    let text = error.to_string();
+    text.split(". ").next().unwrap_or_default().to_owned()
 }
 
 impl From<ComponentError> for Error {

@@ -16,13 +16,13 @@ const MAX_NAMED_LINES: usize = 5;
 #[non_exhaustive]
 pub enum ListError {
     /// The list cannot be read.
-    #[error("the list cannot be read: {0}")]
+    #[error("the list cannot be read: {0}. Check the path and the permissions")]
     Read(#[from] std::io::Error),
 
     /// The list has no person number.
     #[error(
-        "the list has no person number. An empty list is refused, because it would empty the subscription. To empty it, \
-         run `cprflow subscription clear pnr`"
+        "the list has no person number. An empty list is refused, because it would empty the subscription. Check the \
+         file. If all person numbers are to be removed, run `cprflow subscription clear pnr`"
     )]
     Empty,
 

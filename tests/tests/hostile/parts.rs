@@ -50,7 +50,8 @@ fn hostile_rest_before_the_parts() {
     let error = beside_healthy_scan(|| component_error(parts("parts-rest", long_deadline())));
     assert_eq!(
         error.to_string(),
-        "the component violates the contract: it returned more bytes than it was given"
+        "the component violates the contract: it returned more bytes than it was given. This is a bug in the \
+         component: report it with this message"
     );
 }
 
@@ -59,6 +60,7 @@ fn hostile_end_of_a_part() {
     let error = beside_healthy_scan(|| component_error(parts("parts-walk", long_deadline())));
     assert_eq!(
         error.to_string(),
-        "the component violates the contract: a record begins before the bytes that were given"
+        "the component violates the contract: a record begins before the bytes that were given. This is a bug in the \
+         component: report it with this message"
     );
 }

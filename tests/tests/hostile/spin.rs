@@ -178,7 +178,8 @@ fn hostile_loop_of_a_named_tenant() {
     let error = beside_healthy_scan(scan_one).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "tenant roskilde: the component was stopped: a call took longer than 100ms"
+        "tenant roskilde: the component was stopped: a call took longer than 100ms. Raise this limit if it was \
+         configured. Otherwise this is a bug in the component: report it with this message"
     );
     let Error::Component(error) = error else {
         panic!("{error:?}");

@@ -437,3 +437,50 @@ fn erases_an_agreement_that_has_ended() {
     assert!(!found(&test, "Birk").is_empty());
     assert_settled(&test);
 }
+
+/// Databases that were loaded from a dataset keep the persons until they are loaded again, so the proof names them.
+#[test]
+fn the_proof_names_exports() {
+    let test = three_nights();
+    let of = |dataset: &Path, kind: &str, target: &str| {
+        let directory = dataset.join("_exports");
+        fs::create_dir(&directory).unwrap();
+        let text = serde_json::json!({"format": 1, "kind": kind, "target": target, "tables": {}});
+        private(
+            &directory.join(format!("{kind}-0123456789abcdef.json")),
+            &text.to_string(),
+        );
+        private(&directory.join(".lock"), "");
+    };
+    of(&test.dataset(), "delta", "/lake/cpr");
+    of(&test.dataset_of("one"), "postgresql", "db.example/cpr");
+    private(&test.dataset_of("one").join("_exports/damaged.json"), "{");
+    private(&test.path("persons"), &format!("{ALICE}\n"));
+    let persons = test.path("persons").display().to_string();
+    let arguments = ["--numbers", &persons, "--not-subscribed"];
+    let planned = test.run("erase", &[&arguments[..], &["--format", "json"]].concat());
+    let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
+    let exports = planned["stores"][0]["exports"].as_array().unwrap();
+    let targets: Vec<_> = exports
+        .iter()
+        .map(|export| export["target"].as_str().unwrap())
+        .collect();
+    assert_eq!(targets[0], "/lake/cpr");
+    assert!(
+        targets[1].ends_with("damaged.json") && targets[2] == "db.example/cpr",
+        "{targets:?}"
+    );
+    let ended = test.run("erase", &[&arguments[..], &["--yes"]].concat());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for line in [
+        "export    delta /lake/cpr: load it again with `cprflow export` --vacuum 0",
+        "export    postgresql db.example/cpr: load it again with `cprflow export`",
+    ] {
+        assert!(ended.text().contains(line), "{}", ended.text());
+    }
+    let proof = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
+    assert!(
+        proof.contains("/lake/cpr") && proof.contains("db.example/cpr"),
+        "{proof}"
+    );
+}

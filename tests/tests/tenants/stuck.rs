@@ -206,7 +206,7 @@ fn each_limit_is_reported_by_its_key() {
         (
             "memory_mb = 16",
             many,
-            "it asked for more than 16777216 bytes of memory: the configuration sets this limit with `limits.memory_mb`",
+            "it asked for more than 16777216 bytes of memory. `limits.memory_mb` in the configuration sets",
         ),
         (
             "total_seconds = 1",
@@ -217,12 +217,12 @@ fn each_limit_is_reported_by_its_key() {
         (
             "output_mb = 1",
             "",
-            "more than 1048576 bytes of batches in total: the configuration sets this limit with `limits.output_mb`",
+            "more than 1048576 bytes of batches in total. `limits.output_mb` in the configuration sets",
         ),
         (
             "rows = 10",
             "",
-            "more than 10 rows in total: the configuration sets this limit with `limits.rows`",
+            "more than 10 rows in total. `limits.rows` in the configuration sets this limit: raise it",
         ),
     ] {
         let (test, _) = trial_of(4_000, "", &format!("{list}limits = {{ {limits} }}\n"));

@@ -155,7 +155,9 @@ impl Loader {
         match report.strip_prefix(REPORT_PREFIX).map(str::trim) {
             Some(COMPILED) if status.success() => Ok(()),
             Some(why) if status.code().is_some() && !why.is_empty() => {
-                Err(ComponentError::Invalid(redact(why)).into())
+                let why = redact(why);
+                let what = format!("{why}. Build it again against the interfaces in wit/");
+                Err(ComponentError::Invalid(what).into())
             }
             Some(_) => Err(self.exceeded(&end_of(status))),
             None => {
@@ -181,7 +183,10 @@ impl Loader {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| {
-                let what = format!("{}: {error}", self.compiler.display());
+                let what = format!(
+                    "{}: {error}. Check that this file is cprflow and can be run",
+                    self.compiler.display()
+                );
                 ComponentError::Compiler(what).into()
             })
     }
@@ -275,16 +280,18 @@ pub(super) fn check_form(bytes: &[u8], limit: u64) -> Result<(), ComponentError>
     if bytes.len() as u64 > limit {
         return Err(ComponentError::TooLarge { limit });
     }
-    let invalid = |what: &str| Err(ComponentError::Invalid(what.to_owned()));
+    let invalid = |what: &str| {
+        Err(ComponentError::Invalid(format!(
+            "{what}. Name a component that was built for the target wasm32-wasip2"
+        )))
+    };
     match bytes.first_chunk::<8>() {
         Some(b"\0asm\x0d\0\x01\0") => Ok(()),
         Some(b"\0asm\x01\0\0\0") => Err(ComponentError::CoreModule),
         Some([0, b'a', b's', b'm', ..]) => {
             invalid("it is in another version of WebAssembly's binary format")
         }
-        Some([0x7f, b'E', b'L', b'F', ..]) => {
-            invalid("it is compiled already; use the component in WebAssembly's binary format")
-        }
+        Some([0x7f, b'E', b'L', b'F', ..]) => invalid("it is compiled already"),
         _ if bytes.is_empty() => invalid("it is empty"),
         _ => invalid("it is not in WebAssembly's binary format"),
     }

@@ -71,7 +71,10 @@ impl Clock {
             clock = match forked {
                 Ok(clock) => clock,
                 Err(why) => {
-                    let what = format!("the thread of the deadlines does not start: {why}");
+                    let what = format!(
+                        "the thread of the deadlines does not start: {why}. The system allows this user too few \
+                         processes or threads (`ulimit -u`)"
+                    );
                     return Err(ComponentError::Invalid(what));
                 }
             };

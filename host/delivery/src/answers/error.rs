@@ -19,7 +19,8 @@ pub enum AnswersError {
 
     /// The policy of the dataset shows no person numbers.
     #[error(
-        "the dataset shows no person numbers, so that the rows of a person cannot be joined. The ready answers need them"
+        "the dataset shows no person numbers, so that the rows of a person cannot be joined. Use a dataset whose \
+         policy shows them"
     )]
     NoNumbers,
 

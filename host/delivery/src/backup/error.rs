@@ -34,7 +34,8 @@ pub enum BackupError {
 
     /// The archive has something else than files below the state directories.
     #[error(
-        "the backup has a link, a device or a path that leads out of it, so another program made it. Nothing was changed"
+        "the backup has a link, a device or a path that leads out of it, so another program made it. Use a backup that \
+         `cprflow backup` wrote. Nothing was changed"
     )]
     Foreign,
 
@@ -77,11 +78,15 @@ pub enum BackupError {
     },
 
     /// The archive cannot be written, for example because the disk is full.
-    #[error("cannot write the backup: {0}. It is not usable")]
+    #[error(
+        "cannot write the backup: {0}. It is not usable. Check the disk and its free space, then run the command again"
+    )]
     Write(#[source] io::Error),
 
     /// The archive cannot be read, or the disk has no room for it.
-    #[error("cannot read or unpack the backup: {0}. Nothing was changed")]
+    #[error(
+        "cannot read or unpack the backup: {0}. Check the file, and the free space of the disk. Nothing was changed"
+    )]
     Read(#[source] io::Error),
 
     /// A file was changed while it was backed up.

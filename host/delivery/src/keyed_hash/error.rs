@@ -16,7 +16,10 @@ pub enum KeyError {
     },
 
     /// The operating system returns no random bytes.
-    #[error("{path}: cannot make a key, because the operating system returns no random bytes: {error}", path = path.display())]
+    #[error(
+        "{path}: cannot make a key, because the operating system returns no random bytes: {error}. Allow cprflow to \
+         call getrandom, or to read /dev/urandom", path = path.display()
+    )]
     Random {
         /// The file of the key.
         path: PathBuf,

@@ -50,7 +50,10 @@ pub enum LedgerError {
     },
 
     /// The file cannot be created.
-    #[error("cannot create the ledger {path}: {error}", path = path.display())]
+    #[error(
+        "cannot create the ledger {path}: {error}. Check the permissions of its directory and the disk",
+        path = path.display()
+    )]
     File {
         /// The file.
         path: PathBuf,

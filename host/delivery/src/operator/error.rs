@@ -57,7 +57,9 @@ pub enum OperatorError {
     },
 
     /// The delivery is published, so that it cannot be set aside.
-    #[error("{name} is published already and cannot be set aside")]
+    #[error(
+        "{name} is published already and cannot be set aside. Run `cprflow status` to see what waits"
+    )]
     AlreadyPublished {
         /// The file's name.
         name: String,
@@ -106,7 +108,7 @@ pub enum OperatorError {
     },
 
     /// The tenant has the delivery.
-    #[error("tenant {tenant} has {name} already")]
+    #[error("tenant {tenant} has {name} already, so nothing needs to be done")]
     TenantHasDelivery {
         /// The tenant's name.
         tenant: String,
@@ -148,7 +150,10 @@ pub enum OperatorError {
     },
 
     /// The delivery is published to the tenant, so that it cannot be set aside for it.
-    #[error("{name} is published already to tenant {tenant:?} and cannot be set aside for it")]
+    #[error(
+        "{name} is published already to tenant {tenant:?} and cannot be set aside for it. Run `cprflow status` to see \
+         what waits"
+    )]
     PublishedToTenant {
         /// The file's name.
         name: String,
@@ -178,7 +183,8 @@ pub enum OperatorError {
 
     /// The ledger has no delivery of the agreement.
     #[error(
-        "the ledger has no delivery of an agreement {name}, so that there is nothing to rename"
+        "the ledger has no delivery of an agreement {name}, so that there is nothing to rename. Check the old name: \
+         `cprflow status` lists the agreements"
     )]
     AgreementUnknown {
         /// The old name.

@@ -61,7 +61,9 @@ pub enum RegisterStateError {
     },
 
     /// A record of the state cannot be written.
-    #[error("a record of the table {table} cannot be written: {what}")]
+    #[error(
+        "a record of the table {table} cannot be written: {what}. This is a bug in cprflow: report it with this message"
+    )]
     Record {
         /// The table's name.
         table: String,

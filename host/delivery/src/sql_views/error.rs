@@ -15,7 +15,10 @@ pub enum SqlViewError {
     },
 
     /// No delivery in the dataset contains the requested table.
-    #[error("the dataset has no table {name}: no delivery in it contains {name}.parquet")]
+    #[error(
+        "the dataset has no table {name}: no delivery in it contains {name}.parquet. Choose another table, or check \
+         the policy and the ordered record types"
+    )]
     TableNotPublished {
         /// The requested name.
         name: String,

@@ -122,7 +122,8 @@ pub enum SubscriptionError {
 
     /// The subscription has no filters that a reorder applies to.
     #[error(
-        "the subscription has no person numbers and no municipalities, so there is no initial load to order"
+        "the subscription has no person numbers and no municipalities, so there is no initial load to order. Adding \
+         such a filter orders one (`cprflow subscription add`)"
     )]
     NothingToReorder,
 
@@ -254,12 +255,16 @@ pub enum SubscriptionError {
 
     /// A change was requested from a client without an audit log.
     #[error(
-        "the subscription was not changed, because the client has no audit log: this is a bug in cprflow"
+        "the subscription was not changed, because the client has no audit log. This is a bug in cprflow: report it \
+         with this message"
     )]
     NoAuditLog,
 
     /// A request cannot be masked for printing.
-    #[error("the request cannot be masked, so it is not printed ({0}): this is a bug in cprflow")]
+    #[error(
+        "the request cannot be masked, so it is not printed ({0}). This is a bug in cprflow: report it with this \
+         message"
+    )]
     Mask(#[from] regex::Error),
 
     /// A call failed and is not repeated.
@@ -282,12 +287,14 @@ pub enum SubscriptionError {
 
     /// The reply does not fit the call.
     #[error(
-        "the reply of the service does not fit the call: this is a bug in the component of cprflow"
+        "the reply of the service does not fit the call. This is a bug in the component: report it with this message"
     )]
     OtherReply,
 
     /// The operating system provides no random bytes.
-    #[error("the operating system provides no random bytes: {0}")]
+    #[error(
+        "the operating system provides no random bytes: {0}. Allow cprflow to call getrandom, or to read /dev/urandom"
+    )]
     Random(String),
 }
 

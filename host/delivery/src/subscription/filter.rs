@@ -45,7 +45,7 @@ pub enum FilterKind {
 #[non_exhaustive]
 pub enum FilterValueError {
     /// The kind of filter has no value.
-    #[error("this kind of filter has no value")]
+    #[error("this kind of filter has no value. Leave the value out")]
     NoValue,
     /// The text is not an age range.
     #[error("an age range is two ages, the lower first, for example 0-17")]

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum TenantPublishError {
     /// The tenant may not see data of the agreement that the caller named.
-    #[error("tenant {tenant} may not see data of that agreement, only of {agreements}")]
+    #[error(
+        "tenant {tenant} may not see data of that agreement, only of {agreements}. Name one of these, or add the \
+         agreement to the tenant in the configuration"
+    )]
     AgreementNotVisible {
         /// The tenant's name.
         tenant: String,
@@ -111,7 +114,9 @@ pub enum TenantPublishError {
     },
 
     /// The component returned no selection of persons.
-    #[error("the component returned no selection of persons. Report this as a bug in cprflow")]
+    #[error(
+        "the component returned no selection of persons. This is a bug in the component: report it with this message"
+    )]
     NoSelection,
 
     /// The operating system refused to start a thread.
