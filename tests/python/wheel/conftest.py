@@ -1,5 +1,6 @@
 """Extracts and datasets for the tests of the Python package."""
 
+import collections
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 import types
 
 import cprflow
+import pyarrow
 import pytest
 
 
@@ -70,6 +72,11 @@ def rows(run):
 EVERYTHING = "unrestricted = 'tests'\nchurch = { purpose = 'tests' }\n"
 
 
+def tenant(name, more):
+    """Returns a tenant of a configuration."""
+    return f"[tenant.{name}]\nagreements = ['town']\npurpose = 'what {name} does'\ndataset = 'tenants/{name}'\n{more}\n"
+
+
 class DailyJob:
     """An inbox, a configuration and the datasets that follow from them."""
 
@@ -123,6 +130,71 @@ def published(tmp_path_factory):
         report = cprflow.sync(job.config)
         assert report.ok and len(report.published) == 1, report.problems
     return types.SimpleNamespace(path=job.dataset, extracts=extracts, job=job)
+
+
+@pytest.fixture(scope="session")
+def tenants(tmp_path_factory):
+    """An agreement with tenants, and its extract. Some addresses have a person number in a text."""
+    job = DailyJob(tmp_path_factory.mktemp("tenants") / "job")
+    job.extract = job.root / "extract"
+    cprflow.generate(job.extract, persons=800, seed=5, shape="full")
+    address = cprflow.open(job.extract).table("address")
+    column = address.schema["co_name"]
+    at = column.position - 1
+    lines = job.extract.read_bytes().split(b"\n")
+    for number, line in enumerate(lines):
+        if line[:3] == b"002" and number % 3 == 0:
+            lines[number] = line[:at] + b"c/o 0101010101".ljust(column.length) + line[at + column.length :]
+    job.extract.write_bytes(b"\n".join(lines))
+    codes = pyarrow.table(address.scan(columns=["municipality_code"])).column(0).to_pylist()
+    municipality, _ = collections.Counter(codes).most_common(1)[0]
+    (job.root / "key").write_text("ab" * 32 + "\n")
+    (job.root / "key").chmod(0o600)
+    job.configure(
+        tenant("school", f"persons = {{ municipalities = ['{municipality}'] }}")
+        + tenant("research", "numbers = 'pseudonym'\nkey = { file = 'key' }")
+        + tenant("statistics", "numbers = 'drop'")
+    )
+    return job
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A session of Spark with two threads, which runs a task again if it fails."""
+    need_spark()
+    session = spark_session("local[2,4]", tmp_path_factory.mktemp("spark"))
+    yield session
+    session.stop()
+
+
+def need_spark():
+    """Skips a test, or all tests of a file, without Spark 4.1 or newer, unless CPRFLOW_REQUIRE_SPARK is set."""
+    if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
+        pytest.importorskip("pyspark", minversion="4.1")
+        if shutil.which("java") is None:
+            pytest.skip("Spark needs Java", allow_module_level=True)
+
+
+def spark_session(master, directory):
+    """Starts a session of Spark that keeps its files in a directory."""
+    from pyspark.sql import SparkSession
+
+    # The name by which executors start Python.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    settings = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.local.dir": directory,
+        "spark.sql.shuffle.partitions": 2,
+        "spark.sql.warehouse.dir": directory / "warehouse",
+        "spark.ui.enabled": "false",
+    }
+    builder = SparkSession.builder.master(master)
+    for name, value in settings.items():
+        builder = builder.config(name, str(value))
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import cprflow
 import pandas
 import polars
 import pytest
-from conftest import DailyJob
+from conftest import DailyJob, need_spark
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 PAGE = (REPOSITORY / "docs/use-from.md").read_text()
@@ -31,6 +31,7 @@ class dbt:
 import duckdb
 rows = model(dbt, duckdb.connect()).project("pnr, status").fetchall()
 """,
+    "Spark, Databricks, Fabric": "rows = [list(row) for row in children.collect()]",
     "Power BI": """
 import pyarrow.parquet as parquet
 read = {table: parquet.read_table(f"powerbi/{table}.parquet") for table in ["person", "address", "parents"]}
@@ -84,6 +85,8 @@ def run(place, heading, before=""):
     (wrapper / "cprflow").write_text(f"#!/bin/sh\nexec {sys.executable} -m cprflow \"$@\"\n")
     (wrapper / "cprflow").chmod(0o755)
     environment = {**os.environ, "DLT_DATA_DIR": str(place / "dlt"), "PATH": f"{wrapper}:{scripts}:{os.environ['PATH']}"}
+    # Spark starts Python by this name, and is to use no other network.
+    environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run([sys.executable, script], cwd=place, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -116,8 +119,10 @@ def test_every_example_is_run():
     assert headings == ANSWERS.keys() | {"R", "Node", "What not to do"}
 
 
-@pytest.mark.parametrize("heading", ["DuckDB", "Polars", "pandas", "dlt"])
+@pytest.mark.parametrize("heading", ["DuckDB", "Polars", "pandas", "dlt", "Spark, Databricks, Fabric"])
 def test_the_question(place, expected, heading):
+    if heading.startswith("Spark"):
+        need_spark()
     assert sorted(run(place, heading), key=str) == expected
 
 

@@ -26,12 +26,12 @@ def test_importing_it_is_fast():
 def test_importing_it_imports_no_other_package():
     script = "import cprflow, sys; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout.decode().split()
-    assert not {"polars", "dlt", "pyarrow", "pandas", "numpy", "typing", "dataclasses"} & set(modules)
+    assert not {"polars", "dlt", "pyspark", "pyarrow", "pandas", "numpy", "typing", "dataclasses"} & set(modules)
 
 
 def test_adapters_say_which_package_is_missing():
-    for adapter in ("polars", "dlt"):
-        script = f"import sys; sys.modules['{adapter}'] = None; import cprflow; cprflow.{adapter}"
+    for adapter, package in [("polars", "polars"), ("dlt", "dlt"), ("spark", "pyspark")]:
+        script = f"import sys; sys.modules['{package}'] = None; import cprflow; cprflow.{adapter}"
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True)
         assert f"pip install 'cprflow[{adapter}]'".encode() in ended.stderr
     with pytest.raises(AttributeError):

@@ -133,6 +133,29 @@ def test_a_dataset_can_be_scanned(published):
     assert lazy.select(polars.len()).collect().item() == eager.height
 
 
+@pytest.mark.parametrize("name", ["school", "research", "statistics"])
+def test_conditions_of_a_tenant_keep_the_rows_that_are_shown(tenants, name):
+    """In the sandbox, a text is null if its number is replaced by `[number]`."""
+    opened = cprflow.open(tenants.extract, config=tenants.config, tenant=name)
+    lazy = cprflow.polars.scan(opened, "address")
+    eager = polars.DataFrame(opened.table("address"))
+    text = "c/o 0101010101" if name == "school" else "c/o [number]"
+    shown = eager["co_name"].to_list()
+    assert shown.count(text) > 10
+    for predicate, height in [
+        (c("co_name") == text, shown.count(text)),
+        (c("co_name").is_not_null(), len(shown) - shown.count(None)),
+        (c("co_name").is_in([text, "nobody"]) & (c("municipality_code") > "0"), shown.count(text)),
+        (~(c("co_name") == "nobody"), len(shown) - shown.count(None)),
+    ]:
+        found = lazy.filter(predicate).collect()
+        assert found.height == height and found.equals(eager.filter(predicate))
+    # Other conditions reach the sandbox.
+    before = opened.stats().rows
+    some = lazy.filter(c("municipality_code") > "0700").collect()
+    assert opened.stats().rows - before == some.height and (some.height < eager.height or name == "school")
+
+
 def test_wrong_arguments_are_refused(extract, person):
     with pytest.raises(cprflow.RequestError, match="no table"):
         cprflow.polars.scan(extract, "persons")

@@ -12,13 +12,7 @@ import cprflow
 import pyarrow
 import pytest
 
-from conftest import EVERYTHING
-
-
-def tenant(name, more):
-    return (
-        f"[tenant.{name}]\nagreements = ['town']\npurpose = 'what {name} does'\ndataset = 'tenants/{name}'\n{more}\n"
-    )
+from conftest import EVERYTHING, tenant
 
 
 def most_common_municipality(extract):

@@ -18,7 +18,7 @@ Read what ``cprflow sync`` has published:
     cprflow.dataset("/srv/cpr").current("person")  # as it is now
     cprflow.dataset("/srv/cpr").table("person")    # every delivery
 
-``cprflow.polars`` and ``cprflow.dlt`` have functions for these packages, which must be installed for them.
+``cprflow.polars``, ``cprflow.dlt`` and ``cprflow.spark`` have functions for these packages, which must be installed for them.
 ``cprflow.export`` writes a dataset to Delta tables or PostgreSQL. The command ``cprflow`` is installed with this package.
 """
 
@@ -109,7 +109,7 @@ __all__ = [
 
 def __getattr__(name):
     # Imported when they are used, because they need packages that may not be installed.
-    if name in ("polars", "dlt", "export"):
+    if name in ("polars", "dlt", "spark", "export"):
         import importlib
 
         return importlib.import_module(f"cprflow.{name}")

@@ -8,6 +8,8 @@ import datetime
 import io
 import json
 
+from cprflow._conditions import literal
+
 _OPERATORS = {"Eq": "=", "NotEq": "!=", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 _MIRRORED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _EPOCH = datetime.datetime(1970, 1, 1)
@@ -104,22 +106,22 @@ def _column(tree, types):
 
 def _literal(tree, kind):
     """Return a literal of a column's type as text of a condition, or None."""
-    literal = _node(tree, "Literal")
-    dynamic = _node(_node(literal, "Dyn"), "Int")
+    node = _node(tree, "Literal")
+    dynamic = _node(_node(node, "Dyn"), "Int")
     if dynamic is not None:
-        return _value(dynamic, kind)
-    scalar = _node(literal, "Scalar")
+        return literal(dynamic, kind)
+    scalar = _node(node, "Scalar")
     if not isinstance(scalar, dict) or len(scalar) != 1:
         return None
     ((polars_type, value),) = scalar.items()
     if polars_type == "Date" and isinstance(value, int):
-        return _value(_moment(value * 86_400, datetime.date), kind)
+        return literal(_moment(value * 86_400, datetime.date), kind)
     if polars_type == "Datetime" and isinstance(value, list) and len(value) == 3:
         number, unit, zone = value
         seconds, rest = divmod(number, _SECONDS.get(unit, 0) or 1)
-        return None if zone is not None or rest or unit not in _SECONDS else _value(_moment(seconds), kind)
+        return None if zone is not None or rest or unit not in _SECONDS else literal(_moment(seconds), kind)
     if polars_type.startswith(("Int", "UInt")) or polars_type in ("String", "Boolean"):
-        return _value(value, kind)
+        return literal(value, kind)
     return None
 
 
@@ -133,8 +135,8 @@ def _moment(seconds, kind=datetime.datetime):
 
 def _list(tree, kind):
     """Return the values of a list as texts of a condition, or None if one of them has no such text."""
-    literal = _node(tree, "Literal")
-    encoded = _node(literal, "Series") or _node(_node(literal, "Scalar"), "List")
+    node = _node(tree, "Literal")
+    encoded = _node(node, "Series") or _node(_node(node, "Scalar"), "List")
     if not isinstance(encoded, list):
         return None
     import polars
@@ -144,20 +146,5 @@ def _list(tree, kind):
     except Exception:
         # Another version of polars can encode lists in another way.
         return None
-    texts = [_value(value, kind) for value in values]
+    texts = [literal(value, kind) for value in values]
     return None if None in texts else texts
-
-
-def _value(value, kind):
-    """Return a value of a column's type as text of a condition, or None."""
-    if kind == "utf8" and isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if kind == "int64" and isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if -(2**63) <= value < 2**63 else None
-    if kind == "boolean" and isinstance(value, bool):
-        return "true" if value else "false"
-    if kind == "date32" and isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
-        return f"'{value.isoformat()}'"
-    if kind == "timestamp[us]" and isinstance(value, datetime.datetime) and value.microsecond == 0:
-        return f"'{value.isoformat(sep=' ')}'" if value.tzinfo is None else None
-    return None

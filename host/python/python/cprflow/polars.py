@@ -19,7 +19,7 @@ except ImportError as error:
     raise ImportError("cprflow.polars needs polars: pip install 'cprflow[polars]'") from error
 
 import cprflow
-from cprflow import _pushdown
+from cprflow import _conditions, _pushdown
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -60,8 +60,7 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
         raise TypeError("scan() of a table takes no further arguments")
     whole = source.scan()
     schema = _polars.DataFrame(whole.schema.empty()).schema
-    # Conditions are about Danish local time, and polars compares points in time.
-    types = {column.name: column.type for column in whole.schema if column.type != "map<utf8, utf8>"}
+    types = _conditions.comparable(source)
 
     def read(with_columns, predicate, n_rows, batch_size):
         # Polars cuts off at `n_rows` before it filters.
@@ -92,15 +91,7 @@ def _scan(source, query, conditions):
         try:
             return source.scan(**query, filter=" and ".join(f"({one})" for one in conditions))
         except cprflow.RequestError:
-            taken = [one for one in conditions if _is_taken(source, one)]
+            taken = [one for one in conditions if _conditions.takes(source, one)]
             if taken and len(taken) < len(conditions):
                 return _scan(source, query, taken)
     return source.scan(**query)
-
-
-def _is_taken(source, condition):
-    try:
-        source.scan(filter=condition)
-    except cprflow.RequestError:
-        return False
-    return True
