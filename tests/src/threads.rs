@@ -90,7 +90,6 @@ pub fn divided(
     table: &str,
     bytes: &[u8],
     part_bytes: usize,
-    has_policy: bool,
 ) -> Result<(Option<RecordBatch>, usize), Error> {
     let scan = scan.clone().threads(1);
     let open = || Ok(Cursor::new(bytes));
@@ -99,7 +98,7 @@ pub fn divided(
     for part in &divided.parts {
         let part = ScanPart::from_bytes(&part.to_bytes()).unwrap();
         let scan = scan.clone();
-        let rows: Result<Vec<RecordBatch>, _> = match has_policy && part.is_whole() {
+        let rows: Result<Vec<RecordBatch>, _> = match part.needs_selection() {
             true => part
                 .apply_to(scan)
                 .read_table_with_policy(open)
@@ -116,14 +115,7 @@ pub fn divided(
 }
 
 /// Asserts that the parts of a table, each read by itself, have the rows that one scan returns.
-fn assert_divided(
-    name: &str,
-    scan: &Scan,
-    bytes: &[u8],
-    part_bytes: usize,
-    has_policy: bool,
-    expected: &Outcome,
-) {
+fn assert_divided(name: &str, scan: &Scan, bytes: &[u8], part_bytes: usize, expected: &Outcome) {
     // One table in a part of the calls: they are many, and each part needs an instance of its own.
     if !(bytes.len() + part_bytes).is_multiple_of(3) {
         return;
@@ -136,7 +128,7 @@ fn assert_divided(
     else {
         return;
     };
-    match divided(scan, table, bytes, part_bytes, has_policy) {
+    match divided(scan, table, bytes, part_bytes) {
         Ok((rows, parts)) => {
             let rows = rows.filter(|rows| rows.num_rows() > 0);
             assert_eq!(
@@ -161,7 +153,7 @@ pub fn assert_same(
     part_bytes: [usize; 3],
 ) {
     let expected = Outcome::of(scan.clone().threads(1), bytes, has_policy);
-    assert_divided(name, scan, bytes, part_bytes[0], has_policy, &expected);
+    assert_divided(name, scan, bytes, part_bytes[0], &expected);
     for (threads, part_bytes) in THREADS.into_iter().zip(part_bytes) {
         let scan = scan.clone().threads(threads).part_bytes(part_bytes);
         let actual = Outcome::of(scan, bytes, has_policy);

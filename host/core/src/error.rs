@@ -232,11 +232,11 @@ pub enum PartRefusal {
         "the extract here is not the one that was divided, or it was changed meanwhile. Divide it again"
     )]
     OtherExtract,
-    /// The part is the whole extract, and the scan has a policy.
+    /// The table has leavers, whom only the process knows that selects the persons.
     #[error(
-        "the part is the whole extract, so that the policy's persons are not selected yet: call `read_table_with_policy`"
+        "the part has a table of leavers, so that its persons are not selected: call `read_table_with_policy`"
     )]
-    Whole,
+    NotSelected,
 }
 
 /// The reason why an input cannot be read to its end.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatchReader;
 use arrow::datatypes::SchemaRef;
 use cprflow::{Irregular, Representation, ScanPart, Timestamps};
-use cprflow_delivery::config::Configuration;
+use cprflow_delivery::config::{ACCEPTABLE, Configuration};
 use cprflow_delivery::sync::{tenant_part_scan, tenant_scan};
 use pyo3::prelude::*;
 
@@ -21,7 +21,6 @@ pub(crate) struct OpenPart {
     input: Input,
     part: ScanPart,
     scan: cprflow::Scan,
-    has_policy: bool,
 }
 
 impl OpenPart {
@@ -29,7 +28,7 @@ impl OpenPart {
     pub(crate) fn read(&self, interrupt: Option<Arc<Interrupt>>) -> Result<Rows, Failure> {
         let scan = self.scan.clone();
         let open = || self.input.reader(interrupt.clone());
-        if self.part.is_whole() && self.has_policy {
+        if self.part.needs_selection() {
             let rows = self
                 .part
                 .apply_to(scan)
@@ -102,7 +101,6 @@ pub(crate) fn read_part(
         (None, None) => None,
         _ => return Err(Failure::request("config= and tenant= need each other").into()),
     };
-    let has_policy = policy.is_some();
     let opened = detached(py, || {
         let (part, representation) = from_bytes(&part)?;
         let connector = crate::connector()?;
@@ -110,7 +108,7 @@ pub(crate) fn read_part(
             None => cprflow::Scan::new(&connector),
             Some((config, tenant)) => {
                 let configuration = Configuration::from_file(&config)?;
-                match part.is_whole() {
+                match part.needs_selection() {
                     true => {
                         let extract = input.reader(None);
                         tenant_scan(
@@ -129,7 +127,6 @@ pub(crate) fn read_part(
             input,
             part,
             scan: scan.threads(1),
-            has_policy,
         };
         let schema: SchemaRef = match part.read(None)? {
             Rows::Extract(rows) => rows.schema(),
@@ -140,7 +137,8 @@ pub(crate) fn read_part(
             name: part.part.table().to_owned(),
             source: Source::Part(Arc::new(part)),
             representation,
-            accept: Vec::new().into(),
+            // The extract was checked when it was divided.
+            accept: ACCEPTABLE.iter().map(|code| (*code).to_owned()).collect(),
             totals: Arc::default(),
         };
         let schema = representation.schema(&schema);

@@ -93,6 +93,11 @@ fn types_and_documentation() {
 }
 
 #[test]
+fn spark_reads_extracts_and_datasets() {
+    pytest("test_spark.py");
+}
+
+#[test]
 fn exports_to_delta() {
     pytest("test_export_delta.py");
 }

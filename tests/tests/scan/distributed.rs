@@ -30,8 +30,7 @@ fn an_extract_in_lines_is_divided() {
                 .map(|batch| batch.unwrap().num_rows())
                 .collect()
         };
-        let (rows, parts) =
-            divided(&Scan::new(connector()), "person", &bytes, 4_000, false).unwrap();
+        let (rows, parts) = divided(&Scan::new(connector()), "person", &bytes, 4_000).unwrap();
         assert_eq!(rows.unwrap().num_rows(), 300);
         assert!(parts > 10, "{parts}");
         let scan = || {

@@ -444,3 +444,20 @@ fn nothing_to_back_up_and_directories_in_use() {
         );
     }
 }
+
+/// With a configuration that names its directories without a path, as `cprflow init` writes it.
+#[test]
+fn restores_beside_a_configuration_in_the_working_directory() {
+    let test = TestRun::local();
+    configure(&test, "\"current\"");
+    two_nights(&test);
+    let file = backup(&test);
+    let restored = cprflow_tests::command::command()
+        .args(["restore", file.to_str().unwrap(), "--yes"])
+        .current_dir(test.path(""))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&restored.stderr).into_owned();
+    assert!(restored.status.success(), "{said}");
+    assert_eq!(test.sync().code, 0);
+}

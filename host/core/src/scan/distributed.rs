@@ -64,6 +64,8 @@ struct Description {
     lines: u64,
     /// A digest of the policy; none without one.
     policy: Option<String>,
+    /// Whether the persons of the policy are selected.
+    is_selected: bool,
     table: String,
     columns: Option<Vec<String>>,
     condition: Option<String>,
@@ -115,10 +117,10 @@ impl ScanPart {
         &self.description.table
     }
 
-    /// Returns whether the part is the whole extract. Under a policy, the persons are not selected then: read it by
+    /// Returns whether the part has a policy whose persons are not selected: the table has leavers. Read it by
     /// [`Scan::read_table_with_policy`].
-    pub fn is_whole(&self) -> bool {
-        self.description.bytes == self.description.size
+    pub fn needs_selection(&self) -> bool {
+        self.description.policy.is_some() && !self.description.is_selected
     }
 
     /// Sets the table, columns, condition and limit of the part.
@@ -179,21 +181,21 @@ impl Scan {
         let batch_rows = self.batch_rows;
         let names_line = request.where_.as_deref().is_some_and(may_name_line);
         // Every part begins with the first record, and a table that the catalog lacks is made of all records at the end.
-        let has_rows_elsewhere = request.name == "delivery_start"
-            || self.connector().catalog().table(&request.name).is_none();
+        let has_no_records = self.connector().catalog().table(&request.name).is_none();
         let mut is_whole = limit.is_some()
             || names_line
-            || has_rows_elsewhere
+            || request.name == "delivery_start"
+            || has_no_records
             || start.is_none()
             || summary.shape != Shape::Lines;
         let mut chosen = Vec::new();
-        if self.policy.is_some() {
+        // Leavers are only known to the process that selects.
+        let is_selected = self.policy.is_some() && !has_no_records;
+        if is_selected {
             let connector = self.connector().clone();
             let (mut session, selection) = self.select(&mut *open)?;
             is_whole |= selection.hides_order(&connector, &request);
-            if !is_whole {
-                chosen = selection.pieces(&mut session)?.into_pieces();
-            }
+            chosen = selection.pieces(&mut session)?.into_pieces();
         }
         let begins = match is_whole {
             true => Vec::new(),
@@ -212,6 +214,7 @@ impl Scan {
                 bytes: end - begin.offset,
                 lines: begin.lines,
                 policy: policy.clone(),
+                is_selected,
                 table: request.name.clone(),
                 columns: request.columns.clone(),
                 condition: request.where_.clone(),
@@ -304,7 +307,7 @@ impl Scan {
             .saturating_sub(u64::from(description.offset > 0));
         let reader = match self.policy.take() {
             None => self.read_all(input)?,
-            Some(_) if part.is_whole() => return refused(PartRefusal::Whole),
+            Some(_) if part.needs_selection() => return refused(PartRefusal::NotSelected),
             Some(policy) => {
                 let bytes = input.left_bytes();
                 let (session, selection) = self.open_chosen(&policy, &part.chosen, bytes)?;

@@ -38,8 +38,7 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), Error> {
         .create(path)
         .map_err(Error::file(path))?;
     for directory in created {
-        let parent = directory.parent();
-        sync_directory(parent.filter(|parent| !parent.as_os_str().is_empty()))?;
+        sync_directory(directory.parent())?;
     }
     Ok(())
 }
@@ -48,6 +47,8 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), Error> {
 ///
 /// Some network file systems cannot do that. A warning then says what is not guaranteed there, once for each directory.
 pub(crate) fn sync_directory(path: Option<&Path>) -> Result<(), Error> {
+    // The parent of a name without a directory is empty.
+    let path = path.filter(|path| !path.as_os_str().is_empty());
     let path = path.unwrap_or(Path::new("."));
     match File::open(path).and_then(|directory| directory.sync_all()) {
         Err(error) if is_unsupported(&error) => {

@@ -95,9 +95,10 @@ class Extract:
         component = cprflow.component_digest()
         # Refuses a wrong condition now, and not in every task.
         scan = self.table().scan(columns=columns, filter=condition)
-        parts = scan.divide(part_bytes=options.part_bytes) if os.path.getsize(options.path) > options.part_bytes else []
-        # A task that reads the whole extract checks it itself.
-        return [ExtractPart(part, component) for part in (parts if len(parts) > 1 else [None])]
+        # A task reads a small extract as a whole and checks it itself. For a tenant, the driver has the lists of the last run.
+        is_divided = options.tenant is not None or os.path.getsize(options.path) > options.part_bytes
+        parts = scan.divide(part_bytes=options.part_bytes) if is_divided else [None]
+        return [ExtractPart(part, component) for part in parts]
 
     def open(self, part, columns, condition):
         """Return the scan of a part."""
