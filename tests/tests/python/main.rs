@@ -93,6 +93,16 @@ fn types_and_documentation() {
 }
 
 #[test]
+fn commands_of_the_first_day() {
+    pytest("test_first_day.py");
+}
+
+#[test]
+fn links_and_fields_of_the_guides() {
+    pytest("test_guides.py");
+}
+
+#[test]
 fn exports_to_delta() {
     pytest("test_export_delta.py");
 }
