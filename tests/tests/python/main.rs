@@ -44,13 +44,21 @@ fn pytest(file: &str) {
         .env_remove("CPRFLOW_LOG")
         .output()
         .expect("Python can be run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    // A file whose packages are not installed has no test. Variables such as CPRFLOW_REQUIRE_SPARK make that a failure.
+    if output.status.code() == Some(NO_TESTS) && said.contains("skipped") {
+        println!("SKIPPED: {file}: {said}");
+        return;
+    }
     assert!(
         output.status.success(),
-        "{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
+        "{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// The exit code of pytest if a file has no test.
+const NO_TESTS: i32 = 5;
 
 #[test]
 fn extracts() {
@@ -95,6 +103,16 @@ fn types_and_documentation() {
 #[test]
 fn spark_reads_extracts_and_datasets() {
     pytest("test_spark.py");
+}
+
+#[test]
+fn commands_of_the_first_day() {
+    pytest("test_first_day.py");
+}
+
+#[test]
+fn links_and_fields_of_the_guides() {
+    pytest("test_guides.py");
 }
 
 #[test]

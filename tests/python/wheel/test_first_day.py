@@ -1,0 +1,67 @@
+"""The commands of docs/first-day.md run in the order of the page, and print what it shows."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+PAGE = (pathlib.Path(__file__).parents[3] / "docs/first-day.md").read_text()
+BLOCKS = re.findall(r"^```(sh|toml|console)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+
+# The parts of the command `duckdb` that the page uses.
+DUCKDB = """#!{python}
+import sys, duckdb
+*place, sql = sys.argv[1:] if len(sys.argv) > 2 else [sys.argv[1], sys.stdin.read()]
+connection = duckdb.connect(*[part for part in place if part != "-c"])
+answer = connection.sql(sql)
+if answer is not None:
+    for row in answer.fetchall():
+        print(*row)
+"""
+
+
+def words(text):
+    """Returns the text without what differs from day to day and from tool to tool: numbers, lines and spaces."""
+    text = re.sub(r"delivery=[-0-9a-f]+", "delivery", text)
+    return " ".join(re.sub(r"[│|]", " ", re.sub(r"\d+", "0", text)).split())
+
+
+def steps():
+    """Returns the files that the page writes, and its commands with the lines that they print."""
+    for kind, block in BLOCKS:
+        if kind == "sh":
+            yield ("deliver.sh", block)
+        elif kind == "toml":
+            yield ("cprflow.toml", block)
+        else:
+            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+                command, *shown = part.splitlines()
+                yield (None, (command, [line for line in shown if line != "…"]))
+
+
+def test_every_command(tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {"duckdb": DUCKDB, "cprflow": "#!/bin/sh\nexec {python} -m cprflow \"$@\"\n"}.items():
+        (programs / name).write_text(text.replace("{python}", sys.executable))
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    place, commands = tmp_path, 0
+    for name, step in steps():
+        if name:
+            with (place / name).open("a") as file:
+                file.write(step)
+            continue
+        command, shown = step
+        if command.startswith("mkdir first-day"):
+            place = tmp_path / "first-day"
+            place.mkdir()
+            continue
+        commands += 1
+        done = subprocess.run(command, shell=True, cwd=place, env=environment, capture_output=True, text=True)
+        printed = words(done.stdout + done.stderr)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        for line in shown:
+            assert words(line) in printed, f"{command} does not print: {line}\n{done.stdout}{done.stderr}"
+    assert commands > 15
