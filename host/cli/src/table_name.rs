@@ -29,10 +29,18 @@ pub(crate) fn find<'c>(catalog: &'c Catalog, text: &str) -> Result<&'c Table, Us
     })
 }
 
-/// Returns the names of the columns that were asked for, by their names or CPR's names of the fields.
-pub(crate) fn columns(table: &Table, wanted: &[String]) -> Result<Vec<String>, UsageError> {
+/// Returns the names of the columns that were asked for, by their names or CPR's names of the fields. `more` are columns that
+/// the rows have beside those of the catalog.
+pub(crate) fn columns(
+    table: &Table,
+    wanted: &[String],
+    more: &[&str],
+) -> Result<Vec<String>, UsageError> {
     let column = |text: &String| {
         let wanted = normal(text);
+        if let Some(name) = more.iter().find(|name| normal(name) == wanted) {
+            return Ok((*name).to_owned());
+        }
         let named = table.columns.iter().find(|column| {
             let field = column.field.as_ref();
             normal(&column.name) == wanted

@@ -6,6 +6,7 @@ mod other_hosts;
 mod package;
 mod wheel;
 
+use std::io::Write;
 use std::process::Command;
 
 /// Runs a file of `tests/python/wheel` with the package installed.
@@ -47,7 +48,8 @@ fn pytest(file: &str) {
     let said = String::from_utf8_lossy(&output.stdout);
     // A file whose packages are not installed has no test. Variables such as CPRFLOW_REQUIRE_SPARK make that a failure.
     if output.status.code() == Some(NO_TESTS) && said.contains("skipped") {
-        println!("SKIPPED: {file}: {said}");
+        // Written directly, because the test harness captures what `eprintln!` prints.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {file}: {said}");
         return;
     }
     assert!(

@@ -174,6 +174,16 @@ fn the_state_is_scanned() {
     let current = tables(&test.dataset().join("current"));
     assert_eq!(plain(found.clone()), plain(current));
     assert_eq!(texts(&found, "person", "agreement"), ["town", "town"]);
+    let ended = scan(
+        &["--table", "person", "--columns", "pnr,as_of,agreement"],
+        "origin.csv",
+    );
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let text = fs::read_to_string(test.path("origin.csv")).unwrap();
+    assert!(
+        text.starts_with("pnr,as_of,agreement\n") && text.contains(",town\n"),
+        "{text}"
+    );
     let ended = scan(&["--all", "--as-of", "2026-03-02"], "then");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let found = tables(&test.path("then"));

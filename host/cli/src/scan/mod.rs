@@ -8,7 +8,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, ValueEnum};
-use cprflow::{Connector, OUT_OF_SCOPE};
+use cprflow::{AGREEMENT, AS_OF, Connector, OUT_OF_SCOPE, PROTECTED};
 use cprflow_delivery::unknown_codes;
 use jiff::civil::Date;
 
@@ -241,7 +241,12 @@ impl Scan {
         }
         let table = table_name::find(connector.catalog(), table)?;
         let columns = self.columns.as_deref();
-        let columns = columns.map(|columns| table_name::columns(table, columns));
+        let more: &[&str] = match (&self.register, &self.tenant) {
+            (Some(_), _) => &[AS_OF, AGREEMENT],
+            (None, Some(_)) => &[PROTECTED],
+            (None, None) => &[],
+        };
+        let columns = columns.map(|columns| table_name::columns(table, columns, more));
         Ok(Some(RequestedTable {
             name: table.name.clone(),
             columns: columns.transpose()?,
