@@ -453,3 +453,89 @@ fn a_scan_for_a_tenant_hides_whom_the_last_run_hid() {
         );
     }
 }
+
+/// A number that one agreement replaces by a number which only the other agreement delivers: the protection counts for both.
+#[test]
+fn a_protection_covers_a_number_that_another_agreement_names() {
+    let test = start(&["town", "other"], "");
+    test.set_time("2026-03-05T08:00:00Z");
+    let protected = protection(town("20260302").resident(ALICE, "0265", "Anders"), ALICE);
+    put(&test, "town", 1, protected.resident(DORIS, "0265", "Dahl"));
+    assert_shown(&test, "Dahl");
+    let replaced = [("pnr", ALICE), ("status", "60"), ("current_pnr", DORIS)];
+    let ended = put(
+        &test,
+        "other",
+        2,
+        other("20260303").record("001", &replaced),
+    );
+    assert!(ended.code < 2, "{}", ended.stderr);
+    assert_hidden(&test, "Anders");
+    assert_hidden(&test, "Dahl");
+}
+
+/// While the register lacks an extract, it may have protected a person whom another agreement delivers now.
+#[test]
+fn a_new_delivery_waits_while_the_register_lacks_an_extract() {
+    let test = start(&["town", "other"], "");
+    test.set_time("2026-03-05T08:00:00Z");
+    put(
+        &test,
+        "town",
+        1,
+        town("20260302").resident(CARLA, "0265", "Carlsen"),
+    );
+    copy(&test.path("state"), &test.path("older"));
+    put(
+        &test,
+        "town",
+        2,
+        protection(town("20260303").resident(ALICE, "0265", "Anders"), ALICE),
+    );
+    assert_hidden(&test, "Anders");
+    fs::remove_dir_all(test.path("state")).unwrap();
+    fs::rename(test.path("older"), test.path("state")).unwrap();
+    put(
+        &test,
+        "other",
+        3,
+        other("20260304")
+            .resident(ALICE, "0265", "Anders")
+            .resident(BERTA, "0265", "Birk"),
+    );
+    assert_hidden(&test, "Anders");
+    assert_hidden(&test, "Birk");
+}
+
+/// A ledger that is made again does not know that deliveries were made again without erased persons. A directory that was put
+/// back has them.
+#[test]
+fn a_new_ledger_and_an_older_copy_do_not_bring_erased_persons_back() {
+    for has_register in [true, false] {
+        let test = start(&["town"], "");
+        test.set_time("2026-03-05T08:00:00Z");
+        put(
+            &test,
+            "town",
+            1,
+            town("20260302")
+                .resident(ALICE, "0265", "Anders")
+                .resident(BERTA, "0265", "Birk"),
+        );
+        copy(&test.path("tenants"), &test.path("older"));
+        assert_eq!(erase(&test, ALICE).code, 0);
+        assert_hidden(&test, "Anders");
+        fs::remove_dir_all(test.path("tenants")).unwrap();
+        copy(&test.path("older"), &test.path("tenants"));
+        test.remove_ledger();
+        if !has_register {
+            fs::remove_dir_all(test.path("state/register")).unwrap();
+        }
+        let ended = test.sync();
+        assert!(!ended.stderr.contains("internal error"), "{}", ended.stderr);
+        assert_hidden(&test, "Anders");
+        if has_register {
+            assert_shown(&test, "Birk");
+        }
+    }
+}

@@ -107,6 +107,11 @@ pub fn restore(
         ledger.check()?;
         for record in &later {
             ledger.adopt(record)?;
+            if let Some(adopted) = ledger.find(&record.agreement, &record.transfer_uuid)?
+                && adopted.directory.is_some()
+            {
+                known::note_adopted(&place.unpacked, &ledger, &adopted, None, now)?;
+            }
         }
         ledger.truncate_log()?;
         stores.push(RestoredStore {

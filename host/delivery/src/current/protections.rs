@@ -54,19 +54,30 @@ pub(crate) fn protected_persons<R: Read + Send + 'static>(
         let own: BTreeSet<Pnr> = survey.protected_numbers()?.into_iter().collect();
         surveys.push((survey, own));
     }
-    let mut protected = known.clone();
-    protected.extend(surveys.iter().flat_map(|(_, own)| own));
+    // The numbers that an agreement ties to those whom others protect.
+    let mut tied = BTreeSet::new();
     loop {
-        let before = protected.len();
-        for (survey, own) in &mut surveys {
-            // What the agreement itself says of a person includes the person's other numbers.
-            let from_others: Vec<Pnr> = protected.difference(own).copied().collect();
-            protected.extend(survey.tied_numbers(&from_others)?);
+        let before = tied.len();
+        for index in 0..surveys.len() {
+            let others = surveys
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let others = others.flat_map(|(_, (_, own))| own);
+            let of_others: BTreeSet<Pnr> = others.chain(known).chain(&tied).copied().collect();
+            let of_others: Vec<Pnr> = of_others.into_iter().collect();
+            if let Some((survey, _)) = surveys.get_mut(index) {
+                tied.extend(survey.tied_numbers(&of_others)?);
+            }
         }
-        if protected.len() == before {
-            return Ok(protected);
+        if tied.len() == before {
+            break;
         }
     }
+    let mut protected: BTreeSet<Pnr> = surveys.into_iter().flat_map(|(_, own)| own).collect();
+    protected.extend(known);
+    protected.extend(tied);
+    Ok(protected)
 }
 
 /// Returns rows of the table `protection` for persons whom records of erased persons protected: type 0001 and no dates, which is

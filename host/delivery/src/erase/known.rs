@@ -16,6 +16,7 @@ use crate::calendar::danish_time;
 use crate::error::Error;
 use crate::fs::write_private_file;
 use crate::keyed_hash::Key;
+use crate::ledger::{Ledger, Record, RewritingKind};
 use cprflow::{Connector, Pnr, Scan};
 
 /// The name of the file in a state directory.
@@ -48,6 +49,27 @@ pub(super) fn remember(state: &Path, numbers: &BTreeSet<Pnr>, now: Timestamp) ->
         *known = std::mem::take(known).max(day.clone());
     }
     write(state, &all)
+}
+
+/// Notes that a delivery that was found in a dataset is to be made again, if persons were erased on its production date or later:
+/// it may be an older copy, which has them.
+pub(crate) fn note_adopted(
+    state: &Path,
+    ledger: &Ledger,
+    record: &Record,
+    tenant: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let newest = read(state)?.into_values().max();
+    let is_old = newest.is_some_and(|day| {
+        record
+            .production_date()
+            .is_none_or(|date| date <= day.as_str())
+    });
+    match is_old {
+        true => Ok(ledger.begin_rewriting(record.id, tenant, RewritingKind::Erased, now)?),
+        false => Ok(()),
+    }
 }
 
 /// Returns the persons of an extract who were erased on its production date or later. `open` opens the extract.

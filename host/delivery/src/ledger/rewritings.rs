@@ -221,9 +221,11 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         // It becomes visible now, so its number must be greater than those that readers have seen meanwhile.
         self.change(
-            "UPDATE rewriting SET done = 1, at = ?3, number =
-                 CASE ?2 WHEN '' THEN (SELECT number FROM next_number)
-                         ELSE (SELECT coalesce(max(number), 0) + 1 FROM tenant_number WHERE tenant = ?2) END
+            "UPDATE rewriting SET done = 1, at = ?3, number = (
+                 SELECT CASE WHEN next.number = rewriting.number + 1 THEN rewriting.number ELSE next.number END
+                 FROM (SELECT CASE ?2 WHEN '' THEN (SELECT number FROM next_number)
+                                      ELSE (SELECT coalesce(max(number), 0) + 1 FROM tenant_number WHERE tenant = ?2) END
+                           AS number) AS next)
              WHERE delivery = ?1 AND tenant = ?2 AND NOT done",
             params![delivery, tenant, now.to_string()],
         )

@@ -82,6 +82,22 @@ fn a_rewriting_has_a_number_of_its_dataset() {
     }
 }
 
+/// A rewriting that is complete after a later delivery was published comes after it, so that a reader of the feed sees it.
+#[test]
+fn a_rewriting_that_took_long_has_a_later_number() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::open(directory.path()).unwrap();
+    let now = Timestamp::UNIX_EPOCH;
+    let name = |number: u64| number.to_string();
+    let (one, two) = (begin(&ledger, "one"), begin(&ledger, "two"));
+    assert_eq!(ledger.publishing(one, name, now).unwrap().0, 1);
+    let kind = RewritingKind::Erased;
+    ledger.begin_rewriting(one, None, kind, now).unwrap();
+    assert_eq!(ledger.publishing(two, name, now).unwrap().0, 3);
+    ledger.rewritten(one, now).unwrap();
+    assert_eq!(ledger.rewritings(None).unwrap()[0].number, 4);
+}
+
 #[test]
 fn refuses_a_ledger_of_another_format() {
     let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::Store;
 use crate::dataset::{Dataset, GenerationManifest, Manifest, current_generation};
+use crate::erase::known as erased;
 use crate::error::Error;
 use crate::fs;
 use crate::ledger::{AdoptedDataset, Ledger, Record};
@@ -42,6 +43,7 @@ impl<'a> Adoption<'a> {
                 ledger.adopt(&manifest.record(directory, now))?;
                 let (agreement, transfer) = (&manifest.agreement, &manifest.transfer_uuid);
                 if let Some(record) = ledger.find(agreement, transfer)? {
+                    erased::note_adopted(&self.store.state, ledger, &record, None, now)?;
                     self.share_spooled(ledger, &record, now)?;
                 }
             }
@@ -113,7 +115,15 @@ impl<'a> Adoption<'a> {
                 let find = || ledger.find(&record.agreement, &record.transfer_uuid);
                 let is_known = find()?.is_some();
                 ledger.adopt_for_tenant(&record, tenant.name.as_str(), &counts)?;
-                if let Some(record) = find()?.filter(|_| !is_known) {
+                let Some(record) = find()? else { continue };
+                erased::note_adopted(
+                    &self.store.state,
+                    ledger,
+                    &record,
+                    Some(tenant.name.as_str()),
+                    now,
+                )?;
+                if !is_known {
                     self.share_spooled(ledger, &record, now)?;
                 }
             }

@@ -101,10 +101,10 @@ pub enum TenantPublishError {
         other: String,
     },
 
-    /// A delivery must be made again, and the register lacks extracts that could say who is protected.
+    /// The register lacks extracts that could say who is protected from a tenant.
     #[error(
-        "the register lacks extracts, so that a protection could be missing from deliveries that are made again for tenant \
-         {tenant}. They are removed until the register is complete. Restore the state directory from a backup. Without a \
+        "the register lacks extracts, so a protection could be missing. New deliveries for tenant {tenant} wait until the \
+         register is complete, and those that must be made again are removed until then. Restore the state directory from a backup. Without a \
          backup, order a new full load (`cprflow subscription reorder`), and when it has come, run `cprflow register \
          accept-missing AGREEMENT`"
     )]

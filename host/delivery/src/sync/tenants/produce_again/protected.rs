@@ -17,6 +17,7 @@ use crate::erase::protections;
 use crate::error::Error;
 use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery};
 use crate::register::{Register, open_file};
+use crate::sync::tenants::error::TenantPublishError;
 use crate::sync::tenants::publisher::TenantPublisher;
 use crate::sync::tenants::ready::ReadyTenant;
 use crate::sync::tenants::scheduler::Heartbeat;
@@ -134,6 +135,11 @@ impl TenantPublisher {
         let mut shares = self.ledger().tenant_deliveries()?;
         shares.retain(|share| share.tenant == ready.tenant.name.as_str());
         let hidden = self.hidden_persons(ready, &shares, heartbeat)?;
+        if !hidden.is_complete {
+            // An extract that is missing may protect somebody who is in this delivery.
+            let tenant = ready.tenant.name.to_string();
+            return Err(TenantPublishError::RegisterIncomplete { tenant }.into());
+        }
         let reader = self.watched(extract, &ready.tenant.limits, heartbeat);
         let found = numbers_in(reader, &hidden.numbers).map_err(Error::file(path))?;
         let register = Register::of(&self.store.state);
