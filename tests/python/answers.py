@@ -114,7 +114,7 @@ class Model:
         rank = {"own": 1, "marked": 2, "relative": 3, "unclear": 4}
         for row in self.rows("protection"):
             kind = row["protection_type"]
-            if kind is None or kind == "0001" or not re.fullmatch("[0-9]{4}", kind):
+            if kind not in ("0002", "0003", "0004", "0005"):
                 reasons[row["pnr"]].append(("own", row["start_date"]))
         for table, column in (("mother_address", "mother_pnr"), ("father_address", "father_pnr"), ("child_address", "child_pnr")):
             for row in self.rows(table):
@@ -157,10 +157,15 @@ class Model:
         return found
 
     def is_protected(self, pnr):
-        return (pnr in self.protection) if self.shows_protection else None
+        return self.known(pnr in self.protection)
 
     def is_relative_protected(self, pnr):
-        return (pnr in self.protection or pnr not in self.person) if self.shows_protection else None
+        return self.known(pnr in self.protection or pnr not in self.person)
+
+    def known(self, is_protected):
+        """Without names and marks, no person is known to be unprotected."""
+        shows_all = self.has("name", "surname") or self.has("name", "given_name") or self.has("person", "protected")
+        return is_protected if self.shows_protection and (is_protected or shows_all) else None
 
     def address_now(self):
         coded = self.first("address", lambda row: (descending(row["moved_in"]), row["street_code"] or "~", row["house_number"] or "~"))

@@ -338,6 +338,25 @@ fn an_older_extract_does_not_bring_an_erased_person_back() {
     assert!(format!("{:?}", tables(&test.dataset().join("current"))["person"]).contains(ALICE));
 }
 
+/// A late extract can know an erased person under a number that was not known when the person was erased.
+#[test]
+fn an_older_extract_under_another_number_does_not_bring_an_erased_person_back() {
+    const LATER: &str = "0101010088";
+    let test = three_nights();
+    erase(&test, &["--references"]);
+    let tie = [("pnr", LATER), ("former_pnr", ALICE)];
+    let late = night("20260301")
+        .resident(LATER, "0265", SURNAME)
+        .record("022", &tie)
+        .resident(BERTA, "0265", "Birk");
+    put(&test, 4, late);
+    for text in [ALICE, LATER, SURNAME] {
+        let left = found(&test, text);
+        assert!(left.is_empty(), "{text} is in {left:?}");
+    }
+    assert_eq!(test.published().len(), 4);
+}
+
 /// A state directory that was restored from a backup, with the newest list of erased persons.
 #[test]
 fn a_restored_backup_is_erased_before_anything_is_published() {

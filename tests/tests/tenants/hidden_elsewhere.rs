@@ -393,7 +393,7 @@ fn erasing_needs_the_ledger() {
 
 /// `scan --tenant` hides whom the tenant's other agreements and erased records protect.
 #[test]
-fn a_scan_for_a_tenant_hides_whom_the_last_run_hid() {
+fn a_scan_for_a_tenant_hides_whom_others_protect() {
     let test = start(&["town", "other"], "");
     test.set_time("2026-03-05T08:00:00Z");
     put(

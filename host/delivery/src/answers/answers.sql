@@ -166,7 +166,7 @@ WITH RECURSIVE
 named AS (
   SELECT pnr, 'own' AS reason, start_date AS since
   FROM current_protection
-  WHERE protection_type IS NULL OR protection_type = '0001' OR NOT regexp_full_match(protection_type, '[0-9]{4}')
+  WHERE protection_type IS NULL OR protection_type NOT IN ('0002', '0003', '0004', '0005')
   UNION ALL
   SELECT mother_pnr, 'relative', protection_start_date
   FROM current_mother_address

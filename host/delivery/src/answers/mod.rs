@@ -81,6 +81,7 @@ pub fn sql(catalog: &Catalog, dataset: &Path) -> Result<String, Error> {
         ));
     }
     sql.push_str("\n-- The current tables, with nulls for what the dataset does not show\n");
+    let mut shows_all = false;
     let mut shows_protection = false;
     for name in TABLES.into_iter().chain([EVENT]) {
         let Some(table) = catalog.table(name) else {
@@ -97,17 +98,27 @@ pub fn sql(catalog: &Catalog, dataset: &Path) -> Result<String, Error> {
             "protection" => has("protection_type") && has("pnr"),
             _ => false,
         };
+        shows_all |= match name {
+            // A person without a name may be masked. Without names, only the mark tells everybody who is protected.
+            "name" => has("surname") || has("given_name"),
+            "person" => has(PROTECTED),
+            _ => false,
+        };
         let file = columns
             .is_some()
             .then(|| format!("{text}/current/{name}.parquet"));
         sql.push_str(&current_view(table, file.as_deref(), has));
     }
-    let (is_protected, is_relative_protected) = match shows_protection {
-        true => (
+    let (is_protected, is_relative_protected) = match (shows_protection, shows_all) {
+        (true, true) => (
             "protected.pnr IS NOT NULL",
             "protected_relative.pnr IS NOT NULL OR relative.pnr IS NULL",
         ),
-        false => ("CAST(NULL AS BOOLEAN)", "CAST(NULL AS BOOLEAN)"),
+        (true, false) => (
+            "CASE WHEN protected.pnr IS NOT NULL THEN TRUE END",
+            "CASE WHEN protected_relative.pnr IS NOT NULL OR relative.pnr IS NULL THEN TRUE END",
+        ),
+        (false, _) => ("CAST(NULL AS BOOLEAN)", "CAST(NULL AS BOOLEAN)"),
     };
     let generation = literal(&format!("{text}/current/_generation.json"));
     sql.push('\n');

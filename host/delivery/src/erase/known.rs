@@ -8,10 +8,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use arrow::array::{AsArray, RecordBatch};
 use jiff::Timestamp;
 use sha2::Digest;
 
-use super::extracts::column;
 use crate::calendar::danish_time;
 use crate::error::Error;
 use crate::fs::write_private_file;
@@ -72,7 +72,8 @@ pub(crate) fn note_adopted(
     }
 }
 
-/// Returns the persons of an extract who were erased on its production date or later. `open` opens the extract.
+/// Returns the persons of an extract who were erased on its production date or later, under all numbers that the extract ties to
+/// theirs. `open` opens the extract.
 pub(crate) fn erased_in<R: io::Read>(
     connector: &Connector,
     state: &Path,
@@ -87,22 +88,59 @@ pub(crate) fn erased_in<R: io::Read>(
     let key = key(state)?;
     let mut scan = Scan::new(connector);
     for table in connector.catalog().tables() {
-        if table.columns.iter().any(|column| column.name == "pnr") {
-            scan = scan.table(&table.name).columns(["pnr"]);
+        let has = |name: &str| table.columns.iter().any(|column| column.name == name);
+        if has("pnr") {
+            let tie = TIES
+                .into_iter()
+                .find(|(of, column)| *of == table.name && has(column));
+            let columns = ["pnr"].into_iter().chain(tie.map(|(_, column)| column));
+            scan = scan.table(&table.name).columns(columns);
         }
     }
     let extract = open().map_err(cprflow::Error::Input)?;
     let mut numbers = BTreeSet::new();
+    // Which other numbers the records give to each number.
+    let mut ties: BTreeMap<Pnr, BTreeSet<Pnr>> = BTreeMap::new();
     for batch in scan.read_all(extract)? {
         match batch {
-            Ok(batch) => numbers.extend(column(&batch.batch)),
+            Ok(batch) => {
+                numbers.extend(column(&batch.batch, 0).flatten());
+                let others = column(&batch.batch, 1);
+                for (one, other) in column(&batch.batch, 0).zip(others) {
+                    if let (Some(one), Some(other)) = (one, other) {
+                        ties.entry(one).or_default().insert(other);
+                        ties.entry(other).or_default().insert(one);
+                    }
+                }
+            }
             // What follows the damage is not published either.
             Err(cprflow::Error::Data(_)) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    numbers.retain(|number| erased.contains_key(&hash(&key, number)));
-    Ok(numbers)
+    let all = numbers.iter().chain(ties.keys());
+    let is_erased = |number: &Pnr| erased.contains_key(&hash(&key, number));
+    let mut waiting: Vec<Pnr> = all.copied().filter(is_erased).collect();
+    let mut found = BTreeSet::new();
+    while let Some(number) = waiting.pop() {
+        if found.insert(number) {
+            waiting.extend(ties.get(&number).into_iter().flatten());
+        }
+    }
+    // A number that only a tie names has no record to leave out.
+    found.retain(|number| numbers.contains(number));
+    Ok(found)
+}
+
+/// The tables that tie two numbers of a person, and the column with the other number.
+const TIES: [(&str, &str); 2] = [("person", "current_pnr"), ("former_pnr", "former_pnr")];
+
+/// Returns the person numbers in a column of a batch, row by row; none if the batch has no such column.
+fn column(batch: &RecordBatch, index: usize) -> impl Iterator<Item = Option<Pnr>> {
+    let texts = batch.columns().get(index);
+    let texts = texts.and_then(|texts| texts.as_string_opt::<i32>());
+    let numbers = texts.into_iter().flat_map(|texts| texts.iter());
+    numbers.map(|text| text.and_then(|text| text.parse().ok()))
 }
 
 /// Returns a digest of the list; `None` if no person was erased.

@@ -130,10 +130,9 @@ pub(super) struct Select {
     pub(super) joins: String,
 }
 
-/// Whether a row of `protection` is a protection of name and address. A type that is not four digits counts as one.
+/// Whether a row of `protection` is a protection of name and address. A type that is not known counts as one.
 const IS_PROTECTION: &str = "\
-delivered.protection_type IS NULL OR delivered.protection_type = '0001'
-  OR length(delivered.protection_type) <> 4 OR translate(delivered.protection_type, '0123456789', '') <> ''";
+delivered.protection_type IS NULL OR delivered.protection_type NOT IN ('0002', '0003', '0004', '0005')";
 
 /// Returns the query of the numbers in a table's rows that are current in their own agreement and meet a condition.
 fn current(table: &str, condition: &str) -> String {

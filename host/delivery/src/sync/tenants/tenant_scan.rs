@@ -7,16 +7,16 @@ use super::error::TenantPublishError;
 use super::ready::{ReadyTenant, previous_roster};
 use crate::agreement::Agreement;
 use crate::config::{Configuration, Store};
-use crate::current::RegisterSource;
+use crate::current::{RegisterSource, protected_persons};
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
+use crate::register::{Register, open_file};
 use crate::sync::completeness;
 use crate::sync::stage::examine;
 use crate::tenant::Tenant;
-use crate::tenant::hidden::HiddenPersons;
 use cprflow::policy::ProtectionRule;
-use cprflow::{Connector, Pnr, Scan, StartRecord};
+use cprflow::{Connector, Pnr, Scan, StartRecord, StateScan};
 
 /// Returns the scan of what a tenant would receive of a delivery that arrived now. Reads the tenant's roster and does not
 /// change it.
@@ -85,7 +85,7 @@ pub fn tenant_scan(
     }
     let protected = match store {
         Some(store) if ready.policy.protection != ProtectionRule::Include => {
-            protected_before(store, tenant)?
+            protected_elsewhere(connector, store, tenant, agreement)?
         }
         _ => BTreeSet::new(),
     };
@@ -93,15 +93,32 @@ pub fn tenant_scan(
     Ok(scan.protected(&protected).tenant(tenant.name.as_str()))
 }
 
-/// Returns the persons who were protected from a tenant at the last run, by what any of its agreements said.
-fn protected_before(store: &Store, tenant: &Tenant) -> Result<BTreeSet<Pnr>, Error> {
-    let mut protected = BTreeSet::new();
+/// Returns the persons whom the tenant's other agreements protect, and records of erased persons.
+fn protected_elsewhere(
+    connector: &Connector,
+    store: &Store,
+    tenant: &Tenant,
+    agreement: &str,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut known = BTreeSet::new();
+    let mut extracts = Vec::new();
     for source in RegisterSource::of_tenant(store, tenant) {
-        protected.extend(source.protected()?);
+        known.extend(source.protected()?);
+        let Some(ledger) = Ledger::open_to_read(&source.state)? else {
+            continue;
+        };
+        let register = Register::of(&source.state);
+        for kept in ledger.applied_extracts()? {
+            let is_other = source.is_own(&kept.agreement) && kept.agreement != agreement;
+            if is_other && register.has(&kept) {
+                extracts.push((register.clone(), kept));
+            }
+        }
     }
-    let hidden = HiddenPersons::read(&store.state, tenant.name.as_str())?;
-    protected.extend(hidden.into_iter().flat_map(|hidden| hidden.numbers));
-    Ok(protected)
+    let scan = StateScan::new(connector)
+        .limits(tenant.limits.sandbox())
+        .tenant(tenant.name.as_str());
+    protected_persons(&scan, &extracts, &known, open_file)
 }
 
 /// Returns the scan of a part of an extract that [`tenant_scan`] has read and that was divided for other processes.
