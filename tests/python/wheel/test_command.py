@@ -126,10 +126,11 @@ def test_ddl_creates_tables_that_take_the_rows(run, published):
             rows = now.table(name)
             columns = ", ".join(rows.schema.names)
             database.execute(f"INSERT INTO {place}{name} ({columns}) SELECT {columns} FROM rows")
-            assert database.sql(f"SELECT count(*) FROM {place}{name}").fetchone()[0] == now.rows[name]
-        [comment] = database.sql(
+            [[count]] = database.sql(f"SELECT count(*) FROM {place}{name}").fetchall()
+            assert count == now.rows[name], name
+        [[comment]] = database.sql(
             "SELECT comment FROM duckdb_columns() WHERE table_name = 'person' AND column_name = 'birth_date'"
-        ).fetchone()
+        ).fetchall()
         assert comment.startswith("FOED")
     text = run("ddl", "--dialect", "duckdb", "--deliveries", "001").stdout.decode()
     assert text.count("CREATE TABLE") == 1 and '"sequence" BIGINT NOT NULL' in text

@@ -60,17 +60,26 @@ fn install_module(directory: &Path) {
         .current_dir(cprflow_tests::root())
         .env("CARGO_TARGET_DIR", target_directory()));
     let package = directory.join("cprflow");
-    std::fs::create_dir_all(&package).expect("a directory can be created");
-    let sources = cprflow_tests::root().join("host/python/python/cprflow");
-    for entry in std::fs::read_dir(sources).expect("the package has files") {
-        let file = entry.expect("the directory can be read").path();
-        if file.is_file() && file.extension().is_none_or(|extension| extension != "so") {
-            let name = file.file_name().expect("a file has a name");
-            std::fs::copy(&file, package.join(name)).expect("a file can be copied");
-        }
-    }
+    copy_sources(
+        &cprflow_tests::root().join("host/python/python/cprflow"),
+        &package,
+    );
     let module = profile_directory().join("lib_native.so");
     std::fs::copy(module, package.join("_native.abi3.so")).expect("cargo has built the module");
+}
+
+/// Copies the Python files of a package and of those in it.
+fn copy_sources(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory can be created");
+    for entry in std::fs::read_dir(from).expect("the package has files") {
+        let path = entry.expect("the directory can be read").path();
+        let target = to.join(path.file_name().expect("a file has a name"));
+        if path.is_dir() {
+            copy_sources(&path, &target);
+        } else if path.extension().is_none_or(|extension| extension != "so") {
+            std::fs::copy(&path, target).expect("a file can be copied");
+        }
+    }
 }
 
 /// Returns the Python that has the engines, if the package is to be tested. Building it takes minutes, so it is only built
