@@ -327,6 +327,8 @@ fn damaged_and_foreign_backups_are_refused() {
                 refused.stderr
             );
             assert_eq!(files(&test.path("state")), before, "{said}");
+            // Nothing of the persons is left of what was unpacked.
+            assert!(!test.path("state.restoring").exists(), "{said}");
         }
     }
     // A configuration of another authority.

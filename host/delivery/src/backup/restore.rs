@@ -86,6 +86,27 @@ pub fn restore(
     now: Timestamp,
 ) -> Result<Restored, Error> {
     let mut places = Vec::new();
+    let restored = restore_to(&mut places, configuration, input, erasures, now);
+    if restored.is_err() {
+        // What was unpacked has persons, and is of no use.
+        for place in places
+            .iter()
+            .filter(|place| place.unpacked.join(UNFINISHED).exists())
+        {
+            read::remove(&place.unpacked)?;
+        }
+    }
+    restored
+}
+
+/// Restores the state directories of a backup. `places` gets where each is unpacked.
+fn restore_to<'a>(
+    places: &mut Vec<Place<'a>>,
+    configuration: &'a Configuration,
+    input: impl Read,
+    erasures: Option<&Path>,
+    now: Timestamp,
+) -> Result<Restored, Error> {
     let backup = read::read(input, |summary| {
         for store in stores(configuration, summary)? {
             places.push(Place::prepare(store, now)?);

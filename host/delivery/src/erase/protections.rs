@@ -28,8 +28,8 @@ type Protections = BTreeMap<Pnr, String>;
 
 /// Adds everybody whom an agreement's kept extracts protect, if one of them has a person who is to be erased.
 ///
-/// Some of them are protected by other records too. Those can change without the person being delivered again, so nobody is
-/// left out for that.
+/// Some of them are protected by other records too. Those can change without the person being delivered again, so all of them
+/// are kept.
 pub(super) fn add_all(
     connector: &Connector,
     store: &Store,
