@@ -1,39 +1,32 @@
-//! Shows the whole process on one machine: a platform, a subscription, two nights, and a dataset with both deliveries.
+//! Shows the whole process on one machine: a platform, a subscription, three nights, a tenant, and a report.
 //!
 //! `cargo run --release --example quickstart`
 //!
 //! It needs no installation and connects only to this machine. The platform is cprflow's stand-in for Serviceplatformen,
-//! with keys and certificates made in this run. The persons in it do not exist. Each step does the same as a command,
-//! which the output names.
+//! with keys and certificates made in this run. The persons in it do not exist. Each line that begins with `$` is a
+//! command of cprflow, which runs just like that.
 
-mod now;
+mod command;
+mod current;
 mod printer;
+mod setting;
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use arrow::array::AsArray;
 use clap::Parser;
-use cprflow::Connector;
-use cprflow_delivery::Agreement;
-use cprflow_delivery::Stop;
-use cprflow_delivery::config::Configuration;
-use cprflow_delivery::subscription::{
-    self, AuditLog, CallObserver, ChangeLimits, Client, Executor, Pace, Plan,
-    SubscriptionDirectory, municipality_name,
-};
-use cprflow_delivery::sync::Sync;
-use cprflow_platform::{Options, Platform, SftpBackend};
+use cprflow_platform::{DeliveryFault, Options, Platform, SftpBackend};
 use indicatif::{HumanBytes, HumanCount};
 
-use now::Now;
+use current::Current;
 use printer::StepPrinter;
+use setting::{AGREEMENT, MUNICIPALITY, TENANT};
 
-/// Show cprflow at work, from the subscription to a question about the data, with persons who do not exist
+/// Show cprflow at work, from the subscription to a report, with persons who do not exist
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Keep all files in this directory, which must be new or empty [default: a new temporary directory]
@@ -45,15 +38,15 @@ struct Arguments {
     persons: u64,
 }
 
+/// The day from which on moves are shown, some weeks before the first night of the platform.
+const MOVED_SINCE: &str = "2026-01-01";
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The municipality that the quickstart subscribes to.
-const MUNICIPALITY: &str = "0265";
-
-/// The name of the agreement.
-const AGREEMENT: &str = "roskilde";
-
 fn main() -> ExitCode {
+    if let Some(code) = command::run_if_asked() {
+        return code;
+    }
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -65,46 +58,43 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Outcome<()> {
     let directory = make_directory(arguments.keep.as_deref())?;
-    let mut printer = StepPrinter::new(7);
+    let mut printer = StepPrinter::new(7, &directory);
 
-    printer.step("A platform on this machine", "")?;
+    printer.step("A platform on this machine")?;
     let platform = Platform::start(platform_options(&directory, arguments.persons))?;
     printer.line(&format!(
         "a stand-in for Serviceplatformen: {} persons who do not exist, new keys and certificates",
         HumanCount(arguments.persons)
     ))?;
     printer.value("subscription", &platform.url())?;
-    printer.value("inbox", &inbox_address(&platform))?;
+    printer.value("inbox", &setting::inbox_address(&platform))?;
     let config = directory.join("cprflow.toml");
-    fs::write(&config, configuration(&platform))?;
+    fs::write(&config, setting::configuration(&platform))?;
     printer.value("configuration", &config.display().to_string())?;
+    printer.line("The commands below run in the directory of the configuration.")?;
 
-    let connector = printer.timed("loading the sandbox", Connector::embedded)?;
-    let configuration = Configuration::from_file(&config)?;
-
-    printer.step("Subscribe to a municipality", "cprflow subscription apply")?;
-    apply_subscription(&mut printer, &connector, &configuration)?;
-
-    printer.step("The first night", "")?;
+    printer.step("Subscribe to a municipality")?;
+    printer.command(&["subscription", "apply", "--yes"])?;
     run_platform_night(&mut printer, &platform)?;
+    printer.command(&["sync"])?;
 
-    printer.step("Fetch and publish the delivery", "cprflow sync")?;
-    sync(&mut printer, &connector, &configuration)?;
-    let now = Now::of(&directory.join("dataset"), AGREEMENT)?;
-    show_tables(&mut printer, &now)?;
-
-    printer.step("Another night, another delivery", "cprflow sync")?;
+    printer.step("Who moved in, and from where?")?;
     run_platform_night(&mut printer, &platform)?;
-    sync(&mut printer, &connector, &configuration)?;
-    let now = Now::of(&directory.join("dataset"), AGREEMENT)?;
-    let events = now.published_last("event", &["pnr", "registered", "event_code"])?;
-    printer.rows("some events (table event)", &events, 4)?;
+    printer.command(&["sync"])?;
+    show_moves(&mut printer)?;
 
-    printer.step("The ledger", "cprflow status")?;
-    show_status(&mut printer, &configuration)?;
+    printer.step("A tenant that must not see a protected child")?;
+    show_tenant(&mut printer, &directory, &config)?;
 
-    printer.step("The current state", "dataset/current/person.parquet")?;
-    count_by_status(&mut printer, &now)?;
+    printer.step("A damaged delivery")?;
+    show_damaged_delivery(&mut printer, &platform)?;
+
+    printer.step("The tables as they are now")?;
+    count_by_status(&mut printer, &Current::of(&directory.join("dataset"))?)?;
+
+    printer.step("The report, without personal data")?;
+    printer.command(&["status"])?;
+    printer.command(&["report", "-o", "report.html"])?;
 
     show_next_steps(&mut printer, &directory)
 }
@@ -139,87 +129,6 @@ fn platform_options(directory: &Path, persons: u64) -> Options {
     options
 }
 
-/// Returns the address of the inbox on the platform's SFTP server.
-fn inbox_address(platform: &Platform) -> String {
-    let sftp = platform.sftp();
-    format!("sftp://{}@{}:{}/IN", sftp.user(), sftp.host(), sftp.port())
-}
-
-/// Returns a configuration like the one of `cprflow init`, with all values filled in.
-fn configuration(platform: &Platform) -> String {
-    let (sftp, client, agreement) = (
-        platform.sftp(),
-        platform.client(),
-        &platform.agreements()[0],
-    );
-    format!(
-        "dataset = \"dataset\"\nstate = \"state\"\n\n\
-         [agreement.{AGREEMENT}]\ncontroller = \"the quickstart, no real controller\"\ninbox = {:?}\nidentity = {:?}\n\
-         known_hosts = {:?}\nunrestricted = \"the quickstart, with persons who do not exist\"\n\
-         church = {{ purpose = \"the quickstart\" }}\n\n\
-         [agreement.{AGREEMENT}.service]\nendpoint = {:?}\nservice_agreement_uuid = {:?}\nuser_system_uuid = {:?}\n\
-         user_uuid = {:?}\nmunicipality = \"{MUNICIPALITY}\"\npurpose = \"the quickstart\"\ncertificate = {:?}\n\
-         key = {:?}\nca = {:?}\n\n\
-         [agreement.{AGREEMENT}.subscription]\nmunicipality_codes = [\"{MUNICIPALITY}\"]\n",
-        inbox_address(platform),
-        sftp.identity(),
-        sftp.known_hosts(),
-        platform.url(),
-        agreement.uuid,
-        agreement.user_system,
-        agreement.user,
-        client.chain,
-        client.key,
-        platform.ca(),
-    )
-}
-
-/// Does the same as `cprflow subscription apply`: reads the subscription, adds the missing filters, and reads it again.
-fn apply_subscription(
-    printer: &mut StepPrinter,
-    connector: &Connector,
-    configuration: &Configuration,
-) -> Outcome<()> {
-    let (state, agreement) = only_agreement(configuration)?;
-    let (Some(service), Some(wanted)) = (&agreement.service, &agreement.subscription) else {
-        return Err("the agreement has no service or no subscription in the configuration".into());
-    };
-    let directory = SubscriptionDirectory::take(state, &agreement.name)?;
-    let audit = AuditLog::open(
-        directory.directory(),
-        agreement.name.as_str(),
-        service.purpose.as_deref(),
-    )?;
-    let channel = subscription::connect(service)?;
-    let mut client = Client::new(connector, channel, service, Stop::default()).with_audit(audit);
-    let current = client.current_filters()?;
-    let plan = Plan::new(&wanted.wanted()?, &current)?;
-    plan.check(ChangeLimits {
-        allow_national: wanted.allow_national,
-        max_removals: None,
-        may_remove_most: false,
-    })?;
-    printer.line(&format!(
-        "the subscription has {} filters; the configuration adds:",
-        current.filters.len()
-    ))?;
-    for filter in &plan.add {
-        let name = municipality_name(MUNICIPALITY).unwrap_or_default();
-        printer.line(&format!("+ {filter} {name}    brings an initial load"))?;
-    }
-    let mut executor = Executor::new(
-        &mut client,
-        &directory,
-        &agreement.name,
-        Pace::default(),
-        &NoProgress,
-    );
-    let counts = executor.apply(&plan, false, &current)?;
-    printer.value("added", &counts.added.to_string())?;
-    let log = directory.directory().join("audit.jsonl");
-    printer.value("audit log", &log.display().to_string())
-}
-
 /// Runs the platform's nightly delivery, which Serviceplatformen starts by itself.
 fn run_platform_night(printer: &mut StepPrinter, platform: &Platform) -> Outcome<()> {
     let night = printer.timed("nightly run of the platform", || platform.run_night())?;
@@ -238,102 +147,82 @@ fn run_platform_night(printer: &mut StepPrinter, platform: &Platform) -> Outcome
     Ok(())
 }
 
-/// Does the same as `cprflow sync`: fetches over SFTP, scans in the sandbox, publishes, then removes the delivery from the
-/// server.
-fn sync(
-    printer: &mut StepPrinter,
-    connector: &Connector,
-    configuration: &Configuration,
-) -> Outcome<()> {
-    for store in &configuration.stores {
-        let run = Sync::new(connector, store);
-        let report = printer.timed("fetching, scanning, publishing", || run.run())?;
-        if let Some(problem) = report.problems.into_iter().next() {
-            return Err(problem.error.into());
-        }
-        for published in &report.published {
-            printer.value(
-                "published",
-                &format!(
-                    "{} records of {} persons",
-                    HumanCount(published.records),
-                    HumanCount(published.persons)
-                ),
-            )?;
-            printer.value("as", &published.directory.display().to_string())?;
-        }
-    }
-    Ok(())
+/// Shows who came from another municipality, from the kept extracts.
+fn show_moves(printer: &mut StepPrinter) -> Outcome<()> {
+    let moved_in = format!(
+        "municipality_code = '{MUNICIPALITY}' and moved_into_municipality >= '{MOVED_SINCE}' \
+         and previous_municipality_code != '0000'"
+    );
+    printer.command(&[
+        "scan",
+        "--register",
+        AGREEMENT,
+        "--table",
+        "address",
+        "--columns",
+        "pnr,moved_into_municipality,street_name,house_number,previous_municipality_code",
+        "--names",
+        "--where",
+        &moved_in,
+        "--limit",
+        "5",
+    ])
 }
 
-/// Shows the largest tables of the dataset, and some rows of one table.
-fn show_tables(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
-    let mut counts = now.row_counts()?;
-    counts.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
-    let empty = counts.iter().filter(|(_, rows)| *rows == 0).count();
-    let largest: Vec<_> = counts
-        .iter()
-        .take(6)
-        .map(|(table, rows)| format!("{table} {}", HumanCount(*rows)))
-        .collect();
-    printer.value("tables", &format!("{}, …", largest.join(", ")))?;
-    printer.line(&format!(
-        "{} tables, {empty} of them empty: every delivery has every table",
-        counts.len()
-    ))?;
-    let persons = now.table(
-        "plaintext_address",
-        &[
-            "pnr",
-            "addressing_name",
-            "standard_address",
-            "postal_code",
-            "postal_district",
-        ],
+/// Adds a tenant, and shows the same child in the whole dataset and in the tenant's.
+fn show_tenant(printer: &mut StepPrinter, directory: &Path, config: &Path) -> Outcome<()> {
+    let tenant = setting::tenant();
+    OpenOptions::new()
+        .append(true)
+        .open(config)?
+        .write_all(tenant.as_bytes())?;
+    printer.line("added to the configuration:")?;
+    for line in tenant.trim().lines() {
+        printer.line(&format!("  {line}"))?;
+    }
+    printer.line(
+        "`cprflow tenant check` lists what it may see, and why. The next run makes its tables:",
     )?;
-    printer.rows(
-        "some persons who do not exist (table plaintext_address)",
-        &persons,
-        4,
-    )
-}
-
-/// Does the same as `cprflow status`: shows what the ledger records.
-fn show_status(printer: &mut StepPrinter, configuration: &Configuration) -> Outcome<()> {
-    for status in cprflow_delivery::status::status(configuration, jiff::Timestamp::now())? {
-        printer.value("agreement", &status.agreement)?;
-        printer.value("published", &status.published.to_string())?;
-        if let Some(newest) = &status.newest {
-            let date = newest.production_date().unwrap_or("no date");
-            printer.value(
-                "newest",
-                &format!("{} of {date}, {}", newest.file_name, newest.state),
-            )?;
-        }
-        if status.remarks.is_empty() {
-            printer.value("to be done", "nothing")?;
-        }
-        for remark in &status.remarks {
-            printer.value("note", &remark.text)?;
-        }
+    printer.command(&["sync"])?;
+    let whole = Current::of(&directory.join("dataset"))?;
+    let tenants = Current::of(&directory.join("tenants").join(TENANT))?;
+    let Some(child) = tenants.protected_person()? else {
+        return printer.line("none of the children is protected: use more --persons");
+    };
+    let columns = ["pnr", "addressing_name", "standard_address", "postal_code"];
+    for (title, tables) in [
+        ("a protected child in dataset/current", &whole),
+        ("the same child in tenants/schools/current", &tenants),
+    ] {
+        let row = tables.person("plaintext_address", &columns, &child)?;
+        printer.rows(title, &row, 1)?;
     }
     Ok(())
 }
 
-/// Runs `SELECT status, count(*) FROM 'current/person.parquet' GROUP BY status` on the dataset.
-fn count_by_status(printer: &mut StepPrinter, now: &Now) -> Outcome<()> {
-    let persons = now.table("person", &["pnr", "status"])?;
+/// Shows that a delivery with an error is not published, and how it is processed when it has come whole.
+fn show_damaged_delivery(printer: &mut StepPrinter, platform: &Platform) -> Outcome<()> {
+    platform.arm_delivery_fault(DeliveryFault::CutOff, 1);
+    let night = printer.timed("nightly run of the platform", || platform.run_night())?;
+    let delivered = night.deliveries.first();
+    let delivered = delivered.ok_or("the platform has delivered nothing")?;
+    let name = &delivered.name;
     printer.line(&format!(
-        "{} rows of table person are published. A delivery replaces the persons that it carries, so {} are in current/:",
-        HumanCount(now.published_rows("person")?),
-        HumanCount(persons.num_rows() as u64)
+        "{}: {name} is in the inbox, but its end was cut off",
+        night.day
     ))?;
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for status in persons.column(1).as_string::<i32>().iter().flatten() {
-        *counts.entry(status).or_default() += 1;
-    }
-    for (status, count) in counts {
-        let meaning = match status {
+    printer.command_that_fails(&["sync"])?;
+    platform.deliver_again(delivered)?;
+    printer.line("The helpdesk sends the whole file again, so you let cprflow try again:")?;
+    printer.command(&["retry", name])
+}
+
+/// Counts the persons by status, from the current tables.
+fn count_by_status(printer: &mut StepPrinter, current: &Current) -> Outcome<()> {
+    printer
+        .line("SELECT status, count(*) FROM 'dataset/current/person.parquet' GROUP BY status")?;
+    for (status, count) in current.count_by("person", "status")? {
+        let meaning = match status.as_str() {
             "01" | "03" => "resident in Denmark",
             "05" | "07" => "resident in Greenland",
             "20" => "not resident: a number for tax or pension",
@@ -358,32 +247,22 @@ fn show_next_steps(printer: &mut StepPrinter, directory: &Path) -> Outcome<()> {
     let directory = directory.display();
     printer.closing_title("Done. The files are kept:")?;
     printer.value("current tables", &format!("{directory}/dataset/current"))?;
-    printer.value("dataset", &format!("{directory}/dataset"))?;
+    printer.value("report", &format!("{directory}/report.html"))?;
     printer.value("to remove them", &format!("rm -r {directory}"))?;
     printer.closing_title("Next: the command, which `cargo install --path host/cli` installs")?;
+    printer.line(
+        "The platform has stopped, so `sync` and `subscription` cannot reach it. These work:",
+    )?;
     for next in [
         format!("cprflow status --config {directory}/cprflow.toml"),
+        format!(
+            "cprflow scan --register {AGREEMENT} --config {directory}/cprflow.toml --table person --limit 5"
+        ),
         format!("duckdb -c \"SELECT count(*) FROM '{directory}/dataset/current/person.parquet'\""),
         "cprflow init --environment test    # writes the configuration of your own agreement"
             .to_owned(),
     ] {
-        printer.line(&next)?;
+        printer.line(&format!("$ {next}"))?;
     }
     Ok(())
-}
-
-/// Returns the only agreement of the configuration, and its state directory.
-fn only_agreement(configuration: &Configuration) -> Outcome<(&Path, &Agreement)> {
-    let store = configuration.stores.first().ok_or("there is no dataset")?;
-    let agreement = store.agreements.first().ok_or("there is no agreement")?;
-    Ok((&store.state, agreement))
-}
-
-/// Shows no progress, because the quickstart adds only one filter.
-struct NoProgress;
-
-impl CallObserver for NoProgress {
-    fn begins(&self, _calls: usize) {}
-    fn advanced(&self) {}
-    fn ends(&self) {}
 }

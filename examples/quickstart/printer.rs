@@ -1,7 +1,9 @@
-//! The output of the quickstart: numbered steps, facts in a column, rows in a frame. It is coloured on a terminal.
+//! The output of the quickstart: numbered steps, commands, facts in a column, rows in a frame. It is coloured on a
+//! terminal.
 
 use std::error::Error;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -9,36 +11,68 @@ use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use indicatif::ProgressBar;
 
-use super::Outcome;
+use super::{Outcome, command};
 
 /// Prints the steps of the quickstart to standard output.
-pub(crate) struct StepPrinter {
+pub(crate) struct StepPrinter<'a> {
     out: anstream::AutoStream<std::io::Stdout>,
+    /// Where the commands run.
+    directory: &'a Path,
     step: usize,
     steps: usize,
 }
 
-impl StepPrinter {
-    /// Makes a printer for this number of steps.
-    pub(crate) fn new(steps: usize) -> Self {
+impl<'a> StepPrinter<'a> {
+    /// Makes a printer for this number of steps, whose commands run in a directory.
+    pub(crate) fn new(steps: usize, directory: &'a Path) -> Self {
         Self {
             out: anstream::stdout(),
+            directory,
             step: 0,
             steps,
         }
     }
 
-    /// Prints the number and title of the next step, and the command that does the same unless it is empty.
-    pub(crate) fn step(&mut self, title: &str, command: &str) -> Outcome<()> {
+    /// Prints the number and title of the next step.
+    pub(crate) fn step(&mut self, title: &str) -> Outcome<()> {
         self.step += 1;
-        let (bold, dim) = (bold(AnsiColor::Green), Style::new().dimmed());
-        let command = match command {
-            "" => String::new(),
-            command => format!("   {dim}$ {command}{dim:#}"),
-        };
+        let bold = bold(AnsiColor::Green);
         let (step, steps) = (self.step, self.steps);
-        writeln!(self.out, "\n{bold}{step}/{steps}  {title}{bold:#}{command}")?;
-        Ok(())
+        Ok(writeln!(
+            self.out,
+            "\n{bold}{step}/{steps}  {title}{bold:#}"
+        )?)
+    }
+
+    /// Prints a command as one would type it, and runs it.
+    pub(crate) fn command(&mut self, arguments: &[&str]) -> Outcome<()> {
+        match self.run(arguments)? {
+            Some(0) => Ok(()),
+            _ => Err(format!(
+                "`cprflow {}` has failed. The files are in {}",
+                arguments.join(" "),
+                self.directory.display()
+            )
+            .into()),
+        }
+    }
+
+    /// Prints and runs a command that is to find a problem, and prints its exit code.
+    pub(crate) fn command_that_fails(&mut self, arguments: &[&str]) -> Outcome<()> {
+        match self.run(arguments)? {
+            Some(code @ 1..) => self.line(&format!("exit code {code}")),
+            _ => Err(format!("`cprflow {}` has found no problem", arguments.join(" ")).into()),
+        }
+    }
+
+    /// Prints and runs a command, and returns its exit code.
+    fn run(&mut self, arguments: &[&str]) -> Outcome<Option<i32>> {
+        let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
+        let bold = Style::new().bold();
+        let words = words.join(" ");
+        writeln!(self.out, "\n   {bold}$ cprflow {words}{bold:#}")?;
+        self.out.flush()?;
+        Ok(command::run(self.directory, arguments)?.code())
     }
 
     /// Prints a title after the last step.
@@ -95,6 +129,14 @@ pub(crate) fn print_error(error: &dyn Error) {
     let red = bold(AnsiColor::Red);
     // Standard error may be closed; then the error cannot be printed anywhere.
     let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {error}");
+}
+
+/// Returns an argument as one would type it in a shell.
+fn quoted(argument: &str) -> String {
+    match argument.contains([' ', '*', '>', '<', '(']) {
+        true => format!("\"{argument}\""),
+        false => argument.to_owned(),
+    }
 }
 
 fn bold(color: AnsiColor) -> Style {

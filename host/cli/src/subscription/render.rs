@@ -110,8 +110,9 @@ pub(super) fn plan(
 pub(super) fn duration(calls: usize) -> String {
     let time = estimated_duration(calls);
     format!(
-        "{} calls, about {}",
+        "{} {}, about {}",
         HumanCount(calls as u64),
+        if calls == 1 { "call" } else { "calls" },
         HumanDuration(time.max(Duration::from_secs(1)))
     )
 }

@@ -13,7 +13,7 @@ use cprflow_delivery::{Agreement, Environment, Stop};
 
 use super::options::check_file_name_unless_exists;
 use crate::failure::{Failure, Outcome};
-use crate::options::agreement_names;
+use crate::options::{agreement_names, configuration_file};
 use crate::output::message;
 use crate::usage::UsageError;
 
@@ -21,9 +21,9 @@ use crate::usage::UsageError;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Agreement")]
 pub(super) struct TargetOptions {
-    /// The configuration file; `cprflow init` writes one
+    /// The configuration file; `cprflow init` writes one. Default: ./cprflow.toml
     #[arg(long, value_name = "FILE", env = "CPRFLOW_CONFIG")]
-    config: PathBuf,
+    config: Option<PathBuf>,
 
     /// The agreement; needed if the configuration has several
     #[arg(long, value_name = "NAME")]
@@ -44,8 +44,11 @@ pub(super) struct TargetAgreement {
 impl TargetOptions {
     /// Returns the agreement. Fails if the configuration has several and none was named, or if it has no service.
     pub(super) fn choose(&self) -> Result<TargetAgreement, Failure> {
-        check_file_name_unless_exists(&self.config)?;
-        let mut configuration = Configuration::from_file(&self.config)?;
+        if let Some(named) = &self.config {
+            check_file_name_unless_exists(named)?;
+        }
+        let file = configuration_file(self.config.as_deref());
+        let mut configuration = Configuration::from_file(file.ok_or(UsageError::NoConfiguration)?)?;
         if let Some(state) = &self.state {
             configuration.state(state)?;
         }
