@@ -110,6 +110,17 @@ pub fn protected(
     found
 }
 
+/// Returns all numbers of the persons, by the ties in the rows and in those elsewhere.
+pub(super) fn tied(
+    rows: &Tables,
+    elsewhere: &Elsewhere,
+    persons: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let mut numbers = Numbers::of(rows, None);
+    numbers.add(&elsewhere.ties, None);
+    numbers.of_same_persons(persons, None)
+}
+
 /// Returns whether the column of the row is filled, with a date or with anything else.
 fn is_filled(row: &Row, column: &str) -> bool {
     *value(row, column) != Value::Null || is_irregular(row, column)

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Extract;
-use super::choose::key;
-use super::protect::Elsewhere;
+use super::choose::{Facts, key};
+use super::protect::{Elsewhere, tied};
 use super::shifted::is_shifted;
 use crate::reference_reader::Rules;
 
@@ -197,6 +197,47 @@ pub fn state(rules: &Rules, extracts: &[KeptExtract], gone: &BTreeSet<String>) -
         origins,
         persons: current.into_keys().collect(),
         day,
+    }
+}
+
+/// Returns the persons whom the agreements protect, each judged by its own extracts as if it were the only one, under
+/// all numbers that any of them ties. The newest record of another agreement does not change that. There are none if all
+/// extracts are of one agreement, because then the state itself has them.
+pub fn protected_by_agreements(rules: &Rules, extracts: &[KeptExtract]) -> BTreeSet<String> {
+    let agreements: BTreeSet<&String> = extracts.iter().map(|one| &one.agreement).collect();
+    if agreements.len() < 2 {
+        return BTreeSet::new();
+    }
+    let of_agreement = |agreement: &String| {
+        let own = extracts.iter().filter(|one| one.agreement == *agreement);
+        let own: Vec<KeptExtract> = own.cloned().collect();
+        state(rules, &own, &BTreeSet::new()).extract
+    };
+    let states: Vec<Extract> = agreements.into_iter().map(of_agreement).collect();
+    let mut protected = BTreeSet::new();
+    for own in &states {
+        let facts = Facts::of(&own.rows, None, &own.elsewhere, None);
+        protected.extend(facts.protected);
+        if facts.has_unknown_protection {
+            protected.extend(facts.delivered);
+        }
+    }
+    loop {
+        let before = protected.len();
+        for own in &states {
+            protected = tied(&own.rows, &own.elsewhere, &protected);
+        }
+        if protected.len() == before {
+            return protected;
+        }
+    }
+}
+
+impl State {
+    /// Adds persons who are protected by something that the state does not have.
+    pub fn protect(&mut self, persons: &BTreeSet<String>) {
+        let protected = &mut self.extract.elsewhere.protected;
+        protected.extend(persons.iter().cloned());
     }
 }
 

@@ -14,6 +14,7 @@ mod hidden_values;
 mod keys;
 mod leavers;
 mod marked_nights;
+mod model_months;
 mod oracle;
 mod policy;
 mod policy_view;

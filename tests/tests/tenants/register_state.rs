@@ -66,7 +66,7 @@ fn register(seed: u64) -> Register {
 }
 
 /// Ends the subscription of some persons, with and without other records in the extract.
-fn add_receipts(lines: &mut Vec<Vec<u8>>, dice: &mut Dice) {
+pub(crate) fn add_receipts(lines: &mut Vec<Vec<u8>>, dice: &mut Dice) {
     let persons: Vec<Vec<u8>> = lines
         .iter()
         .filter(|line| line.starts_with(b"001"))
@@ -144,7 +144,7 @@ const NOT_OF_STATE: [&str; 6] = [
 ];
 
 /// Asserts that two sets of tables are equal, apart from the columns that only one of them has.
-fn assert_same(got: &Tables, expected: &Tables, what: &str) {
+pub(crate) fn assert_same(got: &Tables, expected: &Tables, what: &str) {
     let of_state = |table: &&String| !NOT_OF_STATE.contains(&table.as_str());
     let names: BTreeSet<&String> = got.keys().chain(expected.keys()).filter(of_state).collect();
     for table in names {
@@ -244,7 +244,7 @@ fn tenant(
 }
 
 /// Returns the tables that the tenant must get.
-fn expected_tables(wanted: &TestPolicy, answer: &Expected, day: &str) -> Tables {
+pub(crate) fn expected_tables(wanted: &TestPolicy, answer: &Expected, day: &str) -> Tables {
     let day: chrono::NaiveDate = wanted.policy.day.as_deref().unwrap_or(day).parse().unwrap();
     let day = Value::Days((day - chrono::NaiveDate::default()).num_days());
     let mut expected = answer.delivery.tables.clone();
