@@ -75,9 +75,9 @@ pub enum Error {
         why: &'static str,
     },
 
-    /// The parser contradicts itself. This is a bug.
+    /// The parser contradicts itself.
     #[error(
-        "internal error: the parser contradicts itself. Please report this with the output of `cprflow verify`"
+        "internal error: the parser contradicts itself. This is a bug: report it with the output of `cprflow verify`"
     )]
     Internal,
 }

@@ -164,11 +164,12 @@ impl fmt::Display for Failure {
                 ". Check that the client certificate is valid and registered with the IT system"
             }
             (Party::Platform, true) => {
-                ". The platform may answer later: use GetAllFilters to check whether the call had an effect, and \
-                 make it again"
+                ". The platform may answer later: list the filters (`cprflow subscription list`; operation \
+                 GetAllFilters) to see whether the call had an effect, and make it again"
             }
             (Party::Platform, false) => {
-                ". Use GetAllFilters to check whether the call had an effect, and ask the platform's helpdesk"
+                ". List the filters (`cprflow subscription list`; operation GetAllFilters) to see whether the call \
+                 had an effect, and ask the platform's helpdesk"
             }
         })
     }

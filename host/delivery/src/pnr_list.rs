@@ -21,8 +21,7 @@ pub enum ListError {
 
     /// The list has no person number.
     #[error(
-        "the list has no person number. An empty list is refused, because it would empty the subscription. Check the \
-         file. If all person numbers are to be removed, run `cprflow subscription clear pnr`"
+        "the list has no person number. Check that this is the right file: it needs one person number on each line"
     )]
     Empty,
 
@@ -171,7 +170,12 @@ mod tests {
             let told = read_list(&mark[..]).unwrap_err().to_string();
             assert!(told.contains("UTF-16"), "{told}");
         }
-        assert!(error("\n# none\n").contains("clear pnr"));
+        // What an empty list would do depends on the command, so the words about that are not here.
+        let empty = error("\n# none\n");
+        assert!(
+            empty.contains("the right file") && !empty.contains("subscription"),
+            "{empty}"
+        );
         assert!(error("0101010101\n02020").contains("line 2"));
         assert!(error("0101010101\n02020").contains("cut off"));
         let nine_digits = error("0101010101\n101010102\n101010103\n");

@@ -167,6 +167,7 @@ fn an_empty_list_does_not_empty_a_subscription() {
     test.ok(&["apply", "--yes"]);
     for (list, expected) in [
         ("", "no person number"),
+        ("", "`cprflow subscription clear pnr`"),
         ("\n\n", "no person number"),
         ("3113000001\n31130", "cut off"),
         ("3113000001\nname;number\n", "line 2"),

@@ -288,6 +288,13 @@ fn refuses_persons_who_may_be_delivered_again() {
         "not in ended_agreements",
     );
     refused(&test, &["--tenant", "nobody", "--yes"], "tenant");
+    // The words about an empty list do not advise to empty the subscription.
+    let empty = test.path("empty").display().to_string();
+    fs::write(&empty, "\n").unwrap();
+    let told = format!("{empty}: the list has no person number. Check that this is the right file");
+    refused(&test, &["--numbers", &empty, "--yes"], &told);
+    let ended = test.run("erase", &["--numbers", &empty, "--yes"]);
+    assert!(!ended.stderr.contains("subscription"), "{}", ended.stderr);
     // The receipts have come.
     let receipts = night("20260305")
         .record("997", &[("pnr", ALICE)])

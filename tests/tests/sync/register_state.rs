@@ -298,6 +298,14 @@ fn shows_everything_that_is_kept_of_a_person() {
     fs::set_permissions(&list, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = write(&test, "register show", &["--numbers", &list], "answer").0;
     assert_eq!(refused.code, 2);
+    // An empty list is about no tenant and no subscription.
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&list, "\n").unwrap();
+    let empty = write(&test, "register show", &["--numbers", &list], "answer").0;
+    assert_eq!(empty.code, 2);
+    let told = format!("{list}: the list has no person number. Check");
+    assert!(empty.stderr.contains(&told), "{}", empty.stderr);
+    assert!(!empty.stderr.contains("tenant"), "{}", empty.stderr);
     let named = test.run("register show", &["--numbers", ALICE]);
     assert_eq!(named.code, 2);
 }

@@ -137,8 +137,11 @@ impl From<wit::Error> for Error {
         let message = redact(&error.message);
         let kind = match error.kind {
             wit::ErrorKind::InvalidRequest => return RequestError::Refused(message).into(),
-            wit::ErrorKind::Misuse | wit::ErrorKind::Internal => {
-                return ComponentError::Misbehaved(message).into();
+            wit::ErrorKind::Misuse => return ComponentError::Misbehaved(message).into(),
+            wit::ErrorKind::Internal => {
+                // The error has the advice to report it, so that of the component is left out.
+                let what = message.split(". ").next().unwrap_or_default();
+                return ComponentError::Misbehaved(what.to_owned()).into();
             }
             wit::ErrorKind::RecordTooLong => DataErrorKind::RecordTooLong,
             wit::ErrorKind::LookAlike => DataErrorKind::LookAlike,
@@ -285,4 +288,22 @@ fn is_date(text: &str) -> bool {
             4 | 7 => byte == b'-',
             _ => byte.is_ascii_digit(),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_internal_error_says_once_to_report_it() {
+        let error = Error::from(wit::Error {
+            kind: wit::ErrorKind::Internal,
+            line: None,
+            offset: None,
+            message: cprflow_connector::Error::Internal.to_string(),
+        });
+        let text = error.to_string();
+        assert!(text.contains("the parser contradicts itself. "), "{text}");
+        assert_eq!(text.to_lowercase().matches("report").count(), 1, "{text}");
+    }
 }

@@ -163,7 +163,7 @@ pub enum ConfigurationError {
         path: PathBuf,
     },
 
-    /// A tenant's list of person numbers is refused.
+    /// A list of person numbers is refused: that of a tenant, or that of a command.
     #[error("{path}: {error}", path = path.display())]
     PnrList {
         /// The list.

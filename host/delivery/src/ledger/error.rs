@@ -63,7 +63,11 @@ pub enum LedgerError {
     },
 
     /// SQLite failed, usually because the disk is full or a permission is missing.
-    #[error("{path}: {error}", path = path.display())]
+    #[error(
+        "{path}: the ledger cannot be read or written: {error}. Check that its disk has free space, and that this user can \
+         read and write the file and its directory. Then run the command again",
+        path = path.display()
+    )]
     Sqlite {
         /// The file.
         path: PathBuf,

@@ -117,6 +117,16 @@ fn refuses_a_ledger_of_another_format() {
     }
 }
 
+#[test]
+fn an_error_of_sqlite_says_what_to_check() {
+    // SQLITE_FULL
+    let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None);
+    let text = schema::ledger_error(Path::new("state/ledger.sqlite"), full).to_string();
+    for part in ["state/ledger.sqlite: ", " full. ", "free space", "again"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 /// What the metadata said must be known when the delivery is published, which can be days later.
 #[test]
 fn keeps_the_routing_block() {

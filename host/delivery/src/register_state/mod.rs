@@ -23,7 +23,7 @@ use crate::config::{Configuration, ConfigurationError, Store};
 use crate::error::Error;
 use crate::fs::private_file;
 use crate::ledger::{KeptExtract, Ledger};
-use crate::pnr_list::{ListError, read_list};
+use crate::pnr_list::read_list;
 use crate::register::{Register, open_file};
 use cprflow::{ExtractPlace, Pnr};
 
@@ -117,10 +117,7 @@ impl RegisterState {
 pub fn read_numbers(path: &Path) -> Result<BTreeSet<Pnr>, Error> {
     let file = private_file(path, "person numbers")?;
     let path = path.to_owned();
-    let numbers = read_list(file).map_err(|error| match error {
-        ListError::Empty => ConfigurationError::EmptyPnrList { path },
-        error => ConfigurationError::PnrList { path, error },
-    });
+    let numbers = read_list(file).map_err(|error| ConfigurationError::PnrList { path, error });
     Ok(numbers?)
 }
 

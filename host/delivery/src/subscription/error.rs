@@ -57,6 +57,16 @@ pub enum SubscriptionError {
         error: ListError,
     },
 
+    /// The list of the configuration (`pnr_file`) is empty.
+    #[error(
+        "{path}: the list has no person number, so applying it would remove all person numbers from the subscription. \
+         Check the file. If all are to be removed, run `cprflow subscription clear pnr`", path = path.display()
+    )]
+    EmptyList {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A filter can match persons in all of Denmark, and the configuration does not allow that.
     #[error(
         "{} can match persons in all of Denmark, and the agreement must allow that. If it does, add \

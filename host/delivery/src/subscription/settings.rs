@@ -11,7 +11,7 @@ use super::plan::WantedFilters;
 use crate::error::Error;
 use crate::fs::SecretSource;
 use crate::names::Environment;
-use crate::pnr_list::read_list;
+use crate::pnr_list::{ListError, read_list};
 use cprflow::Pnr;
 use cprflow::soap_messages::InvocationContext;
 
@@ -208,11 +208,22 @@ impl SubscriptionSettings {
             wanted.0.insert(FilterKind::NoFilter, filters.collect());
         }
         if let Some(path) = &self.pnr_file {
-            let numbers = list_file(path)?.into_iter().map(Filter::Pnr);
+            let numbers = wanted_numbers(path)?.into_iter().map(Filter::Pnr);
             wanted.0.insert(FilterKind::Pnr, numbers.collect());
         }
         Ok(wanted)
     }
+}
+
+/// Reads the list of all person numbers of a subscription. An empty one is refused: it would empty the subscription.
+fn wanted_numbers(path: &Path) -> Result<BTreeSet<Pnr>, Error> {
+    list_file(path).map_err(|error| match error {
+        Error::Subscription(SubscriptionError::List {
+            path,
+            error: ListError::Empty,
+        }) => SubscriptionError::EmptyList { path }.into(),
+        other => other,
+    })
 }
 
 /// Reads a list of person numbers from a file, or from standard input for `-`.
