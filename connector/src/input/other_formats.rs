@@ -1,6 +1,7 @@
 //! Recognises files that are no extract by how they begin, so that the error can say what to do with them.
 
 use super::shape_detection::{Shape, known_type};
+use crate::layout::Table;
 use crate::record::{RecordClass, classify};
 
 /// The number of bytes that [`recognise`] wants of a file that does not begin with a known record type.
@@ -117,18 +118,9 @@ pub(super) fn needs_more(front: &[u8]) -> bool {
 /// Returns what the file is and what to do, if it begins like one that is no extract. `shape` is how it would be read.
 pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<OtherFormat> {
     if let Some(first) = known_type(front).filter(|_| is_record(front)) {
-        // Records of full length can be read without line ends, whatever stands between them.
-        let at = first.lengths.first().copied().unwrap_or_default();
-        let after = front.get(at..).filter(|_| shape != Shape::Lines)?;
-        let (line_end, next) = after.split_first()?;
-        let second = known_type(next)?;
-        return match line_end {
-            0x85 => Some(OtherFormat::NextLines),
-            b'\r' => {
-                let length = next.iter().position(|byte| *byte == b'\r')?;
-                (!second.lengths.contains(&length)).then_some(OtherFormat::CarriageReturns)
-            }
-            _ => None,
+        return match shape {
+            Shape::Lines => None,
+            _ => foreign_line_ends(front, first),
         };
     }
     let begins = |(beginning, _): &&(&[u8], OtherFormat)| front.starts_with(beginning);
@@ -136,6 +128,23 @@ pub(super) fn recognise(front: &[u8], shape: Shape) -> Option<OtherFormat> {
         return Some(*format);
     }
     is_separated(front).then_some(OtherFormat::SeparatedValues)
+}
+
+/// Returns the line ends of another system, if the first record ends with one and another record begins after it.
+fn foreign_line_ends(front: &[u8], first: &Table) -> Option<OtherFormat> {
+    let mut start = front.iter().take(first.record_length() + 1);
+    let end = start.position(|byte| matches!(byte, b'\r' | 0x85))?;
+    // A line can be shorter than its record, because spaces at its end may be left out.
+    let is_full = first.lengths.contains(&end);
+    let (line_end, next) = front.get(end..)?.split_first()?;
+    let second = known_type(next).filter(|_| is_full || is_record(next))?;
+    if *line_end != b'\r' {
+        return Some(OtherFormat::NextLines);
+    }
+    // Records of full length can be read without line ends, whatever stands between them.
+    let length = next.iter().position(|byte| *byte == b'\r');
+    let is_readable = is_full && length.is_none_or(|length| second.lengths.contains(&length));
+    (!is_readable).then_some(OtherFormat::CarriageReturns)
 }
 
 /// Returns whether the bytes begin with a record type and, if it has one, a key of ten digits.
@@ -214,17 +223,24 @@ mod tests {
 
     #[test]
     fn names_the_line_ends_of_other_systems() {
-        let start = "00000000000001109012026061520260614";
+        // A first delivery has no date of the one before, and the spaces in its place may be left out.
+        let starts = [
+            "00000000000001109012026061520260614",
+            "000000000000011090120260615",
+        ];
         let person = "00101010101010000000000  01";
         let end = "999999999999900000003";
         for (line_end, expected) in [
             (b"\r".as_slice(), OtherFormat::CarriageReturns),
             (b"\x85", OtherFormat::NextLines),
         ] {
-            let lines = [start, person, end].map(str::as_bytes);
-            let input = [lines.join(line_end).as_slice(), line_end].concat();
-            for block in [1, 7, 100_000] {
-                assert_eq!(format(&input, block), Some(expected), "{expected:?}");
+            for start in starts {
+                let lines = [start, person, end].map(str::as_bytes);
+                let input = [lines.join(line_end).as_slice(), line_end].concat();
+                for block in [1, 7, 100_000] {
+                    let found = format(&input, block);
+                    assert_eq!(found, Some(expected), "{start} {expected:?}");
+                }
             }
         }
     }

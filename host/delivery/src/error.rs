@@ -227,7 +227,7 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
             ". Run cprflow as the user that owns it, or give this user the right to read and write it"
         }
         io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-            ". A directory is needed here, and a file has this name"
+            ". A directory is needed here, and a file has this name. Name another directory, or move the file away"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             ". Free some space, then run the command again"

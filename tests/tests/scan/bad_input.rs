@@ -263,6 +263,17 @@ fn reports_byte_order_marks() {
     }
 }
 
+/// A first delivery has no date of the one before, so its start record can be shorter than its layout.
+#[test]
+fn names_the_line_ends_of_other_systems() {
+    let lines = extract::lines(&extract::small(20, 1));
+    for (line_end, name) in [(b"\r", "CR"), (b"\x85", "NEL")] {
+        let error = data_error(scan(&extract::join(&lines, line_end)));
+        assert_eq!(error.kind, DataErrorKind::OtherFormat);
+        assert!(error.message.contains(name), "{}", error.message);
+    }
+}
+
 #[test]
 fn zero_bytes_in_fields_are_kept() {
     let name = "0080101010101A\0B\0";
