@@ -97,8 +97,9 @@ pub fn main_with(
         let place = place.unwrap_or_else(|| "an unknown location".to_owned());
         tracing::error!(place, "internal error");
         message::error(&format!(
-            "internal error at {place}: this is a bug in cprflow. Report it with this location and the output of \
-             `cprflow --version`"
+            "internal error at {place}. If a limit leaves this process little memory (`ulimit -v`, MemoryMax= of the \
+             systemd unit), raise the limit. Otherwise this is a bug in cprflow: report it with this location and the output \
+             of `cprflow --version`"
         ));
     }));
     let arguments: Vec<OsString> = arguments.into_iter().collect();

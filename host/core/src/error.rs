@@ -148,6 +148,13 @@ fn advice(error: &io::Error) -> &'static str {
             ". Free some space, then try again"
         }
         io::ErrorKind::ReadOnlyFilesystem => ". Name a directory that can be written",
+        io::ErrorKind::FileTooLarge => {
+            ". Raise the limit of file sizes (`ulimit -f`), then try again"
+        }
+        // This error has no kind, and an error about a temporary file has no number.
+        _ if error.to_string().contains("(os error 24)") => {
+            ". Raise the limit of open files (`ulimit -n`, or LimitNOFILE= of the systemd unit), then try again"
+        }
         _ => "",
     }
 }
@@ -440,6 +447,13 @@ pub enum ComponentError {
         slots: u32,
     },
 
+    /// The system does not give cprflow the memory that the component needs.
+    #[error(
+        "cannot run the component: {0}. The system gives this process too little memory: raise the limit (`ulimit -v`, or \
+         MemoryMax= of the systemd unit), or end other programs"
+    )]
+    NoMemory(String),
+
     /// The component asked for more memory than its limit ([`Limits::memory`](crate::Limits::memory)).
     #[error(
         "the component was stopped: it asked for more than {limit} bytes of memory. Raise this limit if it was \
@@ -452,8 +466,9 @@ pub enum ComponentError {
 
     /// A call took longer than its limit ([`Limits::call`](crate::Limits::call)).
     #[error(
-        "the component was stopped: a call took longer than {limit:?}. Raise this limit if it was configured. \
-         Otherwise this is a bug in the component: report it with this message"
+        "the component was stopped: a call took longer than {limit:?}. Raise this limit if it was configured. Otherwise try \
+         again when the machine has less to do. If that does not help, this is a bug in the component: report it with this \
+         message"
     )]
     Deadline {
         /// The limit.
@@ -463,7 +478,8 @@ pub enum ComponentError {
     /// All calls together took longer than their limit ([`Limits::total`](crate::Limits::total)).
     #[error(
         "the component was stopped: all its calls together took longer than {limit:?}. Raise this limit if it was \
-         configured. Otherwise this is a bug in the component: report it with this message"
+         configured. Otherwise try again when the machine has less to do. If that does not help, this is a bug in the \
+         component: report it with this message"
     )]
     Time {
         /// The limit.

@@ -235,6 +235,13 @@ pub(crate) fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::ReadOnlyFilesystem => {
             ". Name a directory that can be written, for example with --state or --dataset"
         }
+        io::ErrorKind::FileTooLarge => {
+            ". Raise the limit of file sizes (`ulimit -f`), then try again"
+        }
+        // This error has no kind, and an error about a temporary file has no number.
+        _ if error.to_string().contains("(os error 24)") => {
+            ". Raise the limit of open files (`ulimit -n`, or LimitNOFILE= of the systemd unit), then try again"
+        }
         _ => "",
     }
 }

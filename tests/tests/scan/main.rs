@@ -9,6 +9,7 @@ mod cut_off;
 mod distributed;
 mod engines;
 mod handmade;
+mod limits;
 mod manners;
 mod messages;
 mod metadata;

@@ -11,7 +11,7 @@ use rustix::fs::Access;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DirectoryError {
     /// A file or a device has the name of a directory that cprflow writes to.
-    #[error("{path} is not a directory. Name a directory, or remove what is there", path = path.display())]
+    #[error("{path} is not a directory. Name a directory, or move what is there away", path = path.display())]
     NotADirectory { path: PathBuf },
     /// This user cannot read and write the directory.
     #[error(

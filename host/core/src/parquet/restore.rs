@@ -79,7 +79,7 @@ fn open(directory: &Path) -> Result<Vec<TableRows>, Error> {
         let name = path.file_stem().and_then(|name| name.to_str());
         let Some(id) = name.and_then(TableId::by_name) else {
             let what =
-                "this is not a table of an extract: remove the file from the directory".to_owned();
+                "this is not a table of an extract. Move the file to another directory".to_owned();
             return Err(Error::Tables { path, what });
         };
         let mut rows = TableRows {

@@ -14,6 +14,9 @@ use crate::wit::{Connector, ConnectorPre};
 /// The bytes that a batch may take in an answer beside its IPC messages: the table's name and the head of the list.
 const BATCH_OVERHEAD: usize = 4096;
 
+/// The end of the operating system's error about missing memory (ENOMEM).
+const NO_MEMORY: &str = "(os error 12)";
+
 /// An instance of a component with its store. Dropping it frees all that the instance holds.
 pub(crate) struct Session {
     runtime: &'static Runtime,
@@ -161,6 +164,7 @@ impl FailedCall<'_> {
                 limit,
                 at_most: at_most as u64,
             },
+            None if text.contains(NO_MEMORY) => ComponentError::NoMemory(redact(&text)),
             None => ComponentError::Trapped(redact(&text)),
         }
     }

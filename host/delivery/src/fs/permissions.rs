@@ -31,7 +31,7 @@ pub enum UnsafeDirectory {
     /// A directory that cprflow makes itself is a symbolic link or a file.
     #[error(
         "{path} is not a directory but {kind}, which cprflow did not make. It is not followed, because it may lead \
-         personal data to another place. Find out who made it, and remove it", path = path.display()
+         personal data to another place. Find out who made it, and move it away", path = path.display()
     )]
     Planted {
         /// The link or file.
@@ -42,8 +42,9 @@ pub enum UnsafeDirectory {
 
     /// A directory that cprflow makes itself belongs to another user.
     #[error(
-        "{path} belongs to another user (uid {owner}), who could replace what cprflow stores in it. Find out who made \
-         it, and remove it", path = path.display()
+        "{path} belongs to another user (uid {owner}), who could replace what cprflow stores in it. If cprflow was run as \
+         that user once, give the directory back with `chown -R`. Otherwise find out who made it, and move it away",
+        path = path.display()
     )]
     OwnedByAnother {
         /// The directory.

@@ -39,7 +39,8 @@ pub enum RegisterStateError {
     /// A kept extract is gone or was changed.
     #[error(
         "the register's file {file} of agreement {agreement} has another size than it was written with, or is gone. \
-         Restore it from a backup"
+         Restore it from a backup. Without a backup, order a new full load (`cprflow subscription reorder`), and when it has \
+         come, run `cprflow register accept-missing {agreement}`"
     )]
     ExtractChanged {
         /// The agreement's name.

@@ -312,8 +312,8 @@ pub enum TransportError {
 
     /// The folder has too many entries.
     #[error(
-        "{folder} has more than {limit} entries, the limit for an inbox. Check the path, or remove what does not belong \
-         there"
+        "{folder} has more than {limit} entries, the limit for an inbox. Check the path. If it is right, move the files \
+         that are no deliveries to another folder"
     )]
     TooManyEntries {
         /// The folder's path or address.
@@ -324,7 +324,8 @@ pub enum TransportError {
 
     /// The system reports an error about a local file or directory.
     #[error(
-        "i/o error while {operation} {what}: {error}. Check the disk and the file system, then try again"
+        "i/o error while {operation} {what}: {error}. Check the disk, the file system and the limit of open files (`ulimit \
+         -n`), then try again"
     )]
     Io {
         /// The step that failed.

@@ -171,12 +171,19 @@ pub(super) enum Verdict {
 /// Decides whether a failed scan sets its delivery aside. Only a failure of the component is the delivery's own; any
 /// other error ends the run and is returned.
 pub(super) fn scan_failure(error: Error) -> Result<Reason, Error> {
-    match error {
-        Error::Extract(cprflow::Error::Component(error)) => {
-            Ok(Reason::new("component", error.to_string()))
+    let reason = match &error {
+        Error::Extract(cprflow::Error::Component(error)) if !is_of_machine(error) => {
+            Some(Reason::new("component", error.to_string()))
         }
-        error => Err(error),
-    }
+        _ => None,
+    };
+    reason.ok_or(error)
+}
+
+/// Returns whether the component could not run because the machine had no room for it.
+fn is_of_machine(error: &cprflow::ComponentError) -> bool {
+    use cprflow::ComponentError::{NoMemory, PoolFull};
+    matches!(error.cause(), NoMemory(_) | PoolFull { .. })
 }
 
 /// Decides whether a delivery is set aside because its metadata names another sender or recipient than the configuration,

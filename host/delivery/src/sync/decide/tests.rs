@@ -372,6 +372,9 @@ fn sets_a_delivery_aside_for_a_failure_of_the_component_only() {
     let reason = scan_failure(component.into()).unwrap();
     assert_eq!(reason.code, "component");
     assert!(matches!(scan_failure(Error::Stopped), Err(Error::Stopped)));
+    // The delivery can be read when the machine has memory again.
+    let memory = cprflow::ComponentError::NoMemory("no memory".to_owned());
+    assert!(scan_failure(memory.into()).is_err());
 }
 
 #[test]
