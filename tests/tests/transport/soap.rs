@@ -2,6 +2,7 @@
 //! to do and whether the request may have been carried out.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -318,6 +319,16 @@ fn uses_a_configured_proxy_and_ignores_the_environment() {
     let client = SoapClient::new(&settings, Timestamp::now()).unwrap();
     assert_eq!(client.call(&setup.request()).unwrap().status, 200);
     assert_eq!(passing.connections(), 1);
+    // A proxy that accepts connections and never answers is named.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = listener.local_addr().unwrap().port();
+    let mut impatient = settings.clone();
+    impatient.proxy = Some(format!("http://127.0.0.1:{silent}"));
+    impatient.timeouts.connect = Duration::from_secs(1);
+    let client = SoapClient::new(&impatient, Timestamp::now()).unwrap();
+    let error = client.call(&setup.request()).unwrap_err();
+    let told = format!("the proxy 127.0.0.1:{silent}: connecting took longer");
+    assert!(error.to_string().contains(&told), "{error}");
     let closed = ClosedPort::new();
     settings.proxy = Some(format!("http://127.0.0.1:{}", closed.number()));
     let client = SoapClient::new(&settings, Timestamp::now()).unwrap();

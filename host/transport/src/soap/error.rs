@@ -108,7 +108,7 @@ pub enum SoapError {
     /// A phase of the call took too long.
     #[error("{server}: {phase} took longer than {limit:?}, so cprflow gave up{}", outcome(*phase))]
     Timeout {
-        /// Host and port of the service.
+        /// Host and port of the service, or of the proxy.
         server: String,
         /// The phase that took too long.
         phase: SoapPhase,
@@ -121,7 +121,7 @@ pub enum SoapError {
         "{server} closed the connection while {phase}{}{}", outcome(*phase), certificate_hint(*phase)
     )]
     Closed {
-        /// Host and port of the service.
+        /// Host and port of the service, or of the proxy.
         server: String,
         /// The phase in which the connection ended.
         phase: SoapPhase,

@@ -163,6 +163,16 @@ impl ErrorContext {
         self.proxy.as_ref().unwrap_or(&self.service)
     }
 
+    /// Returns the other side of the connection in this phase: until it is connected, a client talks to the proxy.
+    fn peer(&self, phase: SoapPhase) -> String {
+        match (&self.proxy, phase) {
+            (Some(proxy), SoapPhase::Resolve | SoapPhase::Connect) => {
+                format!("the proxy {}", proxy.address)
+            }
+            _ => self.server().to_owned(),
+        }
+    }
+
     fn timeout(&self, phase: SoapPhase, timeout: Timeout) -> SoapError {
         let limit = match timeout {
             Timeout::Global | Timeout::PerCall => self.timeouts.total,
@@ -170,7 +180,7 @@ impl ErrorContext {
             _ => self.timeouts.answer,
         };
         SoapError::Timeout {
-            server: self.server().to_owned(),
+            server: self.peer(phase),
             phase,
             limit,
         }
@@ -178,7 +188,7 @@ impl ErrorContext {
 
     fn closed(&self, phase: SoapPhase) -> SoapError {
         SoapError::Closed {
-            server: self.server().to_owned(),
+            server: self.peer(phase),
             phase,
         }
     }
