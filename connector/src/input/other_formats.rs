@@ -8,7 +8,7 @@ use crate::record::{RecordClass, classify};
 const FRONT: usize = 1024;
 
 /// The first bytes of formats.
-const BEGINNINGS: [(&[u8], OtherFormat); 14] = [
+const BEGINNINGS: [(&[u8], OtherFormat); 16] = [
     (&[0x1f, 0x8b], OtherFormat::Gzip),
     (b"PK\x03\x04", OtherFormat::Zip),
     (b"\xfd7zXZ\0", OtherFormat::Xz),
@@ -23,6 +23,9 @@ const BEGINNINGS: [(&[u8], OtherFormat); 14] = [
     (b"{", OtherFormat::Json),
     (UTF16_LE, OtherFormat::Utf16),
     (UTF16_BE, OtherFormat::Utf16),
+    // The start record, without a byte order mark.
+    (b"0\x000\x000\0", OtherFormat::Utf16),
+    (b"\x000\x000\x000", OtherFormat::Utf16),
 ];
 
 const UTF16_LE: &[u8] = &[0xff, 0xfe];

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::failure::{self, Failure, Outcome};
-use crate::output::message;
+use crate::output::{message, raw_stdout};
 use crate::usage::UsageError;
 use crate::{
     agreement, backup, codes, compile_component, completions, ddl, deliveries, doctor, erase,
@@ -118,9 +118,17 @@ fn reject(error: &clap::Error, arguments: &[OsString]) -> u8 {
     if error.use_stderr() && arguments.iter().skip(1).any(holds_number) {
         return failure::end(Err(UsageError::PersonNumberOnCommandLine.into()));
     }
-    // If the output is closed, the message has no reader, and the exit code remains.
-    let _ = error.print();
-    u8::try_from(error.exit_code()).unwrap_or(2)
+    if error.use_stderr() {
+        // If the output is closed, the message has no reader, and the exit code remains.
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).unwrap_or(2);
+    }
+    // The help or the version was asked for, and must not be lost without a word.
+    let printed = raw_stdout().and_then(|_| error.print());
+    failure::end(match printed {
+        Ok(()) => Ok(Outcome::Success),
+        Err(error) => Err(Failure::Stdout(error)),
+    })
 }
 
 fn run(

@@ -27,11 +27,13 @@
 //! | `exact_reader` | reports a file that ends before its known size |
 //! | `pipelined_copy` | [`pipelined_copy`]: reads and writes at the same time |
 //! | [`soap`] | [`SoapClient`](soap::SoapClient): calls the subscription service |
+//! | `byte_order` | the marks that editors write at the beginning of a text |
 //! | `private_file` | [`exposed_mode`]: whether other users can read a file with a secret |
 //! | `secret` | [`Secret`]: a text that is never printed |
 //! | `error` | [`TransportError`]: why an inbox cannot be used, and whether to try again |
 #![deny(unsafe_code)]
 
+mod byte_order;
 mod connect;
 mod error;
 mod exact_reader;

@@ -184,6 +184,8 @@ fn fails_if_standard_output_is_closed() {
         "verify EXTRACT",
         "tables",
         "generate --persons 2",
+        "--help",
+        "--version",
     ] {
         let arguments = arguments.replace("EXTRACT", &extract);
         let run = |redirection: &str| {

@@ -233,6 +233,42 @@ fn reports_why_a_private_key_cannot_be_used() {
     assert!(key_problem(&error).contains("No such file"), "{error}");
 }
 
+/// Some editors write a byte order mark, or UTF-16.
+#[test]
+fn reads_key_files_of_editors() {
+    let Some(sshd) = Sshd::start_default() else {
+        return;
+    };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = sshd.path("..").join(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let text = fs::read_to_string(sshd.key("plain", "ed25519", "", &[])).unwrap();
+    let marked = write("marked", format!("\u{feff}{text}").as_bytes());
+    SftpInbox::connect(&sshd.server(), &sshd.settings_with(&marked, None)).unwrap();
+    let wide = write("wide", b"\xff\xfe-\0-\0");
+    let error = refusal(&sshd.server(), &sshd.settings_with(&wide, None));
+    assert!(key_problem(&error).contains("UTF-16"), "{error}");
+
+    let line = format!(
+        "[127.0.0.1]:{} {}\n",
+        sshd.port(),
+        sshd.public_host_key("ed25519")
+    );
+    let known = |file: &Path| SftpSettings {
+        known_hosts: Some(file.to_owned()),
+        host_keys: Vec::new(),
+        ..sshd.settings()
+    };
+    let marked = write("marked_hosts", format!("\u{feff}{line}").as_bytes());
+    SftpInbox::connect(&sshd.server(), &known(&marked)).unwrap();
+    let wide = write("wide_hosts", b"\xff\xfe[\0");
+    let error = refusal(&sshd.server(), &known(&wide));
+    assert!(error.to_string().contains("UTF-16"), "{error}");
+}
+
 #[test]
 fn a_key_that_the_server_does_not_know_is_refused() {
     let setup = Setup {

@@ -185,6 +185,41 @@ fn refuses_an_unusable_certificate_before_connecting() {
     assert_eq!(platform.take_events(), []);
 }
 
+/// Some editors write a byte order mark, or UTF-16.
+#[test]
+fn reads_pem_files_of_editors() {
+    let setup = ServiceSetup::new();
+    let good = setup.platform.client();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = setup.directory.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    };
+    let marked = |name: &str, of: &Path| {
+        let text = fs::read_to_string(of).unwrap();
+        file(name, format!("\u{feff}{text}").as_bytes())
+    };
+    let pair = |certificate: &Path, key: &Path| ClientCertificate::Pem {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+    };
+    let (chain, key) = (
+        marked("marked.pem", &good.chain),
+        marked("marked.key", &good.key),
+    );
+    let client = setup.client_with(pair(&chain, &key)).unwrap();
+    assert_eq!(client.call(&setup.request()).unwrap().status, 200);
+    let wide = file("wide.pem", b"\xff\xfe-\0-\0");
+    for certificate in [pair(&wide, &good.key), pair(&good.chain, &wide)] {
+        let error = setup.client_with(certificate).unwrap_err().to_string();
+        assert!(
+            error.contains("wide.pem") && error.contains("UTF-16"),
+            "{error}"
+        );
+    }
+}
+
 /// BouncyCastle and NSS write archives in BER: lengths are not given in advance, and byte strings come in pieces.
 #[test]
 fn reads_archives_in_ber() {

@@ -31,6 +31,9 @@ pub enum KeyFileProblem {
         "it is in PuTTY's format. Convert it with `puttygen KEY -O private-openssh -o NEW` and configure the new file"
     )]
     Putty,
+    /// The file is text in UTF-16, which some editors write.
+    #[error("it is text in UTF-16. Save it as UTF-8, or copy the original key again")]
+    Utf16,
     /// The file holds no private key, or one of an unsupported kind.
     #[error(
         "it holds no private key that cprflow supports. Configure an RSA, ECDSA or Ed25519 key in OpenSSH or PEM format"
@@ -53,6 +56,9 @@ pub enum KnownHostsProblem {
     /// The file cannot be read.
     #[error("it cannot be read: {0}. Check the path and the permissions")]
     Unreadable(#[source] io::Error),
+    /// The file is text in UTF-16, which some editors write.
+    #[error("it is text in UTF-16. Save it as UTF-8")]
+    Utf16,
     /// A line with `@revoked` holds no key, so it is unknown which key is revoked.
     #[error("line {line} begins with @revoked and holds no valid key. Correct the line")]
     InvalidRevokedKey {

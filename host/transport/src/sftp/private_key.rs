@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::rsa_public_key::rsa_public_key;
+use crate::byte_order::{UTF8_MARK, is_utf16};
 use crate::error::{KeyFileProblem, TransportError};
 use crate::private_file::exposed_mode;
 use crate::secret::Secret;
@@ -69,6 +70,12 @@ fn read_file(path: &Path) -> Result<String, KeyFileProblem> {
         .map_err(KeyFileProblem::Unreadable)?;
     if text.len() as u64 > MAX_BYTES {
         return Err(KeyFileProblem::TooLarge(MAX_BYTES));
+    }
+    if is_utf16(&text) {
+        return Err(KeyFileProblem::Utf16);
+    }
+    if text.starts_with(UTF8_MARK) {
+        text.drain(..UTF8_MARK.len());
     }
     let text = String::from_utf8(text).ok();
     // A public key may be read by everybody, so the advice to protect it would miss the point.

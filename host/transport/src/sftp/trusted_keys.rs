@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ssh2::{CheckResult, KnownHostFileKind, Session};
 
 use super::settings::SftpSettings;
+use crate::byte_order::{UTF8_MARK, is_utf16};
 use crate::error::{KnownHostsProblem, TransportError};
 use crate::host_key::{Fingerprint, HostKey};
 use crate::inbox::Server;
@@ -72,7 +73,10 @@ impl TrustedKeys {
 
     fn read_known_hosts(&mut self, path: &Path, server: &Server) -> Result<(), KnownHostsProblem> {
         let file = fs::read(path).map_err(KnownHostsProblem::Unreadable)?;
-        let text = String::from_utf8_lossy(&file);
+        if is_utf16(&file) {
+            return Err(KnownHostsProblem::Utf16);
+        }
+        let text = String::from_utf8_lossy(file.strip_prefix(UTF8_MARK).unwrap_or(&file));
         for (index, line) in text.lines().enumerate() {
             let mut fields = line.split_ascii_whitespace();
             match fields.next() {

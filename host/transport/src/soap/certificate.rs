@@ -21,6 +21,7 @@ use x509_parser::parse_x509_certificate;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::settings::ClientCertificate;
+use crate::byte_order::{UTF8_MARK, is_utf16};
 use crate::private_file::exposed_mode;
 
 /// Why a file of certificates or keys cannot be used, with its path.
@@ -64,6 +65,9 @@ pub enum CertificateProblem {
         "it is larger than {0} bytes, so it is neither a certificate nor a key. Check the path"
     )]
     TooLarge(u64),
+    /// The file is text in UTF-16, which some editors write.
+    #[error("it is text in UTF-16. Save it as UTF-8, or copy the original file again")]
+    Utf16,
     /// The file holds no certificate.
     #[error(
         "there is no certificate in it. Configure a file that contains `-----BEGIN CERTIFICATE-----`, or a PKCS#12 archive \
@@ -217,7 +221,7 @@ pub(super) fn read_authorities(
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, CertificateProblem> {
     let bytes = read_file(path, false)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem(&bytes)?).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(CertificateProblem::NoCertificate),
         Ok(certificates) => Ok(certificates),
@@ -236,7 +240,15 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateProblem> {
     if contains("ENCRYPTED PRIVATE KEY-----") || contains("Proc-Type: 4,ENCRYPTED") {
         return Err(CertificateProblem::EncryptedKey);
     }
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| CertificateProblem::NoKey)
+    PrivateKeyDer::from_pem_slice(pem(&bytes)?).map_err(|_| CertificateProblem::NoKey)
+}
+
+/// Returns the text of a PEM file without a byte order mark, which would hide the first line.
+fn pem(bytes: &[u8]) -> Result<&[u8], CertificateProblem> {
+    match is_utf16(bytes) {
+        true => Err(CertificateProblem::Utf16),
+        false => Ok(bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes)),
+    }
 }
 
 fn read_pkcs12(
