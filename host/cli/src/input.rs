@@ -20,10 +20,10 @@ enum InputError {
     #[error("this is a directory, not an extract. Name a file in it")]
     IsDirectory,
     /// The packed file ends before its content does.
-    #[error("the gzip file is cut off. Fetch it again")]
+    #[error("the gzip file is cut off, or other bytes follow its content. Fetch it again")]
     GzipCutOff,
     /// The packed file does not unpack to what was packed.
-    #[error("the gzip file is damaged. Fetch it again")]
+    #[error("the gzip file is damaged, or other bytes follow its content. Fetch it again")]
     GzipDamaged,
 }
 
