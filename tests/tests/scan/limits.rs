@@ -57,7 +57,8 @@ fn address_space() {
         let (code, told) = run(&limit, &["scan", &extract, "-t", "person"]);
         let is_named = told.contains("ulimit -v") && !told.contains("bug in the component");
         assert!(code != Some(2) || is_named, "{limit}: {told}");
-        assert!(matches!(code, None | Some(0 | 2)), "{limit}: {told}");
+        // With the smallest limits, a signal or the loader of programs (127) ends it.
+        assert!(matches!(code, None | Some(0 | 2 | 127)), "{limit}: {told}");
         codes.push(code);
     }
     assert!(
