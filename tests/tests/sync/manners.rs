@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cprflow_tests::command::{TestDirectory, binary, cprflow};
 use cprflow_tests::sshd::Sshd;
-use cprflow_tests::test_run::{TestRun, numbers, transfer};
+use cprflow_tests::test_run::{TestRun, metadata, numbers, transfer};
 use cprflow_tests::{Requirement, extract, require};
 use serde_json::Value;
 
@@ -158,6 +158,14 @@ fn an_unknown_agreement_is_answered_with_the_known_ones() {
     let ended = test.run("status", &["--agreement", "odense"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("It has: town"), "{}", ended.stderr);
+    // Without a configuration, there is one agreement.
+    let place = TestDirectory::new();
+    let (inbox, dataset) = (place.root(), place.path("dataset"));
+    let source = ["--inbox", &inbox, "--dataset", &dataset];
+    let ended = cprflow([&["status", "--agreement", "odense"], &source[..]].concat());
+    assert_eq!(ended.code, 2);
+    let known = "It has: default";
+    assert!(ended.stderr.contains(known), "{}", ended.stderr);
 }
 
 #[test]
@@ -174,6 +182,27 @@ fn a_file_in_place_of_a_dataset_is_named() {
         ended.stderr
     );
     assert_eq!(fs::read_to_string(test.path("tenants")).unwrap(), "mine");
+    // The same on the command line.
+    let place = TestDirectory::new();
+    let file = place.file("file", b"mine");
+    let (dataset, state) = (place.path("dataset"), place.path("state"));
+    let inbox = place.path("inbox");
+    fs::create_dir(&inbox).unwrap();
+    let (name, bytes) = ("d260302.l000001", extract::small(20, 1));
+    fs::write(format!("{inbox}/{name}"), &bytes).unwrap();
+    let metadata = metadata(name, bytes.len() as u64, &transfer(1));
+    fs::write(format!("{inbox}/{name}.metadata"), metadata).unwrap();
+    for directories in [[&file, &state], [&dataset, &file]] {
+        let [dataset, state] = directories;
+        let purposes = ["--unrestricted", "test", "--church-purpose", "test"];
+        let directories = ["--dataset", dataset, "--state", state];
+        let ended = cprflow([&["sync", "--inbox", &inbox], &purposes[..], &directories].concat());
+        assert_eq!(ended.code, 2);
+        let named = ended.stderr.contains(&file);
+        let advice = "A directory is needed here, and a file has this name. Name another directory";
+        assert!(named && ended.stderr.contains(advice), "{}", ended.stderr);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    }
 }
 
 /// A user who does not own the state directory is told which user should run cprflow.
