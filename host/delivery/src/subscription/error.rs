@@ -44,7 +44,10 @@ pub enum SubscriptionError {
     },
 
     /// The service has no client certificate in the configuration.
-    #[error("the subscription service has no client certificate in the configuration: add one")]
+    #[error(
+        "the subscription service has no client certificate in the configuration. Add `certificate` and `key` (PEM), or \
+         `pkcs12` and `password`, to [agreement.NAME.service]"
+    )]
     NoCertificate,
 
     /// A list of person numbers is refused.
