@@ -13,5 +13,6 @@ mod quickstart;
 mod register_state;
 mod rename;
 mod retention;
+mod switching;
 mod unusual;
 mod views;

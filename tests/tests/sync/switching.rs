@@ -1,0 +1,34 @@
+//! pyarrow, polars and DuckDB read current tables while generations switch.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
+use std::process::Command;
+
+use cprflow_tests::command::{TestDirectory, binary};
+
+/// `CPRFLOW_SWITCH_SECONDS=120` goes on for two minutes. See `tests/python/switching.py` for what must hold.
+#[test]
+fn readers_neither_fail_nor_mix_while_generations_switch() {
+    let Some(python) = cprflow_tests::python::python() else {
+        return;
+    };
+    let place = TestDirectory::new();
+    let output = Command::new(python)
+        .arg(cprflow_tests::root().join("tests/python/switching.py"))
+        .arg(binary())
+        .arg(place.root())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env_remove("CPRFLOW_LOG")
+        .output()
+        .unwrap();
+    let report = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{report}{errors}");
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let readers = report["readers"].as_object().unwrap();
+    assert_eq!(readers.len(), 6, "three engines, two datasets: {report}");
+    for (name, reader) in readers {
+        assert!(reader["generations"].as_u64() >= Some(7), "{name}: {report}");
+        let is_tenant = name.ends_with("tenant");
+        assert!(is_tenant || reader["removed"] == 0, "{name}: {report}");
+    }
+}
