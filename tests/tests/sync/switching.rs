@@ -27,7 +27,10 @@ fn readers_neither_fail_nor_mix_while_generations_switch() {
     let readers = report["readers"].as_object().unwrap();
     assert_eq!(readers.len(), 6, "three engines, two datasets: {report}");
     for (name, reader) in readers {
-        assert!(reader["generations"].as_u64() >= Some(7), "{name}: {report}");
+        assert!(
+            reader["generations"].as_u64() >= Some(7),
+            "{name}: {report}"
+        );
         let is_tenant = name.ends_with("tenant");
         assert!(is_tenant || reader["removed"] == 0, "{name}: {report}");
     }
