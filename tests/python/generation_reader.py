@@ -1,13 +1,13 @@
 """Reads the current tables of a dataset with one engine, and checks that the tables of each read belong together.
 
-Usage: generation_reader.py ENGINE DATASET
+Usage: generation_reader.py ENGINE WAY DATASET
 
-ENGINE is pyarrow, polars or duckdb. Commands are lines on standard input:
+ENGINE is pyarrow, polars or duckdb. WAY is `paths`, which resolves the link and reads one path after the other, or `opened`,
+which opens all files of the generation before it reads the first. Commands are lines on standard input:
 
   free     reads again and again until the next command
   held     reads half of the tables, says so, waits for `go`, and reads the rest
   through  the same, but opens each file through the link `current` and does not resolve it
-  end      ends the program
 
 Each result is a JSON object on a line of standard output:
 
@@ -37,8 +37,8 @@ Columns = collections.namedtuple("Columns", "rows pnr as_of")
 def with_pyarrow():
     import pyarrow.parquet
 
-    def read(path):
-        table = pyarrow.parquet.read_table(path)
+    def read(file):
+        table = pyarrow.parquet.read_table(file)
         values = lambda name: table[name].to_pylist() if name in table.column_names else None
         return Columns(table.num_rows, values("pnr"), values("as_of"))
 
@@ -48,8 +48,8 @@ def with_pyarrow():
 def with_polars():
     import polars
 
-    def read(path):
-        frame = polars.read_parquet(path)
+    def read(file):
+        frame = polars.read_parquet(file)
         values = lambda name: frame[name].to_list() if name in frame.columns else None
         return Columns(frame.height, values("pnr"), values("as_of"))
 
@@ -63,7 +63,9 @@ def with_duckdb():
     connection = duckdb.connect(config={"enable_external_file_cache": False})
     connection.execute("SET threads = 1")
 
-    def read(path):
+    def read(file):
+        # DuckDB reads paths only. This one leads to the open file, also if the file was removed.
+        path = file if isinstance(file, str) else f"/proc/self/fd/{file.fileno()}"
         result = connection.execute("SELECT * FROM read_parquet(?)", [path])
         names = [column[0] for column in result.description]
         rows = result.fetchall()
@@ -86,7 +88,8 @@ class Commands:
     def listen(self):
         for line in sys.stdin:
             self.lines.put(line.strip())
-        self.lines.put("end")
+        # The caller has closed the pipe.
+        self.lines.put("")
 
     def next(self):
         return self.lines.get()
@@ -99,18 +102,31 @@ def say(event, **values):
     print(json.dumps({"event": event, **values}), flush=True)
 
 
+# docs/register.md has this function. A test compares the two.
+def open_tables(dataset):
+    while True:
+        directory = dataset / os.readlink(dataset / "current")
+        try:
+            manifest = json.loads((directory / "_generation.json").read_text())
+            return manifest, {name: open(directory / name, "rb") for name in manifest["files"]}
+        except FileNotFoundError:
+            continue  # The generation was removed meanwhile: current leads to a newer one.
+
+
 class Reader:
-    def __init__(self, engine, dataset):
+    def __init__(self, engine, way, dataset):
         self.engine = engine
+        self.is_opened = way == "opened"
         self.read_table = ENGINES[engine]()
-        self.link = pathlib.Path(dataset) / "current"
+        self.dataset = pathlib.Path(dataset)
+        self.link = self.dataset / "current"
         self.commands = Commands()
 
     def run(self):
         say("idle")
         while True:
             command = self.commands.next()
-            if command == "end":
+            if not command:
                 return
             if command == "free":
                 while not self.commands.is_waiting():
@@ -126,8 +142,13 @@ class Reader:
         resolved = pathlib.Path(os.path.realpath(self.link))
         generation = int(resolved.name)
         directory = resolved if is_resolved else self.link
+        files = {}
         try:
-            manifest = json.loads((directory / "_generation.json").read_text())
+            if self.is_opened:
+                manifest, files = open_tables(self.dataset)
+                generation = manifest["number"]
+            else:
+                manifest = json.loads((directory / "_generation.json").read_text())
             names = sorted(manifest["rows"])
             tables = {}
             for place, name in enumerate(names):
@@ -135,14 +156,17 @@ class Reader:
                     say("middle", generation=generation)
                     if self.commands.next() != "go":
                         return
-                tables[name] = self.read_table(str(directory / f"{name}.parquet"))
-            digests = {file: digest(directory / file) for file in manifest["files"]}
-            files = sorted(path.name for path in directory.glob("*.parquet"))
+                file = f"{name}.parquet"
+                tables[name] = self.read_table(files.get(file) or str(directory / file))
+            digests = {name: digest(files.get(name) or directory / name) for name in manifest["files"]}
         except Exception as error:
             # Each engine has its own errors for a file that is gone. The caller decides whether it may be gone.
             say("failed", generation=generation, what=f"{type(error).__name__}: {error}"[:300])
             return
-        what = by_manifest(manifest, generation, tables, digests, files)[:5] + by_rows(manifest, tables)[:5]
+        finally:
+            for file in files.values():
+                file.close()
+        what = by_manifest(manifest, generation, tables, digests)[:5] + by_rows(manifest, tables)[:5]
         if what:
             say("mixed", generation=generation, what=what)
             return
@@ -150,17 +174,20 @@ class Reader:
         say("read", generation=generation, engine=self.engine, tables=len(tables), rows=rows)
 
 
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(file):
+    if isinstance(file, pathlib.Path):
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    file.seek(0)
+    return hashlib.sha256(file.read()).hexdigest()
 
 
-def by_manifest(manifest, generation, tables, digests, files):
+def by_manifest(manifest, generation, tables, digests):
     """Compares the files with the manifest: the number, the rows and the digest of each file."""
     wrong = []
     if manifest["number"] != generation:
         wrong.append(f"manifest: it is of generation {manifest['number']}")
-    if files != sorted(manifest["files"]):
-        wrong.append("manifest: it names other files")
+    if sorted(manifest["files"]) != [f"{name}.parquet" for name in sorted(tables)]:
+        wrong.append("manifest: it does not name the file of each table")
     for name, table in tables.items():
         if table.rows != manifest["rows"][name]:
             wrong.append(f"manifest: {name} has {table.rows} rows instead of {manifest['rows'][name]}")
