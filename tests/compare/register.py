@@ -24,12 +24,15 @@ import statistics
 import subprocess
 import sys
 
-from register_store import Store, measured, night_of, save, size_of
+from register_store import Store, make_extract_older, night_of, save, size_of
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # The person numbers of Denmark: persons who live there, who moved away and who died.
 DENMARK = 9_000_000
+
+# Two hundred generated nights reach beyond the year of the first one.
+YEARS = 2
 
 WHOLE = """
 dataset = "disk/dataset"
@@ -71,7 +74,8 @@ class Report:
 
     def row(self, what, figure, measured, holds=None):
         """Adds a line: the figure that the design names, what was measured, and whether that holds."""
-        self.rows.append((what, figure, measured, {None: "", True: "yes", False: "no"}[None if self.is_trial else holds]))
+        judged = {None: "", True: "yes", False: "no"}[None if self.is_trial else holds]
+        self.rows.append((what, figure, measured, judged))
         progress(f"{what}: {measured}")
 
     def keep(self, part, **values):
@@ -129,7 +133,8 @@ def municipality(options, report):
                f"{mega(bytes_of_extract)})", kept / bytes_of_extract < 0.165)
     report.row("`current` on the disk", "", f"{mega(current)} in {files} files")
     register = kept / persons * DENMARK
-    report.row(f"the register of {DENMARK:,} numbers, calculated", "about 2.5 GB", f"{register / 1e9:.1f} GB", register < 2.75e9)
+    report.row(f"the register of {DENMARK:,} numbers, calculated", "about 2.5 GB", f"{register / 1e9:.1f} GB",
+               register < 2.75e9)
     shown = show_person(store, options)
     report.row("one person in the register (`register show`)", "seconds", f"{median(shown):.2f} s, "
                f"{mega(peak(*shown))} of memory")
@@ -177,7 +182,8 @@ def tenants(options, report):
         youngest = number * 3
         configuration += (
             f'[tenant.{name}]\nagreements = ["town"]\npurpose = "benchmark"\ndataset = "tenants/{name}"\n'
-            f'protection = "{("mask", "drop", "include")[number % 3]}"\npersons = {{ ages = [{youngest}, {youngest + 40}] }}\n'
+            f'protection = "{("mask", "drop", "include")[number % 3]}"\n'
+            f"persons = {{ ages = [{youngest}, {youngest + 40}] }}\n"
         )
     store = Store(options.command, options.directory / "tenants", configuration)
     extract = store.directory / "extract"
@@ -201,7 +207,8 @@ def tenants(options, report):
         sums.append(sum(cost.processor for cost in costs))
     ratio = statistics.median(one.processor / total for one, total in zip(made, sums))
     report.row(f"processor time of `current` of {len(names)} tenants, of that of their scans alone", "<= 1.5",
-               f"{ratio:.2f} ({median(made, lambda cost: cost.processor):.1f} s of {statistics.median(sums):.1f} s)", ratio <= 1.5)
+               f"{ratio:.2f} ({median(made, lambda cost: cost.processor):.1f} s and {statistics.median(sums):.1f} s)",
+               ratio <= 1.5)
     elapsed = statistics.median(sum(cost.seconds for cost in costs) for costs in passes)
     report.row("the same, elapsed", "", f"{median(made):.1f} s; the scans one after the other {elapsed:.1f} s")
     report.row("peak memory with the tenants", "", mega(peak(*made)))
@@ -214,6 +221,7 @@ def nights(options, report):
     for night in range(options.nights + 1):
         changes = ["--changes", "--night", night] if night else []
         store.generate(extract, options.night_persons, *changes)
+        make_extract_older(extract, YEARS)
         store.put(extract)
     cost = store.sync()
     size, files = size_of(store.dataset / "agreement=town")
@@ -223,7 +231,8 @@ def nights(options, report):
     report.row("their files", "9,447 for 201 deliveries", f"{files:,} ({mega(size)})")
     report.row("the files of `current`", "", f"{current_files} ({mega(current)})")
     alone = [store.make_current(store.dataset) for _ in range(options.rounds)]
-    report.row(f"`current` from {options.nights + 1} extracts", "", f"{median(alone):.2f} s, {mega(peak(*alone))} of memory")
+    report.row(f"`current` from {options.nights + 1} extracts", "",
+               f"{median(alone):.2f} s, {mega(peak(*alone))} of memory")
     values = {"sync": [cost], "alone": alone, "files": files, "bytes": size}
     store.run("views", "--dialect", "duckdb", store.dataset)
     views = store.directory / "views.sql"
@@ -255,7 +264,8 @@ def large(options, report):
     alone = [store.make_current(store.dataset) for _ in range(min(2, options.rounds))]
     seconds = median(alone)
     name = f"{options.large:,} persons ({mega(size)})"
-    report.row(f"`current` of {name}", "", f"{seconds:.1f} s, {median(alone, lambda cost: cost.processor):.1f} s of processor time")
+    report.row(f"`current` of {name}", "",
+               f"{seconds:.1f} s, {median(alone, lambda cost: cost.processor):.1f} s of processor time")
     report.row("its peak memory", "<= 300 MB", mega(peak(*alone)), peak(*alone) <= 300e6)
     report.row(f"the first `sync` of {name}", "", f"{first.seconds:.1f} s, {mega(first.memory)} of memory")
     report.row("their register and `current` on the disk", "", f"{mega(kept)} and {mega(current)}")
@@ -290,6 +300,7 @@ def main():
         progress(f"part {part}")
         PARTS[part](options, report)
         loads.append(os.getloadavg()[0])
+        save(options.directory / "register.json", report.measurements)
     machine = f"{version}, {os.cpu_count()} cores, {platform.machine()}, load {min(loads):.1f} to {max(loads):.1f}"
     report.measurements["machine"] = machine
     text = f"{machine}, medians of {options.rounds}\n\n{report.table()}"

@@ -20,6 +20,10 @@ METADATA = """<?xml version="1.0" encoding="UTF-8"?>
 # The time by which extracts and deliveries are made older, so that retention is due.
 AGE = datetime.timedelta(days=400)
 
+# The places of the two dates in the record 000: the production date, and that of the night before.
+DATE = 19
+PREVIOUS_DATE = 27
+
 
 @dataclasses.dataclass
 class Cost:
@@ -162,6 +166,17 @@ def night_of(store, persons, changed, night):
     if written != changed:
         raise SystemExit(f"the population has only {written} of the {changed} persons of a night")
     return path
+
+
+def make_extract_older(path, years):
+    """Changes the years in the record 000 of an extract: an extract from the future is set aside."""
+    with open(path, "r+b") as file:
+        start = bytearray(file.readline())
+        for place in (DATE, PREVIOUS_DATE):
+            if start[place:place + 4].isdigit():
+                start[place:place + 4] = b"%04d" % (int(start[place:place + 4]) - years)
+        file.seek(0)
+        file.write(start)
 
 
 def save(path, results):
