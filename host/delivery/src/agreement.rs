@@ -1,7 +1,5 @@
 //! Service agreements, and the choice of the agreement that a delivery in an inbox belongs to.
 
-use std::path::PathBuf;
-
 use regex::Regex;
 
 use crate::ledger::{Reason, Record};
@@ -10,7 +8,7 @@ use crate::routing::Routing;
 use crate::subscription::{Service, SubscriptionSettings};
 use cprflow_transport::{Inbox, SftpSettings};
 
-/// One service agreement (serviceaftale): its inbox, its file rules and its dataset.
+/// One service agreement (serviceaftale): its inbox, and its file rules.
 #[derive(Debug, Clone)]
 pub struct Agreement {
     /// The name in the configuration.
@@ -31,8 +29,6 @@ pub struct Agreement {
     pub record_types: Option<Vec<String>>,
     /// Codes of findings of level error for which a delivery is not set aside.
     pub accept: Vec<String>,
-    /// The directory in which deliveries are published.
-    pub dataset: PathBuf,
     /// The purpose for which all data may be published; `None` if only tenants get data.
     pub unrestricted: Option<String>,
     /// The legal basis (hjemmel) of that purpose.

@@ -376,14 +376,14 @@ fn lists_the_inbox_without_changing_it() {
     assert!(!test.path("state").exists());
 }
 
-/// Two datasets share one inbox, and a third has a missing inbox. Each delivery has the state of its own ledger.
+/// Two agreements share one inbox, and a third has a missing inbox.
 #[test]
-fn lists_each_inbox_with_each_ledger() {
+fn lists_each_inbox() {
     let test = TestRun::local();
     let (status, changes) = nights(20);
     let agreement = |name: &str, pattern: &str, inbox: &str| {
         format!(
-            "[agreement.{name}]\ninbox = \"{inbox}\"\ndataset = \"{name}\"\nunrestricted = \"test\"\n\
+            "[agreement.{name}]\ninbox = \"{inbox}\"\nunrestricted = \"test\"\n\
              files.name = \"{pattern}\"\n"
         )
     };
@@ -688,86 +688,6 @@ fn a_failing_run_logs_json() {
     is_told(&test.run("sync", &json), "--unrestricted PURPOSE");
     let nobody = ["sync", "--log-format", "json"].map(str::to_owned);
     is_told(&test.cprflow(&nobody), "no inbox and no dataset were named");
-}
-
-/// A dataset that cannot be written is reported, and the next one is processed.
-#[test]
-fn a_broken_dataset_does_not_stop_the_others() {
-    let test = TestRun::local();
-    let bytes = extract::small(20, 1);
-    fs::create_dir(test.path("other")).unwrap();
-    test.configure(
-        "[agreement.one]\ninbox = \"other\"\ndataset = \"one\"\nunrestricted = \"test\"\n\
-         [agreement.two]\ninbox = \"inbox\"\nunrestricted = \"test\"\n",
-    );
-    assert_eq!(test.sync().code, 0);
-    let is_of_one = |path: &&std::path::PathBuf| {
-        let text = path.to_string_lossy();
-        text.contains("/state/one-") && text.ends_with("ledger.sqlite")
-    };
-    let all = below(&test.path("state"));
-    fs::write(all.iter().find(is_of_one).unwrap(), "x".repeat(4096)).unwrap();
-    test.put("a", &bytes, &transfer(1));
-    let ended = test.sync();
-    assert_eq!(ended.code, 2, "{}", ended.text());
-    assert!(
-        ended.stderr.contains("the ledger is damaged"),
-        "{}",
-        ended.stderr
-    );
-    assert!(ended.text().contains("published  a"), "{}", ended.text());
-    test.assert_published(&[&bytes]);
-}
-
-/// One dataset is added and the first one is removed. Each keeps its ledger, with the deliveries that wait for an operator.
-#[test]
-fn the_ledger_keeps_its_place_when_datasets_change() {
-    let test = TestRun::local();
-    fs::create_dir(test.path("other")).unwrap();
-    let one = "[agreement.one]\ninbox = \"inbox\"\nunrestricted = \"test\"\n";
-    let two = "[agreement.two]\ninbox = \"other\"\ndataset = \"two\"\nunrestricted = \"test\"\n";
-    let wrong = wrong_counter(&extract::small(20, 1));
-    let is_set_aside = |name: &str| {
-        let status = test.run("status", &[]);
-        let told = format!("{name} was set aside (count-mismatch)");
-        assert!(status.text().contains(&told), "{}", status.text());
-    };
-    test.configure(one);
-    test.put("a", &wrong, &transfer(1));
-    assert_eq!(test.sync().code, 1);
-    is_set_aside("a");
-    test.configure(&[one, two].concat());
-    is_set_aside("a");
-    for name in ["a", "a.metadata"] {
-        fs::rename(test.inbox().join(name), test.path("other").join(name)).unwrap();
-    }
-    assert_eq!(test.sync().code, 1);
-    test.configure(two);
-    is_set_aside("a");
-    assert!(test.path("state/ledger.sqlite").is_file());
-    // The agreements are split between two datasets, and one ledger knows both.
-    let parted = test.path("parted");
-    fs::create_dir(&parted).unwrap();
-    let both = [one, &two.replace("dataset = \"two\"\n", "")].concat();
-    test.configure(&both);
-    let state = ["--state".to_owned(), parted.display().to_string()];
-    let run = |subcommand: &str| {
-        let mut arguments = vec![subcommand.to_owned()];
-        arguments.extend(test.source());
-        arguments.extend(state.clone());
-        test.cprflow(&arguments)
-    };
-    run("sync");
-    test.configure(&[one, two].concat());
-    let refused = run("status");
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused
-            .stderr
-            .contains("Choose that dataset and create its state directory"),
-        "{}",
-        refused.stderr
-    );
 }
 
 /// Asserts that every column is compressed with zstd and has statistics with which readers can skip data.

@@ -332,35 +332,3 @@ fn a_changed_policy_and_a_new_tenant_take_effect_at_once() {
     let found = tables(&test.dataset_of("other").join("current"));
     assert_eq!(texts(&found, "person", "pnr"), [ALICE]);
 }
-
-/// A tenant of agreements in two datasets has one state of all its agreements.
-#[test]
-fn a_tenant_of_two_datasets_has_one_state() {
-    let test = TestRun::local();
-    test.configure(
-        "[agreement.north]\ninbox = \"inbox\"\nfiles = { task_numbers = [\"111111\"] }\n\
-         [agreement.south]\ninbox = \"inbox\"\nfiles = { task_numbers = [\"222222\"] }\ndataset = \"other\"\n\
-         [tenant.schools]\nagreements = [\"north\", \"south\"]\npurpose = \"test\"\ndataset = \"tenants/schools\"\n",
-    );
-    test.set_time("2026-03-02T08:00:00Z");
-    let north = Handmade::new("111111", "20260302").resident(ALICE, "0265", "Old");
-    put(&test, 1, north.resident(BERTA, "0265", "Birk"));
-    let south = Handmade::new("222222", "20260303").resident(ALICE, "0265", "New");
-    put(&test, 2, south);
-    assert_eq!(texts(&current(&test), "name", "surname"), ["Birk", "New"]);
-    assert_eq!(
-        texts(&current(&test), "person", "agreement"),
-        ["north", "south"]
-    );
-    // The protection stays, although the newer delivery of the other agreement has none.
-    let north = Handmade::new("111111", "20260301").resident(CARLA, "0265", "Christ");
-    let north = north.record("004", &[("pnr", CARLA), ("protection_type", "0001")]);
-    put(&test, 3, north);
-    put(
-        &test,
-        4,
-        Handmade::new("222222", "20260304").resident(CARLA, "0265", "Christ"),
-    );
-    let names = texts(&current(&test), "name", "surname");
-    assert_eq!(names, ["Birk", "New", "null"]);
-}

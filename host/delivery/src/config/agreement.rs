@@ -35,7 +35,8 @@ pub(super) struct AgreementTable {
     record_types: Option<Vec<String>>,
     #[serde(default)]
     accept: Vec<String>,
-    dataset: Option<PathBuf>,
+    /// No key of an agreement any more: only to say where to write it.
+    dataset: Option<toml::Value>,
     unrestricted: Option<String>,
     legal_basis: Option<String>,
     church: Option<ChurchTable>,
@@ -75,12 +76,10 @@ struct RoutingTable {
 const MAX_CODE_CHARS: usize = 100;
 
 impl AgreementTable {
-    /// Checks the table and returns the agreement. Relative paths start at `directory`; `dataset` is the dataset at the
-    /// top of the file.
+    /// Checks the table and returns the agreement. Relative paths start at `directory`.
     pub(super) fn read(
         self,
         name: &str,
-        dataset: Option<&Path>,
         directory: &Path,
     ) -> Result<Agreement, ConfigurationError> {
         let table = format!("agreement.{name}");
@@ -91,11 +90,6 @@ impl AgreementTable {
         let name = AgreementName::new(name)
             .ok_or_else(|| KeyPath::table(&table).error(KeyProblem::Name))?;
         let inbox = inbox(&self.inbox, directory).map_err(|error| at("inbox").error(error))?;
-        let dataset = self
-            .dataset
-            .as_deref()
-            .or(dataset)
-            .map(|dataset| directory.join(dataset));
         let sftp = SftpKeys {
             identity: self.identity,
             passphrase: self.passphrase,
@@ -104,11 +98,9 @@ impl AgreementTable {
             timeout_seconds: self.timeout_seconds,
         };
         let sftp = sftp.read(&table, is_remote(&inbox), directory)?;
-        let dataset = dataset.ok_or_else(|| {
-            at("dataset").error(KeyProblem::Missing {
-                expected: "a directory, here or for all agreements at the top of the file",
-            })
-        })?;
+        if self.dataset.is_some() {
+            return Err(at("dataset").error(KeyProblem::OneDataset));
+        }
         if let Some(purpose) = &self.unrestricted {
             check_purpose(purpose).map_err(|problem| at("unrestricted").error(problem))?;
         }
@@ -138,7 +130,6 @@ impl AgreementTable {
                 .map(|types| record_types(types, at("record_types")))
                 .transpose()?,
             accept: accepted_findings(self.accept, at("accept"))?,
-            dataset,
             unrestricted: self.unrestricted,
             legal_basis: self.legal_basis,
             church_purpose,

@@ -84,7 +84,6 @@ fn used_directories(stores: &[Store], state: &Path) -> Result<Vec<UsedDirectory>
             }
         }
         for tenant in &store.tenants {
-            // A tenant that may see agreements of several stores has one dataset for all of them.
             if !tenants.iter().any(|known| known.name == tenant.name) {
                 tenants.push(tenant);
             }
@@ -339,19 +338,6 @@ mod tests {
         // The inbox has another name than the one that is configured.
         let error = error_in(place, SEPARATE, "inbox", &[("t", "in/t")]).unwrap();
         assert!(error.contains("the inbox "), "{error}");
-    }
-
-    /// With several datasets, each has its state in its own directory, but the others may be removed later.
-    #[test]
-    fn the_directory_of_several_states_is_a_state_directory() {
-        let place = tempfile::tempdir().unwrap();
-        let text = format!(
-            "{SEPARATE}[agreement.a]\ninbox = \"in\"\n[agreement.b]\ninbox = \"in\"\ndataset = \"state/b\"\n"
-        );
-        let error = file::read(&text, place.path()).unwrap_err().to_string();
-        assert!(error.contains("is inside the state directory"), "{error}");
-        let separate = text.replace("state/b", "b");
-        assert!(file::read(&separate, place.path()).is_ok());
     }
 
     #[test]

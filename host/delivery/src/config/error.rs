@@ -131,21 +131,6 @@ pub enum ConfigurationError {
         outer: String,
     },
 
-    /// Agreements that share a ledger are now published in several datasets.
-    #[error(
-        "the agreements of the ledger in {state} are now published in {datasets} datasets, but a ledger belongs to one. \
-         Choose that dataset and create its state directory, for example {example}. Then move everything in {state} into \
-         it, except the state directories of other datasets", state = state.display(), example = example.display()
-    )]
-    SharedLedger {
-        /// The state directory.
-        state: PathBuf,
-        /// The number of datasets.
-        datasets: usize,
-        /// The state directory of the first of these datasets.
-        example: PathBuf,
-    },
-
     /// There is no default state directory.
     #[error(
         "there is no state directory, because neither XDG_STATE_HOME nor HOME is set to an absolute path. Name a state \
@@ -259,6 +244,13 @@ pub enum KeyProblem {
         "the key was replaced by `classes`. Write classes = [\"default\", …] with the classes to show in addition"
     )]
     ReplacedByClasses,
+
+    /// An agreement names a dataset of its own.
+    #[error(
+        "all agreements of a configuration are published in one dataset, which the key `dataset` at the top of the file \
+         names. Remove the key here. For another dataset, write another configuration with a state directory of its own"
+    )]
+    OneDataset,
 
     /// The limit was removed.
     #[error("the limit was removed, because cprflow sets it itself. Delete the key")]

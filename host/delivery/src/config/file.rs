@@ -65,13 +65,25 @@ pub(super) fn read(text: &str, directory: &Path) -> Result<Configuration, Error>
     }
     let mut agreements = Vec::new();
     for (name, table) in file.agreement {
-        agreements.push(table.read(&name, file.dataset.as_deref(), directory)?);
+        agreements.push(table.read(&name, directory)?);
     }
+    let dataset = file.dataset.ok_or_else(|| {
+        KeyPath::new("", "dataset").error(KeyProblem::Missing {
+            expected: "the directory in which deliveries are published",
+        })
+    })?;
     let tenants = tenant::read(file.tenant, &agreements, directory)?;
     let ended = ended_agreements(&file.ended_agreements, &agreements)?;
     let state = file.state.map(|state| directory.join(state));
     let max_age_days = file.max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS);
-    let mut stores = store::group(&agreements, &tenants, state.as_deref(), max_age_days)?;
+    let dataset = directory.join(dataset);
+    let mut stores = store::group(
+        &dataset,
+        agreements,
+        &tenants,
+        state.as_deref(),
+        max_age_days,
+    )?;
     let publish = publish::publish(file.publish)?;
     let retention = publish::retention(file.keep_deliveries.as_deref())?;
     for store in &mut stores {
@@ -179,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_agreements_with_separate_datasets() {
+    fn reads_agreements() {
         let configuration = read_here(
             r#"
             dataset = "/srv/cpr"
@@ -200,7 +212,6 @@ mod tests {
 
             [agreement.lejre]
             inbox = "/srv/inbox"
-            dataset = "/srv/lejre"
             "#,
         )
         .unwrap();
@@ -210,13 +221,13 @@ mod tests {
             .map(|a| a.name.as_str())
             .collect();
         assert_eq!(names, ["lejre", "roskilde"]);
-        let [lejre, roskilde] = configuration.stores.as_slice() else {
-            panic!("two datasets");
+        let [store] = configuration.stores.as_slice() else {
+            panic!("one dataset");
         };
-        assert!(lejre.state.starts_with("/etc/cprflow/state"));
-        assert_ne!(lejre.state, roskilde.state);
-        assert_eq!(lejre.others.len(), 1);
-        let agreement = &roskilde.agreements[0];
+        assert_eq!(store.dataset, Path::new("/srv/cpr"));
+        assert_eq!(store.state, Path::new("/etc/cprflow/state"));
+        assert_eq!(store.others.len(), 0);
+        let agreement = &store.agreements[1];
         assert_eq!(
             agreement.sftp.identity,
             Path::new("/etc/cprflow/roskilde_key")
@@ -261,41 +272,32 @@ mod tests {
         let cases = [
             ("", "no agreement"),
             ("datset = \"/x\"", "unknown field `datset`"),
-            (local, "[agreement.a] dataset: the key is missing"),
+            (local, "dataset: the key is missing"),
             (
-                "[agreement.A]\ninbox = \"/in\"\ndataset = \"/x\"",
+                "dataset = \"/x\"\n[agreement.A]\ninbox = \"/in\"",
                 "small letters",
             ),
             (
-                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\ndataset = \"/x\"",
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"",
                 "[agreement.a] identity: the key is missing",
             ),
             (
-                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"\ndataset = \"/x\"",
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"",
                 "never trusts a server at first sight",
             ),
             (
-                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"\nhost_keys = []\npassphrase = \"open\"\n\
-                 dataset = \"/x\"",
+                "[agreement.a]\ninbox = \"sftp://u@h/IN\"\nidentity = \"k\"\nhost_keys = []\npassphrase = \"open\"",
                 "[agreement.a] passphrase: the configuration must not contain the secret",
             ),
+            (&format!("{local}accept = [\"lost-track\"]"), "lost-track"),
             (
-                &format!("{local}dataset = \"/x\"\naccept = [\"lost-track\"]"),
-                "lost-track",
-            ),
-            (
-                &format!("{local}dataset = \"/x\"\nfiles = {{ name = \"(\" }}"),
+                &format!("{local}files = {{ name = \"(\" }}"),
                 "[agreement.a.files] name: the regular expression",
             ),
+            (&format!("{local}record_types = [\"1\"]"), "three digits"),
             (
-                &format!("{local}dataset = \"/x\"\nrecord_types = [\"1\"]"),
-                "three digits",
-            ),
-            (
-                &format!(
-                    "{local}dataset = \"/x\"\n[agreement.b]\ninbox = \"/in\"\ndataset = \"/x/y\""
-                ),
-                "is inside",
+                &format!("{local}dataset = \"/x\""),
+                "[agreement.a] dataset: all agreements of a configuration are published in one dataset",
             ),
         ];
         let hidden = [

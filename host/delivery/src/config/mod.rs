@@ -7,7 +7,7 @@
 //! | `tenant` | `[tenant.NAME]` |
 //! | `table_reader` | reads a table key by key |
 //! | `publish` | what is published, and how long it is kept |
-//! | `store`, `state`, `directories` | datasets, their state directories, and checks that directories are separate |
+//! | `store`, `directories` | the dataset with its state directory, and checks that directories are separate |
 //! | `template` | the commented file that `cprflow init` writes |
 //! | `error` | [`ConfigurationError`] |
 
@@ -18,7 +18,6 @@ mod error;
 mod file;
 mod publish;
 mod service;
-mod state;
 mod store;
 mod table_reader;
 mod template;
@@ -47,7 +46,7 @@ pub use tenant::RecordTypeUse;
 /// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Configuration {
-    /// The datasets, each with the agreements that are published in it.
+    /// The dataset, with the agreements that are published in it.
     pub stores: Vec<Store>,
     /// The time between two checks of the inboxes with `--watch`. Default: 6 hours.
     pub interval: Duration,
@@ -120,7 +119,6 @@ impl Configuration {
             routing: Routing::default(),
             record_types: None,
             accept: Vec::new(),
-            dataset: quick.dataset,
             unrestricted: None,
             legal_basis: None,
             church_purpose: None,
@@ -129,7 +127,13 @@ impl Configuration {
             subscription: None,
         };
         Ok(Self {
-            stores: store::group(&[agreement], &[], None, DEFAULT_MAX_AGE_DAYS)?,
+            stores: store::group(
+                &quick.dataset,
+                vec![agreement],
+                &[],
+                None,
+                DEFAULT_MAX_AGE_DAYS,
+            )?,
             interval: DEFAULT_INTERVAL,
             retention_days: DEFAULT_RETENTION_DAYS,
             silent_working_days: DEFAULT_SILENT_WORKING_DAYS,
@@ -149,8 +153,6 @@ impl Configuration {
             .flat_map(|store| &store.tenants)
             .collect();
         all.sort_by(|one, other| one.name.cmp(&other.name));
-        // A tenant that may see agreements of several stores is in each of them.
-        all.dedup_by(|one, other| one.name == other.name);
         all
     }
 
@@ -205,12 +207,11 @@ impl Configuration {
         Ok(())
     }
 
-    /// Moves the state of all stores to a directory. With several datasets, each has its own directory in it, except a
-    /// dataset whose ledger already is in the directory itself. Fails if the directory is inside another one that is in
-    /// use, or has one inside.
+    /// Moves the state to a directory. Fails if the directory is inside another one that is in use, or has one inside.
     pub fn state(&mut self, directory: &Path) -> Result<(), Error> {
-        state::place(&mut self.stores, directory)?;
-        store::name_registers(&mut self.stores);
+        for store in &mut self.stores {
+            directory.clone_into(&mut store.state);
+        }
         directories::check(&self.stores, directory)
     }
 

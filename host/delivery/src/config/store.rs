@@ -1,17 +1,16 @@
-//! Stores: one dataset each, with its state directory and its agreements.
+//! The dataset, with its state directory and its agreements.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
 
+use super::directories;
 use super::error::ConfigurationError;
 use super::publish::{Publish, Retention};
-use super::{directories, state};
 use crate::agreement::Agreement;
 use crate::error::Error;
 use crate::ledger::{Ledger, LedgerError, Record};
-use crate::names::{AgreementName, TenantName};
+use crate::names::AgreementName;
 use crate::tenant::Tenant;
 use cprflow_transport::Inbox;
 
@@ -26,7 +25,7 @@ pub struct Store {
     pub max_age_days: u32,
     /// The agreements that are published in this dataset.
     pub agreements: Vec<Agreement>,
-    /// All other agreements of the configuration. They may share an inbox with one of `agreements`.
+    /// The agreements of the configuration that are not part of the run. They may share an inbox with one of `agreements`.
     pub others: Vec<Agreement>,
     /// The tenants that may see data of one of `agreements`.
     pub tenants: Vec<Tenant>,
@@ -38,11 +37,6 @@ pub struct Store {
     pub retention: Retention,
     /// The number of threads that read an extract; 0 for one for each core.
     pub threads: usize,
-    /// The state directory that has the extracts of each agreement of the configuration. A tenant may see agreements of
-    /// several stores.
-    pub(crate) registers: BTreeMap<AgreementName, PathBuf>,
-    /// The directory of the dataset of each tenant of the configuration, also of those that see no agreement of this store.
-    pub(crate) tenant_datasets: BTreeMap<TenantName, PathBuf>,
     /// Whether a person has said that the clock is right, though it is far ahead or behind.
     pub accept_clock: bool,
 }
@@ -59,14 +53,14 @@ impl Store {
         all.filter(move |tenant| tenant.sees(agreement))
     }
 
-    /// Returns all agreements that are published in this dataset, also those that are not part of the run.
+    /// Returns all agreements of the configuration, also those that are not part of the run.
     pub(crate) fn of_dataset(&self) -> impl Iterator<Item = &Agreement> {
-        let is_own = |agreement: &&Agreement| {
-            absolute(&agreement.dataset).is_ok_and(|dataset| dataset == self.dataset)
-        };
-        self.agreements
-            .iter()
-            .chain(self.others.iter().filter(is_own))
+        self.agreements.iter().chain(&self.others)
+    }
+
+    /// Returns whether the configuration has an agreement of this name.
+    pub(crate) fn has(&self, agreement: &AgreementName) -> bool {
+        self.of_dataset().any(|one| one.name == *agreement)
     }
 
     /// Fails if an agreement has neither an unrestricted purpose nor a tenant, or if it orders church membership and
@@ -119,70 +113,39 @@ impl Store {
     }
 }
 
-/// Groups agreements by dataset, and checks that the directories of the stores and tenants are separate.
+/// Returns the dataset with its agreements, and checks that its directories and those of the tenants are separate.
 ///
-/// Without a `state` directory, each store has its state below the user's default state directory.
+/// Without a `state` directory, the state is below the user's default state directory.
 pub(super) fn group(
-    agreements: &[Agreement],
+    dataset: &Path,
+    agreements: Vec<Agreement>,
     tenants: &[Tenant],
     state: Option<&Path>,
     max_age_days: u32,
 ) -> Result<Vec<Store>, Error> {
-    let mut datasets = Vec::new();
-    for agreement in agreements {
-        let dataset = absolute(&agreement.dataset)?;
-        if !datasets.contains(&dataset) {
-            datasets.push(dataset);
-        }
-    }
+    let dataset = absolute(dataset)?;
     let default = match state {
         Some(state) => state.to_owned(),
         None => default_state_directory()?,
     };
-    let mut stores = Vec::new();
-    for dataset in datasets {
-        let is_own =
-            |agreement: &Agreement| absolute(&agreement.dataset).is_ok_and(|own| own == dataset);
-        let (own, others): (Vec<_>, _) = agreements.iter().cloned().partition(is_own);
-        let sees_own = |tenant: &&Tenant| own.iter().any(|one| tenant.sees(one.name.as_str()));
-        stores.push(Store {
-            tenants: tenants.iter().filter(sees_own).cloned().collect(),
-            // Replaced below if the directory is configured.
-            state: default.join(state_name(&dataset)),
-            dataset,
-            max_age_days,
-            agreements: own,
-            others,
-            ended: Vec::new(),
-            publish: Publish::default(),
-            retention: Retention::default(),
-            threads: 0,
-            registers: BTreeMap::new(),
-            tenant_datasets: tenants
-                .iter()
-                .map(|tenant| (tenant.name.clone(), tenant.dataset.clone()))
-                .collect(),
-            accept_clock: false,
-        });
-    }
-    if let Some(directory) = state {
-        state::place(&mut stores, directory)?;
-    }
-    name_registers(&mut stores);
+    let stores = vec![Store {
+        state: match state {
+            Some(state) => state.to_owned(),
+            None => default.join(state_name(&dataset)),
+        },
+        dataset,
+        max_age_days,
+        agreements,
+        others: Vec::new(),
+        tenants: tenants.to_vec(),
+        ended: Vec::new(),
+        publish: Publish::default(),
+        retention: Retention::default(),
+        threads: 0,
+        accept_clock: false,
+    }];
     directories::check(&stores, &default)?;
     Ok(stores)
-}
-
-/// Tells each store where the extracts of all agreements are kept.
-pub(super) fn name_registers(stores: &mut [Store]) {
-    let mut registers = BTreeMap::new();
-    for store in stores.iter() {
-        let names = store.agreements.iter().map(|one| one.name.clone());
-        registers.extend(names.map(|name| (name, store.state.clone())));
-    }
-    for store in stores {
-        store.registers.clone_from(&registers);
-    }
 }
 
 /// Returns the name of the state directory of a dataset: the dataset's own name, for people, and 8 digits of the SHA-256

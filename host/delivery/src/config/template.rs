@@ -119,7 +119,7 @@ mod tests {
         let tables = tables.flat_map(|line| line.trim_end_matches(']').split('.'));
         let keys = text.lines().filter_map(|line| line.split_once(" = "));
         let keys: BTreeSet<_> = keys.map(|(key, _)| key).chain(tables).collect();
-        let agreement = "[agreement.a]\ninbox = \"in\"\ndataset = \"d\"\n";
+        let agreement = "dataset = \"d\"\n[agreement.a]\ninbox = \"in\"\n";
         let tenant = "[tenant.t]\nagreements = [\"a\"]\npurpose = \"p\"\ndataset = \"t\"\n";
         for text in [
             "unknown = 1",

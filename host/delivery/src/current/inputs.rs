@@ -54,35 +54,26 @@ impl RegisterSource {
         protections::numbers(&self.state, own.chain(former))
     }
 
-    /// Returns the state directories that have the extracts of a tenant's agreements. The first is the home of the
-    /// tenant's generations: its ledger has the newest one.
+    /// Returns the state directory that has the extracts of a tenant's agreements; nothing if the configuration has none of
+    /// them.
     pub(crate) fn of_tenant(store: &Store, tenant: &Tenant) -> Vec<Self> {
-        let mut sources: Vec<Self> = Vec::new();
-
-        for agreement in &tenant.agreements {
-            let Some(state) = store.registers.get(agreement) else {
-                continue;
-            };
-            match sources.iter_mut().find(|source| source.state == *state) {
-                Some(source) => {
-                    source.agreements.insert(agreement.clone());
-                }
-                None => sources.push(Self {
-                    state: state.clone(),
-                    agreements: BTreeSet::from([agreement.clone()]),
-                    former: BTreeSet::new(),
-                }),
-            }
+        let own = tenant.agreements.iter().filter(|own| store.has(own));
+        let agreements: BTreeSet<AgreementName> = own.cloned().collect();
+        match agreements.is_empty() {
+            true => Vec::new(),
+            false => vec![Self {
+                state: store.state.clone(),
+                agreements,
+                former: BTreeSet::new(),
+            }],
         }
-        sources
     }
 
     /// Returns the same with the agreements that the tenant has seen and no longer may see.
     ///
-    /// The ledgers remember them. A new ledger learns them from the tenant's dataset, as far as it has their deliveries.
+    /// The ledger remembers them. A new ledger learns them from the tenant's dataset, as far as it has their deliveries.
     pub(crate) fn with_former(store: &Store, tenant: &Tenant) -> Result<Vec<Self>, Error> {
         let mut sources = Self::of_tenant(store, tenant);
-        let states: BTreeSet<&PathBuf> = store.registers.values().chain([&store.state]).collect();
         let name = tenant.name.as_str();
         let mut shown: BTreeSet<String> = store
             .ended
@@ -97,30 +88,28 @@ impl RegisterSource {
             shown.extend(extracts.map(|extract| extract.agreement));
             shown.extend(manifest.former_agreements);
         }
-        for state in states {
-            let Some(ledger) = Ledger::open_to_read(state)? else {
-                continue;
-            };
-            let mut former: BTreeSet<String> = ledger.agreements_seen(name)?.into_iter().collect();
-            let mut new = ledger.delivered_agreements()?;
-            new.retain(|agreement| {
-                shown.contains(agreement) && !former.contains(agreement) && !tenant.sees(agreement)
-            });
-            if !new.is_empty() {
-                let new = new.iter().map(String::as_str);
-                Ledger::open(state)?.remember_tenant(name, &plain_path(&tenant.dataset), new)?;
-            }
-            former.extend(new);
-            former.retain(|agreement| !tenant.sees(agreement));
-            match sources.iter_mut().find(|source| source.state == **state) {
-                Some(source) => source.former = former,
-                None if former.is_empty() => {}
-                None => sources.push(Self {
-                    state: state.clone(),
-                    agreements: BTreeSet::new(),
-                    former,
-                }),
-            }
+        let Some(ledger) = Ledger::open_to_read(&store.state)? else {
+            return Ok(sources);
+        };
+        let mut former: BTreeSet<String> = ledger.agreements_seen(name)?.into_iter().collect();
+        let mut new = ledger.delivered_agreements()?;
+        new.retain(|agreement| {
+            shown.contains(agreement) && !former.contains(agreement) && !tenant.sees(agreement)
+        });
+        if !new.is_empty() {
+            let new = new.iter().map(String::as_str);
+            Ledger::open(&store.state)?.remember_tenant(name, &plain_path(&tenant.dataset), new)?;
+        }
+        former.extend(new);
+        former.retain(|agreement| !tenant.sees(agreement));
+        match sources.first_mut() {
+            Some(source) => source.former = former,
+            None if former.is_empty() => {}
+            None => sources.push(Self {
+                state: store.state.clone(),
+                agreements: BTreeSet::new(),
+                former,
+            }),
         }
         Ok(sources)
     }

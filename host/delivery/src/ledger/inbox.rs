@@ -1,7 +1,5 @@
 //! Visits to inboxes, and the files in them that belong to no agreement.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
@@ -9,12 +7,6 @@ use super::record::{read_inbox_visit, read_unclaimed_file};
 use super::{InboxVisit, Ledger, LedgerError, Reason, UnclaimedFile};
 
 impl Ledger {
-    /// Returns the names of the agreements that have a delivery or a visit.
-    pub(crate) fn agreements(&self) -> Result<BTreeSet<String>, LedgerError> {
-        let sql = "SELECT agreement FROM delivery UNION SELECT agreement FROM inbox_visit";
-        self.rows(sql, [], |row| row.get(0))
-    }
-
     /// Records a file in an inbox that belongs to no agreement, or that cannot be processed.
     pub fn record_unclaimed_file(
         &self,

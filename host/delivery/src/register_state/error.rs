@@ -17,12 +17,6 @@ pub enum RegisterStateError {
         name: String,
     },
 
-    /// The configuration has several datasets, and no agreement was named.
-    #[error(
-        "the configuration has several datasets, each with its own register. Name an agreement with --agreement"
-    )]
-    SeveralDatasets,
-
     /// The register lacks extracts of published deliveries.
     #[error(
         "the register has no extract of {deliveries} published deliveries of agreement {agreement}, so persons would be \

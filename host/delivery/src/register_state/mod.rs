@@ -129,34 +129,27 @@ fn place(kept: &KeptExtract) -> ExtractPlace {
     }
 }
 
-/// Returns the store that has the register of an agreement, and its ledger. Without an agreement, there must be one store.
+/// Returns the store and its ledger. With an agreement, the ledger must have deliveries of it.
 fn find_store<'a>(
     configuration: &'a Configuration,
     agreement: Option<&str>,
 ) -> Result<(&'a Store, Ledger), Error> {
-    let mut found = Vec::new();
     for store in &configuration.stores {
         let Some(ledger) = Ledger::open_to_read(&store.state)? else {
             continue;
         };
-        let is_wanted = match agreement {
-            None => true,
-            Some(name) => ledger.delivered_agreements()?.iter().any(|own| own == name),
-        };
-        if is_wanted {
-            found.push((store, ledger));
+        let delivered = ledger.delivered_agreements()?;
+        if agreement.is_none_or(|name| delivered.iter().any(|own| own == name)) {
+            return Ok((store, ledger));
         }
     }
-    match (found.len(), agreement) {
-        (0 | 1, _) => found.pop().ok_or_else(|| match agreement {
-            Some(name) => RegisterStateError::UnknownAgreement {
-                name: cprflow_redact::redact(name, 100),
-            }
-            .into(),
-            None => RegisterStateError::Empty.into(),
-        }),
-        _ => Err(RegisterStateError::SeveralDatasets.into()),
+    Err(match agreement {
+        Some(name) => RegisterStateError::UnknownAgreement {
+            name: cprflow_redact::redact(name, 100),
+        },
+        None => RegisterStateError::Empty,
     }
+    .into())
 }
 
 /// Fails if records that counted on the day were left out since, because a newer extract replaced them.

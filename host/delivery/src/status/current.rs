@@ -104,13 +104,11 @@ impl StatusReader<'_> {
         CurrentStatus::read(ledger, AdoptedDataset::Dataset)
     }
 
-    /// Returns what is known of the current tables of a tenant. The ledger of the tenant's first agreement has it.
+    /// Returns what is known of the current tables of a tenant.
     pub(super) fn current_of(&self, tenant: &Tenant) -> Result<CurrentStatus, Error> {
-        let mut homes = tenant.agreements.iter();
-        let home = homes.find_map(|agreement| self.store.registers.get(agreement));
-        let ledger = home.map(|home| Ledger::open_to_read(home)).transpose()?;
+        let ledger = Ledger::open_to_read(&self.store.state)?;
         let place = AdoptedDataset::Tenant(tenant.name.as_str());
-        CurrentStatus::read(ledger.flatten().as_ref(), place)
+        CurrentStatus::read(ledger.as_ref(), place)
     }
 
     /// Returns remarks about current tables that are not what the ledger says, or that could not be made.

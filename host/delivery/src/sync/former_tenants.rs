@@ -18,12 +18,7 @@ pub(super) fn remember(store: &Store, ledger: &Ledger) -> Result<(), Error> {
     for tenant in &store.tenants {
         let own = store.agreements.iter().chain(&store.others);
         let own = own.map(|agreement| agreement.name.as_str());
-        let seen = own.filter(|agreement| {
-            let mut registers = store.registers.iter();
-            tenant.sees(agreement)
-                && registers
-                    .any(|(name, state)| name.as_str() == *agreement && *state == store.state)
-        });
+        let seen = own.filter(|agreement| tenant.sees(agreement));
         ledger.remember_tenant(tenant.name.as_str(), &plain_path(&tenant.dataset), seen)?;
     }
     Ok(())
@@ -74,10 +69,8 @@ pub(super) fn withdraw(
         }
     }
     for tenant in ledger.tenants_known()? {
-        let is_configured = store
-            .tenant_datasets
-            .keys()
-            .any(|name| name.as_str() == tenant);
+        let mut configured = store.tenants.iter();
+        let is_configured = configured.any(|own| own.name.as_str() == tenant);
         let place = AdoptedDataset::Tenant(&tenant);
         if let Some(known) = ledger.generation(place)?.filter(|known| known.is_current)
             && !is_configured

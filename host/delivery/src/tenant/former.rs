@@ -115,11 +115,8 @@ impl FormerDataset {
 /// Returns the directories in which tenants had data and that are not theirs in the configuration any more. A directory
 /// that another tenant has now is left out.
 pub(crate) fn left_datasets(store: &Store, ledger: &Ledger) -> Result<Vec<FormerDataset>, Error> {
-    let configured: Vec<PathBuf> = store
-        .tenant_datasets
-        .values()
-        .map(|path| plain_path(path))
-        .collect();
+    let tenants = store.tenants.iter();
+    let configured: Vec<PathBuf> = tenants.map(|own| plain_path(&own.dataset)).collect();
     let mut left = ledger.tenant_datasets()?;
     left.retain(|(_, path)| !configured.contains(path));
     let former = left.into_iter().map(|(tenant, path)| FormerDataset {
@@ -133,7 +130,7 @@ pub(crate) fn left_datasets(store: &Store, ledger: &Ledger) -> Result<Vec<Former
 /// Returns what is left of tenants that are not configured any more, and in directories that datasets were moved away
 /// from.
 pub fn former_tenants(store: &Store, ledger: &Ledger) -> Result<Vec<FormerTenant>, Error> {
-    let is_configured = |name: &str| store.tenant_datasets.keys().any(|own| own.as_str() == name);
+    let is_configured = |name: &str| store.tenants.iter().any(|own| own.name.as_str() == name);
     let left = left_datasets(store, ledger)?;
     let questions = left.iter().map(|former| {
         let former = former.clone();
