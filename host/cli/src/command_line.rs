@@ -8,8 +8,8 @@ use crate::output::{message, raw_stdout};
 use crate::usage::UsageError;
 use crate::{
     agreement, backup, codes, compile_component, completions, ddl, deliveries, doctor, erase,
-    expire, export, generate, inbox, init, log, reconcile, register, report, restore, retry, scan,
-    schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
+    expire, export, generate, inbox, init, log, man, reconcile, register, report, restore, retry,
+    scan, schema, set_aside, status, subscription, sync, tables, tenant, verify, views, write,
 };
 use clap::{CommandFactory, Parser, Subcommand};
 use cprflow::{Connector, Error, Loader};
@@ -79,6 +79,8 @@ enum Command {
     #[command(hide = true)]
     CompileComponent(compile_component::CompileComponent),
     Completions(completions::Completions),
+    #[command(hide = true)]
+    Man(man::Man),
 }
 
 /// Runs a command line and returns its exit code. The first argument is the name of the program.
@@ -168,6 +170,7 @@ fn run(
         Command::Reconcile(reconcile) => reconcile.run(&connector()?),
         Command::CompileComponent(compile) => compile.run(),
         Command::Completions(completions) => completions.run(CommandLine::command()),
+        Command::Man(man) => man.run(CommandLine::command()),
     }
 }
 

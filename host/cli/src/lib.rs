@@ -15,6 +15,7 @@
 //! | `init`, `doctor`, `tenant`, `agreement` | subcommands for the configuration |
 //! | `subscription` | subcommands that show and change what the platform delivers |
 //! | `views`, `ddl`, `completions` | subcommands that print SQL and shell scripts |
+//! | `man` | hidden subcommand that writes the manual pages, for packages |
 //! | `export` | says that this subcommand is part of the Python package |
 //! | `compile_component` | hidden subcommand that compiles a foreign component |
 //! | `options` | options that several subcommands share |
@@ -44,6 +45,7 @@ mod inbox;
 mod init;
 mod input;
 mod log;
+mod man;
 mod metrics;
 mod options;
 mod output;

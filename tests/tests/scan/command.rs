@@ -279,6 +279,26 @@ fn completions_of_every_shell() {
 }
 
 #[test]
+fn manual_pages_of_every_subcommand() {
+    let place = TestDirectory::new();
+    let pages = place.path("new/man1");
+    assert_eq!(cprflow(["man", &pages]).code, 0);
+    let read = |page: &str| std::fs::read_to_string(format!("{pages}/{page}.1")).unwrap();
+    // In a manual page, a hyphen has a backslash before it.
+    assert!(read("cprflow").contains("cprflow\\-verify(1)"));
+    assert!(read("cprflow-tenant-check").contains("\\-\\-config"));
+    // Hidden subcommands have none.
+    assert!(
+        !place
+            .names("new/man1")
+            .contains(&"cprflow-compile-component.1".to_owned())
+    );
+    // A file is where the directory should be.
+    let file = place.file("file", b"");
+    assert_eq!(cprflow(["man", &file]).code, 2);
+}
+
+#[test]
 fn verifies_the_previous_production_date() {
     let settings = cprflow_connector::generate::Settings::new(300, 1);
     let changes = extract::changes(&settings);
