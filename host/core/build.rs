@@ -1,8 +1,9 @@
 //! Builds the component that this crate embeds and compiles it to machine code, so that `cargo build` is enough in a
 //! fresh clone, and a program that starts need not compile.
 //!
-//! - `CPRFLOW_COMPONENT` names a component that is built already. Packages need this because they lack the connector
-//!   crate, and so do toolchains without the WebAssembly target.
+//! - A package of this crate (`cargo package`) contains the built component, because it lacks the sources of the other
+//!   crates and their lock file.
+//! - `CPRFLOW_COMPONENT` names another component that is built already, for toolchains without the WebAssembly target.
 //! - `CPRFLOW_CPU` names the processors for which the code is made (default on x86-64: `x86-64-v2`).
 
 use std::env;
@@ -24,11 +25,17 @@ mod code_generation;
 
 use code::MemoryLayout;
 
-/// The crate of the component, relative to this crate.
+/// This crate in a checkout of the repository, relative to the workspace.
+const CRATE: &str = "host/core";
+
+/// The crate of the component, relative to this crate. Only a checkout has it.
 const CONNECTOR: &str = "../../connector";
 
+/// The component in a package of this crate. Beside it is a file with its SHA-256.
+const PACKAGED: &str = "component/cprflow_connector.wasm";
+
 /// The WIT file that has the version of the contract.
-const CONTRACT: &str = "../../wit/connector.wit";
+const CONTRACT: &str = "wit/connector.wit";
 
 /// The processors that the code needs on x86-64, if `CPRFLOW_CPU` names no others: those with SSE4.2 and POPCNT, made
 /// since about 2009. Without SSE4.1 the vector instructions of WebAssembly are slow.
@@ -45,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("cargo::rerun-if-changed={}", prebuilt.display());
             prebuilt
         }
-        None => build()?,
+        None if is_checkout()? => build()?,
+        None => packaged()?,
     };
     println!(
         "cargo::rustc-env=CPRFLOW_COMPONENT_FILE={}",
@@ -57,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Compiles the component for each layout of memories, and describes it to the crate.
 fn compile(component: &[u8]) -> Result<(), Box<dyn Error>> {
-    let sha256 = base16ct::lower::encode_string(&sha2::Sha256::digest(component));
+    let sha256 = sha256(component);
     println!("cargo::rustc-env=CPRFLOW_COMPONENT_SHA256={sha256}");
     let level = processor_level()?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -129,13 +137,49 @@ fn contract() -> Result<String, Box<dyn Error>> {
     Ok(version.to_owned())
 }
 
+/// Returns whether this crate is in a checkout of the repository. A package has a directory of another name.
+fn is_checkout() -> Result<bool, Box<dyn Error>> {
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    Ok(here.ends_with(CRATE) && here.join(CONNECTOR).join("Cargo.toml").is_file())
+}
+
+/// Returns the path of the component that the package contains, if it is the one that was packaged.
+fn packaged() -> Result<PathBuf, Box<dyn Error>> {
+    let component = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join(PACKAGED);
+    let expected = component.with_extension("wasm.sha256");
+    for file in [&component, &expected] {
+        println!("cargo::rerun-if-changed={}", file.display());
+    }
+    let missing = |error: std::io::Error| {
+        format!(
+            "cannot read {PACKAGED} or its SHA-256 in this package: {error}. Take a package that `host/dist/build` made, \
+             or set CPRFLOW_COMPONENT to a component that is built already"
+        )
+    };
+    let sha256 = sha256(&fs::read(&component).map_err(missing)?);
+    let expected = fs::read_to_string(&expected).map_err(missing)?;
+    if expected.trim() != sha256 {
+        return Err(format!(
+            "{PACKAGED} has the SHA-256 {sha256}, and the package says {}. Download the package again",
+            expected.trim()
+        )
+        .into());
+    }
+    Ok(component)
+}
+
+/// Returns the SHA-256 of a component in hexadecimal.
+fn sha256(component: &[u8]) -> String {
+    base16ct::lower::encode_string(&sha2::Sha256::digest(component))
+}
+
 /// Builds the component and returns its path.
 fn build() -> Result<PathBuf, Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let workspace = here
         .ancestors()
         .nth(2)
-        .ok_or("the crate is outside its workspace: set CPRFLOW_COMPONENT to a component that is built already")?;
+        .ok_or("the crate is outside its workspace")?;
     for input in [
         "connector/src",
         "connector/Cargo.toml",

@@ -8,7 +8,7 @@ mod subscription;
 
 #[expect(unsafe_code, reason = "wit-bindgen generates the bindings")]
 mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "connector" });
+    wit_bindgen::generate!({ path: "wit", world: "connector" });
     export!(Component with_types_in self);
 
     use super::Component;

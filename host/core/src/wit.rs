@@ -5,7 +5,7 @@
 mod generated {
     // `PartialOrd`, `Ord` and `Hash` are for the types that are part of the public API.
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "wit",
         world: "connector",
         additional_derives: [PartialEq, Eq, PartialOrd, Ord, Hash],
     });
