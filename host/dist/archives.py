@@ -124,7 +124,8 @@ Description: Extracts of Denmark's civil register (CPR) as typed tables
                 path.chmod(0o755)
     path = out / f"cprflow_{cargo.version()}_{architecture}.deb"
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(time)}
-    command = ["dpkg-deb", "--build", "--root-owner-group", "-Zxz", str(tree), str(path)]
+    # One thread: the bytes of xz depend on whether it uses several.
+    command = ["dpkg-deb", "--build", "--root-owner-group", "-Zxz", "--threads-max=1", str(tree), str(path)]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return path
 
