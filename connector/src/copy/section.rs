@@ -88,11 +88,56 @@ impl Section {
         if left_out == 0 {
             return None;
         }
-        // A full counter does not tell how many records there were.
-        let counted = match declared == COUNTER_LIMIT {
+        // A full counter does not tell how many records there were, if that many can have been there.
+        let is_full = declared == COUNTER_LIMIT && self.inside.records >= COUNTER_LIMIT;
+        let counted = match is_full {
             true => self.inside.records,
             false => declared,
         };
-        Some(counted.saturating_sub(left_out).min(COUNTER_LIMIT))
+        let rest = counted.saturating_sub(left_out).min(COUNTER_LIMIT);
+        // A counter that is too small means that there are more records than declared. Zero would tell nothing, and then
+        // records would seem to be missing.
+        let stay = self.inside.left_out < self.inside.records;
+        let is_more = (1..self.inside.records).contains(&declared);
+        Some(match is_more && stay {
+            true => rest.max(1),
+            false => rest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(declared: u64, records: u64, left_out: u64) -> Option<u64> {
+        let section = Section {
+            inside: Counts { records, left_out },
+            declared: Some(declared),
+            has_end: true,
+            ..Section::default()
+        };
+        section.counter()
+    }
+
+    #[test]
+    fn the_counter_stays_too_large_right_or_too_small() {
+        // Too large by the same difference, right, too small by the same difference.
+        assert_eq!(counter(30, 8, 4), Some(26));
+        assert_eq!(counter(8, 8, 4), Some(4));
+        assert_eq!(counter(7, 8, 4), Some(3));
+        // The difference does not fit, but the counter is still smaller than the number of records.
+        assert_eq!(counter(2, 8, 4), Some(1));
+        assert_eq!(counter(4, 8, 4), Some(1));
+        assert_eq!(counter(2, 8, 7), Some(1));
+        // Zero told nothing before, and no record is left.
+        assert_eq!(counter(0, 8, 4), Some(0));
+        assert_eq!(counter(2, 8, 8), Some(0));
+        assert_eq!(counter(2, 8, 0), None);
+        // The largest number can stand for more records, but not for fewer.
+        assert_eq!(counter(COUNTER_LIMIT, 2, 1), Some(COUNTER_LIMIT - 1));
+        let many = COUNTER_LIMIT + 10;
+        assert_eq!(counter(COUNTER_LIMIT, many, 4), Some(COUNTER_LIMIT));
+        assert_eq!(counter(COUNTER_LIMIT, many, 20), Some(COUNTER_LIMIT - 10));
     }
 }

@@ -153,8 +153,15 @@ fn error_records_after_the_end_are_counted_as_before() {
     assert_eq!(erased(2), extract(&rest, &other, 1));
     assert_eq!(erased(4), extract(&rest, &other, 2));
     assert_eq!(erased(9), extract(&rest, &other, 8));
-    // A full counter does not tell the number.
-    assert_eq!(erased(99_999_999), extract(&rest, &other, 1));
+    assert_eq!(erased(99_999_999), extract(&rest, &other, 99_999_998));
+    // More records than declared stay more.
+    assert_eq!(erased(1), extract(&rest, &other, 1));
+    let more = format!("{lines}002{B}0851\n003{A}\n");
+    let more_rest = format!("{rest}002{B}0851\n");
+    for (count, left) in [(1, 1), (2, 1), (3, 1), (4, 2)] {
+        let (out, _) = copy(&erasing(&[A]), &extract(&more, "", count));
+        assert_eq!(out, extract(&more_rest, "", left), "{count}");
+    }
     // Only an error record goes.
     let (out, _) = copy(&erasing(&[A]), &extract(&rest, &both, 3));
     assert_eq!(out, extract(&rest, &other, 2));
