@@ -20,7 +20,8 @@ use crate::output::{Sink, message};
 ///
 /// After `cprflow subscription reorder`, a full load has every person of the subscription again. Persons who are in no
 /// delivery since the order may no longer belong to it, for example because a receipt was lost. The command lists their
-/// numbers and removes nothing: a person must decide. `cprflow erase --numbers FILE` reads the list.
+/// numbers and removes nothing: a person must decide. `cprflow erase --numbers FILE` reads the list. Former numbers of persons
+/// who are in a delivery are not listed, because CPR delivers only the valid number.
 ///
 /// CPR stops a full load after five hours and continues the next night, and the files do not say so. So the command
 /// refuses while the newest delivery looks like a part of a load.
@@ -79,13 +80,23 @@ impl Reconcile {
                 "since": found.since.to_string(),
                 "persons": found.persons,
                 "not_seen": count,
+                "former_numbers": found.former_numbers,
             }))?,
-            ReportFormat::Text => message::done(&format!(
-                "{} of {} persons are in no delivery since {}",
-                HumanCount(count as u64),
-                HumanCount(found.persons),
-                found.since
-            )),
+            ReportFormat::Text => {
+                let former = match found.former_numbers {
+                    0 => String::new(),
+                    former => format!(
+                        ". {} more numbers are not listed: they are former numbers of persons who are in one",
+                        HumanCount(former as u64)
+                    ),
+                };
+                message::done(&format!(
+                    "{} of {} persons are in no delivery since {}{former}",
+                    HumanCount(count as u64),
+                    HumanCount(found.persons),
+                    found.since
+                ));
+            }
         }
         Ok(match count {
             0 => Outcome::Success,

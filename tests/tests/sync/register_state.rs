@@ -361,6 +361,53 @@ fn lists_who_is_not_in_a_new_full_load() {
     assert_eq!(tables(&test.dataset().join("current"))["person"].len(), 2);
 }
 
+/// CPR delivers a person under the valid number only, so a full load never has the former ones.
+#[test]
+fn a_former_number_of_a_delivered_person_is_not_missing_in_a_full_load() {
+    const BEFORE: &str = "0101010053";
+    const LONG_BEFORE: &str = "0101010061";
+    const OLD_CARLA: &str = "0101010088";
+    let replaced = |pnr, by| [("pnr", pnr), ("status", "60"), ("current_pnr", by)];
+    let tie = [("pnr", BERTA), ("former_pnr", BEFORE)];
+    let test = TestRun::local();
+    configure(&test, "forever");
+    let first = night("20260302")
+        .resident(ALICE, "0265", "Almindelig")
+        .record("001", &replaced(OLD_ALICE, ALICE))
+        .resident(BERTA, "0265", "Birk")
+        .record("022", &tie)
+        .resident(BEFORE, "0265", "Birk")
+        .record("001", &replaced(LONG_BEFORE, BEFORE))
+        .resident(CARLA, "0265", "Carlsen")
+        .record("001", &replaced(OLD_CARLA, CARLA));
+    put(&test, 1, "2026-03-02T08:00:00Z", first);
+    // The load has neither number of Carla.
+    let load = night("20260310")
+        .resident(ALICE, "0265", "Ask")
+        .resident(BERTA, "0265", "Birk")
+        .record("022", &tie);
+    put(&test, 2, "2026-03-10T08:00:00Z", load);
+    let change = night("20260311").record(
+        "099",
+        &[
+            ("pnr", ALICE),
+            ("registered", "202603110000"),
+            ("event_code", "A01"),
+        ],
+    );
+    put(&test, 3, "2026-03-11T08:00:00Z", change);
+    let since = ["town", "--since", "2026-03-10"];
+    let (found, path) = write(&test, "reconcile", &since, "not-seen.txt");
+    assert_eq!(found.code, 1, "{}", found.stderr);
+    for told in ["2 of 7 persons", "3 more numbers are not listed"] {
+        assert!(found.stderr.contains(told), "{told}: {}", found.stderr);
+    }
+    assert_eq!(
+        fs::read_to_string(path).unwrap(),
+        format!("{CARLA}\n{OLD_CARLA}\n")
+    );
+}
+
 #[test]
 fn metrics_tell_the_current_tables() {
     let test = TestRun::local();

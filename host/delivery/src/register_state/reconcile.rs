@@ -1,6 +1,9 @@
 //! Compares the register with a new full load.
 
+use std::collections::BTreeSet;
+
 use arrow::array::AsArray;
+use arrow::datatypes::Date32Type;
 use jiff::civil::Date;
 
 use super::{RegisterState, RegisterStateError, find_store};
@@ -18,11 +21,14 @@ pub struct Reconciliation {
     pub persons: u64,
     /// The numbers of the persons who were in no delivery since that day, sorted.
     pub not_seen: Vec<Pnr>,
+    /// How many more numbers were in no delivery, because they are former numbers of persons who were in one.
+    pub former_numbers: usize,
 }
 
 /// Returns the persons of an agreement who were in no delivery since a day: the day on which the full load was ordered.
 ///
-/// Nothing is removed: a person must decide. Fails if no full load has come since, or if the newest delivery may be a part
+/// Former numbers of persons who were in one are left out, because CPR delivers only the valid number. Nothing is removed: a
+/// person must decide. Fails if no full load has come since, or if the newest delivery may be a part
 /// of one.
 pub fn reconcile(
     connector: &Connector,
@@ -63,34 +69,72 @@ pub fn reconcile(
         .into());
     }
     let state = RegisterState::open(configuration, Some(name), None)?;
-    let mut rows = StateScan::new(connector)
-        .table("person")
-        .columns(["pnr", "as_of"])
-        .read_table(state.places(), state.opener())?;
     let epoch = Date::constant(1970, 1, 1);
     let first = epoch
         .until(since)
         .map(|span| span.get_days())
         .unwrap_or_default();
-    let (mut persons, mut not_seen) = (0, Vec::new());
-    while let Some(batch) = rows.next_batch()? {
-        persons += batch.num_rows() as u64;
-        let numbers = batch.column(0).as_string_opt::<i32>();
-        let days = batch
-            .column(1)
-            .as_primitive_opt::<arrow::datatypes::Date32Type>();
-        let (Some(numbers), Some(days)) = (numbers, days) else {
-            continue;
-        };
-        let all = numbers.iter().zip(days.iter());
-        let old = all.filter(|(_, day)| day.is_none_or(|day| day < first));
-        not_seen.extend(old.filter_map(|(number, _)| number?.parse::<Pnr>().ok()));
-    }
-    not_seen.sort();
-    not_seen.dedup();
+    let (mut persons, mut not_seen) = (0, BTreeSet::new());
+    each_person(connector, &state, |number, day| {
+        persons += 1;
+        if day.is_none_or(|day| day < first) {
+            not_seen.extend(number);
+        }
+    })?;
+    let former = former_numbers(connector, &state, first, &not_seen)?;
+    let former_numbers = not_seen.intersection(&former).count();
     Ok(Reconciliation {
         since,
         persons,
-        not_seen,
+        not_seen: not_seen.difference(&former).copied().collect(),
+        former_numbers,
     })
+}
+
+/// Returns all numbers of those persons of a list who were delivered under another number since a day: CPR delivers a person
+/// under the valid number only.
+fn former_numbers(
+    connector: &Connector,
+    state: &RegisterState,
+    first: i32,
+    not_seen: &BTreeSet<Pnr>,
+) -> Result<BTreeSet<Pnr>, Error> {
+    if not_seen.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut survey = StateScan::new(connector).survey(state.places(), state.opener())?;
+    let listed: Vec<Pnr> = not_seen.iter().copied().collect();
+    let tied: BTreeSet<Pnr> = survey.tied_numbers(&listed)?.into_iter().collect();
+    if tied.is_subset(not_seen) {
+        return Ok(BTreeSet::new());
+    }
+    let mut seen = Vec::new();
+    each_person(connector, state, |number, day| {
+        let is_new = day.is_some_and(|day| day >= first);
+        seen.extend(number.filter(|number| is_new && tied.contains(number)));
+    })?;
+    Ok(survey.tied_numbers(&seen)?.into_iter().collect())
+}
+
+/// Calls a function with the number of each person of a state and the day of the person's newest record, in days since 1970.
+fn each_person(
+    connector: &Connector,
+    state: &RegisterState,
+    mut person: impl FnMut(Option<Pnr>, Option<i32>),
+) -> Result<(), Error> {
+    let mut rows = StateScan::new(connector)
+        .table("person")
+        .columns(["pnr", "as_of"])
+        .read_table(state.places(), state.opener())?;
+    while let Some(batch) = rows.next_batch()? {
+        let numbers = batch.column(0).as_string_opt::<i32>();
+        let days = batch.column(1).as_primitive_opt::<Date32Type>();
+        let (Some(numbers), Some(days)) = (numbers, days) else {
+            continue;
+        };
+        for (number, day) in numbers.iter().zip(days.iter()) {
+            person(number.and_then(|number| number.parse().ok()), day);
+        }
+    }
+    Ok(())
 }
