@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::EraseError;
+use super::persons::ErasedPersons;
 use crate::config::Store;
 use crate::error::Error;
 use crate::fs::remove_file;
@@ -71,19 +72,20 @@ pub(super) fn survey(
     connector: &Connector,
     store: &Store,
     ledger: &Ledger,
-    numbers: &BTreeSet<Pnr>,
+    persons: &ErasedPersons,
     blank: bool,
 ) -> Result<Vec<ErasedExtract>, Error> {
     let register = Register::of(&store.state);
     let mut found = Vec::new();
     for kept in applied(store, ledger)? {
         let path = register.path(&kept);
-        if !has_number(&path, numbers)? {
+        let numbers = persons.in_extract(&kept.production_date);
+        if !has_number(&path, &numbers)? {
             continue;
         }
         let input = open_file(&path).map_err(Error::file(&path))?;
         let copy = ExtractCopy::new(connector)
-            .erased(numbers)
+            .erased(&numbers)
             .blank_references(blank);
         let report = copy
             .copy(input, io::sink())
@@ -101,7 +103,7 @@ pub(super) fn rewrite_all(
     connector: &Connector,
     store: &Store,
     ledger: &mut Ledger,
-    numbers: &BTreeSet<Pnr>,
+    persons: &ErasedPersons,
     blank: bool,
     stop: &Stop,
     now: Timestamp,
@@ -110,11 +112,12 @@ pub(super) fn rewrite_all(
     for kept in applied(store, ledger)? {
         stop.check()?;
         let path = register.path(&kept);
-        if !has_number(&path, numbers)? {
+        let numbers = persons.in_extract(&kept.production_date);
+        if !has_number(&path, &numbers)? {
             continue;
         }
         let copy = ExtractCopy::new(connector)
-            .erased(numbers)
+            .erased(&numbers)
             .blank_references(blank);
         let mut report = CopyReport::default();
         let stored = register.rewrite(&kept, |sink| {
@@ -168,9 +171,16 @@ pub(super) fn note_deliveries(ledger: &Ledger, delivery: i64, now: Timestamp) ->
 
 /// Returns whether one of the numbers stands anywhere in a kept extract.
 pub(super) fn has_number(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<bool, Error> {
+    Ok(!found_numbers(path, numbers)?.is_empty())
+}
+
+/// Returns those of the numbers that stand anywhere in a kept extract.
+pub(super) fn found_numbers(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<BTreeSet<Pnr>, Error> {
+    if numbers.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let extract = open_file(path).map_err(Error::file(path))?;
-    let found = numbers_in(extract, numbers).map_err(Error::file(path))?;
-    Ok(!found.is_empty())
+    numbers_in(extract, numbers).map_err(Error::file(path))
 }
 
 /// Notes the deliveries whose extracts the register does not have. They may have the persons, and cannot be made again.

@@ -3,6 +3,8 @@
 //! An extract that was produced on that day or before is old data: it must not bring the person back, for example from a
 //! backup or a late delivery. What CPR produces afterwards is new data about the person.
 
+use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -40,15 +42,44 @@ pub(super) fn key(state: &Path) -> Result<Key, Error> {
 
 /// Adds persons to those who were erased, durably.
 pub(super) fn remember(state: &Path, numbers: &BTreeSet<Pnr>, now: Timestamp) -> Result<(), Error> {
-    let key = key(state)?;
     let day = danish_time(now).date().to_string();
+    let day_of = |number: &Pnr| (*number, day.clone());
+    let days: BTreeMap<Pnr, String> = numbers.iter().map(day_of).collect();
+    remember_days(state, &days)
+}
+
+/// Adds persons to those who were erased, each with the day of the erasure, durably.
+pub(super) fn remember_days(state: &Path, days: &BTreeMap<Pnr, String>) -> Result<(), Error> {
+    let key = key(state)?;
     let mut all = read(state)?;
-    for number in numbers {
+    for (number, day) in days {
         // A later erasure counts.
         let known = all.entry(hash(&key, number)).or_default();
         *known = std::mem::take(known).max(day.clone());
     }
     write(state, &all)
+}
+
+/// Returns the days on which these persons were erased, without those who were not.
+pub(crate) fn days(state: &Path, numbers: &BTreeSet<Pnr>) -> Result<BTreeMap<Pnr, String>, Error> {
+    let all = read(state)?;
+    if all.is_empty() || numbers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let key = key(state)?;
+    let day = |number: &Pnr| Some((*number, all.get(&hash(&key, number))?.clone()));
+    Ok(numbers.iter().filter_map(day).collect())
+}
+
+/// The persons of an extract who were erased on its production date or later.
+#[derive(Default)]
+pub(crate) struct ErasedInExtract {
+    /// Their numbers that have records in the extract, also those that only the extract ties to theirs.
+    pub(crate) numbers: BTreeSet<Pnr>,
+    /// Their numbers in the list of erased persons, with or without records in the extract, each with its day.
+    pub(crate) known: BTreeMap<Pnr, String>,
+    /// Whether the extract ties a number to theirs that was not erased, or on an earlier day.
+    pub(crate) has_new: bool,
 }
 
 /// Notes that a delivery that was found in a dataset is to be made again, if persons were erased on its production date or later:
@@ -72,18 +103,17 @@ pub(crate) fn note_adopted(
     }
 }
 
-/// Returns the persons of an extract who were erased on its production date or later, under all numbers that the extract ties to
-/// theirs. `open` opens the extract.
+/// Returns the persons of an extract who were erased on its production date or later. `open` opens the extract.
 pub(crate) fn erased_in<R: io::Read>(
     connector: &Connector,
     state: &Path,
     production_date: &str,
     open: impl FnOnce() -> io::Result<R>,
-) -> Result<BTreeSet<Pnr>, Error> {
+) -> Result<ErasedInExtract, Error> {
     let mut erased = read(state)?;
     erased.retain(|_, day| day.as_str() >= production_date);
     if erased.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(ErasedInExtract::default());
     }
     let key = key(state)?;
     let mut scan = Scan::new(connector);
@@ -119,17 +149,39 @@ pub(crate) fn erased_in<R: io::Read>(
         }
     }
     let all = numbers.iter().chain(ties.keys());
-    let is_erased = |number: &Pnr| erased.contains_key(&hash(&key, number));
-    let mut waiting: Vec<Pnr> = all.copied().filter(is_erased).collect();
-    let mut found = BTreeSet::new();
-    while let Some(number) = waiting.pop() {
-        if found.insert(number) {
-            waiting.extend(ties.get(&number).into_iter().flatten());
+    let day = |number: &Pnr| Some((*number, erased.get(&hash(&key, number))?.clone()));
+    let known: BTreeMap<Pnr, String> = all.filter_map(day).collect();
+    let mut found = with_ties(&known, &ties);
+    let has_new = found
+        .iter()
+        .any(|(number, day)| known.get(number).is_none_or(|known| known < day));
+    // A number that only a tie names has no record to leave out.
+    found.retain(|number, _| numbers.contains(number));
+    Ok(ErasedInExtract {
+        numbers: found.into_keys().collect(),
+        known,
+        has_new,
+    })
+}
+
+/// Returns erased persons under all numbers that are tied to theirs, each with the newest day on which the person was erased.
+fn with_ties(
+    known: &BTreeMap<Pnr, String>,
+    ties: &BTreeMap<Pnr, BTreeSet<Pnr>>,
+) -> BTreeMap<Pnr, String> {
+    let mut newest_first: Vec<(&Pnr, &String)> = known.iter().collect();
+    newest_first.sort_by_key(|(_, day)| Reverse(*day));
+    let mut found = BTreeMap::new();
+    for (number, day) in newest_first {
+        let mut waiting = vec![*number];
+        while let Some(number) = waiting.pop() {
+            if let Entry::Vacant(entry) = found.entry(number) {
+                entry.insert(day.clone());
+                waiting.extend(ties.get(&number).into_iter().flatten());
+            }
         }
     }
-    // A number that only a tie names has no record to leave out.
-    found.retain(|number| numbers.contains(number));
-    Ok(found)
+    found
 }
 
 /// The tables that tie two numbers of a person, and the column with the other number.
@@ -214,4 +266,41 @@ fn damaged(path: &Path) -> Error {
 
 fn path(state: &Path) -> PathBuf {
     state.join(FILE_NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_was_erased_on_the_newest_day_of_all_numbers() {
+        let numbers: [Pnr; 4] = ["0101010010", "0101010029", "0101010037", "0101010045"]
+            .map(|one| one.parse().unwrap());
+        let [one, two, three, other] = numbers;
+        let day = |day: &str| format!("2026-03-0{day}");
+        let known = BTreeMap::from([(one, day("1")), (three, day("3")), (other, day("2"))]);
+        let ties = [(one, two), (two, one), (two, three), (three, two)];
+        let mut all: BTreeMap<Pnr, BTreeSet<Pnr>> = BTreeMap::new();
+        for (from, to) in ties {
+            all.entry(from).or_default().insert(to);
+        }
+        let expected = [(one, "3"), (two, "3"), (three, "3"), (other, "2")];
+        let expected = expected.map(|(number, last)| (number, day(last)));
+        assert_eq!(with_ties(&known, &all), BTreeMap::from(expected));
+        assert!(with_ties(&BTreeMap::new(), &all).is_empty());
+    }
+
+    #[test]
+    fn the_later_day_of_an_erasure_counts() {
+        let state = tempfile::tempdir().unwrap();
+        let [one, other]: [Pnr; 2] = ["0101010010", "0101010029"].map(|one| one.parse().unwrap());
+        let both = BTreeSet::from([one, other]);
+        assert!(days(state.path(), &both).unwrap().is_empty());
+        for day in ["2026-03-02", "2026-03-03", "2026-03-01"] {
+            let day = BTreeMap::from([(one, day.to_owned())]);
+            remember_days(state.path(), &day).unwrap();
+        }
+        let found = days(state.path(), &both).unwrap();
+        assert_eq!(found, BTreeMap::from([(one, "2026-03-03".to_owned())]));
+    }
 }

@@ -9,7 +9,7 @@ use super::protections;
 use crate::config::Store;
 use crate::error::Error;
 use crate::fs::{entries, remove_file, sync_directory, write_private_file};
-use crate::ledger::{Ledger, Record};
+use crate::ledger::{Ledger, Record, State};
 use crate::register::{Register, open_file};
 use crate::sync::numbers_in;
 use crate::tenant::hidden::{self, HiddenPersons};
@@ -48,14 +48,22 @@ pub(super) fn survey(
 }
 
 /// Takes the persons out of everything in a state directory except the kept extracts. Every step can be repeated.
+///
+/// `keeps_fetched` keeps whole extracts of deliveries that are under way: the persons are left out of them when they are
+/// accepted, and the server may not have them any more.
 pub(super) fn clean(
     connector: &Connector,
     store: &Store,
     ledger: &Ledger,
     numbers: &BTreeSet<Pnr>,
+    keeps_fetched: bool,
 ) -> Result<(), Error> {
     let all: Vec<Pnr> = numbers.iter().copied().collect();
-    for path in rosters(&store.state)? {
+    let rosters = match all.is_empty() {
+        true => Vec::new(),
+        false => rosters(&store.state)?,
+    };
+    for path in rosters {
         let roster = fs::read(&path).map_err(Error::file(&path))?;
         let rest = connector.roster_without(Limits::default(), &roster, &all)?;
         if rest != roster {
@@ -82,7 +90,7 @@ pub(super) fn clean(
         KeptPolicies::new(&store.state, tenant).remove_numbers(numbers)?;
     }
     crate::failpoint::reached("erase-hidden");
-    clean_spool(store, ledger, numbers)?;
+    clean_spool(store, ledger, numbers, keeps_fetched)?;
     crate::failpoint::reached("erase-spool");
     for path in snapshots(&store.state)? {
         if has_number(&path, numbers)? {
@@ -94,7 +102,12 @@ pub(super) fn clean(
 
 /// Replaces extracts in progress that have one of the persons. The extract of an applied delivery is replaced by the kept
 /// one; others are downloaded again, because the server still has them.
-fn clean_spool(store: &Store, ledger: &Ledger, numbers: &BTreeSet<Pnr>) -> Result<(), Error> {
+fn clean_spool(
+    store: &Store,
+    ledger: &Ledger,
+    numbers: &BTreeSet<Pnr>,
+    keeps_fetched: bool,
+) -> Result<(), Error> {
     let register = Register::of(&store.state);
     let records = ledger.all()?;
     for path in spooled(&store.spool())? {
@@ -109,6 +122,10 @@ fn clean_spool(store: &Store, ledger: &Ledger, numbers: &BTreeSet<Pnr>) -> Resul
             .iter()
             .filter(is_of)
             .find(|record| record.state.is_published());
+        let is_fetched = |record: &Record| record.state == State::Fetched;
+        if keeps_fetched && records.iter().filter(is_of).any(is_fetched) {
+            continue;
+        }
         let kept = match published {
             Some(record) => ledger.kept_extract(record.id)?,
             None => None,

@@ -22,6 +22,8 @@
 //! | `again` | makes deliveries of the unrestricted dataset again |
 //! | `protections` | persons whom the erased records protected |
 //! | `known` | persons who were erased before, as keyed hashes |
+//! | `ties` | numbers that a late extract ties to persons who were erased before |
+//! | `persons` | from which extracts persons are erased |
 //! | `proof` | the proof of an erasure |
 //! | `error` | [`EraseError`] |
 
@@ -33,9 +35,11 @@ pub(crate) mod known;
 mod lists;
 mod numbers;
 mod order;
+pub(crate) mod persons;
 mod proof;
 pub(crate) mod protections;
 mod refusal;
+pub(crate) mod ties;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -51,6 +55,7 @@ use crate::stop::Stop;
 use crate::sync::{Observer, RunReport, Sync};
 use crate::tenant::former::former_tenants;
 use cprflow::{Connector, Pnr};
+use persons::ErasedPersons;
 
 pub(crate) use again::make_unrestricted_again;
 pub use error::EraseError;
@@ -88,8 +93,9 @@ fn survey(
         let mut found = match &order.subject {
             ErasedSubject::Numbers(numbers) => {
                 let mut found = StoreErasure::of(store);
+                let persons = ErasedPersons::everywhere(numbers);
                 found.extracts =
-                    extracts::survey(connector, store, &ledger, numbers, order.blank_references)?;
+                    extracts::survey(connector, store, &ledger, &persons, order.blank_references)?;
                 lists::survey(connector, store, numbers, &mut found)?;
                 found.count_deliveries(store, &ledger)?;
                 found.find_left(store, &ledger)?;
@@ -214,18 +220,32 @@ pub(crate) fn resume(
 ) -> Result<(), Error> {
     match &order.subject {
         ErasedSubject::Numbers(numbers) => {
-            if !order.is_restored {
-                known::remember(&store.state, numbers, now)?;
-            }
+            // What was produced after an earlier erasure is new data.
+            let persons = match order.is_restored {
+                true => ErasedPersons::until(numbers.clone(), known::days(&store.state, numbers)?),
+                false => {
+                    known::remember(&store.state, numbers, now)?;
+                    ErasedPersons::everywhere(numbers)
+                }
+            };
             crate::failpoint::reached("erase-remembered");
             let blank = order.blank_references;
-            protections::add_all(connector, store, ledger, numbers)?;
+            let gone = match order.is_restored {
+                true => persons.gone(store, ledger)?,
+                false => numbers.clone(),
+            };
+            protections::add_all(connector, store, ledger, &persons, &gone)?;
             crate::failpoint::reached("erase-protections");
-            extracts::rewrite_all(connector, store, ledger, numbers, blank, stop, now)?;
-            protections::remove_numbers(&store.state, numbers)?;
+            extracts::rewrite_all(connector, store, ledger, &persons, blank, stop, now)?;
+            protections::remove_numbers(&store.state, &gone)?;
             extracts::note_without_extract(store, ledger, now)?;
             crate::failpoint::reached("erase-extracts");
-            lists::clean(connector, store, ledger, numbers)?;
+            lists::clean(connector, store, ledger, &gone, order.is_restored)?;
+            if order.is_restored
+                && let Some(list) = known::fingerprint(&store.state)?
+            {
+                ledger.set_erasures_applied(&list)?;
+            }
         }
         ErasedSubject::Agreement(name) => {
             whole::erase_agreement(connector, store, ledger, name, now)?
@@ -236,30 +256,38 @@ pub(crate) fn resume(
     Ok(())
 }
 
-/// Returns an order to erase persons again who were erased before, if kept extracts have them: they came back from a backup.
+/// Returns an order to erase persons again who were erased before, if kept extracts have them: they came back from a backup,
+/// or a late extract has told another number of theirs. `earlier` is such an order that is not complete.
 pub(crate) fn restored(
     connector: &Connector,
     store: &Store,
     ledger: &Ledger,
+    earlier: Option<Order>,
     now: Timestamp,
 ) -> Result<Option<Order>, Error> {
     let list = known::fingerprint(&store.state)?;
     let (Some(list), applied) = (list, ledger.erasures_applied()?) else {
-        return Ok(None);
+        return Ok(earlier);
     };
     if applied.as_ref() == Some(&list) {
-        return Ok(None);
+        return Ok(earlier);
     }
+    let is_tied = ties::is_pending(ledger)?;
+    let ordered = earlier.as_ref().map_or(now, |order| order.ordered);
+    let mut numbers = match earlier.map(|order| order.subject) {
+        Some(ErasedSubject::Numbers(numbers)) => numbers,
+        Some(ErasedSubject::Agreement(_) | ErasedSubject::Tenant(_)) | None => BTreeSet::new(),
+    };
     let register = Register::of(&store.state);
-    let mut numbers = BTreeSet::new();
     for kept in extracts::applied(store, ledger)? {
         let open = || open_file(&register.path(&kept));
-        numbers.extend(known::erased_in(
-            connector,
-            &store.state,
-            &kept.production_date,
-            open,
-        )?);
+        let mut erased = known::erased_in(connector, &store.state, &kept.production_date, open)?;
+        if is_tied {
+            // The list has all numbers: which ties still count was decided when it was made.
+            let known = &erased.known;
+            erased.numbers.retain(|number| known.contains_key(number));
+        }
+        numbers.extend(erased.numbers);
     }
     if numbers.is_empty() {
         ledger.set_erasures_applied(&list)?;
@@ -267,10 +295,13 @@ pub(crate) fn restored(
     }
     let order = Order {
         subject: ErasedSubject::Numbers(numbers),
-        reason: Some("erased before, and restored from a backup".to_owned()),
+        reason: Some(match is_tied {
+            true => "erased before, under another number".to_owned(),
+            false => "erased before, and restored from a backup".to_owned(),
+        }),
         blank_references: false,
         is_restored: true,
-        ordered: now,
+        ordered,
     };
     order.write(&store.state)?;
     Ok(Some(order))
@@ -296,7 +327,10 @@ pub(crate) fn finish(
     }
     ledger.truncate_log()?;
     crate::failpoint::reached("erase-cleaned");
-    if let Some(list) = known::fingerprint(&store.state)? {
+    // New numbers of erased persons wait for the next run.
+    if let Some(list) = known::fingerprint(&store.state)?
+        && !ties::is_pending(ledger)?
+    {
         ledger.set_erasures_applied(&list)?;
     }
     proof::write(store, ledger, order, now)?;

@@ -51,7 +51,7 @@ pub(crate) struct Order {
     pub(crate) subject: ErasedSubject,
     pub(crate) reason: Option<String>,
     pub(crate) blank_references: bool,
-    /// Whether the persons were erased before and came back from a backup.
+    /// Whether the persons were erased before: they came back from a backup, or under another number.
     pub(crate) is_restored: bool,
     pub(crate) ordered: Timestamp,
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest;
 
 use super::extracts::{State, applied, column, has_number};
+use super::persons::ErasedPersons;
 use crate::config::Store;
 use crate::error::Error;
 use crate::fs::{entries, private_directory, remove_file, sync_directory, write_private_file};
@@ -29,12 +30,13 @@ type Protections = BTreeMap<Pnr, String>;
 /// Adds everybody whom an agreement's kept extracts protect, if one of them has a person who is to be erased.
 ///
 /// Some of them are protected by other records too. Those can change without the person being delivered again, so all of them
-/// are kept.
+/// are kept. `gone` are the erased persons who are in no extract any more.
 pub(super) fn add_all(
     connector: &Connector,
     store: &Store,
     ledger: &Ledger,
-    erased: &BTreeSet<Pnr>,
+    persons: &ErasedPersons,
+    gone: &BTreeSet<Pnr>,
 ) -> Result<(), Error> {
     let register = Register::of(&store.state);
     let mut agreements = BTreeMap::new();
@@ -45,7 +47,11 @@ pub(super) fn add_all(
     for (agreement, extracts) in agreements {
         let mut has_erased = false;
         for kept in &extracts {
-            has_erased = has_erased || has_number(&register.path(kept), erased)?;
+            has_erased = has_erased
+                || has_number(
+                    &register.path(kept),
+                    &persons.in_extract(&kept.production_date),
+                )?;
         }
         let Some(newest) = extracts.first().filter(|_| has_erased) else {
             continue;
@@ -53,22 +59,23 @@ pub(super) fn add_all(
         let day = newest.production_date.clone();
         let state = State::new(&register, extracts);
         let protected = protected(connector, state.places(), state.open())?;
-        add(&store.state, &agreement, &protected - erased, &day)?;
+        add(&store.state, &agreement, &protected - gone, &day)?;
     }
     Ok(())
 }
 
-/// Adds everybody whom one extract protects, before erased persons are left out of it.
+/// Adds everybody whom one extract protects, before erased persons are left out of it. `gone` are those of them who are in no
+/// extract any more.
 pub(crate) fn add_of_extract<R: Read + Send + 'static>(
     connector: &Connector,
     state: &Path,
     place: ExtractPlace,
-    erased: &BTreeSet<Pnr>,
+    gone: &BTreeSet<Pnr>,
     extract: R,
 ) -> Result<(), Error> {
     let (agreement, day) = (place.agreement.clone(), place.production_date.clone());
     let protected = of_extract(connector, place, extract)?;
-    add(state, &agreement, &protected - erased, &day)
+    add(state, &agreement, &protected - gone, &day)
 }
 
 /// Ends the protections of persons whom an agreement delivers again.

@@ -161,6 +161,14 @@ impl RunReport {
         self.problems.extend(other.problems);
     }
 
+    /// Keeps what was done, and forgets what the next pass of the run finds again.
+    pub(crate) fn begin_again(&mut self) {
+        let done = std::mem::take(self);
+        self.published = done.published;
+        self.rewritten = done.rewritten;
+        self.current = done.current;
+    }
+
     /// Returns whether a person must act: a delivery is set aside or missing, or a file that may belong to cprflow is
     /// not processed.
     pub fn needs_attention(&self) -> bool {

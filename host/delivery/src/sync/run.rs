@@ -103,6 +103,16 @@ impl<'a> Sync<'a> {
 
     /// Runs. Errors of one inbox, file or tenant are in the report. Fails if the store itself cannot be used.
     pub fn run(&self) -> Result<RunReport, Error> {
+        let mut report = RunReport::default();
+        // A late extract can tell other numbers of erased persons. Then these are erased first, as at the start of each run.
+        while self.run_once(&mut report)? {
+            report.begin_again();
+        }
+        Ok(report)
+    }
+
+    /// Runs until everything is done, or until other numbers of erased persons were found. Returns whether they were.
+    fn run_once(&self, report: &mut RunReport) -> Result<bool, Error> {
         self.store.check_purposes()?;
         fs::private_directory(&self.store.state)?;
         fs::check_state_permissions(&self.store.state)?;
@@ -112,8 +122,7 @@ impl<'a> Sync<'a> {
         self.check_agreements(&ledger)?;
         // Before the dataset is opened, because that would make an empty one, for example where its disk is not mounted.
         let checked = check_store(self.store, &ledger, CheckDepth::Directories)?;
-        let mut report = RunReport::default();
-        let gone = self.report_missing(checked, &mut report)?;
+        let gone = self.report_missing(checked, report)?;
         let dataset = self.dataset()?;
         let _dataset_lock = dataset.lock()?;
         let adoption = Adoption {
@@ -126,9 +135,9 @@ impl<'a> Sync<'a> {
         keep::recover(self.store, &mut ledger, (self.now)())?;
         adoption.adopt_generations(&mut ledger, &unusable)?;
         former_tenants::remember(self.store, &ledger)?;
-        former_tenants::withdraw(self.store, &ledger, &mut report)?;
+        former_tenants::withdraw(self.store, &ledger, report)?;
         self.check_agreements(&ledger)?;
-        let order = self.erase(&mut ledger, &dataset, &mut report)?;
+        let order = self.erase(&mut ledger, &dataset, report)?;
         // Deliveries are also made again that were put back from an older copy; older generations can be back too.
         let may_show_erased = order.is_some() || !report.rewritten.is_empty();
         for tenant in &self.store.tenants {
@@ -149,34 +158,31 @@ impl<'a> Sync<'a> {
         let scheduled = Arc::clone(&tenants);
         let started = thread::Builder::new().spawn(move || scheduled.run());
         let scheduler = started.map_err(cprflow::Error::Thread)?;
-        let ended = self.process_inboxes(
-            &mut ledger,
-            &dataset,
-            &tenants,
-            may_show_erased,
-            &mut report,
-        );
+        let ended = self.process_inboxes(&mut ledger, &dataset, &tenants, may_show_erased, report);
         if ended.is_err() {
             tenants.stop();
         }
         tenants.close();
         // The scheduler does not wait for abandoned threads.
         let _ = scheduler.join();
-        ended?;
-        tenants.report(&mut report)?;
+        let has_new_ties = ended?;
+        tenants.report(report)?;
         dataset.clear_staging()?;
+        if has_new_ties {
+            return Ok(true);
+        }
         if let (Some(order), true) = (&order, report.problems.is_empty()) {
             erase::finish(self.store, &ledger, order, (self.now)())?;
         }
         self.expire(&ledger)?;
-        self.expire_published(&ledger, &mut report)?;
+        self.expire_published(&ledger, report)?;
         let records = ledger.all()?.into_iter();
         report.set_aside.extend(
             records
                 .filter(|record| record.state == State::SetAside)
                 .map(SkippedFile::from),
         );
-        Ok(report)
+        Ok(false)
     }
 
     /// Fails if the ledger has published deliveries of an agreement that the configuration does not know.
@@ -197,8 +203,8 @@ impl<'a> Sync<'a> {
     ) -> Result<Option<Order>, Error> {
         let (store, now) = (self.store, (self.now)());
         let order = match Order::read(&store.state)? {
-            Some(order) => Some(order),
-            None => erase::restored(self.connector, store, ledger, now)?,
+            Some(order) if !order.is_restored => Some(order),
+            earlier => erase::restored(self.connector, store, ledger, earlier, now)?,
         };
         if let Some(order) = &order {
             erase::resume(self.connector, store, ledger, order, &self.stop, now)?;
@@ -208,7 +214,8 @@ impl<'a> Sync<'a> {
         Ok(order)
     }
 
-    /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have.
+    /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have. Returns whether it
+    /// ended before that because other numbers of erased persons were found.
     fn process_inboxes(
         &self,
         ledger: &mut Ledger,
@@ -216,14 +223,18 @@ impl<'a> Sync<'a> {
         tenants: &Tenants,
         is_erasing: bool,
         report: &mut RunReport,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         tenants.add_waiting()?;
         for inbox in self.inboxes() {
             let mut inbox_run = self.inbox_run(&inbox, ledger, dataset, tenants, report);
             let ended = inbox_run.run();
-            let is_ok = ended.is_ok();
+            let (is_ok, has_new_ties) = (ended.is_ok(), inbox_run.has_new_ties);
             if self.report_inbox_error(&inbox, ended, ledger, report)? {
                 break;
+            }
+            if has_new_ties {
+                tenants.wait();
+                return Ok(true);
             }
             if is_ok {
                 self.record_visit(&inbox, None, ledger)?;
@@ -243,7 +254,7 @@ impl<'a> Sync<'a> {
                 break;
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn inbox_run<'b>(
@@ -266,6 +277,7 @@ impl<'a> Sync<'a> {
             tenants,
             report,
             is_current_made: false,
+            has_new_ties: false,
         }
     }
 

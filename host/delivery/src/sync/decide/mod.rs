@@ -11,10 +11,11 @@ use jiff::civil::Date;
 use super::stage::Staged;
 use crate::agreement::Agreement;
 use crate::config::{FUTURE_DATE, SAME_CONTENT};
+use crate::erase::EraseError;
 use crate::error::Error;
 use crate::ledger::{Reason, Record, State, UNKNOWN_SIZE};
 use crate::routing::ROUTING_MISMATCH;
-use cprflow::{Catalog, DataError, Finding, Level, Summary, Table};
+use cprflow::{Catalog, DataError, DataErrorKind, Finding, Level, Summary, Table};
 use cprflow_transport::{HELPDESK, RemoteFile, Stat};
 
 /// The reason code of a delivery without a production date.
@@ -347,6 +348,26 @@ pub(super) fn not_separable(error: &DataError) -> Reason {
              `cprflow set-aside`",
             error.line.unwrap_or_default()
         ),
+    )
+}
+
+/// Returns the reason for a delivery that ties erased persons to other numbers, if these cannot be erased from a kept extract.
+pub(super) fn tied_not_separable(error: &EraseError) -> Reason {
+    Reason::new(
+        DataErrorKind::NotSeparable.code(),
+        format!(
+            "it was produced before an erasure, and tells other numbers of erased persons, under which they cannot be \
+             erased: {error}"
+        ),
+    )
+}
+
+/// Returns the reason for a delivery with other numbers of erased persons, while an erasure is not complete.
+pub(super) fn erasure_unfinished() -> Reason {
+    Reason::new(
+        "erasure-unfinished",
+        "it tells other numbers of erased persons, and an erasure that was begun before is not complete. The next run of \
+         `cprflow sync` continues both",
     )
 }
 

@@ -12,13 +12,11 @@ use super::InboxRun;
 use super::unclaimed::UnclaimedNames;
 use crate::agreement::Agreement;
 use crate::calendar::danish_time;
-use crate::erase::known::erased_in;
-use crate::erase::protections;
 use crate::error::Error;
-use crate::fs::{digest as digest_of, entries, remove_file};
+use crate::fs::digest as digest_of;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Reason, Record};
-use crate::register::{FileHeader, Register, open_file};
+use crate::register::FileHeader;
 use crate::spool::Spooled;
 use crate::sync::completeness;
 use crate::sync::connection::Connection;
@@ -33,7 +31,7 @@ use crate::sync::publish::{Publisher, counts};
 use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
 use crate::sync::stage::{Staged, examine, stage};
-use cprflow::{DataErrorKind, ExtractPlace, Pnr, Scan};
+use cprflow::{DataErrorKind, Pnr, Scan};
 use cprflow_transport::HELPDESK;
 
 /// A delivery whose extract is complete in the spool and was scanned.
@@ -240,6 +238,9 @@ impl<'a> InboxRun<'a> {
             now,
         );
         let erased = self.erased_in(&record, &header)?;
+        if self.waits_for_erasure(&record, &header, &erased)? {
+            return Ok(());
+        }
         match self.keep_with_protections(&record, &header, &erased) {
             Err(Error::Extract(cprflow::Error::Data(error)))
                 if error.kind == DataErrorKind::NotSeparable =>
@@ -248,6 +249,7 @@ impl<'a> InboxRun<'a> {
             }
             kept => kept?,
         }
+        let erased = erased.numbers;
         let staged = self.without_erased(&record, staged, staging.as_deref(), &erased)?;
         let tenants = self.tenants.of(&record.agreement);
         if !tenants.is_empty() {
@@ -283,80 +285,8 @@ impl<'a> InboxRun<'a> {
         }
     }
 
-    /// Returns the persons of an extract who were erased on its production date or later.
-    fn erased_in(&self, record: &Record, header: &FileHeader) -> Result<BTreeSet<Pnr>, Error> {
-        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
-        erased_in(
-            self.connector,
-            &self.store.state,
-            &header.production_date,
-            || match spooled.whole() {
-                Some(path) => File::open(path),
-                None => Err(io::ErrorKind::NotFound.into()),
-            },
-        )
-    }
-
-    /// Scans an extract again from the register, if persons were left out there.
-    fn without_erased(
-        &self,
-        record: &Record,
-        staged: Staged,
-        staging: Option<&Path>,
-        erased: &BTreeSet<Pnr>,
-    ) -> Result<Staged, Error> {
-        let kept = self.ledger.kept_extract(record.id)?;
-        let (Some(staging), Some(kept), false) = (staging, kept, erased.is_empty()) else {
-            return Ok(staged);
-        };
-        tracing::warn!(
-            transfer = record.transfer_uuid,
-            persons = erased.len(),
-            "persons were left out: they were erased after the extract was produced"
-        );
-        for file in entries(staging)? {
-            remove_file(&file)?;
-        }
-        let path = Register::of(&self.store.state).path(&kept);
-        let extract = open_file(&path).map_err(Error::file(&path))?;
-        stage(Scan::new(self.connector), extract, staging, |_| {})
-    }
-
-    /// Keeps the extract of an accepted delivery. If erased persons are left out of it, those whom their records protect stay
-    /// protected.
-    fn keep_with_protections(
-        &mut self,
-        record: &Record,
-        header: &FileHeader,
-        erased: &BTreeSet<Pnr>,
-    ) -> Result<(), Error> {
-        let state = self.store.state.clone();
-        let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
-        let open = || match spooled.whole() {
-            Some(path) => File::open(path),
-            None => Err(io::ErrorKind::NotFound.into()),
-        };
-        let end_delivered = |connector| {
-            let day = &header.production_date;
-            protections::end_delivered(connector, &state, &record.agreement, day, open)
-        };
-        if erased.is_empty() {
-            self.keep(record, header, erased)?;
-            return end_delivered(self.connector);
-        }
-        let place = ExtractPlace {
-            agreement: record.agreement.clone(),
-            production_date: header.production_date.clone(),
-            sequence: 0,
-        };
-        let full = open().map_err(Error::file(self.store.spool()))?;
-        protections::add_of_extract(self.connector, &state, place, erased, full)?;
-        self.keep(record, header, erased)?;
-        end_delivered(self.connector)
-    }
-
     /// Keeps the extract of an accepted delivery in the register, which commits the delivery.
-    fn keep(
+    pub(super) fn keep(
         &mut self,
         record: &Record,
         header: &FileHeader,
@@ -407,7 +337,7 @@ impl<'a> InboxRun<'a> {
         Ok(())
     }
 
-    fn set_aside(&mut self, record: &Record, reason: &Reason) -> Result<(), Error> {
+    pub(super) fn set_aside(&mut self, record: &Record, reason: &Reason) -> Result<(), Error> {
         tracing::warn!(code = reason.code, "set aside: {}", reason.message);
         // An earlier run may have kept the extract and was killed then.
         self.ledger.unkeep(record.id)?;

@@ -1,9 +1,10 @@
 //! Processes one inbox: every delivery that is ready, one after the other.
 //!
 //! This module looks into the inbox, continues what earlier runs left, and keeps the report. What happens to a single
-//! delivery is decided in [`decide`](super::decide) and carried out in [`delivery`].
+//! delivery is decided in [`decide`](super::decide) and carried out in [`delivery`]; [`erased`] leaves erased persons out.
 
 mod delivery;
+mod erased;
 mod unclaimed;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,8 @@ pub(super) struct InboxRun<'a> {
     pub(super) report: &'a mut RunReport,
     /// Whether the current tables have all deliveries of this run.
     pub(super) is_current_made: bool,
+    /// Whether a late extract has told another number of erased persons: they are erased before anything else is published.
+    pub(super) has_new_ties: bool,
 }
 
 impl<'a> InboxRun<'a> {
@@ -109,6 +112,9 @@ impl<'a> InboxRun<'a> {
             let _entered = span.enter();
             let processed = self.process(agreement, found, connection, &mut unclaimed);
             self.report_file_error(agreement, processed)?;
+            if self.has_new_ties {
+                return Ok(());
+            }
         }
         let others = inventory.waiting.iter().chain(&inventory.strays);
         on_server.extend(others.map(|file| file.name.as_str()));
@@ -136,6 +142,9 @@ impl<'a> InboxRun<'a> {
             }
             let processed = self.process_vanished(agreement, record, connection);
             self.report_file_error(agreement, processed)?;
+            if self.has_new_ties {
+                return Ok(());
+            }
         }
         Ok(())
     }
