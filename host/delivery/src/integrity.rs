@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::{Configuration, Store};
-use crate::dataset::{CheckDepth, Damage, Identity, compare_with_disk};
+use crate::dataset::{CheckDepth, Damage, Dataset, Identity, compare_with_disk};
 use crate::error::Error;
 use crate::fs::{StateLock, ask_disks, digest};
 use crate::keyed_hash::ExtractKey;
@@ -50,6 +50,8 @@ pub struct DatasetIntegrity {
     pub damaged: Vec<DamagedDelivery>,
     /// Whether the directory is gone or empty although deliveries must be in it, those included that are being made again.
     is_empty: bool,
+    /// The agreements of which a run that was killed has left files in the directory for deliveries in preparation.
+    left_in_staging: BTreeSet<String>,
 }
 
 /// A published delivery that is not on the disk as it was published.
@@ -101,6 +103,7 @@ impl DatasetIntegrity {
         own.expected.retain(|name, _| name == agreement);
         own.damaged
             .retain(|delivery| delivery.agreement == agreement);
+        own.left_in_staging.retain(|name| name == agreement);
         own
     }
 
@@ -122,7 +125,16 @@ impl DatasetIntegrity {
                 deliveries(self.expected().max(1))
             ));
         }
-        let first = self.damaged.first()?;
+        let Some(first) = self.damaged.first() else {
+            let left = self.left_in_staging.iter().map(String::as_str);
+            let left = left.collect::<Vec<_>>().join(", ");
+            return (!left.is_empty()).then(|| {
+                format!(
+                    "{dataset}: the directory for deliveries in preparation beside it still has files of agreement {left}, \
+                     which can show what is hidden now. Run `cprflow sync`, which removes them"
+                )
+            });
+        };
         let more = match self.damaged.len() - 1 {
             0 => String::new(),
             count => format!(" (and {count} more)"),
@@ -204,7 +216,8 @@ pub fn check_store(
         let (dataset, expected, has_any) = (dataset.clone(), expected.clone(), *has_any);
         move || {
             let is_empty = has_any && has_no_tables(&dataset);
-            (damaged(&dataset, &expected, depth), is_empty)
+            let left = left_in_staging(&dataset, depth);
+            (damaged(&dataset, &expected, depth), is_empty, left)
         }
     };
     let timeout = match depth {
@@ -223,8 +236,12 @@ pub fn check_store(
             dataset,
             expected: counts,
             has_responded: answer.is_some(),
-            is_empty: answer.as_ref().is_some_and(|(_, is_empty)| *is_empty),
-            damaged: answer.map(|(damaged, _)| damaged).unwrap_or_default(),
+            is_empty: answer.as_ref().is_some_and(|(_, is_empty, _)| *is_empty),
+            left_in_staging: answer
+                .as_ref()
+                .map(|(_, _, left)| left.clone())
+                .unwrap_or_default(),
+            damaged: answer.map(|(damaged, _, _)| damaged).unwrap_or_default(),
         }
     });
     Ok(checked.collect())
@@ -288,6 +305,16 @@ pub(crate) fn has_no_tables(dataset: &Path) -> bool {
         })
     };
     fs::read_dir(dataset).map_or(true, |mut entries| !entries.any(is_of_tables))
+}
+
+/// Returns the agreements of which files are left in the directory for deliveries in preparation. A run compares only
+/// directories, and removes what is left.
+fn left_in_staging(dataset: &Path, depth: CheckDepth) -> BTreeSet<String> {
+    if depth == CheckDepth::Directories {
+        return BTreeSet::new();
+    }
+    let left = Dataset::at(dataset).map(|dataset| dataset.left_in_staging());
+    left.and_then(Result::ok).unwrap_or_default()
 }
 
 fn damaged(

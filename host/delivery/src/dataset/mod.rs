@@ -206,6 +206,22 @@ impl Dataset {
         Ok(())
     }
 
+    /// Returns the agreements of which the directory for deliveries in preparation still has files, although no process
+    /// works on the dataset. A delivery that was exchanged there can show what is hidden now.
+    pub(crate) fn left_in_staging(&self) -> Result<BTreeSet<String>, Error> {
+        let mut left = BTreeSet::new();
+        for directory in entries(&self.staging)? {
+            if directory.is_dir() && !entries(&directory)?.is_empty() {
+                left.insert(name_of(&directory));
+            }
+        }
+        // Only asked if it matters: the question takes the lock for a moment.
+        if !left.is_empty() && StateLock::is_dataset_taken(&self.root) {
+            left.clear();
+        }
+        Ok(left)
+    }
+
     /// Moves a prepared directory into the dataset, in one step and durably. Its files must be on the disk already.
     pub(crate) fn publish(&self, staged: &Path, agreement: &str, name: &str) -> Result<(), Error> {
         sync_directory(Some(staged))?;

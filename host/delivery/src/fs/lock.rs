@@ -1,7 +1,7 @@
 //! Locks that permit one writing process at a time.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -31,6 +31,19 @@ impl StateLock {
     /// that programs that read tables ignore it.
     pub(crate) fn take_dataset(root: &Path) -> Result<Self, Error> {
         Self::at(root, ".lock")
+    }
+
+    /// Returns whether a process has locked a dataset, or may have: then its files are about to change.
+    pub(crate) fn is_dataset_taken(root: &Path) -> bool {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(NO_FOLLOW)
+            .open(root.join(".lock"));
+        match opened {
+            // The lock is released at once, when the file is closed.
+            Ok(file) => file.try_lock_shared().is_err(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     }
 
     fn at(directory: &Path, name: &str) -> Result<Self, Error> {

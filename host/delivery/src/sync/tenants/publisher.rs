@@ -24,6 +24,7 @@ use crate::dataset::{Audience, Manifest, ManifestBuilder, TenantManifest, delive
 use crate::error::Error;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Record, TenantDeliveryState};
+use crate::names::AgreementName;
 use crate::stop::Stop;
 use crate::sync::report::{PublishedDelivery, RewrittenDelivery};
 use crate::tenant::policies::KeptPolicies;
@@ -127,12 +128,20 @@ impl TenantPublisher {
         Ok(published)
     }
 
-    /// Removes what is left beside a tenant's dataset of deliveries in preparation.
+    /// Removes what is left beside a tenant's dataset of deliveries in preparation, and of deliveries that were exchanged.
+    ///
+    /// A run of one agreement also makes deliveries of the store's other agreements again, and removes those of agreements
+    /// that the tenant no longer has. What they showed before must not stay until a run of those agreements.
     pub(super) fn clear_staging(&self, ready: &ReadyTenant) -> Result<(), Error> {
-        for agreement in &self.store.agreements {
-            if ready.tenant.sees(agreement.name.as_str()) {
-                ready.dataset.clear_staging_of(agreement.name.as_str())?;
-            }
+        let store = &self.store;
+        let is_own = |name: &&AgreementName| {
+            let register = store.registers.get(*name);
+            register.is_some_and(|state| *state == store.state)
+        };
+        let all = store.agreements.iter().chain(&store.others);
+        let own = all.map(|agreement| &agreement.name).filter(is_own);
+        for agreement in own.chain(&store.ended) {
+            ready.dataset.clear_staging_of(agreement.as_str())?;
         }
         Ok(())
     }
