@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cprflow::Error;
 use flate2::read::MultiGzDecoder;
@@ -136,9 +137,10 @@ impl<R: Read> Read for GzipInput<R> {
 ///
 /// Standard input, pipes and gzip files are copied to a temporary file first. It has no name and mode 0600, so that no
 /// other process can open it.
+#[derive(Clone)]
 pub(crate) struct RereadableInput {
     path: PathBuf,
-    copy: Option<File>,
+    copy: Option<Arc<File>>,
     /// Its size in bytes.
     pub(crate) len: Option<u64>,
 }
@@ -162,7 +164,7 @@ impl RereadableInput {
         let len = io::copy(&mut input, &mut copy).map_err(Error::Input)?;
         Ok(Self {
             path: path.to_owned(),
-            copy: Some(copy),
+            copy: Some(Arc::new(copy)),
             len: Some(len),
         })
     }

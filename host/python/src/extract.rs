@@ -209,9 +209,10 @@ pub(crate) fn open(
             None => (cprflow::Scan::new(&connector), None),
             Some((config, tenant)) => {
                 let configuration = Configuration::from_file(&config)?;
-                let reader = input.reader(Some(interrupt.clone()));
+                let (input, interrupt) = (input.clone(), interrupt.clone());
+                let open = move || Ok(input.reader(Some(interrupt.clone())));
                 let agreement = agreement.as_deref();
-                let scan = tenant_scan(&connector, &configuration, &tenant, agreement, reader)?;
+                let scan = tenant_scan(&connector, &configuration, &tenant, agreement, open)?;
                 let view = scan.view()?;
                 (scan, view)
             }

@@ -110,13 +110,14 @@ pub(crate) fn read_part(
                 let configuration = Configuration::from_file(&config)?;
                 match part.needs_selection() {
                     true => {
-                        let extract = input.reader(None);
+                        let input = input.clone();
+                        let open = move || Ok(input.reader(None));
                         tenant_scan(
                             &connector,
                             &configuration,
                             &tenant,
                             agreement.as_deref(),
-                            extract,
+                            open,
                         )?
                     }
                     false => tenant_part_scan(&connector, &configuration, &tenant)?,

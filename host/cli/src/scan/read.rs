@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cprflow::{Connector, DeliveryReader, Error, StateScan, TableReader};
+use cprflow::{Connector, DeliveryReader, StateScan, TableReader};
 use cprflow_delivery::config::Configuration;
 use cprflow_delivery::register_state::RegisterState;
 use cprflow_delivery::sync::tenant_scan;
@@ -142,7 +142,7 @@ impl Scan {
         self.in_batches(cprflow::Scan::new(connector))
     }
 
-    /// Returns a scan with the tenant's policy. Reads the input once, to find the persons in scope.
+    /// Returns a scan with the tenant's policy. Reads the input before, to check it and to find whom other extracts protect.
     fn tenant_scan(
         &self,
         connector: &Connector,
@@ -157,8 +157,9 @@ impl Scan {
             configuration.state(state)?;
         }
         let agreement = self.agreement.as_deref();
-        let extract = input.again().map_err(Error::Input)?;
-        let scan = tenant_scan(connector, &configuration, tenant, agreement, extract)?;
+        let input = input.clone();
+        let open = move || input.again();
+        let scan = tenant_scan(connector, &configuration, tenant, agreement, open)?;
         Ok(self.in_batches(scan))
     }
 

@@ -73,6 +73,24 @@ impl RegisterSource {
     ///
     /// The ledger remembers them. A new ledger learns them from the tenant's dataset, as far as it has their deliveries.
     pub(crate) fn with_former(store: &Store, tenant: &Tenant) -> Result<Vec<Self>, Error> {
+        Self::with_former_and(store, tenant, |new| {
+            let path = plain_path(&tenant.dataset);
+            let new = new.iter().map(String::as_str);
+            Ok(Ledger::open(&store.state)?.remember_tenant(tenant.name.as_str(), &path, new)?)
+        })
+    }
+
+    /// Does the same outside of a run: no ledger learns anything.
+    pub(crate) fn with_former_to_read(store: &Store, tenant: &Tenant) -> Result<Vec<Self>, Error> {
+        Self::with_former_and(store, tenant, |_| Ok(()))
+    }
+
+    /// Does what [`with_former`](Self::with_former) does. `remember` tells the ledger of the agreements that it learns.
+    fn with_former_and(
+        store: &Store,
+        tenant: &Tenant,
+        remember: impl Fn(&[String]) -> Result<(), Error>,
+    ) -> Result<Vec<Self>, Error> {
         let mut sources = Self::of_tenant(store, tenant);
         let name = tenant.name.as_str();
         let mut shown: BTreeSet<String> = store
@@ -97,8 +115,7 @@ impl RegisterSource {
             shown.contains(agreement) && !former.contains(agreement) && !tenant.sees(agreement)
         });
         if !new.is_empty() {
-            let new = new.iter().map(String::as_str);
-            Ledger::open(&store.state)?.remember_tenant(name, &plain_path(&tenant.dataset), new)?;
+            remember(&new)?;
         }
         former.extend(new);
         former.retain(|agreement| !tenant.sees(agreement));

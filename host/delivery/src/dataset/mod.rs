@@ -283,6 +283,24 @@ impl Dataset {
             .any(|path| name_of(path).starts_with("delivery=")))
     }
 
+    /// Returns agreement and directory of each delivery of a dataset, by their names alone.
+    pub(crate) fn delivery_names(root: &Path) -> Result<BTreeSet<(String, String)>, Error> {
+        let mut found = BTreeSet::new();
+        for directory in entries(root)? {
+            let name = name_of(&directory);
+            let Some(agreement) = name.strip_prefix(AGREEMENT_PREFIX) else {
+                continue;
+            };
+            for delivery in entries_of_directory(&directory, true)? {
+                let delivery = name_of(&delivery);
+                if delivery.starts_with("delivery=") {
+                    found.insert((agreement.to_owned(), delivery));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Returns the tables that have a row in any published delivery of an agreement.
     pub(crate) fn tables_seen(root: &Path, agreement: &str) -> Result<BTreeSet<String>, Error> {
         let mut seen = BTreeSet::new();

@@ -113,6 +113,35 @@ pub enum TenantPublishError {
         tenant: String,
     },
 
+    /// The register lacks extracts, or records of them, that could say who is protected from a tenant: an extract is not
+    /// shown outside of a run.
+    #[error(
+        "the register lacks extracts of an agreement of tenant {tenant}, or records of them, so a protection could be missing \
+         and the extract is not shown. `cprflow status` names the agreement. Restore the state directory from a backup. \
+         Without a backup, order a new full load (`cprflow subscription reorder`), and when it has come, run `cprflow \
+         register accept-missing AGREEMENT`"
+    )]
+    ScanRegisterIncomplete {
+        /// The tenant's name.
+        tenant: String,
+    },
+
+    /// A state directory is lost or is an older copy, so it cannot say who is protected from a tenant: an extract is not
+    /// shown outside of a run.
+    #[error(
+        "the dataset {dataset} of tenant {tenant}, or the register, has something that no ledger knows, so a protection could \
+         be missing and the extract is not shown. A state directory was lost, is an older copy, or is not the one of this \
+         dataset. Name the right one, or restore it from a backup (`cprflow restore`). Then run `cprflow sync`, and scan the \
+         extract again",
+        dataset = dataset.display()
+    )]
+    ScanStateUnknown {
+        /// The tenant's name.
+        tenant: String,
+        /// The tenant's dataset.
+        dataset: PathBuf,
+    },
+
     /// The component returned no selection of persons.
     #[error(
         "the component returned no selection of persons. This is a bug in the component: report it with this message"

@@ -6,6 +6,7 @@ mod error;
 mod failure;
 mod leavers;
 mod produce_again;
+mod protecting_extracts;
 mod publisher;
 mod ready;
 mod scheduler;

@@ -15,27 +15,16 @@ use super::ProtectedByExtracts;
 use crate::current::{RegisterSource, protected_persons};
 use crate::erase::protections;
 use crate::error::Error;
-use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery};
+use crate::ledger::{KeptExtract, Record, TenantDelivery};
 use crate::register::{Register, open_file};
 use crate::sync::tenants::error::TenantPublishError;
+use crate::sync::tenants::protecting_extracts::ProtectingExtracts;
 use crate::sync::tenants::publisher::TenantPublisher;
 use crate::sync::tenants::ready::ReadyTenant;
 use crate::sync::tenants::scheduler::Heartbeat;
 use crate::tenant::hidden::HiddenPersons;
 use cprflow::policy::ProtectionRule;
 use cprflow::{ExtractPlace, Pnr, StateScan};
-
-/// The kept extracts that tell who is protected from a tenant, newest first.
-struct Extracts {
-    /// Those of the tenant's agreements.
-    own: Vec<(Register, KeptExtract)>,
-    /// Those of agreements that the tenant may no longer see.
-    former: Vec<(Register, KeptExtract)>,
-    /// The persons whom records of erased persons protected.
-    protected: BTreeSet<Pnr>,
-    /// Whether the register has all of them.
-    is_complete: bool,
-}
 
 impl TenantPublisher {
     /// Returns the persons who are protected now. Stores the list if the extracts changed since it was made.
@@ -57,7 +46,8 @@ impl TenantPublisher {
             version: newest,
             ..HiddenPersons::default()
         });
-        let extracts = self.extracts_of(ready)?;
+        let sources = RegisterSource::with_former(&self.store, &ready.tenant)?;
+        let extracts = ProtectingExtracts::of_sources(&sources)?;
         let (own, former) = (digest(&extracts.own), digest(&extracts.former));
         let erased = protections::digest(&extracts.protected).unwrap_or_default();
         let inputs = format!("{own}+{former}+{erased}");
@@ -86,7 +76,7 @@ impl TenantPublisher {
     fn protected_by_all(
         &self,
         ready: &ReadyTenant,
-        extracts: &Extracts,
+        extracts: &ProtectingExtracts,
         inputs: &str,
         heartbeat: &Heartbeat,
     ) -> Result<BTreeSet<Pnr>, Error> {
@@ -98,8 +88,7 @@ impl TenantPublisher {
         if let Some(known) = lock().get(inputs) {
             return Ok((**known).clone());
         }
-        let mut all = [extracts.own.as_slice(), &extracts.former].concat();
-        all.reverse();
+        let all = extracts.oldest_first();
         let (heartbeat, stop) = (heartbeat.clone(), self.stop.clone());
         let open = move |path: &Path| {
             Ok(Watched {
@@ -150,52 +139,6 @@ impl TenantPublisher {
         // What the extract itself says of a person needs no help.
         let own = self.protected_in_extract(ready, &register, &kept, heartbeat)?;
         Ok(&found - &*own)
-    }
-
-    /// Returns the kept extracts of the tenant's agreements whose files are there, newest first.
-    fn extracts_of(&self, ready: &ReadyTenant) -> Result<Extracts, Error> {
-        let mut extracts = Extracts {
-            own: Vec::new(),
-            former: Vec::new(),
-            protected: BTreeSet::new(),
-            is_complete: true,
-        };
-        for source in RegisterSource::with_former(&self.store, &ready.tenant)? {
-            let Some(ledger) = Ledger::open_to_read(&source.state)? else {
-                continue;
-            };
-            extracts.protected.extend(source.protected()?);
-            let register = Register::of(&source.state);
-            for kept in ledger.applied_extracts()? {
-                let chosen = match () {
-                    () if source.is_own(&kept.agreement) => &mut extracts.own,
-                    () if source.is_former(&kept.agreement) => &mut extracts.former,
-                    () => continue,
-                };
-                match register.has(&kept) {
-                    true => chosen.push((register.clone(), kept)),
-                    false => extracts.is_complete = false,
-                }
-            }
-            let mut missing = ledger.missing_in_register()?.into_iter();
-            if missing.any(|record| {
-                source.is_own(&record.agreement) || source.is_former(&record.agreement)
-            }) {
-                extracts.is_complete = false;
-            }
-        }
-        let order = |(_, kept): &(Register, KeptExtract)| {
-            (
-                kept.production_date.clone(),
-                kept.sequence,
-                kept.agreement.clone(),
-            )
-        };
-        for extracts in [&mut extracts.own, &mut extracts.former] {
-            extracts.sort_by_key(order);
-            extracts.reverse();
-        }
-        Ok(extracts)
     }
 
     /// Returns the persons of a delivery's extract who are protected by what the extract itself says.
