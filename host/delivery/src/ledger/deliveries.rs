@@ -201,6 +201,29 @@ impl Ledger {
         )
     }
 
+    /// Records that the server has the files of a published delivery again, or still, and under which names: the state
+    /// [`State::Published`].
+    pub(crate) fn is_on_server_again(
+        &self,
+        id: i64,
+        facts: &NewDelivery,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
+        self.change(
+            "UPDATE delivery SET state = 'published', file_name = ?2, metadata_name = ?3, size = ?4, modified = ?5,
+                 updated = ?6
+             WHERE id = ?1 AND state IN ('published', 'data-removed', 'done')",
+            params![
+                id,
+                facts.file_name,
+                facts.metadata_name,
+                facts.size as i64,
+                facts.modified.map(|time| time as i64),
+                now.to_string(),
+            ],
+        )
+    }
+
     /// Redacts possible person numbers in the names of the delivery's files, because the server is no longer asked for
     /// them by name.
     pub(crate) fn redact_names(&self, id: i64) -> Result<(), LedgerError> {

@@ -43,7 +43,7 @@ impl Keeper<'_> {
             known.sha256 == header.sha256
                 && known.production_date == header.production_date
                 && known.is_unrestricted == header.is_unrestricted
-                && register.path(&known).is_file()
+                && register.has(&known)
         });
         if is_kept {
             return Ok(());

@@ -16,15 +16,20 @@ use cprflow_transport::{RemoteName, Stat, Transport, TransportError};
 /// Removes what the server still has of a published delivery. `state` is the directory of the ledger.
 ///
 /// Only files of this delivery are removed. A file that arrived under the same name later stays, and so does the metadata
-/// file, which may belong to it; the next look into the inbox finds both.
+/// file, which may belong to it; the next look into the inbox finds both. If the register lacks the extract of the delivery,
+/// nothing is removed as long as the data file is there: the look into the inbox takes the extract from it.
 pub(super) fn remove_published(
     connector: &Connector,
     transport: &mut dyn Transport,
     ledger: &Ledger,
     state: &Path,
     record: &Record,
+    lacks_extract: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
+    if lacks_extract && transport.stat(&remote_name(&record.file_name)?)?.is_some() {
+        return Ok(());
+    }
     if record.state == State::Published {
         let name = remote_name(&record.file_name)?;
         if let Some(stat) = transport.stat(&name)? {

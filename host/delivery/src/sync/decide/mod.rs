@@ -33,6 +33,8 @@ pub(super) enum FoundAction {
     WaitForTenants,
     /// Compare the server's copy with the published extract, then act on [`published_again`].
     CompareWithPublished,
+    /// Take the extract of the published delivery into the register, which lacks it.
+    KeepAgain,
     /// Leave the delivery where it is: it is set aside until a person decides.
     LeaveSetAside,
     /// Report that another file uses the transfer UUID of a known delivery.
@@ -42,17 +44,21 @@ pub(super) enum FoundAction {
 /// Decides what to do with a data file that is complete on the server.
 ///
 /// `known` is the ledger's record of the same transfer UUID. `may_remove` is the answer of [`may_remove_remote`] for a
-/// published delivery; it is not used for others.
+/// published delivery, and `lacks_extract` tells whether the register lacks its extract; they are not used for others.
 pub(super) fn found_delivery(
     known: Option<&Record>,
     data: &RemoteFile,
     may_remove: bool,
+    lacks_extract: bool,
 ) -> FoundAction {
     let Some(known) = known else {
         return FoundAction::Fetch;
     };
     let is_same_file = known.file_name == data.name.as_str() && known.size == data.stat.size;
     match known.state {
+        State::Published | State::DataRemoved | State::Done if lacks_extract => {
+            FoundAction::KeepAgain
+        }
         State::Published | State::DataRemoved | State::Done if may_remove => {
             FoundAction::CompareWithPublished
         }

@@ -114,7 +114,7 @@ fn verdict_code(verdict: Verdict) -> String {
 
 #[test]
 fn fetches_an_unknown_delivery() {
-    let action = found_delivery(None, &file(FILE_NAME, 100), false);
+    let action = found_delivery(None, &file(FILE_NAME, 100), false, false);
     assert_eq!(action, FoundAction::Fetch);
 }
 
@@ -122,7 +122,7 @@ fn fetches_an_unknown_delivery() {
 fn continues_a_delivery_that_an_earlier_run_began() {
     for state in [State::Fetching, State::Fetched, State::Publishing] {
         for size in [100, 101] {
-            let action = found_delivery(Some(&record(state)), &file(FILE_NAME, size), false);
+            let action = found_delivery(Some(&record(state)), &file(FILE_NAME, size), false, false);
             assert_eq!(action, FoundAction::Fetch, "{state}");
         }
     }
@@ -132,9 +132,22 @@ fn continues_a_delivery_that_an_earlier_run_began() {
 fn compares_a_published_delivery_once_the_copy_may_be_removed() {
     for state in EVERY_STATE.into_iter().filter(|state| state.is_published()) {
         let known = record(state);
-        let action = |may_remove| found_delivery(Some(&known), &file(FILE_NAME, 100), may_remove);
+        let action =
+            |may_remove| found_delivery(Some(&known), &file(FILE_NAME, 100), may_remove, false);
         assert_eq!(action(false), FoundAction::WaitForTenants, "{state}");
         assert_eq!(action(true), FoundAction::CompareWithPublished, "{state}");
+    }
+}
+
+#[test]
+fn keeps_a_published_delivery_again_that_the_register_lacks() {
+    for state in EVERY_STATE {
+        for may_remove in [false, true] {
+            let file = file(FILE_NAME, 100);
+            let action = found_delivery(Some(&record(state)), &file, may_remove, true);
+            let is_kept_again = action == FoundAction::KeepAgain;
+            assert_eq!(is_kept_again, state.is_published(), "{state}");
+        }
     }
 }
 
@@ -144,6 +157,7 @@ fn leaves_a_delivery_that_is_set_aside() {
         Some(&set_aside("count-mismatch")),
         &file(FILE_NAME, 100),
         false,
+        false,
     );
     assert_eq!(action, FoundAction::LeaveSetAside);
 }
@@ -152,7 +166,7 @@ fn leaves_a_delivery_that_is_set_aside() {
 fn reports_another_file_under_the_transfer_of_a_delivery_that_is_set_aside() {
     let known = set_aside("count-mismatch");
     for data in [file(FILE_NAME, 101), file("d260304.l431101", 100)] {
-        let action = found_delivery(Some(&known), &data, false);
+        let action = found_delivery(Some(&known), &data, false, false);
         assert_eq!(action, FoundAction::ReportReusedTransfer);
     }
 }
@@ -163,6 +177,7 @@ fn fetches_a_delivery_that_is_back_on_the_server() {
         let action = found_delivery(
             Some(&set_aside("gone-from-server")),
             &file(FILE_NAME, size),
+            false,
             false,
         );
         assert_eq!(action, FoundAction::Fetch);

@@ -62,16 +62,22 @@ impl<'a> InboxRun<'a> {
             Some(known) if known.state.is_published() => self.may_remove_remote(known)?,
             _ => false,
         };
-        match (
-            found_delivery(known.as_ref(), &found.data, may_remove),
-            known,
-        ) {
+        let lacks_extract = match &known {
+            Some(known) if known.state.is_published() => self.lacks_extract(known)?,
+            _ => false,
+        };
+        let action = found_delivery(known.as_ref(), &found.data, may_remove, lacks_extract);
+        match (action, known) {
             (FoundAction::CompareWithPublished, Some(known)) => {
                 self.remove_published_again(&known, found, connection, unclaimed)
             }
-            (FoundAction::CompareWithPublished | FoundAction::Fetch, known) => {
-                self.fetch(agreement, found, known, connection)
+            (FoundAction::KeepAgain, Some(known)) => {
+                self.keep_again(agreement, &known, found, connection, unclaimed)
             }
+            (
+                FoundAction::CompareWithPublished | FoundAction::KeepAgain | FoundAction::Fetch,
+                known,
+            ) => self.fetch(agreement, found, known, connection),
             (FoundAction::WaitForTenants | FoundAction::LeaveSetAside, _) => Ok(()),
             (FoundAction::ReportReusedTransfer, _) => self.report_reused(found, unclaimed),
         }
@@ -352,6 +358,7 @@ impl<'a> InboxRun<'a> {
         record: &Record,
         connection: &mut Connection<'_>,
     ) -> Result<(), Error> {
+        let lacks_extract = self.lacks_extract(record)?;
         connection.persistently(|inbox| {
             // A try before this one may have removed the data file.
             let current = self.current(record.clone())?;
@@ -361,6 +368,7 @@ impl<'a> InboxRun<'a> {
                 self.ledger,
                 &self.store.state,
                 &current,
+                lacks_extract,
                 (self.now)(),
             )
         })?;
@@ -396,7 +404,7 @@ impl<'a> InboxRun<'a> {
     }
 
     /// Reports a file whose transfer UUID belongs to another file that came before.
-    fn report_reused(
+    pub(super) fn report_reused(
         &mut self,
         found: &FoundDelivery,
         unclaimed: &mut UnclaimedNames,
@@ -408,6 +416,16 @@ impl<'a> InboxRun<'a> {
                  is right"
             ),
         );
+        self.leave_on_server(found, reason, unclaimed)
+    }
+
+    /// Reports a delivery that stays on the server for this reason.
+    pub(super) fn leave_on_server(
+        &mut self,
+        found: &FoundDelivery,
+        reason: Reason,
+        unclaimed: &mut UnclaimedNames,
+    ) -> Result<(), Error> {
         let inbox = self.inbox.to_string();
         self.ledger.record_unclaimed_file(
             &inbox,
@@ -457,7 +475,7 @@ impl<'a> InboxRun<'a> {
     }
 
     /// Returns the scan of a complete delivery.
-    fn scan(
+    pub(super) fn scan(
         &self,
         agreement: &Agreement,
         task_number: Option<&str>,
@@ -479,7 +497,7 @@ impl<'a> InboxRun<'a> {
     }
 
     /// Reads a record from the ledger again.
-    fn current(&self, record: Record) -> Result<Record, Error> {
+    pub(super) fn current(&self, record: Record) -> Result<Record, Error> {
         let found = self.ledger.find(&record.agreement, &record.transfer_uuid)?;
         Ok(found.unwrap_or(record))
     }

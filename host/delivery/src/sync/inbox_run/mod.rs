@@ -1,10 +1,12 @@
 //! Processes one inbox: every delivery that is ready, one after the other.
 //!
 //! This module looks into the inbox, continues what earlier runs left, and keeps the report. What happens to a single
-//! delivery is decided in [`decide`](super::decide) and carried out in [`delivery`]; [`erased`] leaves erased persons out.
+//! delivery is decided in [`decide`](super::decide) and carried out in [`delivery`] and [`keep_again`]; [`erased`] leaves
+//! erased persons out.
 
 mod delivery;
 mod erased;
+mod keep_again;
 mod unclaimed;
 
 use std::collections::BTreeSet;
