@@ -7,6 +7,7 @@ mod daily_job;
 mod erase;
 mod faults;
 mod few_threads;
+mod kept_again;
 mod manners;
 mod purpose;
 mod quickstart;

@@ -26,6 +26,8 @@ mod refused;
 mod register_state;
 mod report;
 mod requests;
+mod scan_for_tenant;
+mod staging_left;
 mod stuck;
 mod threads;
 mod two_agreements;
