@@ -65,6 +65,7 @@ delivery is also set aside for a finding, with the finding's code.
 | `unreadable` | waiting | the first bytes are no extract | look at the message; ask the helpdesk to check the file |
 | `transfer-reused` | waiting | the transfer UUID belongs to another file that came before | ask the helpdesk which of them is right |
 | `erasure-unfinished` | waiting | it has other numbers of erased persons, and an erasure that was begun before is not complete | see what stops the erasure; the next `cprflow sync` continues |
+| `not-kept` | waiting | the register lacks the extract of this published delivery, and cannot take it from the file | look at the message; the file stays on the server |
 | `foreign` | stray | a directory, or a file of another service | nothing |
 | `unusable-name` | stray | the file cannot be opened safely, for example a symbolic link | ask the helpdesk for a regular file |
 | `nobodys` | stray | the file fits no agreement of the inbox | check the file patterns of the agreements |
