@@ -203,7 +203,7 @@ impl Ledger {
 
     /// Records that the server has the files of a published delivery again, or still, and under which names: the state
     /// [`State::Published`].
-    pub(crate) fn is_on_server_again(
+    pub(crate) fn back_on_server(
         &self,
         id: i64,
         facts: &NewDelivery,

@@ -94,8 +94,7 @@ impl<'a> InboxRun<'a> {
             }
             return self.report_not_kept(found, &reason, unclaimed);
         }
-        self.ledger
-            .is_on_server_again(known.id, &facts, (self.now)())?;
+        self.ledger.back_on_server(known.id, &facts, (self.now)())?;
         crate::failpoint::reached("kept-again");
         tracing::info!(
             "the register lacked the extract of a published delivery, and has taken it from the server"
