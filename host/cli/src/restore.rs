@@ -90,8 +90,9 @@ impl Restore {
             .collect();
         for agreement in &lost {
             message::note(&format!(
-                "the register lacks deliveries of {agreement} that came after the backup. Order a new full load \
-                 (`cprflow subscription reorder`), and when it has come, run `cprflow register accept-missing {agreement}`"
+                "the register lacks deliveries of {agreement} that came after the backup. If the server still has their \
+                 files, `cprflow sync` takes the extracts from there. Otherwise order a new full load (`cprflow \
+                 subscription reorder`), and when it has come, run `cprflow register accept-missing {agreement}`"
             ));
         }
         message::done("restored. Run `cprflow sync`");

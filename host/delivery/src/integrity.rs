@@ -107,7 +107,8 @@ impl DatasetIntegrity {
         own
     }
 
-    /// Returns a text about the damage that says what to do; `None` if every delivery is as it was published.
+    /// Returns a text about the damage that says what to do; `None` if every delivery is as it was published and nothing is left
+    /// of a run that was killed.
     pub fn remark(&self) -> Option<String> {
         let of = match &self.tenant {
             Some(tenant) => format!(" of tenant {tenant}"),
