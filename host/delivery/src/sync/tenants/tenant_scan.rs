@@ -206,10 +206,13 @@ fn check_ledgers(store: &Store, tenant: &Tenant) -> Result<(), Error> {
     }
     let published = Dataset::delivery_names(&tenant.dataset)?;
     has_unknown |= !published.is_subset(&directories);
-    let current = GenerationManifest::current(&tenant.dataset)?;
-    let extracts = current.into_iter().flat_map(|current| current.extracts);
-    let mut used = extracts.map(|extract| (extract.agreement, extract.production_date));
-    has_unknown |= used.any(|extract| !days.contains(&extract));
+    if let Some(current) = GenerationManifest::current(&tenant.dataset)? {
+        let is_known = |former: &String| days.iter().any(|(agreement, _)| agreement == former);
+        has_unknown |= !current.former_agreements.iter().all(is_known);
+        let extracts = current.extracts.into_iter();
+        let mut used = extracts.map(|extract| (extract.agreement, extract.production_date));
+        has_unknown |= used.any(|extract| !days.contains(&extract));
+    }
     match has_unknown {
         false => Ok(()),
         true => Err(TenantPublishError::ScanStateUnknown {
