@@ -13,7 +13,7 @@ use cprflow_connector::generate::{Settings, status};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut extract = Vec::new();
-    status(&Settings::new(2_000, 1), &mut extract)?;
+    status(&Settings::busy(2_000, 1), &mut extract)?;
 
     let connector = Connector::embedded()?;
     let mut rows = Scan::new(&connector)

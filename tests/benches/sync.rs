@@ -46,7 +46,7 @@ fn main() {
     let extract = place.path("extract");
     let persons = megabytes * 1_000_000 / BYTES_OF_A_PERSON;
     let mut file = BufWriter::new(File::create(&extract).unwrap());
-    generate::status(&Settings::new(persons, 1), &mut file).unwrap();
+    generate::status(&Settings::busy(persons, 1), &mut file).unwrap();
     drop(file);
     let size = fs::metadata(&extract).unwrap().len();
     // Builds the command and fills its cache of the compiled component before the measurement.

@@ -32,7 +32,7 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let settings = Settings::new(setting("CPRFLOW_BENCH_PERSONS", 10_000), 1);
+    let settings = Settings::busy(setting("CPRFLOW_BENCH_PERSONS", 10_000), 1);
     let tenants = setting("CPRFLOW_BENCH_TENANTS", 1_000) as usize;
     let extract = extract::status(&settings);
     let municipalities = municipalities(&settings);

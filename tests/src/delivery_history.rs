@@ -11,7 +11,7 @@ use crate::extract::{self, Dice, EVERY_DAMAGE};
 /// Publishes deliveries of two agreements of one population over 27 nights. Returns a late delivery, which belongs in
 /// the middle.
 pub fn many_nights(dataset: &mut Dataset, seed: u64) -> Delivery {
-    let settings = Settings::new(250, seed);
+    let settings = Settings::busy(250, seed);
     let status = |night| {
         let night = Settings {
             night,
@@ -114,7 +114,7 @@ fn contradicting(extract: &[u8], others: &[u8]) -> Vec<u8> {
 /// Returns deliveries in which person numbers replace each other at random: in chains, in circles and with
 /// contradictions.
 pub fn random_number_changes(seed: u64) -> impl Iterator<Item = Delivery> {
-    let settings = Settings::new(60, 100 + seed);
+    let settings = Settings::busy(60, 100 + seed);
     let persons = generate::population(&settings, 0).unwrap();
     let numbers: Vec<String> = persons
         .map(|person| person.unwrap().number().to_owned())

@@ -46,12 +46,12 @@ pub fn changes(settings: &Settings) -> Vec<u8> {
 
 /// Returns a status file in the default shape.
 pub fn small(persons: u64, seed: u64) -> Vec<u8> {
-    status(&Settings::new(persons, seed))
+    status(&Settings::busy(persons, seed))
 }
 
 /// Returns a status file without line ends.
 pub fn packed(persons: u64, seed: u64) -> Vec<u8> {
-    let mut settings = Settings::new(persons, seed);
+    let mut settings = Settings::busy(persons, seed);
     settings.shape = OutputShape::Packed;
     status(&settings)
 }
@@ -62,7 +62,7 @@ pub fn every_kind(persons: u64, seed: u64) -> Vec<Extract> {
     for shape in [OutputShape::Trimmed, OutputShape::Full, OutputShape::Packed] {
         for order in [Order::ByPerson, Order::SecondPass] {
             for layout in [LayoutAge::Current, LayoutAge::Original] {
-                let mut settings = Settings::new(persons, seed);
+                let mut settings = Settings::busy(persons, seed);
                 (settings.shape, settings.order, settings.layout) = (shape, order, layout);
                 let kind =
                     format!("{persons} persons, seed {seed}, {shape:?} {order:?} {layout:?}");

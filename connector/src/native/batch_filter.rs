@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn gives_the_same_rows_as_a_scan() {
         let mut extract = Vec::new();
-        status(&Settings::new(600, 5), &mut extract).unwrap();
+        status(&Settings::busy(600, 5), &mut extract).unwrap();
         for (table, condition) in [
             (
                 "person",
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_missing_column_is_null_or_refused() {
         let mut extract = Vec::new();
-        status(&Settings::new(20, 5), &mut extract).unwrap();
+        status(&Settings::busy(20, 5), &mut extract).unwrap();
         let batch = &rows(&extract, "person", None)[0];
         let narrow = batch.project(&[0, 1]).unwrap();
         let count = |condition| {

@@ -158,7 +158,7 @@ fn main() -> Result<()> {
 }
 
 fn write_extract(persons: u64, file: &str) -> Result<()> {
-    generate::status(&Settings::new(persons, 1), &mut File::create(file)?)?;
+    generate::status(&Settings::busy(persons, 1), &mut File::create(file)?)?;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ const BLOCK_BYTES: usize = 256 * 1024;
 
 fn extract() -> Vec<u8> {
     let mut extract = Vec::new();
-    let written = generate::status(&Settings::new(PERSONS, 1), &mut extract);
+    let written = generate::status(&Settings::busy(PERSONS, 1), &mut extract);
     assert!(written.is_ok(), "the extract cannot be generated");
     extract
 }

@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .filter_map(|argument| argument.parse::<usize>().ok());
     let (rounds, threads) = (numbers.next().unwrap_or(7), numbers.next().unwrap_or(2));
     let mut extract = Vec::new();
-    generate::status(&Settings::new(PERSONS, 1), &mut extract)?;
+    generate::status(&Settings::busy(PERSONS, 1), &mut extract)?;
     let connector = Connector::embedded()?;
     let mut out = std::io::stdout();
     for table in [None, Some("person")] {

@@ -20,8 +20,9 @@ const BUFFER: usize = 1 << 20;
 ///
 /// No number belongs to a person, because all numbers fail CPR's modulus 11 check. `changes=True` writes a change file
 /// of a `night` (default: 1) instead of all persons; without it, `night` is the number of nights of changes that the
-/// population has had. `shape` is `"trimmed"`, `"full"` or `"packed"`, `order` is `"second-pass"` or `"by-person"`, and
-/// `original_layout=True` writes the older layout of 001 and 002, as for `cprflow generate`.
+/// population has had. `busy=True` lets far more happen than in Denmark, so that few persons show everything. `shape`
+/// is `"trimmed"`, `"full"` or `"packed"`, `order` is `"second-pass"` or `"by-person"`, and `original_layout=True` writes
+/// the older layout of 001 and 002, as for `cprflow generate`.
 ///
 /// >>> cprflow.generate("d261123.l000001", persons=1000, seed=7).persons
 /// 1000
@@ -29,7 +30,8 @@ const BUFFER: usize = 1 << 20;
 /// Raises FileError if the file cannot be written.
 #[pyfunction]
 #[pyo3(signature = (
-    path, *, persons, seed=1, changes=false, night=None, shape="trimmed", order="second-pass", original_layout=false
+    path, *, persons, seed=1, changes=false, night=None, busy=false, shape="trimmed", order="second-pass",
+    original_layout=false
 ))]
 #[expect(
     clippy::too_many_arguments,
@@ -42,6 +44,7 @@ pub(crate) fn generate(
     seed: u64,
     changes: bool,
     night: Option<u32>,
+    busy: bool,
     shape: &str,
     order: &str,
     original_layout: bool,
@@ -50,6 +53,7 @@ pub(crate) fn generate(
         return Err(Failure::request("persons must be at least 1").into());
     }
     let mut settings = Settings::new(persons, seed);
+    settings.busy = busy;
     settings.shape = choice::shape(shape)?;
     settings.order = choice::order(order)?;
     if original_layout {

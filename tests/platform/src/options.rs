@@ -82,7 +82,7 @@ impl Options {
     pub fn new(directory: impl Into<PathBuf>, persons: u64, seed: u64) -> Self {
         Self {
             directory: directory.into(),
-            population: Settings::new(persons, seed),
+            population: Settings::busy(persons, seed),
             agreements: vec![Agreement::from_seed(seed, 0)],
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             host: None,

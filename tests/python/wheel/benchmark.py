@@ -78,7 +78,7 @@ def main():
     persons, failed = options.persons, []
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory) / "extract"
-        cprflow.generate(path, persons=persons)
+        cprflow.generate(path, persons=persons, busy=True)
         # The persons' own records only, so that other records do not hide the difference.
         records = [line for line in path.read_bytes().splitlines(True) if line[:3] in (b"000", b"001", b"999")]
         size = path.write_bytes(b"".join(records))

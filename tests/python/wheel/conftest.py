@@ -23,7 +23,7 @@ def place(tmp_path_factory):
 def extract(place):
     """The path of an extract with all record types."""
     path = place / "d261123.l431101"
-    cprflow.generate(path, persons=3000, seed=11)
+    cprflow.generate(path, persons=3000, seed=11, busy=True)
     return path
 
 
@@ -31,7 +31,7 @@ def extract(place):
 def parts(place):
     """The path of an extract of more than 20 MB, which several threads read in parts."""
     path = place / "parts"
-    cprflow.generate(path, persons=15_000, seed=2)
+    cprflow.generate(path, persons=15_000, seed=2, busy=True)
     assert path.stat().st_size > 20 << 20
     return path
 
@@ -40,7 +40,7 @@ def parts(place):
 def tiny(place):
     """The bytes of an extract of a few persons."""
     path = place / "tiny"
-    cprflow.generate(path, persons=5, seed=3)
+    cprflow.generate(path, persons=5, seed=3, busy=True)
     return path.read_bytes()
 
 
@@ -109,7 +109,7 @@ class DailyJob:
     def night(self, number, persons=300, seed=5):
         """Puts the delivery of a night into the inbox: all persons first, and then changes."""
         path = self.root / f"night-{number}"
-        cprflow.generate(path, persons=persons, seed=seed, changes=number > 0, night=number or None)
+        cprflow.generate(path, persons=persons, seed=seed, changes=number > 0, night=number or None, busy=True)
         self.put(path, number)
         return path
 
@@ -137,7 +137,7 @@ def tenants(tmp_path_factory):
     """An agreement with tenants, and its extract. Some addresses have a person number in a text."""
     job = DailyJob(tmp_path_factory.mktemp("tenants") / "job")
     job.extract = job.root / "extract"
-    cprflow.generate(job.extract, persons=800, seed=5, shape="full")
+    cprflow.generate(job.extract, persons=800, seed=5, shape="full", busy=True)
     address = cprflow.open(job.extract).table("address")
     column = address.schema["co_name"]
     at = column.position - 1

@@ -32,7 +32,7 @@ def test_it_reads_and_writes(run, extract, tmp_path):
     ended = run("verify", "-", input=data)
     assert ended.returncode == 0
     assert run("verify", "-", input=data[:5000]).returncode == 1
-    ended = run("generate", "--persons", 3000, "--seed", 11)
+    ended = run("generate", "--persons", 3000, "--seed", 11, "--busy")
     assert ended.stdout == data
 
 
@@ -53,14 +53,17 @@ def test_generate_has_the_options_of_the_command(run, tmp_path):
             assert files[shape, order] == by_command("--shape", shape, "--order", order), (shape, order)
     files["original-layout"] = generated(original_layout=True)
     assert files["original-layout"] == by_command("--original-layout")
-    files["night"] = generated(night=3)
-    assert files["night"] == by_command("--night", 3)
-    files["changes"] = generated(changes=True, night=3)
-    assert files["changes"] == by_command("--changes", "--night", 3)
+    files["night"] = generated(night=3, busy=True)
+    assert files["night"] == by_command("--night", 3, "--busy")
+    files["changes"] = generated(changes=True, night=3, busy=True)
+    assert files["changes"] == by_command("--changes", "--night", 3, "--busy")
+    files["busy"] = generated(busy=True)
+    assert files["busy"] == by_command("--busy")
     # Every option has an effect.
-    assert len(set(files.values())) == 9
+    assert len(set(files.values())) == 10
     assert generated() == files["trimmed", "second-pass"] == by_command()
-    assert generated(changes=True) == by_command("--changes") != files["changes"]
+    first_night = generated(changes=True, busy=True)
+    assert first_night == by_command("--changes", "--busy") != files["changes"]
     for wrong in [{"shape": "long"}, {"order": "random"}, {"persons": 0}]:
         with pytest.raises(cprflow.RequestError, match=next(iter(wrong))):
             cprflow.generate(tmp_path / "wrong", **{"persons": 1, **wrong})

@@ -345,7 +345,7 @@ def test_a_table_that_was_dropped_is_made_again(sink, export, two_nights):
 def test_characters_that_postgresql_cannot_store(sink, run, job):
     """U+0000 in a text and in JSON is replaced."""
     path = job.root / "extract"
-    cprflow.generate(path, persons=60, seed=5)
+    cprflow.generate(path, persons=60, seed=5, busy=True)
     lines = path.read_bytes().split(b"\n")
     at = next(number for number, line in enumerate(lines) if line.startswith(b"001"))
     # The occupation, and the date of birth: it becomes irregular.

@@ -468,7 +468,7 @@ def large(parts, tmp_path_factory):
         # No row meets the condition, so one step of the iterator reads the whole file.
         "list(opened.table('event').scan(filter=\"event_code = 'none'\"))",
         "opened.verify()",
-        "cprflow.generate(target, persons=500_000)",
+        "cprflow.generate(target, persons=500_000, busy=True)",
     ],
 )
 def test_ctrl_c_ends_long_work(large, tmp_path, work):

@@ -874,7 +874,7 @@ def test_two_workers_of_which_one_is_killed(published, job, tmp_path, kind):
         table = cprflow.dataset(path).table("person")
     else:
         path = tmp_path / "extract"
-        cprflow.generate(path, persons=PERSONS, seed=9)
+        cprflow.generate(path, persons=PERSONS, seed=9, busy=True)
         if kind == "tenant":
             job.configure(tenant("grown", "persons = { statuses = ['01'] }"))
             options = {"config": str(job.config), "tenant": "grown"}

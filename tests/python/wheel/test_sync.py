@@ -106,7 +106,7 @@ def test_ctrl_c_stops_a_run_after_the_step(job):
     job.configure()
     for number in range(40):
         path = job.root / "extract"
-        cprflow.generate(path, persons=2000, seed=5, changes=number > 0, night=number or None)
+        cprflow.generate(path, persons=2000, seed=5, changes=number > 0, night=number or None, busy=True)
         job.put(path, number)
     script = f"""
 import cprflow
@@ -257,7 +257,7 @@ def test_a_bug_is_an_internal_error_that_names_its_place_only(job, monkeypatch):
 
 def test_parts_of_a_tenant_have_what_one_scan_has(job):
     extract = job.root / "extract"
-    cprflow.generate(extract, persons=9_000, seed=5)
+    cprflow.generate(extract, persons=9_000, seed=5, busy=True)
     municipality = most_common_municipality(extract)
     job.configure(EVERYTHING + tenant("town", f"persons = {{ municipalities = ['{municipality}'] }}"))
     opened = cprflow.open(extract, config=job.config, tenant="town")

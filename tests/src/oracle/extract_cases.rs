@@ -26,7 +26,7 @@ pub struct CaseExtract {
 /// The night in the middle delivers the whole population again. Night 4 has a protection whose person number cannot be
 /// read. The last night but two has damaged lines.
 pub fn extracts(rules: &Rules, persons: u64, seed: u64, count: u32) -> Vec<CaseExtract> {
-    let settings = Settings::new(persons, seed);
+    let settings = Settings::busy(persons, seed);
     let writer = CaseWriter::new(rules, &settings);
     let night = |night| {
         let is_whole = night == 0 || night == count / 2;

@@ -163,7 +163,7 @@ fn two_nights(point: &str) -> (Vec<u8>, Vec<u8>) {
         "half-downloaded" => 3_000,
         _ => 60,
     };
-    let settings = cprflow_connector::generate::Settings::new(persons, 3);
+    let settings = cprflow_connector::generate::Settings::busy(persons, 3);
     (extract::status(&settings), extract::changes(&settings))
 }
 

@@ -181,7 +181,7 @@ fn put(test: &TestRun, night: usize, extract: &[u8]) {
 
 /// Returns a status file and three more nights. In each, a third of the persons moves to the next municipality.
 fn nights() -> Vec<Vec<u8>> {
-    let settings = Settings::new(60, 3);
+    let settings = Settings::busy(60, 3);
     let status = extract::status(&settings);
     let codes = municipalities(&status);
     let mut nights = vec![status.clone()];

@@ -300,7 +300,7 @@ fn manual_pages_of_every_subcommand() {
 
 #[test]
 fn verifies_the_previous_production_date() {
-    let settings = cprflow_connector::generate::Settings::new(300, 1);
+    let settings = cprflow_connector::generate::Settings::busy(300, 1);
     let changes = extract::changes(&settings);
     let (year, month, day) = settings.production_date(0).parts();
     let right = format!("{year:04}-{month:02}-{day:02}");

@@ -224,7 +224,7 @@ fn not_an_extract(length: usize) -> Extract {
 /// The comparisons above would also pass without any rows.
 #[test]
 fn generated_extracts_give_rows_to_compare() {
-    let settings = Settings::new(150, 23);
+    let settings = Settings::busy(150, 23);
     let outcome = native(&extract::status(&settings), &[4096]);
     assert!(outcome.batches.len() > 30 && outcome.error.is_none());
 }

@@ -45,7 +45,7 @@ fn every_kind_of_generated_extract() {
 #[test]
 fn the_same_shape_gives_the_same_bytes() {
     for shape in [OutputShape::Trimmed, OutputShape::Full, OutputShape::Packed] {
-        let mut settings = Settings::new(200, 5);
+        let mut settings = Settings::busy(200, 5);
         settings.shape = shape;
         let extract = extract::status(&settings);
         assert!(again(&extract, shape) == extract, "{shape:?}");
@@ -127,7 +127,7 @@ proptest! {
         original: bool,
         is_change_file: bool,
     ) {
-        let mut settings = Settings::new(persons, seed);
+        let mut settings = Settings::busy(persons, seed);
         settings.shape = shape;
         settings.order = if by_person { Order::ByPerson } else { Order::SecondPass };
         settings.layout = if original { LayoutAge::Original } else { LayoutAge::Current };
@@ -146,7 +146,7 @@ proptest! {
         last_end: bool,
         times in 1..400_usize,
     ) {
-        let mut settings = Settings::new(40, seed);
+        let mut settings = Settings::busy(40, seed);
         settings.shape = if full { OutputShape::Full } else { OutputShape::Trimmed };
         let mut lines = extract::lines(&extract::status(&settings));
         extract::damage(&mut lines, &mut Dice::new(seed), times, EVERY_DAMAGE);
@@ -160,7 +160,7 @@ proptest! {
 
     #[test]
     fn any_damage_to_fields_without_line_ends(seed: u64, times in 1..400_usize) {
-        let mut settings = Settings::new(40, seed);
+        let mut settings = Settings::busy(40, seed);
         settings.shape = OutputShape::Full;
         let mut lines = extract::lines(&extract::status(&settings));
         extract::damage(&mut lines, &mut Dice::new(seed), times, &[Damage::Overwrite]);

@@ -58,7 +58,7 @@ fn rows(report: &str, view: &str) -> u64 {
 #[test]
 fn answers_equal_an_independent_implementation() {
     let test = TestRun::local();
-    let settings = Settings::new(900, 7);
+    let settings = Settings::busy(900, 7);
     test.set_time(&format!("{}T08:00:00Z", settings.production_date(8)));
     publish(&test, &settings, 1);
     let ended = test.sync();
@@ -90,7 +90,7 @@ fn two_agreements_count_a_person_once() {
         )
     };
     test.configure(&(agreement("east") + &agreement("west")));
-    let settings = Settings::new(300, 3);
+    let settings = Settings::busy(300, 3);
     test.set_time(&format!("{}T08:00:00Z", settings.production_date(4)));
     let whole = extract::status(&settings);
     let mut changes = Vec::new();
@@ -128,7 +128,7 @@ fn a_tenants_answers_show_what_its_policy_shows() {
          [tenant.unknown]\nagreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/unknown\"\n\
          classes = [\"name\"]\n",
     );
-    let settings = Settings::new(400, 5);
+    let settings = Settings::busy(400, 5);
     test.set_time(&format!("{}T08:00:00Z", settings.production_date(1)));
     test.put("whole", &extract::status(&settings), &transfer(1));
     let ended = test.sync();

@@ -73,7 +73,7 @@ fn publishes_the_rows_of_a_delivery_over_sftp() {
 #[test]
 fn publishes_by_production_date_and_reports_gaps() {
     let test = TestRun::local();
-    let settings = Settings::new(60, 3);
+    let settings = Settings::busy(60, 3);
     let night = |night: u32| {
         let mut bytes = Vec::new();
         generate::changes(&settings, night, &mut bytes).unwrap();
@@ -711,7 +711,7 @@ fn is_compressed_and_described(table: &Path) {
 }
 
 fn nights(persons: u64) -> (Vec<u8>, Vec<u8>) {
-    let settings = Settings::new(persons, 3);
+    let settings = Settings::busy(persons, 3);
     (extract::status(&settings), extract::changes(&settings))
 }
 

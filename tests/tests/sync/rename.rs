@@ -48,7 +48,7 @@ fn contents(test: &TestRun) -> BTreeMap<PathBuf, Vec<u8>> {
 impl Renamed {
     fn new() -> Self {
         let test = TestRun::local();
-        let settings = Settings::new(80, 11);
+        let settings = Settings::busy(80, 11);
         let mut second = Vec::new();
         generate::changes(&settings, 1, &mut second).unwrap();
         test.configure(&configuration("town", ""));

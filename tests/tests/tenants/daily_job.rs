@@ -920,7 +920,7 @@ fn prints_a_policy_in_words() {
 
 /// Returns a status file and the change files of the following nights.
 fn nights(persons: u64, seed: u64) -> Vec<Vec<u8>> {
-    let settings = Settings::new(persons, seed);
+    let settings = Settings::busy(persons, seed);
     let changes = |night| {
         let mut bytes = Vec::new();
         generate::changes(&settings, night, &mut bytes).unwrap();

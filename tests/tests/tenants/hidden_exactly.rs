@@ -217,7 +217,7 @@ fn every_event_code_is_shown_with_its_classes_only() {
 /// Over nights of a generated population, the masked persons are those whom the rules protect, and no others.
 #[test]
 fn generated_nights_mask_exactly_the_protected() {
-    let settings = Settings::new(600, 19);
+    let settings = Settings::busy(600, 19);
     let mut tenant = Tenant::new(TestPolicy::default());
     let mut roster = BTreeSet::new();
     let (mut named, mut masked, mut by_own) = (0, 0, 0);

@@ -26,7 +26,7 @@ struct Outcome {
 
 #[test]
 fn the_sandboxed_and_the_native_build_give_the_same() {
-    let settings = Settings::new(400, 11);
+    let settings = Settings::busy(400, 11);
     let nights = [extract::status(&settings), extract::changes(&settings)];
     let mut seen = BTreeSet::new();
     for (name, policy) in policies() {

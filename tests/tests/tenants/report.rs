@@ -68,7 +68,7 @@ fn words(extract: &[u8]) -> BTreeSet<String> {
 fn shows_everything_and_no_person() {
     let test = TestRun::local();
     configure(&test);
-    let settings = Settings::new(700, 11);
+    let settings = Settings::busy(700, 11);
     let mut personal = BTreeSet::new();
     for night in 0..=5 {
         let extract = match night {

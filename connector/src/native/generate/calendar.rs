@@ -25,6 +25,9 @@ impl Day {
         self.0
     }
 
+    /// 1970-01-01.
+    pub(super) const EPOCH: Self = Self(0);
+
     /// The default first day: 2026-03-02, a Monday.
     pub(super) const DEFAULT: Self = Self(20_514);
 

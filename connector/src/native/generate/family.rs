@@ -16,11 +16,13 @@ pub(super) struct Family {
     pub(super) kept: usize,
 }
 
-/// A person number in the extract: a member with the valid number or with a former one.
+/// A person number in the extract: a member with the valid number, or with one of the former numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
-    Current(usize),
-    Former(usize),
+pub(super) struct Entry {
+    /// The member's index in the family.
+    pub(super) member: usize,
+    /// The index among the member's former numbers; `None` for the valid number.
+    pub(super) former: Option<usize>,
 }
 
 /// A person with everything that the register holds.
@@ -30,7 +32,8 @@ pub(super) struct Member {
     pub(super) role: Role,
     pub(super) number: Number,
     pub(super) number_since: Moment,
-    pub(super) former: Option<Box<Former>>,
+    /// The numbers that are no longer valid, the earliest first.
+    pub(super) former: Vec<Former>,
     pub(super) sex: Sex,
     pub(super) born: Day,
     pub(super) status: Status,
@@ -182,24 +185,27 @@ impl Family {
     /// Returns all numbers of the family that belong to the population.
     pub(super) fn entries(&self) -> impl Iterator<Item = Entry> {
         let all = self.members.iter().enumerate().flat_map(|(place, member)| {
-            let former = member.former.is_some().then_some(Entry::Former(place));
-            [Some(Entry::Current(place)), former].into_iter().flatten()
+            let former = (0..member.former.len()).map(Some);
+            std::iter::once(None)
+                .chain(former)
+                .map(move |former| Entry {
+                    member: place,
+                    former,
+                })
         });
         all.take(self.kept)
     }
 
     /// Returns the number of an entry.
     pub(super) fn number(&self, entry: Entry) -> Number {
-        match entry {
-            Entry::Current(place) => self.members[place].number,
-            Entry::Former(place) => {
-                let member = &self.members[place];
-                member
-                    .former
-                    .as_ref()
-                    .map_or(member.number, |former| former.person.number)
-            }
-        }
+        let member = &self.members[entry.member];
+        self.former(entry)
+            .map_or(member.number, |former| former.person.number)
+    }
+
+    /// Returns the former number of an entry; `None` for a valid number.
+    pub(super) fn former(&self, entry: Entry) -> Option<&Former> {
+        self.members[entry.member].former.get(entry.former?)
     }
 
     /// Returns the children of a member.
@@ -215,6 +221,30 @@ impl Family {
 impl Member {
     pub(super) fn is_resident(&self) -> bool {
         self.status < Status::NotResident
+    }
+
+    /// Returns whether the member has one of the rare peculiarities of real records, which `number` names. It is decided
+    /// by the member's key, so it stays the same from night to night.
+    pub(super) const fn is_odd(&self, number: u64, permille: u32) -> bool {
+        self.key.with(number).rng().permille(permille)
+    }
+
+    /// Returns the spouse of a marriage or registered partnership that lasts.
+    pub(super) fn spouse(&self) -> Option<usize> {
+        self.civil.spouse.member().filter(|_| self.is_bound())
+    }
+
+    /// Returns whether the member is married or in a registered partnership.
+    pub(super) fn is_bound(&self) -> bool {
+        matches!(self.civil.code, "G" | "P")
+    }
+
+    /// Returns the former spouse as the register shows them beside the status that follows: mostly by number.
+    pub(super) fn last_spouse(&self) -> Spouse {
+        match self.key.with(61).bits() % 4 {
+            0 => Spouse::Zeros,
+            _ => self.civil.spouse,
+        }
     }
 
     pub(super) fn is_dead(&self) -> bool {

@@ -8,7 +8,7 @@
 //! use cprflow_connector::generate::{Settings, changes, status};
 //!
 //! # fn main() -> std::io::Result<()> {
-//! let settings = Settings::new(500, 1);
+//! let settings = Settings::busy(500, 1);
 //! let mut extract = Vec::new();
 //! let written = status(&settings, &mut extract)?;
 //! assert_eq!(written.persons, 500);
@@ -24,6 +24,7 @@ mod calendar;
 mod change;
 mod family;
 mod initial_state;
+mod municipalities;
 mod names;
 mod number;
 mod person;
@@ -31,18 +32,21 @@ mod places;
 mod population;
 mod records;
 mod rng;
+mod scenario;
 mod traits;
 
 use std::io::{self, BufWriter, Write};
 
 pub use calendar::Day;
 pub use person::{Person, population};
+pub use scenario::{Scenario, ScenarioExtract, ScenarioOutput};
 
 pub use crate::native::writer::OutputShape;
 use crate::native::writer::{RecordBuilder, RecordWriter};
 use change::Event;
 use family::Entry;
-use number::{MAX_FAMILIES, Number};
+use initial_state::Basis;
+use number::Number;
 use population::{FamilyState, Population};
 use records::{Part, Recorder, of};
 use rng::Key;
@@ -66,11 +70,13 @@ pub struct Settings {
     pub first_day: Day,
     /// The number of nights of changes that the status file includes.
     pub night: u32,
+    /// Whether far more happens than in Denmark, see [`busy`](Self::busy).
+    pub busy: bool,
 }
 
 impl Settings {
     /// Returns settings for that many persons, in the shape and order of the public test extracts and the current
-    /// layout.
+    /// layout. Ages, families, protections and changes are about as frequent as in Denmark.
     pub fn new(persons: u64, seed: u64) -> Self {
         Self {
             persons,
@@ -81,6 +87,25 @@ impl Settings {
             task_number: "431101".to_owned(),
             first_day: Day::DEFAULT,
             night: 0,
+            busy: false,
+        }
+    }
+
+    /// Returns settings as [`new`](Self::new), of a population in which far more happens than in Denmark, for tests that
+    /// need every kind of change among few persons. In each night, the first families have every frequent kind of change,
+    /// and about 1 of 100 persons is delivered; many persons are protected, and many live in Aalborg.
+    pub fn busy(persons: u64, seed: u64) -> Self {
+        Self {
+            busy: true,
+            ..Self::new(persons, seed)
+        }
+    }
+
+    const fn basis(&self) -> Basis {
+        Basis {
+            seed: Key::new(self.seed),
+            first_day: self.first_day,
+            busy: self.busy,
         }
     }
 
@@ -233,14 +258,24 @@ impl<'a, W: Write> Extract<'a, W> {
     }
 
     fn finish(
+        self,
+        delivered: impl Fn(&FamilyState) -> io::Result<Delivered>,
+    ) -> io::Result<Written> {
+        let (settings, night) = (self.settings, self.night);
+        self.finish_of(|| Population::new(settings, night), delivered)
+    }
+
+    /// Writes the persons of these families, which are generated for each pass, and the end of the extract.
+    fn finish_of<F: Iterator<Item = FamilyState>>(
         mut self,
+        families: impl Fn() -> F,
         delivered: impl Fn(&FamilyState) -> io::Result<Delivered>,
     ) -> io::Result<Written> {
         let persons = match self.settings.order {
-            Order::ByPerson => self.pass(Part::All, &delivered)?,
+            Order::ByPerson => self.pass(Part::All, families(), &delivered)?,
             Order::SecondPass => {
-                let persons = self.pass(Part::First, &delivered)?;
-                self.pass(Part::Second, &delivered)?;
+                let persons = self.pass(Part::First, families(), &delivered)?;
+                self.pass(Part::Second, families(), &delivered)?;
                 persons
             }
         };
@@ -258,17 +293,14 @@ impl<'a, W: Write> Extract<'a, W> {
     fn pass(
         &mut self,
         part: Part,
+        families: impl Iterator<Item = FamilyState>,
         delivered: impl Fn(&FamilyState) -> io::Result<Delivered>,
     ) -> io::Result<u64> {
         let Settings {
-            seed,
-            persons,
-            layout,
-            first_day,
-            ..
+            layout, first_day, ..
         } = *self.settings;
         let mut count = 0;
-        for step in Population::new(seed, persons, first_day, self.night) {
+        for step in families {
             for (entry, events) in delivered(&step)? {
                 Recorder::new(&mut self.writer, layout, first_day).write(
                     &step.family,
@@ -287,7 +319,7 @@ impl<'a, W: Write> Extract<'a, W> {
 
     /// Writes a receipt that the subscription to a changed number was deleted.
     fn receipt(&mut self, step: &FamilyState, entry: Entry, events: &[Event]) -> io::Result<()> {
-        let Some(event) = events.iter().find(|event| event.under_former) else {
+        let Some(event) = events.iter().find(|event| event.entry.former.is_some()) else {
             return Ok(());
         };
         let mut record = RecordBuilder::new(of("997"));
@@ -300,7 +332,11 @@ impl<'a, W: Write> Extract<'a, W> {
                     .map(|at| at.timestamp())
                     .unwrap_or_default(),
             )
-            .set("event_code", "A45");
+            .set("event_code", "A45")
+            .set(
+                "key_constant",
+                &step.family.members[entry.member].key_constant,
+            );
         self.writer.write_built(&record)
     }
 
@@ -340,8 +376,8 @@ const INPUT_ERRORS: [(&str, &str); 3] = [
     ("8478", "NØGLEN FINDES I FORVEJEN"),
 ];
 
-/// Families have more than two and a half persons on average.
-const MAX_PERSONS: u64 = MAX_FAMILIES * 5 / 2;
+/// The most persons. There are enough families for them, see the test of the population.
+const MAX_PERSONS: u64 = 5_000_000;
 
 #[cfg(test)]
 mod tests;

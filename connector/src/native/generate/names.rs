@@ -2,7 +2,7 @@
 
 use super::calendar::Moment;
 use super::number::Sex;
-use super::rng::Rng;
+use super::rng::{Key, Rng};
 
 /// A person's name, with its start date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,13 +13,15 @@ pub(super) struct PersonName {
     pub(super) surname: &'static str,
     /// The register's mark on the spelling of the surname: blank, `+`, `*` or `=`.
     pub(super) mark: &'static str,
+    /// Whether letters begin with the given names, instead of the surname and a comma.
+    pub(super) given_first: bool,
     pub(super) since: Moment,
 }
 
 impl PersonName {
     pub(super) fn draw(sex: Sex, surname: &'static str, since: Moment, rng: &mut Rng) -> Self {
         let given = given_names(sex);
-        Self {
+        let mut name = Self {
             given: rng.pick(given),
             second: rng.permille(350).then(|| rng.pick(given)),
             middle: rng.permille(300).then(|| rng.pick(SURNAMES)),
@@ -30,8 +32,13 @@ impl PersonName {
                 2 | 3 => "=",
                 _ => "",
             },
+            given_first: false,
             since,
-        }
+        };
+        // Decided apart, so that it takes no number from the caller's sequence.
+        let apart = u64::from(rng.clone().below(1 << 30));
+        name.given_first = Key::new(apart).rng().permille(GIVEN_NAMES_FIRST);
+        name
     }
 
     /// Returns all given names.
@@ -42,15 +49,30 @@ impl PersonName {
         }
     }
 
-    /// Returns the name for letters, surname first, cut to the length of the field.
+    /// Returns the name for letters, cut to the length of the field.
     pub(super) fn addressing(&self) -> String {
         const LENGTH: usize = 34;
-        let full = format!("{},{}", self.surname, self.given_names());
+        let ordered = |given: &str| match self.given_first {
+            true => format!("{given} {}", self.surname),
+            false => format!("{},{given}", self.surname),
+        };
+        let full = ordered(&self.given_names());
         if full.chars().count() <= LENGTH {
             full
         } else {
-            let short = format!("{},{}", self.surname, self.given);
-            short.chars().take(LENGTH).collect()
+            ordered(self.given).chars().take(LENGTH).collect()
+        }
+    }
+
+    /// Returns the marks on the given names, the middle name and the surname. The spelling of one or two of them is
+    /// marked.
+    pub(super) fn marks(&self) -> (&'static str, &'static str, &'static str) {
+        let middle = self.middle.map_or("", |_| self.mark);
+        match self.since.day.days_since_1970().rem_euclid(4) {
+            0 => (self.mark, "", ""),
+            1 if !middle.is_empty() => ("", middle, ""),
+            2 => (self.mark, middle, self.mark),
+            _ => ("", "", self.mark),
         }
     }
 }
@@ -72,6 +94,9 @@ pub(super) fn foreign_surname(rng: &mut Rng) -> &'static str {
 pub(super) fn occupation(rng: &mut Rng) -> &'static str {
     rng.pick(OCCUPATIONS)
 }
+
+/// The persons of a thousand whose letters begin with the given names.
+const GIVEN_NAMES_FIRST: u32 = 80;
 
 fn given_names(sex: Sex) -> &'static [&'static str] {
     match sex {

@@ -18,10 +18,10 @@ use super::rng::Key;
 pub(super) const CLASSES: u64 = 16;
 
 /// The number of families before serials run out: about five million persons.
-pub(super) const MAX_FAMILIES: u64 = 2_000_000;
+pub(super) const MAX_FAMILIES: u64 = 2_250_000;
 
 /// One of this many consecutive families may have a child in the same night.
-pub(super) const FAMILIES_PER_BIRTH: u64 = 8192;
+pub(super) const FAMILIES_PER_BIRTH: u64 = 9280;
 
 /// A generated person number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,10 +54,12 @@ pub(super) struct NumberPlan {
     place: u64,
     key: Key,
     first_day: Day,
+    /// The days by which all members are older than in other families.
+    older: i32,
 }
 
 impl NumberPlan {
-    pub(super) const fn new(seed: Key, family: u64, first_day: Day) -> Self {
+    pub(super) const fn new(seed: Key, family: u64, first_day: Day, older: i32) -> Self {
         let row = family / CLASSES;
         // The multiplier has no factor in common with the number of positions, so each position is used once.
         let place = (row % PLACES * 7919 + seed.with(1).bits() % PLACES) % PLACES;
@@ -66,6 +68,7 @@ impl NumberPlan {
             place,
             key: seed.with(2),
             first_day,
+            older,
         }
     }
 
@@ -84,7 +87,9 @@ impl NumberPlan {
         let (factor, shift) = (u64::from(rng.below(256)) * 2 + 1, u64::from(rng.below(512)));
         let place =
             self.place - self.place % STRETCH + ((self.place % STRETCH) * factor + shift) % STRETCH;
-        let born = self.first_day.plus(gap - YOUNGEST_FIRST - place as i32);
+        let born = self
+            .first_day
+            .plus(gap - YOUNGEST_FIRST - self.older - place as i32);
         (born < self.first_day).then_some(born)
     }
 
@@ -243,7 +248,7 @@ mod tests {
         let mut seen = HashSet::new();
         let ends = (0..60_000).chain(MAX_FAMILIES - 60_000..MAX_FAMILIES);
         for family in ends {
-            let number_plan = NumberPlan::new(Key::new(7), family, Day::DEFAULT);
+            let number_plan = NumberPlan::new(Key::new(7), family, Day::DEFAULT, 0);
             for role in ROLES_OF_ALL {
                 let Some(born) = number_plan.birth(role) else {
                     continue;

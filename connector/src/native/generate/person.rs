@@ -4,7 +4,6 @@ use std::{fmt, io};
 
 use super::Settings;
 use super::calendar::Day;
-use super::family::Entry;
 use super::number::Number;
 use super::population::Population;
 
@@ -83,7 +82,7 @@ pub fn population(
     settings.check()?;
     let first_day = settings.first_day;
     let day = settings.production_date(night);
-    let steps = Population::new(settings.seed, settings.persons, first_day, night);
+    let steps = Population::new(settings, night);
     Ok(steps.flat_map(move |step| {
         let touched = match step.touched(first_day) {
             Ok(touched) => touched,
@@ -96,10 +95,9 @@ pub fn population(
             let event_codes = events
                 .map(|(_, events)| events.iter().map(|event| event.code).collect())
                 .unwrap_or_default();
-            let (Entry::Current(place) | Entry::Former(place)) = entry;
-            let member = &family.members[place];
-            Ok(match (entry, &member.former) {
-                (Entry::Former(_), Some(former)) => Person {
+            let member = &family.members[entry.member];
+            Ok(match family.former(entry) {
+                Some(former) => Person {
                     number,
                     current: Some(member.number),
                     status: former.status.code(),
@@ -108,7 +106,7 @@ pub fn population(
                     is_protected: false,
                     event_codes,
                 },
-                _ => Person {
+                None => Person {
                     number,
                     current: None,
                     status: member.status.code(),

@@ -1,5 +1,6 @@
 //! Dwellings in Danish municipalities, and countries abroad.
 
+use super::municipalities;
 use super::rng::{Key, Rng};
 
 /// A town with its postal code and municipality.
@@ -56,6 +57,42 @@ impl Dwelling {
         Self::in_town(town.unwrap_or(&towns[start]), rng)
     }
 
+    /// Returns a random dwelling in Denmark. A municipality gets as many as its population.
+    pub(super) fn anywhere(rng: &mut Rng) -> Self {
+        Self::in_town(municipalities::draw(rng), rng)
+    }
+
+    /// Returns a random dwelling in another municipality of Denmark. A municipality gets as many as its population.
+    pub(super) fn elsewhere(other: &Self, rng: &mut Rng) -> Self {
+        let dwelling = Self::anywhere(rng);
+        let code = dwelling.town.municipality_code;
+        match code == other.town.municipality_code {
+            true => Self::away_from(Some(other), DANISH_TOWNS, rng),
+            false => dwelling,
+        }
+    }
+
+    /// Returns the dwelling with another house number.
+    pub(super) fn next_door(mut self) -> Self {
+        self.house = self.house % 198 + 1;
+        self
+    }
+
+    /// Returns the dwelling with the next street code.
+    pub(super) fn other_street_code(mut self) -> Self {
+        self.street_number += 1;
+        self
+    }
+
+    /// Returns the dwelling with another name of the place.
+    pub(super) fn renamed_place(mut self) -> Self {
+        self.locality = match self.locality {
+            "" => LOCALITIES[0],
+            _ => "",
+        };
+        self
+    }
+
     /// Returns the dwelling with a high street code: no fixed address, or one that only the authorities know.
     pub(super) fn high_street_code(mut self) -> Self {
         self.street_number = 9900 + self.street_number % 99;
@@ -92,8 +129,14 @@ impl Dwelling {
         self.floor
     }
 
-    pub(super) const fn door(&self) -> &'static str {
-        self.door
+    /// Returns the door as the register writes it: right-aligned in four characters, but left-aligned in one of a
+    /// hundred dwellings.
+    pub(super) fn door(&self) -> String {
+        match (self.door, (self.house + self.street_number) % 100) {
+            ("", _) => String::new(),
+            (door, 0) => door.to_owned(),
+            (door, _) => format!("{door:>4}"),
+        }
     }
 
     pub(super) fn building_number(&self) -> String {
@@ -173,7 +216,7 @@ pub(super) fn country(rng: &mut Rng) -> &'static Country {
 /// The country code of Denmark.
 pub(super) const DENMARK: &str = "5100";
 
-const fn town(
+pub(super) const fn town(
     municipality_code: &'static str,
     postal_code: &'static str,
     postal_district: &'static str,

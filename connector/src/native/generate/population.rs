@@ -2,14 +2,13 @@
 
 use std::io;
 
-use super::LayoutAge;
 use super::calendar::Day;
-use super::change::{self, ChangeKind, Event, NightContext};
+use super::change::{self, ChangeKind, Event, NightContext, derived_mark};
 use super::family::{Entry, Family};
-use super::initial_state::initial_family;
+use super::initial_state::{Basis, initial_family};
 use super::number::FAMILIES_PER_BIRTH;
 use super::records::{Part, Recorder};
-use super::rng::Key;
+use super::{LayoutAge, Settings};
 use crate::native::writer::{OutputShape, RecordWriter};
 
 /// A family after the night, and its change in that night.
@@ -22,26 +21,29 @@ pub(super) struct FamilyState {
 
 /// Iterates over all families after a night. It keeps in memory only the few families that show every kind of change.
 pub(super) struct Population {
-    seed: Key,
-    first_day: Day,
+    basis: Basis,
     night: u32,
     next: u64,
     /// The number of entries that still fit into the status file of the first day.
     left: u64,
     showcase: std::vec::IntoIter<FamilyState>,
+    births: Births,
 }
 
 impl Population {
-    pub(super) fn new(seed: u64, persons: u64, first_day: Day, night: u32) -> Self {
+    pub(super) fn new(settings: &Settings, night: u32) -> Self {
+        let basis = settings.basis();
         let mut population = Self {
-            seed: Key::new(seed),
-            first_day,
+            basis,
             night,
             next: 0,
-            left: persons,
+            left: settings.persons,
             showcase: Vec::new().into_iter(),
+            births: Births::new(basis, night),
         };
-        population.showcase = population.generate_showcase(persons).into_iter();
+        if basis.busy {
+            population.showcase = population.generate_showcase(settings.persons).into_iter();
+        }
         population
     }
 
@@ -51,7 +53,7 @@ impl Population {
         let mut left = persons;
         let mut steps = Vec::new();
         for index in 0..SHOWCASE {
-            let family = initial_family(self.seed, index, self.first_day);
+            let family = initial_family(&self.basis, index);
             left = left.saturating_sub(family.entries().count() as u64);
             if left == 0 {
                 break;
@@ -66,7 +68,7 @@ impl Population {
             for step in &mut steps {
                 step.change = None;
             }
-            for (place, kind) in ChangeKind::ALL.into_iter().enumerate() {
+            for (place, kind) in ChangeKind::SHOWN.into_iter().enumerate() {
                 let start = night as usize * 11 + place * 5;
                 let start = start % steps.len().max(1);
                 let (early, late) = steps.split_at_mut(start);
@@ -79,8 +81,8 @@ impl Population {
         steps
     }
 
-    /// Generates a family after the first ones, which does not depend on others.
-    fn generate_independent(&self, family: Family) -> FamilyState {
+    /// Generates a family that does not depend on others.
+    fn generate_independent(&mut self, family: Family) -> FamilyState {
         let mut step = FamilyState {
             family,
             change: None,
@@ -98,21 +100,25 @@ impl Population {
     }
 
     /// Returns the change of a family in a night, if it has one.
-    fn draw_change(&self, index: u64, night: u32) -> Option<ChangeKind> {
-        let of_night = self.seed.with(5).with(u64::from(night));
-        if index % FAMILIES_PER_BIRTH == of_night.bits() % FAMILIES_PER_BIRTH {
+    fn draw_change(&mut self, index: u64, night: u32) -> Option<ChangeKind> {
+        if self.births.is_due(index, night) {
             return Some(ChangeKind::Birth);
         }
-        let mut rng = of_night.with(index).rng();
-        rng.permille(CHANGES_PERMILLE)
-            .then(|| ChangeKind::draw(&mut rng))
+        let mut rng = self.basis.of_night(night).with(index).rng();
+        if !self.basis.busy {
+            return change::draw_of_denmark(&mut rng);
+        }
+        if rng.permille(CHANGES_PERMILLE) {
+            return Some(ChangeKind::draw_busy(&mut rng));
+        }
+        rng.permille(UPKEEP_PERMILLE)
+            .then(|| ChangeKind::draw_upkeep(&mut rng))
     }
 
     fn context(&self, night: u32, birth_order: u64) -> NightContext {
         NightContext {
-            seed: self.seed,
-            first_day: self.first_day,
-            day: self.first_day.working_day_after(night),
+            basis: self.basis,
+            day: self.basis.first_day.working_day_after(night),
             night,
             birth_order,
         }
@@ -129,13 +135,11 @@ impl Iterator for Population {
         let index = self.next;
         self.next += 1;
         if let Some(step) = self.showcase.next() {
-            let founded = initial_family(self.seed, index, self.first_day)
-                .entries()
-                .count() as u64;
+            let founded = initial_family(&self.basis, index).entries().count() as u64;
             self.left = self.left.saturating_sub(founded);
             return Some(step);
         }
-        let mut family = initial_family(self.seed, index, self.first_day);
+        let mut family = initial_family(&self.basis, index);
         let founded = family.entries().count() as u64;
         if founded >= self.left {
             // The last family is cut to size and never changes.
@@ -160,19 +164,13 @@ impl FamilyState {
         };
         let mut touched = Vec::new();
         for entry in self.family.entries() {
-            let (place, is_former) = match entry {
-                Entry::Current(place) => (place, false),
-                Entry::Former(place) => (place, true),
-            };
-            let own = events
-                .iter()
-                .filter(|event| event.member == place && event.under_former == is_former);
+            let own = events.iter().filter(|event| event.entry == entry);
             let mut own: Vec<Event> = own.copied().collect();
             if own.is_empty() && self.shows_in(before, entry, first_day)? {
-                own.extend(events.first().map(|main| Event {
-                    member: place,
-                    under_former: is_former,
-                    mark: change::derived_mark(&self.family, main.member, place),
+                let (main, reached) = (events.first(), entry.member);
+                own.extend(main.map(|main| Event {
+                    entry,
+                    mark: derived_mark(before, &self.family, main.entry.member, reached),
                     ..*main
                 }));
             }
@@ -181,6 +179,22 @@ impl FamilyState {
             }
         }
         Ok(touched)
+    }
+
+    /// Returns a family without a change in the night.
+    pub(super) const fn unchanged(family: Family) -> Self {
+        Self {
+            family,
+            change: None,
+        }
+    }
+
+    /// Returns a family after a change.
+    pub(super) const fn changed(before: Family, family: Family, events: Vec<Event>) -> Self {
+        Self {
+            family,
+            change: Some((before, events)),
+        }
     }
 
     fn take(&mut self, kind: ChangeKind, context: &NightContext) -> bool {
@@ -214,10 +228,67 @@ fn records_of(family: &Family, entry: Entry, first_day: Day) -> io::Result<Vec<u
     Ok(writer.into_inner())
 }
 
+/// The families that have a child in a night: one of each [`FAMILIES_PER_BIRTH`] families, if its members may.
+struct Births {
+    basis: Basis,
+    nights: u32,
+    /// The block of families for which `due` is known.
+    block: u64,
+    /// The family of the block that has a child, for each night from the first.
+    due: Vec<u64>,
+}
+
+impl Births {
+    const fn new(basis: Basis, nights: u32) -> Self {
+        Self {
+            basis,
+            nights,
+            block: u64::MAX,
+            due: Vec::new(),
+        }
+    }
+
+    fn is_due(&mut self, index: u64, night: u32) -> bool {
+        let block = index / FAMILIES_PER_BIRTH;
+        if block != self.block {
+            self.block = block;
+            self.due = (1..=self.nights)
+                .map(|night| self.choose(block, night))
+                .collect();
+        }
+        self.due.get(night as usize - 1) == Some(&index)
+    }
+
+    fn choose(&self, block: u64, night: u32) -> u64 {
+        let first = block * FAMILIES_PER_BIRTH;
+        let of_night = self.basis.of_night(night);
+        if self.basis.busy {
+            return first + of_night.bits() % FAMILIES_PER_BIRTH;
+        }
+        // Most families have no woman of the age, so several are tried.
+        let draws = (0..BIRTH_TRIES).map(|draw| {
+            let draw = of_night.with(block).with(1 << 40 | draw);
+            first + draw.bits() % FAMILIES_PER_BIRTH
+        });
+        let mut last = first;
+        for family in draws {
+            last = family;
+            if self.basis.may_have_children(family) {
+                break;
+            }
+        }
+        last
+    }
+}
+
 /// The number of families that show every kind of change.
 const SHOWCASE: u64 = 64;
-/// The number of families of a thousand that change in a night.
+/// The number of families of a thousand of a busy population that change in a night, apart from the rarer events.
 const CHANGES_PERMILLE: u32 = 10;
+/// The number of families of a thousand of a busy population that have one of the rarer events in a night.
+const UPKEEP_PERMILLE: u32 = 3;
+/// The families that are tried for a birth, until one is found that may have a child.
+const BIRTH_TRIES: u64 = 24;
 
 #[cfg(test)]
 mod tests {
@@ -227,14 +298,16 @@ mod tests {
     #[test]
     fn there_are_enough_families_for_the_most_persons() {
         for seed in 0..3 {
-            let families = Population::new(seed, 100_000, Day::DEFAULT, 0).count() as u64;
-            assert!(families * super::super::MAX_PERSONS / 100_000 <= MAX_FAMILIES);
+            for settings in [Settings::new(100_000, seed), Settings::busy(100_000, seed)] {
+                let families = Population::new(&settings, 0).count() as u64;
+                assert!(families * super::super::MAX_PERSONS / 100_000 <= MAX_FAMILIES);
+            }
         }
     }
 
     #[test]
     fn derived_marks_give_the_relation() {
-        let population = Population::new(1, 20_000, Day::DEFAULT, 3);
+        let population = Population::new(&Settings::busy(20_000, 1), 3);
         let marks: std::collections::BTreeSet<_> = population
             .flat_map(|step| step.touched(Day::DEFAULT).unwrap())
             .flat_map(|(_, events)| events)

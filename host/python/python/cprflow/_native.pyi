@@ -29,6 +29,7 @@ def generate(
     seed: int = 1,
     changes: bool = False,
     night: int | None = None,
+    busy: bool = False,
     shape: Literal["trimmed", "full", "packed"] = "trimmed",
     order: Literal["second-pass", "by-person"] = "second-pass",
     original_layout: bool = False,

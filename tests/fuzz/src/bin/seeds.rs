@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::create_dir_all(corpus.join("scan"))?;
     fs::create_dir_all(corpus.join("decode"))?;
     for shape in [OutputShape::Trimmed, OutputShape::Full, OutputShape::Packed] {
-        let mut settings = Settings::new(2, 1);
+        let mut settings = Settings::busy(2, 1);
         settings.shape = shape;
         let mut extract = vec![63];
         status(&settings, &mut extract)?;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fs::write(corpus.join(format!("scan/changes-{shape:?}").to_lowercase()), extract)?;
     }
     let mut extract = Vec::new();
-    status(&Settings::new(500, 1), &mut extract)?;
+    status(&Settings::busy(500, 1), &mut extract)?;
     let options = ScanOptions {
         batch_rows: 2,
         ..ScanOptions::default()

@@ -138,7 +138,7 @@ fn prints_the_persons_of_the_population() {
     let directory = tempfile::tempdir().unwrap();
     let serving = Serving::start(directory.path());
     run(&["night", "--count", "2"], directory.path());
-    let settings = Settings::new(500, 1);
+    let settings = Settings::busy(500, 1);
     let population = generate::population(&settings, 2).unwrap();
     let population: Vec<_> = population.map(Result::unwrap).collect();
 

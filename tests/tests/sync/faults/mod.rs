@@ -43,7 +43,7 @@ fn every_fault_is_documented() {
 }
 
 fn two_nights() -> (Vec<u8>, Vec<u8>) {
-    let settings = Settings::new(60, 3);
+    let settings = Settings::busy(60, 3);
     (extract::status(&settings), night(&settings, 1))
 }
 

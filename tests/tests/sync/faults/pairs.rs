@@ -151,7 +151,7 @@ fn receipts_and_foreign_files() {
 fn file_of_no_agreement_or_of_two() {
     let test = TestRun::local();
     let (status, changes) = two_nights();
-    let mut settings = Settings::new(30, 9);
+    let mut settings = Settings::busy(30, 9);
     settings.task_number = "222222".to_owned();
     let second = extract::status(&settings);
     settings.task_number = "333333".to_owned();

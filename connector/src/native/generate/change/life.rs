@@ -2,10 +2,11 @@
 
 use super::super::calendar::Moment;
 use super::super::family::{Member, Parent, Protection, Spouse, Status};
-use super::super::initial_state::born_member;
+use super::super::initial_state::{born_member, is_adult, too_close};
 use super::super::names;
 use super::super::number::{Number, Role, Sex};
 use super::Change;
+use super::rates::{MEMBERS_AT_RISK, deaths_of_ten_thousand};
 
 impl Change<'_> {
     pub(super) fn die(&mut self) -> Option<()> {
@@ -13,31 +14,51 @@ impl Change<'_> {
         let elders = |member: &Member| member.born.years_until(day) >= 60;
         let living = |member: &Member| member.is_resident();
         let place = self
-            .find_adult(|member| living(member) && elders(member))
-            .or_else(|| self.find_adult(living))?;
-        let spouse = self.family.members[place].civil.spouse.member();
+            .find_leaver(|member| living(member) && elders(member))
+            .or_else(|| self.find_leaver(living))?;
+        self.die_at(place);
+        Some(())
+    }
+
+    /// Ends the life of a member, at the rate of the age. Not every member of every family has a turn.
+    pub(super) fn die_of_age(&mut self) -> Option<()> {
+        let place = self.rng.below(MEMBERS_AT_RISK) as usize;
+        let member = self.family.members.get(place)?;
+        let age = member.born.years_until(self.context.day);
+        let dies = member.is_resident() && self.rng.below(2500) < deaths_of_ten_thousand(age);
+        (dies && !self.leaves_a_child_alone(place)).then(|| self.die_at(place))
+    }
+
+    pub(in crate::native::generate) fn die_at(&mut self, place: usize) {
+        let spouse = self.family.members[place].spouse();
         let dead = &mut self.family.members[place];
         let partnership = dead.civil.code;
-        dead.set_civil("D", Spouse::Blank, self.at);
+        let of_dead = match partnership {
+            "U" => Spouse::Blank,
+            _ => dead.last_spouse(),
+        };
+        dead.set_civil("D", of_dead, self.at);
         dead.separation = None;
         dead.leave_home(self.at);
         dead.set_status(Status::Dead, self.at);
         self.add_event(place, "A21");
         if let Some(widowed) = spouse.and_then(|spouse| self.family.members.get_mut(spouse)) {
-            widowed.set_civil(
-                if partnership == "P" { "L" } else { "E" },
-                Spouse::Zeros,
-                self.at,
-            );
+            let former = widowed.last_spouse();
+            widowed.set_civil(if partnership == "P" { "L" } else { "E" }, former, self.at);
             widowed.separation = None;
         }
-        Some(())
     }
 
     pub(super) fn protect(&mut self) -> Option<()> {
         let place = self.find(|member| {
             member.is_resident() && member.protections.iter().all(|held| held.kind != "0001")
         })?;
+        self.protect_member(place);
+        Some(())
+    }
+
+    /// Gives a member the protection of name and address from the production date on.
+    pub(in crate::native::generate) fn protect_member(&mut self, place: usize) {
         self.family.members[place].protections.insert(
             0,
             Protection {
@@ -47,7 +68,6 @@ impl Change<'_> {
             },
         );
         self.add_event(place, "A33");
-        Some(())
     }
 
     pub(super) fn lift_protection(&mut self) -> Option<()> {
@@ -73,14 +93,29 @@ impl Change<'_> {
             .iter()
             .filter(|m| matches!(m.role, Role::Child(3..)));
         let newborns = newborns.count() as u8;
-        let mother = self.find_adult(|member| {
+        let born = day.plus(-1);
+        let births: Vec<_> = self
+            .family
+            .members
+            .iter()
+            .filter_map(|child| Some((child.mother.member()?, child.born)))
+            .collect();
+        let is_recent = |mother: usize| {
+            let mut own = births.iter().filter(|(parent, _)| *parent == mother);
+            own.any(|(_, earlier)| *earlier == born || too_close(*earlier, born))
+        };
+        let mother = self.find_place(|place, member| {
             let age = member.born.years_until(day);
             let may = member.sex == Sex::Female && (18..46).contains(&age) && newborns < 4;
-            may && member.status == Status::Resident && !matches!(member.role, Role::Child(_))
+            may && member.status == Status::Resident
+                && !matches!(member.role, Role::Child(_))
+                && !is_recent(place)
         })?;
-        let father = self.family.members[mother].civil.spouse.member();
-        let father = father.filter(|&spouse| self.family.members[spouse].sex == Sex::Male);
-        let born = day.plus(-1);
+        let father = self.family.members[mother].spouse();
+        let father = father.filter(|&spouse| {
+            let spouse = &self.family.members[spouse];
+            spouse.sex == Sex::Male && !spouse.is_dead()
+        });
         let sex = if self.rng.permille(490) {
             Sex::Female
         } else {
@@ -121,7 +156,10 @@ impl Change<'_> {
 
     /// Marries two adults who live together and are not related.
     pub(super) fn marry(&mut self) -> Option<()> {
-        let (a, b) = self.couple(|member| !matches!(member.civil.code, "G" | "P" | "D"))?;
+        let day = self.context.day;
+        let (a, b) = self.couple(|member| {
+            !member.is_bound() && member.civil.code != "D" && is_adult(member.born, day)
+        })?;
         for (place, spouse) in [(a, b), (b, a)] {
             self.family.members[place].set_civil("G", Spouse::Member(spouse), self.at);
             self.add_event(place, "A19");
@@ -130,13 +168,12 @@ impl Change<'_> {
     }
 
     pub(super) fn divorce(&mut self) -> Option<()> {
-        let (a, b) = self.couple(|member| {
-            matches!(member.civil.code, "G" | "P") && member.civil.spouse.member().is_some()
-        })?;
+        let (a, b) = self.couple(|member| member.spouse().is_some())?;
         for place in [a, b] {
             let member = &mut self.family.members[place];
             let code = if member.civil.code == "P" { "O" } else { "F" };
-            member.set_civil(code, Spouse::Zeros, self.at);
+            let former = member.last_spouse();
+            member.set_civil(code, former, self.at);
             member.separation = None;
             self.add_event(place, "A20");
         }
@@ -154,7 +191,7 @@ impl Change<'_> {
         Some(())
     }
 
-    fn couple(&self, fits: impl Fn(&Member) -> bool) -> Option<(usize, usize)> {
+    pub(super) fn couple(&self, fits: impl Fn(&Member) -> bool) -> Option<(usize, usize)> {
         let [first, second, ..] = self.family.members.as_slice() else {
             return None;
         };

@@ -20,7 +20,7 @@ impl FamilyBuilder {
             let (role, born) = (family.members[place].role, family.members[place].born);
             let at_home = match role {
                 Role::First => true,
-                Role::Second => self.shape.partnership != Partnership::Divorced,
+                Role::Second => self.partnership != Partnership::Divorced,
                 Role::Child(_) => born.years_until(first_day) < 20,
                 _ => false,
             };
@@ -52,6 +52,7 @@ impl FamilyBuilder {
     fn dwelling(&mut self, greenland: bool) -> Dwelling {
         let towns = match (greenland, self.rng.below(100)) {
             (true, _) => GREENLAND,
+            (false, _) if !self.busy => return Dwelling::anywhere(&mut self.rng),
             (false, 0..15) => AALBORG,
             (false, _) => DANISH_TOWNS,
         };

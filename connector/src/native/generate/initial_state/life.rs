@@ -6,7 +6,8 @@ use super::super::names::{self, PersonName};
 use super::super::number::{Role, Sex};
 use super::super::places;
 use super::super::traits::Trait;
-use super::{FamilyBuilder, between, is_adult};
+use super::civil::dead_permille;
+use super::{FIRST, FamilyBuilder, between, is_adult};
 
 impl FamilyBuilder {
     /// Adds everything that does not come from birth, partnership and home.
@@ -24,7 +25,15 @@ impl FamilyBuilder {
         self.custody(family, place);
         self.guardianship(family, place);
         // Last, because a person who is no longer resident keeps no address.
-        self.set_final_status(&mut family.members[place]);
+        let stays = place == FIRST && self.has_minor_children(family);
+        self.set_final_status(&mut family.members[place], stays);
+    }
+
+    /// Returns whether the family has children under 18, who live with the first adult.
+    fn has_minor_children(&self, family: &Family) -> bool {
+        family.members.iter().any(|member| {
+            matches!(member.role, Role::Child(_)) && !is_adult(member.born, self.first_day)
+        })
     }
 
     pub(super) fn has(&mut self, quality: Trait, member: &Member) -> bool {
@@ -141,7 +150,6 @@ impl FamilyBuilder {
         let changed = self.life_moment(member);
         let mut before = member.name;
         before.surname = names::surname(&mut self.rng);
-        before.mark = "";
         before.since = Moment::past(member.born, &mut self.rng);
         member.name.since = changed;
         member.former_names.push((before, changed));
@@ -184,7 +192,7 @@ impl FamilyBuilder {
 
     /// Adds a separation between the wedding and the end of the marriage.
     fn separation(&mut self, member: &mut Member) {
-        let is_married = matches!(member.civil.code, "G" | "P");
+        let is_married = member.is_bound();
         let bonds = member
             .former_civils
             .iter()
@@ -209,22 +217,31 @@ impl FamilyBuilder {
         member.former_separations.extend(former);
     }
 
-    /// Sets the final status: resident, emigrated, disappeared, dead, or a number that was annulled.
-    fn set_final_status(&mut self, member: &mut Member) {
+    /// Sets the final status: resident, emigrated, disappeared, dead, or a number that was annulled. A member who
+    /// `stays` is a resident at the home of the family.
+    fn set_final_status(&mut self, member: &mut Member, stays: bool) {
         let age = member.born.years_until(self.first_day);
         let adult = age >= 18;
-        if adult && self.has(Trait::Annulled, member) {
+        if adult && self.has(Trait::Annulled, member) && !stays {
             member.status = Status::Annulled;
-        } else if adult && self.has(Trait::NotResident, member) {
+        } else if adult && self.has(Trait::NotResident, member) && !stays {
             member.status = Status::NotResident;
-        } else if self.has(Trait::HighStreetCode, member) && member.status == Status::Resident {
+        } else if self.has(Trait::HighStreetCode, member)
+            && member.status == Status::Resident
+            && adult
+            && !stays
+        {
             self.hide(member, Status::HighStreetCode);
         } else if member.status == Status::Greenland {
-            if self.has(Trait::GreenlandHighStreetCode, member) {
+            if self.has(Trait::GreenlandHighStreetCode, member) && adult && !stays {
                 self.hide(member, Status::GreenlandHighStreetCode);
             }
         } else if adult && member.status == Status::Resident {
+            let before = stays.then(|| member.clone());
             self.leave(member, age);
+            if let Some(before) = before {
+                *member = before;
+            }
         }
         if member.is_resident() {
             return;
@@ -267,14 +284,25 @@ impl FamilyBuilder {
         } else if self.has(Trait::Disappeared, member) {
             member.disappeared = Some(at);
             member.set_status(Status::Disappeared, at);
-        } else if age > 100 || (age > 70 && self.rng.permille(120)) {
+        } else if self.has_died(member, age) {
             // A widowed status must follow a death, so only persons without a living spouse die here.
-            if member.civil.spouse.member().is_none() {
+            if member.spouse().is_none() {
                 let bound = member.civil.since.filter(|since| since.day > at.day);
                 let at = bound.map_or(at, |since| self.moment_after(since.day));
-                member.set_civil("D", Spouse::Blank, at);
+                let spouse = match member.civil.code {
+                    "U" => Spouse::Blank,
+                    _ => member.last_spouse(),
+                };
+                member.set_civil("D", spouse, at);
                 member.set_status(Status::Dead, at);
             }
+        }
+    }
+
+    fn has_died(&mut self, member: &Member, age: i32) -> bool {
+        match self.busy {
+            true => age > 100 || (age > 70 && self.rng.permille(120)),
+            false => member.key.with(64).rng().permille(dead_permille(age)),
         }
     }
 }

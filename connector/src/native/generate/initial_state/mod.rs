@@ -1,5 +1,6 @@
 //! Creates families in their state on the first day.
 
+mod civil;
 mod home;
 mod life;
 mod registered;
@@ -12,17 +13,66 @@ use super::places::DENMARK;
 use super::rng::{Key, Rng};
 use super::traits::Trait;
 
+/// What all families of a population follow from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis {
+    pub(super) seed: Key,
+    pub(super) first_day: Day,
+    /// Whether far more happens than in Denmark, see [`Settings::busy`](super::Settings::busy).
+    pub(super) busy: bool,
+}
+
+impl Basis {
+    /// Returns the plan of the numbers of a family.
+    pub(super) fn number_plan(&self, family: u64) -> NumberPlan {
+        let older = self.shape(family).older_years * 365;
+        NumberPlan::new(self.seed, family, self.first_day, older)
+    }
+
+    /// Returns the key of the decisions of a night.
+    pub(super) fn of_night(&self, night: u32) -> Key {
+        self.seed.with(5).with(u64::from(night))
+    }
+
+    /// Returns whether the family probably has a woman who may have a child: by its shape and the age of the first adult.
+    pub(super) fn may_have_children(&self, family: u64) -> bool {
+        let is_family = !matches!(
+            self.shape(family).partnership,
+            Partnership::Alone | Partnership::Widowed | Partnership::Registered
+        );
+        let born = self.number_plan(family).birth(Role::First);
+        let age = born.map(|born| born.years_until(self.first_day));
+        is_family && age.is_some_and(|age| (21..42).contains(&age))
+    }
+
+    fn shape(&self, family: u64) -> &'static FamilyShape {
+        let class = (family % CLASSES) as usize;
+        match self.busy {
+            true => &BUSY_SHAPES[class],
+            false => &SHAPES[class],
+        }
+    }
+}
+
 /// Returns the family of that index as it is on the first day, with all its entries.
-pub(super) fn initial_family(seed: Key, index: u64, first_day: Day) -> Family {
-    let key = seed.with(3).with(index);
+pub(super) fn initial_family(basis: &Basis, index: u64) -> Family {
+    let key = basis.seed.with(3).with(index);
+    let shape = basis.shape(index);
     let mut builder = FamilyBuilder {
         index,
         key,
-        first_day,
-        number_plan: NumberPlan::new(seed, index, first_day),
-        shape: &FAMILY_SHAPES[(index % CLASSES) as usize],
+        first_day: basis.first_day,
+        busy: basis.busy,
+        number_plan: basis.number_plan(index),
+        shape,
+        partnership: shape.partnership,
         rng: key.rng(),
     };
+    // Couples of the same sex are about one in a hundred.
+    let is_rare = !matches!((index / CLASSES) % 32, 0 | 6 | 7 | 16);
+    if !basis.busy && shape.partnership == Partnership::Registered && is_rare {
+        builder.partnership = Partnership::Married;
+    }
     let members = builder.members();
     let mut family = Family {
         index,
@@ -44,6 +94,8 @@ struct FamilyShape {
     partnership: Partnership,
     children: u8,
     grandparent: bool,
+    /// The years by which all members are older than in other families.
+    older_years: i32,
 }
 
 /// The partnership of the two adults, now or in the past.
@@ -56,19 +108,50 @@ enum Partnership {
     Married,
     Divorced,
     Widowed,
-    /// Registered partners; some partnerships were dissolved, some partners are survivors.
+    /// A couple of the same sex: registered partners until the law of 2012, married since; some partnerships were
+    /// dissolved, some partners are survivors.
     Registered,
 }
 
 const fn family_shape(partnership: Partnership, children: u8, grandparent: bool) -> FamilyShape {
+    aged_shape(partnership, children, grandparent, 0)
+}
+
+const fn aged_shape(
+    partnership: Partnership,
+    children: u8,
+    grandparent: bool,
+    older_years: i32,
+) -> FamilyShape {
     FamilyShape {
         partnership,
         children,
         grandparent,
+        older_years,
     }
 }
 
-static FAMILY_SHAPES: [FamilyShape; CLASSES as usize] = [
+/// The families of Denmark, with the share of children and of old people there.
+static SHAPES: [FamilyShape; CLASSES as usize] = [
+    family_shape(Partnership::Married, 3, false),
+    aged_shape(Partnership::Alone, 0, false, 10),
+    family_shape(Partnership::Cohabiting, 2, false),
+    family_shape(Partnership::Married, 3, false),
+    aged_shape(Partnership::Alone, 0, false, 20),
+    aged_shape(Partnership::Married, 0, false, 22),
+    family_shape(Partnership::Divorced, 2, false),
+    aged_shape(Partnership::Alone, 0, false, 23),
+    family_shape(Partnership::Married, 3, true),
+    aged_shape(Partnership::Widowed, 1, false, 24),
+    aged_shape(Partnership::Cohabiting, 0, false, 8),
+    family_shape(Partnership::AloneWithChildren, 2, false),
+    family_shape(Partnership::Married, 3, false),
+    aged_shape(Partnership::Alone, 0, false, 12),
+    family_shape(Partnership::Registered, 1, false),
+    family_shape(Partnership::Cohabiting, 2, false),
+];
+
+static BUSY_SHAPES: [FamilyShape; CLASSES as usize] = [
     family_shape(Partnership::Married, 2, false),
     family_shape(Partnership::Alone, 0, false),
     family_shape(Partnership::Cohabiting, 1, false),
@@ -91,8 +174,10 @@ struct FamilyBuilder {
     index: u64,
     key: Key,
     first_day: Day,
+    busy: bool,
     number_plan: NumberPlan,
     shape: &'static FamilyShape,
+    partnership: Partnership,
     rng: Rng,
 }
 
@@ -101,7 +186,7 @@ const SECOND: usize = 1;
 
 impl FamilyBuilder {
     fn members(&mut self) -> Vec<Member> {
-        let partnership = self.shape.partnership;
+        let partnership = self.partnership;
         let first_sex = match partnership {
             Partnership::AloneWithChildren => Sex::Female,
             _ if self.rng.permille(500) => Sex::Female,
@@ -138,9 +223,21 @@ impl FamilyBuilder {
             let Some(mut child) = self.member(Role::Child(child), sex, surname) else {
                 continue;
             };
+            if self.is_left_out(&child, &members) {
+                continue;
+            }
+            let both_men = second_sex == Sex::Male && father_first;
             (child.mother, child.father) = match (alone, father_first) {
                 (true, _) => (Parent::Member(FIRST), Parent::Unknown),
+                (false, true) if both_men => (Parent::Unknown, Parent::Member(FIRST)),
                 (false, true) => (Parent::Member(SECOND), Parent::Member(FIRST)),
+                // The father of some children of unmarried parents is not known.
+                (false, false)
+                    if partnership == Partnership::Cohabiting
+                        && child.key.with(65).rng().permille(300) =>
+                {
+                    (Parent::Member(FIRST), Parent::Unknown)
+                }
                 (false, false) => (Parent::Member(FIRST), Parent::Member(SECOND)),
             };
             members.push(child);
@@ -154,13 +251,32 @@ impl FamilyBuilder {
             };
             members.extend(self.member(Role::Grandparent, sex, surname));
             if members.len() > place {
+                // Some mothers are not known to be the mother until a correction.
+                let is_known = !members[place].key.with(66).rng().permille(300);
                 match sex {
+                    Sex::Female if !is_known => {}
                     Sex::Female => members[FIRST].mother = Parent::Member(place),
                     Sex::Male => members[FIRST].father = Parent::Member(place),
                 }
             }
         }
         members
+    }
+
+    /// Returns whether a child is left out: if born too soon after or before a sibling, and most grown-up children,
+    /// because families of their own stand for them.
+    fn is_left_out(&self, child: &Member, members: &[Member]) -> bool {
+        let siblings = members
+            .iter()
+            .filter(|other| matches!(other.role, Role::Child(_)));
+        if siblings
+            .map(|other| other.born)
+            .any(|born| too_close(born, child.born))
+        {
+            return true;
+        }
+        let is_grown_up = child.born.years_until(self.first_day) >= 20;
+        !self.busy && is_grown_up && child.key.with(60).rng().permille(GROWN_UP_LEFT_OUT)
     }
 
     /// Returns a member with only the facts of birth, or `None` if the birth is still to come.
@@ -177,73 +293,6 @@ impl FamilyBuilder {
         member.occupation =
             (is_adult(born, self.first_day) && rng.permille(400)).then(|| names::occupation(rng));
         Some(member)
-    }
-
-    /// Sets the civil status of the adults, and the death of those who died.
-    fn set_civil_statuses(&mut self, family: &mut Family) {
-        let adults = family
-            .members
-            .iter()
-            .filter(|m| matches!(m.role, Role::First | Role::Second));
-        let Some(youngest) = adults.map(|adult| adult.born).max() else {
-            return;
-        };
-        let adult_since = youngest.plus(19 * 365).min(self.first_day.plus(-1));
-        let wedding = self.moment_after(adult_since);
-        let ending = self.moment_after(wedding.day);
-        let variant = (self.index / CLASSES) % 8;
-        let (bound, ended) = match (self.shape.partnership, variant) {
-            (Partnership::Alone, _) => return self.set_outside_spouse(family),
-            (Partnership::AloneWithChildren | Partnership::Cohabiting, _) => return,
-            (Partnership::Married, _) => ("G", None),
-            (Partnership::Divorced, _) => ("G", Some("F")),
-            (Partnership::Widowed, _) => ("G", Some("E")),
-            (Partnership::Registered, 6) => ("P", Some("O")),
-            (Partnership::Registered, 7) => ("P", Some("L")),
-            (Partnership::Registered, _) => ("P", None),
-        };
-        for (place, spouse) in [(FIRST, SECOND), (SECOND, FIRST)] {
-            let Some(member) = family.members.get_mut(place) else {
-                continue;
-            };
-            member.set_civil(bound, Spouse::Member(spouse), wedding);
-            match ended {
-                Some("E" | "L") if place == SECOND => {
-                    member.set_civil("D", Spouse::Blank, ending);
-                    member.set_status(Status::Dead, ending);
-                }
-                Some(code) => member.set_civil(code, Spouse::Zeros, ending),
-                None => {}
-            }
-        }
-    }
-
-    /// Sets the civil status of adults who live alone. They may be, or have been, married to a person without a number.
-    fn set_outside_spouse(&mut self, family: &mut Family) {
-        let (code, ended) = match self.rng.below(100) {
-            0..12 => ("G", None),
-            12..22 => ("G", Some("F")),
-            22..30 => ("G", Some("E")),
-            _ => return,
-        };
-        let member = &mut family.members[FIRST];
-        let since = self.moment_after(member.born.plus(20 * 365));
-        let born = Moment::date(
-            member.born.plus(self.rng.between(-1500, 1500)),
-            &mut self.rng,
-        );
-        let sex = if member.sex == Sex::Male {
-            Sex::Female
-        } else {
-            Sex::Male
-        };
-        let surname = names::foreign_surname(&mut self.rng);
-        let spouse = Spouse::Named(PersonName::draw(sex, surname, born, &mut self.rng), born);
-        member.set_civil(code, spouse, since);
-        if let Some(ended) = ended {
-            let ending = self.moment_after(since.day);
-            member.set_civil(ended, spouse, ending);
-        }
     }
 
     /// Gives some members a former number.
@@ -266,11 +315,11 @@ impl FamilyBuilder {
         person.number = self.number_plan.number(Role::FirstAgain, born, first.sex);
         let until = self.recent(self.first_day);
         first.number_since = until;
-        first.former = Some(Box::new(Former {
+        first.former.push(Former {
             status,
             person,
             until,
-        }));
+        });
     }
 
     /// Returns a random moment from that day on, before the first day.
@@ -302,7 +351,7 @@ pub(super) fn born_member(
         role,
         number,
         number_since: birth,
-        former: None,
+        former: Vec::new(),
         sex,
         born,
         status: Status::Resident,
@@ -357,6 +406,17 @@ pub(super) fn born_member(
 pub(super) const fn is_adult(born: Day, day: Day) -> bool {
     born.years_until(day) >= 18
 }
+
+/// Returns whether two births are too close for one mother, unless they are twins.
+pub(super) const fn too_close(one: Day, other: Day) -> bool {
+    let days = one.days_since_1970().abs_diff(other.days_since_1970());
+    days != 0 && days < PREGNANCY
+}
+
+/// The least number of days between two births of one mother.
+const PREGNANCY: u32 = 280;
+/// The grown-up children of a thousand who have no place in their parents' family.
+const GROWN_UP_LEFT_OUT: u32 = 700;
 
 /// Returns a day from `first` to the day before `end`, or `first` if there is no day between.
 fn between(first: Day, end: Day, rng: &mut Rng) -> Day {

@@ -12,15 +12,17 @@ use super::{FIRST, FamilyBuilder, Partnership, is_adult};
 
 impl FamilyBuilder {
     pub(super) fn protections(&mut self, member: &mut Member) {
-        const SHARES: [(&str, u32); 5] = [
-            ("0001", 60),
-            ("0002", 40),
-            ("0003", 250),
-            ("0004", 50),
-            ("0005", 10),
+        // The shares of a thousand, in Denmark and with `busy`.
+        const SHARES: [(&str, u32, u32); 5] = [
+            ("0001", 10, 60),
+            ("0002", 10, 40),
+            ("0003", 150, 250),
+            ("0004", 50, 50),
+            ("0005", 3, 10),
         ];
         let all = self.has(Trait::AllProtections, member);
-        for (kind, share) in SHARES {
+        for (kind, share, busy_share) in SHARES {
+            let share = if self.busy { busy_share } else { share };
             if all || self.rng.permille(share) {
                 let protection = self.protection(kind, member);
                 member.protections.push(protection);
@@ -126,7 +128,7 @@ impl FamilyBuilder {
         if Trait::CustodyByAnother.holds(self.index, of_first, &mut self.rng) {
             member.custodian = Some(FIRST);
         }
-        if self.shape.partnership == Partnership::Divorced
+        if self.partnership == Partnership::Divorced
             && Trait::SharedResidence.holds(self.index, of_first, &mut self.rng)
         {
             member.shared_residence = Some(self.lived_date(member));

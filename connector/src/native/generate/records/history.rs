@@ -66,7 +66,7 @@ impl<W: Write> Recorder<'_, W> {
                 .set("street_code", &dwelling.street_code())
                 .set("house_number", &dwelling.house_number())
                 .set("floor", dwelling.floor())
-                .set("door", dwelling.door())
+                .set("door", &dwelling.door())
                 .set("building_number", &dwelling.building_number());
             if let Some(name) = &residence.co_name {
                 record.set("co_name", &super::care_of(name));
@@ -99,6 +99,11 @@ impl<W: Write> Recorder<'_, W> {
                     )
                     .set("foreign_address_2", left.country.city)
                     .set("foreign_address_3", left.country.name);
+                if member.is_odd(82, 150) {
+                    record
+                        .set("foreign_address_4", "Box 117")
+                        .set("foreign_address_5", "Building C");
+                }
             }
             self.put()?;
         }
@@ -123,6 +128,11 @@ impl<W: Write> Recorder<'_, W> {
                 set_moment!(record, "civil_status_start", timestamp, since);
             }
             set_moment!(record, "civil_status_end", timestamp, until);
+            let ended = member.former_separations.iter().map(|(since, _)| since);
+            let mut of_bond = ended.filter(|_| matches!(civil.code, "G" | "P"));
+            if let Some(since) = of_bond.find(|since| since.day < until.day) {
+                record.set("separation_reference", &since.timestamp());
+            }
             self.put()?;
         }
         for (since, until) in &member.former_separations {

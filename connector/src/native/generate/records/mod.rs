@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use super::LayoutAge;
 use super::calendar::{Day, Moment};
 use super::change::Event;
-use super::family::{Entry, Family, Member, Spouse};
+use super::family::{Entry, Family, Former, Member, Spouse};
 use super::names::PersonName;
 use super::number::Number;
 use super::places::Dwelling;
@@ -75,7 +75,7 @@ macro_rules! set_plaintext {
             .set("street_code", &dwelling.street_code())
             .set("house_number", &dwelling.house_number())
             .set("floor", dwelling.floor())
-            .set("door", dwelling.door())
+            .set("door", &dwelling.door())
             .set("building_number", &dwelling.building_number())
             .set("street_addressing_name", &dwelling.street_for_letters());
     }};
@@ -108,9 +108,10 @@ impl<'a, W: Write> Recorder<'a, W> {
         events: &[Event],
         part: Part,
     ) -> io::Result<()> {
-        match entry {
-            Entry::Current(place) => self.current(family, &family.members[place], events, part),
-            Entry::Former(place) => self.former(&family.members[place], events, part),
+        let member = &family.members[entry.member];
+        match family.former(entry) {
+            None => self.current(family, member, events, part),
+            Some(former) => self.former(member, former, events, part),
         }
     }
 
@@ -156,10 +157,13 @@ impl<'a, W: Write> Recorder<'a, W> {
     }
 
     /// Writes the records of a number that is no longer valid: its last state, without references to others.
-    fn former(&mut self, member: &Member, events: &[Event], part: Part) -> io::Result<()> {
-        let Some(former) = &member.former else {
-            return Ok(());
-        };
+    fn former(
+        &mut self,
+        member: &Member,
+        former: &Former,
+        events: &[Event],
+        part: Part,
+    ) -> io::Result<()> {
         let person = &former.person;
         if part != Part::Second {
             self.person(person, Some((former.status, member.number, &former.until)))?;
@@ -254,8 +258,12 @@ fn set_name(record: &mut RecordBuilder, name: &PersonName) {
     record
         .set("given_name", &name.given_names())
         .set("middle_name", name.middle.unwrap_or_default())
-        .set("surname", name.surname)
-        .set("surname_mark", name.mark);
+        .set("surname", name.surname);
+    let (given, middle, surname) = name.marks();
+    record
+        .set("given_name_mark", given)
+        .set("middle_name_mark", middle)
+        .set("surname_mark", surname);
 }
 
 fn set_spouse(record: &mut RecordBuilder, family: &Family, spouse: &Spouse) {

@@ -36,6 +36,9 @@ impl<W: Write> Recorder<'_, W> {
         record
             .set("sex", member.sex.code())
             .set("birth_date", &member.born.to_string());
+        if member.is_odd(70, 3) {
+            record.set("birth_date_uncertain", "*");
+        }
         set_moment!(record, "pnr_start_date", iso, &member.number_since);
         record.set("occupation", member.occupation.unwrap_or_default());
         record.set("key_constant", &member.key_constant);
@@ -53,7 +56,7 @@ impl<W: Write> Recorder<'_, W> {
             .set("street_code", &dwelling.street_code())
             .set("house_number", &dwelling.house_number())
             .set("floor", dwelling.floor())
-            .set("door", dwelling.door())
+            .set("door", &dwelling.door())
             .set("building_number", &dwelling.building_number());
         if let Some(name) = &residence.co_name {
             record.set("co_name", &care_of(name));
@@ -83,6 +86,16 @@ impl<W: Write> Recorder<'_, W> {
                 )
                 .set("supplementary_address_2", "Opgang B")
                 .set("supplementary_address_start_date", &since.iso());
+            if member.is_odd(71, 200) {
+                record
+                    .set("supplementary_address_3", "Ring på hos viceværten")
+                    .set("supplementary_address_4", "i nr. 4, stuen")
+                    .set("supplementary_address_5", "efter kl. 16");
+            }
+            if member.is_odd(72, 300) {
+                let end = since.day.plus(3 * 365).to_string();
+                record.set("supplementary_address_deletion_date", &end);
+            }
         }
         record
             .set("street_name", dwelling.street())
@@ -140,6 +153,11 @@ impl<W: Write> Recorder<'_, W> {
                     )
                     .set("foreign_address_2", abroad.country.city)
                     .set("foreign_address_3", abroad.country.name);
+                if member.is_odd(73, 150) {
+                    record
+                        .set("foreign_address_4", "Box 117")
+                        .set("foreign_address_5", "Building C");
+                }
             }
             self.put()?;
         }
@@ -150,7 +168,15 @@ impl<W: Write> Recorder<'_, W> {
             record
                 .set("contact_address_2", &lines[0])
                 .set("contact_address_3", &lines[1]);
+            if member.is_odd(74, 200) {
+                record
+                    .set("contact_address_4", "Att. bogholderiet")
+                    .set("contact_address_5", "2. sal");
+            }
             record.set("start_date", &since.iso());
+            if member.is_odd(75, 300) {
+                record.set("deletion_date", &since.day.plus(2 * 365).to_string());
+            }
             self.put()?;
         }
         if let Some(since) = &member.disappeared {

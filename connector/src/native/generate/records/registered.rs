@@ -19,6 +19,10 @@ impl<W: Write> Recorder<'_, W> {
         let since = guardianship.since;
         let record = self.begin(table, member.number);
         set_moment!(record, "start_date", iso, &since);
+        if member.is_odd(79, 150) {
+            let end = since.day.plus(10 * 365).to_string();
+            record.set("deletion_date", &end);
+        }
         match &guardianship.guardian {
             Guardian::NotInRegister => {
                 record.set("guardian_relation_type", "0000");
@@ -37,6 +41,12 @@ impl<W: Write> Recorder<'_, W> {
                     .set("guardian_address_start_date", &since.iso())
                     .set("guardian_address_1", &lines[0])
                     .set("guardian_address_2", &lines[1]);
+                if member.is_odd(80, 400) {
+                    record
+                        .set("guardian_address_3", "Att. værgesekretariatet")
+                        .set("guardian_address_4", "Postboks 12")
+                        .set("guardian_address_5", "Danmark");
+                }
             }
         }
         if std::ptr::eq(table, GUARDIANSHIP_TYPED) {
@@ -71,10 +81,14 @@ impl<W: Write> Recorder<'_, W> {
             self.put()?;
         }
         for (code, since) in &member.franchise {
-            self.begin(FRANCHISE, member.number)
+            let record = self.begin(FRANCHISE, member.number);
+            record
                 .set("election_code", code)
                 .set("franchise_date", &since.iso())
                 .set("start_date", &since.iso());
+            if member.is_odd(81, 200) {
+                record.set("deletion_date", &since.day.plus(4 * 365).to_string());
+            }
             self.put()?;
         }
         if let Some(since) = &member.relocation_order {
@@ -83,7 +97,7 @@ impl<W: Write> Recorder<'_, W> {
                 .set("remark", "Påbud efter CPR-lovens § 10, stk. 2");
             self.put()?;
         }
-        if let Some(former) = &member.former {
+        for former in &member.former {
             let record = self.begin(FORMER_PNR, member.number);
             record.set("former_pnr", former.person.number.as_str());
             set_moment!(record, "pnr_start_date", iso, &former.person.number_since);

@@ -18,6 +18,11 @@ impl<W: Write> Recorder<'_, W> {
         }
         let birth = member.born.to_string();
         let record = self.begin(PARENTS, member.number);
+        if member.is_odd(76, 15) {
+            record
+                .set("mother_since_uncertain", "*")
+                .set("father_since_uncertain", "*");
+        }
         record.set("mother_since", &birth).set("mother_pnr", NOBODY);
         match &member.mother {
             Parent::Unknown => {}
@@ -60,14 +65,22 @@ impl<W: Write> Recorder<'_, W> {
                 .member()
                 .is_some_and(|place| !family.members[place].is_dead())
             {
-                self.begin(CUSTODY, member.number)
-                    .set("custody_type", kind)
-                    .set("start_date", &since);
+                let record = self.begin(CUSTODY, member.number);
+                record.set("custody_type", kind).set("start_date", &since);
+                if member.is_odd(77, 20) {
+                    record.set("start_date_uncertain", "*");
+                }
                 self.put()?;
             }
         }
         if let Some(place) = member.custodian {
-            self.begin(CUSTODY, member.number)
+            let record = self.begin(CUSTODY, member.number);
+            if member.is_odd(78, 300) {
+                // Custody ends when the child comes of age, at the latest.
+                let end = member.born.plus(18 * 365).to_string();
+                record.set("deletion_date", &end);
+            }
+            record
                 .set(
                     "custody_type",
                     if member.father.member().is_some() {

@@ -1,6 +1,10 @@
 //! Tests of a status file, with helpers to inspect extracts.
 
+mod families;
+mod figures;
+mod never;
 mod nights;
+mod scenarios;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,7 +16,7 @@ type Records = BTreeMap<String, Vec<Vec<u8>>>;
 fn settings(persons: u64) -> Settings {
     Settings {
         shape: OutputShape::Full,
-        ..Settings::new(persons, 42)
+        ..Settings::busy(persons, 42)
     }
 }
 
@@ -249,7 +253,7 @@ fn a_changed_number_points_to_the_valid_one() {
 #[test]
 fn a_million_numbers_are_unique_and_fail_modulus_11() {
     let mut seen = HashSet::new();
-    for person in population(&Settings::new(1_000_000, 3), 0).unwrap() {
+    for person in population(&Settings::busy(1_000_000, 3), 0).unwrap() {
         let number = person.unwrap().number().parse::<u64>().unwrap();
         let weights = [1, 2, 3, 4, 5, 6, 7, 2, 3, 4];
         let digits = weights.into_iter().scan(number, |rest, weight| {
@@ -293,7 +297,7 @@ fn irregular_values_and_letters_are_as_frequent_as_in_real_data() {
 #[test]
 fn refuses_invalid_settings() {
     let refused = |settings: Settings| status(&settings, &mut Vec::new()).is_err();
-    assert!(refused(Settings::new(5_000_001, 1)));
+    assert!(refused(Settings::busy(5_000_001, 1)));
     assert!(refused(Settings {
         task_number: "12".to_owned(),
         ..settings(1)
@@ -312,13 +316,14 @@ fn refuses_invalid_settings() {
 }
 
 #[test]
-fn only_protections_are_in_the_future_and_periods_end_after_their_start() {
+fn only_protections_and_planned_deletions_are_in_the_future_and_periods_end_after_their_start() {
     let extract = status_of(&settings(5000));
     let (today, stamp) = ("2026-03-02", "202603020000");
     for line in lines(&extract).filter(|line| kind(line) != "004") {
         for column in table(line).columns {
             let value = field(line, column.name);
             match column.kind {
+                layout::Kind::Date if column.name.ends_with("deletion_date") => {}
                 layout::Kind::Date if column.name != "protection_start_date" => {
                     assert!(value.as_str() <= today, "{}", column.name);
                 }
