@@ -469,3 +469,45 @@ fn warns_about_codes_that_do_not_exist() {
     assert!(!warned("person", "sex = 'K' and status = '01'"));
     assert!(!warned("address", "municipality_code = '0265'"));
 }
+
+#[test]
+fn scenarios_are_directories_of_sound_extracts() {
+    let place = TestDirectory::new();
+    let directory = place.path("scenarios");
+    let names = "move-in,protected-child,number-chain,emigration-return,death-of-spouse";
+    let arguments = ["generate", "--scenario", names, "-o", &directory];
+    let ended = cprflow(arguments);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    for name in names.split(',') {
+        let files = fs::read_dir(format!("{directory}/{name}")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        let expected = files.pop().unwrap();
+        let expected = fs::read_to_string(expected).unwrap();
+        assert!(expected.contains("Expected:"), "{expected}");
+        assert!(files.len() >= 2, "{name}");
+        for file in files {
+            let ended = cprflow(["verify", file.to_str().unwrap()]);
+            assert_eq!(ended.code, 0, "{name}: {}", ended.stderr);
+        }
+    }
+    // Nothing is replaced unless asked for.
+    assert_eq!(cprflow(arguments).code, 2);
+    assert_eq!(cprflow([&arguments[..], &["--force"]].concat()).code, 0);
+    for wrong in [
+        &["generate", "--scenario", "move-in"][..],
+        &["generate", "--scenario", "moving", "-o", &directory],
+        &[
+            "generate",
+            "--scenario",
+            "move-in",
+            "--persons",
+            "5",
+            "-o",
+            &directory,
+        ],
+        &["generate"],
+    ] {
+        assert_eq!(cprflow(wrong).code, 2, "{wrong:?}");
+    }
+}
