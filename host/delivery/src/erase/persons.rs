@@ -36,27 +36,13 @@ impl ErasedPersons {
         self.numbers.iter().filter(is_old).copied().collect()
     }
 
-    /// Returns the numbers of which no extract has new data, in this state directory or another one of the configuration.
+    /// Returns the numbers of which no extract has new data.
     pub(crate) fn gone(&self, store: &Store, ledger: &Ledger) -> Result<BTreeSet<Pnr>, Error> {
         let mut gone = self.numbers.clone();
         let register = Register::of(&store.state);
         for kept in applied(store, ledger)? {
             let new = self.new_in(&kept.production_date, &gone);
             gone = &gone - &found_numbers(&register.path(&kept), &new)?;
-        }
-        let others = store.registers.values().filter(|one| **one != store.state);
-        for state in others.collect::<BTreeSet<_>>() {
-            let Some(ledger) = Ledger::open_to_read(state)? else {
-                continue;
-            };
-            let register = Register::of(state);
-            for kept in ledger.kept_extracts()? {
-                let path = register.path(&kept);
-                let new = self.new_in(&kept.production_date, &gone);
-                if path.is_file() {
-                    gone = &gone - &found_numbers(&path, &new)?;
-                }
-            }
         }
         Ok(gone)
     }

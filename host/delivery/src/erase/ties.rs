@@ -15,7 +15,6 @@ use super::known::{self, ErasedInExtract};
 use super::persons::ErasedPersons;
 use crate::config::Store;
 use crate::error::Error;
-use crate::fs::StateLock;
 use crate::ledger::{KeptExtract, Ledger};
 use crate::register::Register;
 use cprflow::{Connector, ExtractPlace, Pnr, StateScan};
@@ -118,28 +117,15 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Adds numbers to the erased persons of a store, and of all others of the configuration: their tenants may have the same
-/// agreements. The next run over each store erases what it has of them.
+/// Adds numbers to the erased persons. The next run erases what there is of them.
 pub(crate) fn remember(
     store: &Store,
     ledger: &Ledger,
     tied: &BTreeMap<Pnr, String>,
 ) -> Result<(), Error> {
-    let others = store.registers.values().filter(|one| **one != store.state);
-    for state in others.collect::<BTreeSet<_>>() {
-        if Ledger::is_in(state) {
-            let _lock = StateLock::take(state)?;
-            remember_in(state, &Ledger::open(state)?, tied)?;
-        }
-    }
-    // This one is last: once it has them, the extract is not looked at again.
-    remember_in(&store.state, ledger, tied)
-}
-
-fn remember_in(state: &Path, ledger: &Ledger, tied: &BTreeMap<Pnr, String>) -> Result<(), Error> {
     ledger.set_erasures_applied(PENDING)?;
     crate::failpoint::reached("erase-tied");
-    known::remember_days(state, tied)
+    known::remember_days(&store.state, tied)
 }
 
 /// Returns whether numbers that were tied to erased persons are still to be erased.

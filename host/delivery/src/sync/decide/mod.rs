@@ -368,10 +368,13 @@ pub(super) fn tied_not_separable(error: &EraseError) -> Reason {
     )
 }
 
+/// The code of [`erasure_unfinished`].
+pub(super) const ERASURE_UNFINISHED: &str = "erasure-unfinished";
+
 /// Returns the reason for a delivery with other numbers of erased persons, while an erasure is not complete.
 pub(super) fn erasure_unfinished() -> Reason {
     Reason::new(
-        "erasure-unfinished",
+        ERASURE_UNFINISHED,
         "it tells other numbers of erased persons, and an erasure that was begun before is not complete. The next run of \
          `cprflow sync` continues both",
     )

@@ -13,7 +13,7 @@ use crate::erase::protections;
 use crate::erase::ties::{self, LateExtract};
 use crate::error::Error;
 use crate::fs::{entries, remove_file};
-use crate::ledger::Record;
+use crate::ledger::{Reason, Record};
 use crate::register::{FileHeader, Register, open_file};
 use crate::sync::decide;
 use crate::sync::report::SkippedFile;
@@ -47,9 +47,34 @@ impl InboxRun<'_> {
         header: &FileHeader,
         erased: &ErasedInExtract,
     ) -> Result<bool, Error> {
+        match self.erasure_first(record, header, erased)? {
+            None => return Ok(false),
+            Some(reason) if reason.code == decide::ERASURE_UNFINISHED => {
+                // After an order the run begins again, and the delivery does not wait for another run.
+                if !self.has_new_ties {
+                    self.report.waiting.push(SkippedFile {
+                        agreement: Some(record.agreement.clone()),
+                        file_name: record.redacted_file_name(),
+                        reason,
+                    });
+                }
+            }
+            Some(reason) => self.set_aside(record, &reason)?,
+        }
+        Ok(true)
+    }
+
+    /// Orders an erasure if an extract ties erased persons to numbers that were not erased. Returns why the extract cannot be
+    /// kept before that.
+    pub(super) fn erasure_first(
+        &mut self,
+        record: &Record,
+        header: &FileHeader,
+        erased: &ErasedInExtract,
+    ) -> Result<Option<Reason>, Error> {
         let spooled = self.spooled(&record.agreement, &record.transfer_uuid)?;
         let Some(path) = spooled.whole().filter(|_| !erased.known.is_empty()) else {
-            return Ok(false);
+            return Ok(None);
         };
         let late = LateExtract {
             delivery: record.id,
@@ -59,20 +84,11 @@ impl InboxRun<'_> {
         };
         let tied = ties::find(self.connector, self.store, self.ledger, &late, erased)?;
         if tied.is_empty() {
-            let is_pending = ties::is_pending(self.ledger)?;
-            if is_pending {
-                self.report.waiting.push(SkippedFile {
-                    agreement: Some(record.agreement.clone()),
-                    file_name: record.redacted_file_name(),
-                    reason: decide::erasure_unfinished(),
-                });
-            }
-            return Ok(is_pending);
+            return Ok(ties::is_pending(self.ledger)?.then(decide::erasure_unfinished));
         }
         match ties::check(self.connector, self.store, self.ledger, &tied) {
             Err(Error::Erase(error @ EraseError::NotSeparable { .. })) => {
-                self.set_aside(record, &decide::tied_not_separable(&error))?;
-                return Ok(true);
+                return Ok(Some(decide::tied_not_separable(&error)));
             }
             checked => checked?,
         }
@@ -85,7 +101,7 @@ impl InboxRun<'_> {
         ties::remember(self.store, self.ledger, &tied)?;
         crate::failpoint::reached("erase-tied-remembered");
         self.has_new_ties = true;
-        Ok(true)
+        Ok(Some(decide::erasure_unfinished()))
     }
 
     /// Scans an extract again from the register, if persons were left out there.

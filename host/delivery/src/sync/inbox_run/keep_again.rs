@@ -204,6 +204,9 @@ impl<'a> InboxRun<'a> {
             (self.now)(),
         );
         let erased = self.erased_in(&record, &header)?;
+        if let Some(reason) = self.erasure_first(&record, &header, &erased)? {
+            return Ok(Err(reason));
+        }
         match self.keep_with_protections(&record, &header, &erased) {
             Err(Error::Extract(cprflow::Error::Data(error)))
                 if error.kind == DataErrorKind::NotSeparable =>
@@ -212,7 +215,7 @@ impl<'a> InboxRun<'a> {
             }
             kept => kept?,
         }
-        if !erased.is_empty() {
+        if !erased.numbers.is_empty() {
             // The tenants read the kept extract.
             self.spooled(&record.agreement, &record.transfer_uuid)?
                 .remove()?;

@@ -24,7 +24,6 @@ use crate::dataset::{Audience, Manifest, ManifestBuilder, TenantManifest, delive
 use crate::error::Error;
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{Ledger, Record, TenantDeliveryState};
-use crate::names::AgreementName;
 use crate::stop::Stop;
 use crate::sync::report::{PublishedDelivery, RewrittenDelivery};
 use crate::tenant::policies::KeptPolicies;
@@ -130,17 +129,11 @@ impl TenantPublisher {
 
     /// Removes what is left beside a tenant's dataset of deliveries in preparation, and of deliveries that were exchanged.
     ///
-    /// A run of one agreement also makes deliveries of the store's other agreements again, and removes those of agreements
+    /// A run of one agreement also makes deliveries of the other agreements again, and removes those of agreements
     /// that the tenant no longer has. What they showed before must not stay until a run of those agreements.
     pub(super) fn clear_staging(&self, ready: &ReadyTenant) -> Result<(), Error> {
-        let store = &self.store;
-        let is_own = |name: &&AgreementName| {
-            let register = store.registers.get(*name);
-            register.is_some_and(|state| *state == store.state)
-        };
-        let all = store.agreements.iter().chain(&store.others);
-        let own = all.map(|agreement| &agreement.name).filter(is_own);
-        for agreement in own.chain(&store.ended) {
+        let own = self.store.of_dataset().map(|agreement| &agreement.name);
+        for agreement in own.chain(&self.store.ended) {
             ready.dataset.clear_staging_of(agreement.as_str())?;
         }
         Ok(())

@@ -189,20 +189,20 @@ fn check_ledgers(store: &Store, tenant: &Tenant) -> Result<(), Error> {
     let mut directories = BTreeSet::new();
     let mut days = BTreeSet::new();
     let mut has_unknown = false;
-    for state in RegisterSource::states(store) {
-        let Some(ledger) = Ledger::open_to_read(state)? else {
-            let register = Register::of(state);
+    match Ledger::open_to_read(&store.state)? {
+        None => {
+            let register = Register::of(&store.state);
             for agreement in &tenant.agreements {
                 has_unknown |= !register.files(agreement.as_str())?.is_empty();
             }
-            continue;
-        };
-        directories.extend(ledger.tenant_directories(name)?);
-        let known = ledger.all()?.into_iter().filter_map(|record| {
-            let day = record.production_date()?.to_owned();
-            Some((record.agreement, day))
-        });
-        days.extend(known);
+        }
+        Some(ledger) => {
+            directories.extend(ledger.tenant_directories(name)?);
+            days.extend(ledger.all()?.into_iter().filter_map(|record| {
+                let day = record.production_date()?.to_owned();
+                Some((record.agreement, day))
+            }));
+        }
     }
     let published = Dataset::delivery_names(&tenant.dataset)?;
     has_unknown |= !published.is_subset(&directories);
