@@ -160,7 +160,8 @@ fn an_unknown_agreement_is_answered_with_the_known_ones() {
     assert!(ended.stderr.contains("It has: town"), "{}", ended.stderr);
     // Without a configuration, there is one agreement.
     let place = TestDirectory::new();
-    let (inbox, dataset) = (place.root(), place.path("dataset"));
+    let (inbox, dataset) = (place.path("inbox"), place.path("dataset"));
+    fs::create_dir(&inbox).unwrap();
     let source = ["--inbox", &inbox, "--dataset", &dataset];
     let ended = cprflow([&["status", "--agreement", "odense"], &source[..]].concat());
     assert_eq!(ended.code, 2);

@@ -161,7 +161,7 @@ impl Month {
         test.configure(&text);
         Self {
             test,
-            settings: Settings::new(PERSONS, seed),
+            settings: Settings::busy(PERSONS, seed),
             tenants,
             kept: Vec::new(),
             number: 0,

@@ -38,7 +38,12 @@ fn register(seed: u64) -> Register {
             let has_key = line
                 .get(3..13)
                 .is_some_and(|key| key.iter().all(u8::is_ascii_digit));
-            RULES.contains_key(&kind) && (has_key || kind == "910")
+            // A receipt whose values stand in wrong columns ends no subscription.
+            let is_damaged_receipt = kind == "997"
+                && !line
+                    .get(13..25)
+                    .is_some_and(|registered| registered.iter().all(u8::is_ascii_digit));
+            RULES.contains_key(&kind) && (has_key || kind == "910") && !is_damaged_receipt
         });
         let date = format!("2026-03-{:02}", 1 + case.night);
         let mut deliver = |agreement: &str, date: &str, lines: &[Vec<u8>]| {

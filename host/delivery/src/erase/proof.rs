@@ -245,12 +245,14 @@ pub(super) fn write(
         .map_err(Error::file(&path))?;
     text.push(b'\n');
     // A run that was killed after this has written the proof already.
-    let known = fs::read(&path).unwrap_or_default();
-    let mark = format!("\"ordered\":\"{}\"", order.ordered);
-    if known
-        .windows(mark.len())
-        .any(|part| part == mark.as_bytes())
-    {
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    let is_same = |other: &str| {
+        let other: serde_json::Value = serde_json::from_str(other).unwrap_or_default();
+        other.get("ordered").and_then(|at| at.as_str()) == Some(line.ordered.as_str())
+            && other.get("subject").and_then(|subject| subject.as_str()) == Some(line.subject)
+            && other.get("digest").and_then(|digest| digest.as_str()) == line.digest.as_deref()
+    };
+    if known.lines().any(is_same) {
         return Ok(());
     }
     let file = OpenOptions::new()
