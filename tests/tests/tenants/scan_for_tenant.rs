@@ -108,12 +108,15 @@ fn of_other() -> Handmade {
         .resident(BERTA, "0265", "Birk")
 }
 
+/// What is lost, how, and the command that the error names.
+type Loss = (&'static str, fn(&TestRun), &'static str);
+
 /// A lost extract, register or state directory may have protected somebody.
 #[test]
 fn a_scan_is_refused_if_a_protection_could_be_missing() {
     let test = two_deliveries();
     assert_scan(&test, &of_other(), "other", &["Birk"], &["Anders"]);
-    let lost: [(&str, fn(&TestRun), &str); 6] = [
+    let lost: [Loss; 6] = [
         (
             "one extract",
             |test| {
