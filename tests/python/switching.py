@@ -102,7 +102,7 @@ class Store:
         name = f"n{self.night:06}"
         path = self.directory / "inbox" / name
         night = ["--changes", "--night", str(self.night)] if self.night else []
-        self.run("generate", "--persons", str(self.persons), *night, "--quiet", "-o", str(path))
+        self.run("generate", "--busy", "--persons", str(self.persons), *night, "--quiet", "-o", str(path))
         metadata = METADATA.format(transfer=self.night + 1, name=name, size=path.stat().st_size)
         path.with_suffix(".metadata").write_text(metadata)
         self.night += 1
