@@ -119,6 +119,41 @@ fn a_late_tie_reaches_all_numbers_of_the_person() {
     assert!(files_with(&test.path("state"), THIRD).is_empty());
 }
 
+/// The erasure waits for an extract that a restored register lacks. When it comes back, it tells another number.
+#[test]
+fn a_delivery_that_comes_back_completes_the_erasure() {
+    let test = start(&["town", "other"], "");
+    test.set_time("2026-03-05T08:00:00Z");
+    let first = town("20260301").resident(ALICE, "0265", "Anders");
+    put(&test, "town", 1, first);
+    put(
+        &test,
+        "other",
+        2,
+        other("20260302").resident(BERTA, "0265", "Birk"),
+    );
+    let backup = test.path("backup.tar");
+    let backup = backup.to_str().unwrap();
+    assert_eq!(test.run_only("backup", &["-o", backup]).code, 0);
+    test.set_time("2026-03-05T09:00:00Z");
+    let late = tied(town("20260304").resident(CARLA, "0265", "Carlsen"), "001").finish();
+    test.put("town3", &late, &transfer(3));
+    assert_eq!(test.sync().code, 0);
+    assert_eq!(test.run_only("restore", &[backup, "--yes"]).code, 1);
+    test.sync();
+    let ended = erase(&test, ALICE);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(
+        test.path("state/erasing").exists(),
+        "it waits for the extract"
+    );
+    test.put("town3", &late, &transfer(3));
+    let ended = test.sync();
+    assert!(ended.code < 2, "{}", ended.stderr);
+    assert!(test.remote().is_empty(), "{}", ended.text());
+    assert_nowhere(&test);
+}
+
 /// A run that is killed after it has found a tie is completed by the next one.
 #[test]
 fn a_late_tie_survives_a_killed_run() {

@@ -307,6 +307,11 @@ pub(crate) fn restored(
     Ok(Some(order))
 }
 
+/// Returns whether persons are still to be erased under numbers that a late extract has told.
+pub(crate) fn has_new_numbers(ledger: &Ledger) -> Result<bool, Error> {
+    ties::is_pending(ledger)
+}
+
 /// Completes an order, if every delivery was made again: cleans the ledger's file, writes the proof, and removes the order.
 /// Returns whether it is complete.
 pub(crate) fn finish(

@@ -171,8 +171,11 @@ impl<'a> Sync<'a> {
         if has_new_ties {
             return Ok(true);
         }
-        if let (Some(order), true) = (&order, report.problems.is_empty()) {
-            erase::finish(self.store, &ledger, order, (self.now)())?;
+        if let (Some(order), true) = (&order, report.problems.is_empty())
+            && erase::finish(self.store, &ledger, order, (self.now)())?
+            && erase::has_new_numbers(&ledger)?
+        {
+            return Ok(true);
         }
         self.expire(&ledger)?;
         self.expire_published(&ledger, report)?;
