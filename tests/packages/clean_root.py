@@ -55,7 +55,7 @@ class CleanRoot:
 
     def work_directory(self) -> str:
         """Makes a directory in which the user without rights can write, and returns its path in the system."""
-        place = self.directory / "work"
+        place = self.directory / "trial"
         place.mkdir()
         os.chown(place, 65534, 65534)
-        return "/work"
+        return "/trial"

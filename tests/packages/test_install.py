@@ -60,7 +60,7 @@ def do_main_job(system: CleanRoot, command: str, results: dict) -> None:
     run("verify", "extract.cpr")
     assert len(run("scan", "extract.cpr", "--table", "person", "--format", "csv").splitlines()) == 1001
     run("scan", "extract.cpr", "--all", "--format", "parquet", "-o", "tables/")
-    tables = sorted((system.directory / "work/tables").glob("*.parquet"))
+    tables = sorted((system.directory / "trial/tables").glob("*.parquet"))
     assert "person.parquet" in {table.name for table in tables}
     made = {table.name: hashlib.sha256(table.read_bytes()).hexdigest() for table in tables}
     results[command] = made
@@ -68,14 +68,14 @@ def do_main_job(system: CleanRoot, command: str, results: dict) -> None:
     run("write", "tables/", "-o", "again.cpr")
     assert rows(system, "again.cpr") == rows(system, "extract.cpr")
     # An extract that was cut off is an error, not a success.
-    extract = (system.directory / "work/extract.cpr").read_bytes()
-    (system.directory / "work/cut.cpr").write_bytes(extract[: len(extract) // 2])
+    extract = (system.directory / "trial/extract.cpr").read_bytes()
+    (system.directory / "trial/cut.cpr").write_bytes(extract[: len(extract) // 2])
     run("verify", "cut.cpr", fails=True)
 
 
 def rows(system: CleanRoot, name: str) -> list[bytes]:
     """Returns the lines of an extract without trailing spaces."""
-    lines = (system.directory / "work" / name).read_bytes().splitlines()
+    lines = (system.directory / "trial" / name).read_bytes().splitlines()
     return [line.rstrip() for line in lines]
 
 
@@ -174,7 +174,7 @@ def test_wheel(with_python, results):
     system.run("/opt/cprflow/bin/pip", "install", "--quiet", "--no-index", place, root=True)
     do_main_job(system, "/opt/cprflow/bin/cprflow", results)
     count = "import cprflow, sys; print(sum(map(len, cprflow.open(sys.argv[1]).table('person'))))"
-    assert system.run("/opt/cprflow/bin/python", "-c", count, "/work/extract.cpr") == "1000\n"
+    assert system.run("/opt/cprflow/bin/python", "-c", count, "/trial/extract.cpr") == "1000\n"
     (information,) = system.directory.glob("opt/cprflow/lib/python3*/site-packages/cprflow-*.dist-info")
     text = (information / "licenses/THIRD-PARTY-LICENSES.txt").read_text(encoding="utf-8")
     for crate in cargo.shipped("wheel"):

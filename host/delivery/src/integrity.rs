@@ -159,8 +159,6 @@ fn deliveries(count: usize) -> String {
 }
 
 /// Compares the datasets of a store with its ledger: the unrestricted one, and that of each tenant.
-///
-/// A tenant may see agreements of several stores. Each store compares the deliveries of its own agreements.
 pub fn check_store(
     store: &Store,
     ledger: &Ledger,

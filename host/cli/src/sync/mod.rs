@@ -119,7 +119,7 @@ impl Sync {
     }
 }
 
-/// Makes one run over all stores of the configuration and prints its report.
+/// Makes one run over the configuration and prints its report.
 pub(crate) fn run(
     connector: &Connector,
     configuration: &Configuration,

@@ -106,7 +106,7 @@ impl Store {
         own.filter(|agreement| agreement.inbox == *inbox).collect()
     }
 
-    /// Returns the agreements of all stores whose deliveries arrive in an inbox.
+    /// Returns the agreements of the configuration whose deliveries arrive in an inbox.
     pub fn sharing(&self, inbox: &Inbox) -> Vec<&Agreement> {
         let all = self.agreements.iter().chain(&self.others);
         all.filter(|agreement| agreement.inbox == *inbox).collect()
@@ -149,7 +149,7 @@ pub(super) fn group(
 }
 
 /// Returns the name of the state directory of a dataset: the dataset's own name, for people, and 8 digits of the SHA-256
-/// of its path, because several datasets may have the same name.
+/// of its path, because datasets of several configurations may have the same name.
 pub(super) fn state_name(dataset: &Path) -> String {
     let name = dataset.file_name().unwrap_or_default().to_string_lossy();
     let digest = sha2::Sha256::digest(dataset.as_os_str().as_encoded_bytes());

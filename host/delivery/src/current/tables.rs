@@ -229,9 +229,7 @@ fn write_batches(
     Ok(rows)
 }
 
-/// Returns the places of the extracts, newest first, and the path of each.
-///
-/// The registers of several stores number their deliveries independently, so the places are numbered anew.
+/// Returns the places of the extracts, newest first, and the path of each. They are numbered by the order of applying.
 pub(super) fn places(
     extracts: &[(Register, KeptExtract)],
 ) -> (Vec<ExtractPlace>, BTreeMap<ExtractPlace, PathBuf>) {

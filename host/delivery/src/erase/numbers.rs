@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::register::Register;
 use cprflow::{Connector, Pnr, StateScan};
 
-/// Returns these numbers and all other numbers of the same persons, as far as the registers of all stores tell.
+/// Returns these numbers and all other numbers of the same persons, as far as the register tells.
 pub(super) fn all_of(
     connector: &Connector,
     configuration: &Configuration,

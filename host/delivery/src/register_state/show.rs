@@ -134,7 +134,7 @@ pub fn show_persons(
         search.store(&mut persons, &mut own, &mut missing)?;
     }
     for (person, own) in persons.iter_mut().zip(&mut own) {
-        // The registers of several stores number their deliveries independently.
+        // Numbered by the order of applying.
         own.sort_by(|one, other| one.place.cmp(&other.place));
         for (index, own) in own.iter_mut().enumerate() {
             own.place.sequence = index as u64 + 1;

@@ -42,7 +42,7 @@ pub struct Sync<'a> {
     has_inboxes: bool,
 }
 
-/// Runs over all stores of a configuration, one after the other, until the run is asked to stop.
+/// Runs over a configuration until the run is asked to stop.
 ///
 /// The error of a store that cannot be used is in the report, because the next store has its own disk and ledger.
 pub fn run_all(

@@ -166,7 +166,7 @@ impl TenantPublisher {
             return Ok(known);
         }
         let count = extracts.len() as u64;
-        // The registers of several stores number their deliveries independently, so the places are numbered anew.
+        // Numbered by the order of applying.
         let places = extracts
             .iter()
             .enumerate()
