@@ -420,9 +420,14 @@ impl Selection {
     /// Returns all persons about whom this extract says what holds for them, as bytes for
     /// [`set_delivered_later`](Self::set_delivered_later) of an older extract that is read later: those with a 001, a 004,
     /// or a receipt that their subscription has ended (997).
+    ///
+    /// Of a state, returns the persons who have one: those with a valid 001. Everybody else is masked as a relative.
     pub fn delivered_persons(&self) -> Result<Vec<u8>, Error> {
         let scope = self.chosen()?.scope.as_ref().ok_or_else(no_policy)?;
         let facts = &scope.facts;
+        if self.state.is_some() {
+            return roster::write(facts.records.persons());
+        }
         let mut delivered = facts.records.persons() | &facts.unsubscribed;
         delivered |= facts.protections.of_persons();
         delivered |= &facts.damaged;

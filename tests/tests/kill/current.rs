@@ -167,8 +167,14 @@ fn killed_while_the_tables_of_a_tenant_are_made() {
             let rows = format!("{:?}", tables(&entry.unwrap().path()));
             assert!(!rows.contains("Almindelig"), "{point}");
         }
-        let rosters = files(&test.path("state/generations/one"));
-        assert!((1..=2).contains(&rosters.len()), "{point}: {rosters:?}");
+        let lists = files(&test.path("state/generations/one"));
+        let count = |ending: &str| {
+            let is_one =
+                |path: &&std::path::PathBuf| path.extension().is_some_and(|own| own == ending);
+            lists.iter().filter(is_one).count()
+        };
+        assert!((1..=2).contains(&count("roster")), "{point}: {lists:?}");
+        assert_eq!(count("shown"), 1, "{point}: {lists:?}");
         let quiet = test.sync();
         assert_eq!((quiet.code, quiet.text()), (0, "nothing new\n"), "{point}");
     }

@@ -532,10 +532,12 @@ fn a_group_may_read_its_tenants_dataset() {
             .take_while(|path| path.starts_with(&dataset));
         directories.extend(above.map(Path::to_owned));
     }
+    let generations = fs::read_dir(dataset.join("generations")).unwrap().count();
     assert_eq!(
         directories.len(),
-        8,
-        "the dataset, the agreement, two deliveries, the generations, one of them, the link to it, and the codes"
+        7 + generations,
+        "the dataset, the agreement, two deliveries, the directory of generations, each of them, the link to the newest, and \
+         the codes"
     );
     for directory in directories {
         let metadata = fs::metadata(&directory).unwrap();

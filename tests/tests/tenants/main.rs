@@ -17,6 +17,7 @@ mod leavers;
 mod marked_nights;
 mod model_months;
 mod oracle;
+mod outlived;
 mod policy;
 mod policy_view;
 mod produce_again;

@@ -641,6 +641,25 @@ fn persons_leave_when_they_end_or_are_gone() {
     assert_eq!(left(&[unclear]), ["0101010029 unsubscribed 2026-03-02"]);
 }
 
+/// All others are masked as relatives.
+#[test]
+fn the_persons_with_a_state_and_the_protected_ones_are_listed() {
+    let extracts = [
+        extract(
+            "m",
+            "2026-03-02",
+            2,
+            &[receipt(A), person(C, "01"), protection(C)],
+        ),
+        extract("m", "2026-03-01", 1, &[person(A, "01"), person(B, "01")]),
+    ];
+    let policy = in_municipality("0851");
+    let (selection, _) = open(Some(&policy), None, &extracts);
+    let listed = roster::read(&selection.delivered_persons().unwrap()).unwrap();
+    assert_eq!(ten_digits(&listed), [B, C]);
+    assert_eq!(selection.protected_numbers().unwrap(), [C]);
+}
+
 #[test]
 fn the_last_state_in_scope_is_shown_once_more() {
     let policy = Policy {

@@ -13,6 +13,7 @@ use super::parts::{
 };
 use super::reader::{DeliveryReader, TableReader};
 use super::row_order::Order;
+use super::state::numbers_of;
 use super::table_decoders::is_of_persons;
 use crate::component::Connector;
 use crate::error::{Error, RequestError};
@@ -255,7 +256,7 @@ impl<R> DeliveryReader<R> {
     }
 
     /// Returns the persons with a 001 in this extract, in the format of a roster, for [`Scan::delivered_later`] of an
-    /// older extract that is read late.
+    /// older extract that is read late. Of a state, returns the persons who have one.
     ///
     /// It contains person numbers, so store it in a file that only its owner can read. Fails without a policy.
     pub fn delivered_persons(&mut self) -> Result<Vec<u8>, Error> {
@@ -267,6 +268,20 @@ impl<R> DeliveryReader<R> {
         });
         let delivered = delivered.and_then(|delivered| Ok(delivered?));
         delivered.map_err(|error| running.name_tenant(error))
+    }
+
+    /// Returns the numbers of all persons who count as protected, in scope or not, sorted.
+    ///
+    /// Fails without a policy.
+    pub fn protected_numbers(&mut self) -> Result<Vec<Pnr>, Error> {
+        let resource = self.selection_resource()?;
+        let running = &mut self.running;
+        let protected = running.session.call_for_batch(|bindings, store| {
+            let selection = bindings.cprflow_connector_source().selection();
+            selection.call_protected_numbers(store, resource)
+        });
+        let protected = protected.and_then(|protected| numbers_of(protected?));
+        protected.map_err(|error| running.name_tenant(error))
     }
 
     fn selection_resource(&self) -> Result<ResourceAny, RequestError> {

@@ -287,7 +287,7 @@ impl StateSurvey {
 }
 
 /// Reads person numbers that the component returned.
-fn numbers_of(numbers: Vec<String>) -> Result<Vec<Pnr>, Error> {
+pub(super) fn numbers_of(numbers: Vec<String>) -> Result<Vec<Pnr>, Error> {
     let numbers: Result<_, _> = numbers.into_iter().map(|number| number.parse()).collect();
     numbers.map_err(|_| {
         ComponentError::misbehaved("it returned a person number that is not ten digits").into()

@@ -299,6 +299,11 @@ impl Inputs {
         })
     }
 
+    /// Returns the digest of the key for pseudonyms, if there is one.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.digest.split_once(KEY).map(|(_, key)| key)
+    }
+
     /// Returns whether a digest is the same, whatever the key for pseudonyms is.
     pub(crate) fn is_same_without_key(&self, digest: &str) -> bool {
         let own = |digest: &str| {

@@ -11,6 +11,7 @@
 //! | `comparison` | the persons with whom those in scope are compared |
 //! | `clock` | whether the clock may be wrong |
 //! | `plan` | whether a new generation is needed, and its number and day |
+//! | `outlived` | which older generations of a tenant may stay |
 //! | `rosters` | the persons in a tenant's scope in each generation |
 //! | `tables` | reads the extracts and writes the tables |
 //! | `update` | makes a generation, switches to it, and removes older ones |
@@ -21,6 +22,7 @@ mod comparison;
 mod error;
 mod history;
 mod inputs;
+mod outlived;
 mod plan;
 mod protections;
 mod rosters;
@@ -32,5 +34,6 @@ pub use error::CurrentError;
 pub(crate) use history::for_each_row;
 pub use history::{PastGeneration, past_generations};
 pub(crate) use inputs::{Inputs, RegisterSource};
+pub(crate) use outlived::forget_shown;
 pub(crate) use protections::protected_persons;
 pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

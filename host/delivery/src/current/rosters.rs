@@ -1,17 +1,19 @@
 //! The persons in a tenant's scope in each generation. The next generation is compared with them.
 //!
 //! The file is `<state>/generations/<tenant>/<number>.roster`. It is on the disk before `current` leads to the
-//! generation. It holds person numbers, in the component's own format. Only its owner may read it.
+//! generation. It holds person numbers, in the component's own format. Only its owner may read it. Beside it is
+//! `<number>.shown` of the newest generation: see [`outlived`](super::outlived).
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::outlived::EXTENSION;
 use crate::error::Error;
 use crate::fs::{entries, private_directory, remove_file, sync_directory, write_private_file};
 
 /// The directory of the rosters in a state directory.
-const DIRECTORY: &str = "generations";
+pub(super) const DIRECTORY: &str = "generations";
 
 /// The rosters of the generations of one tenant.
 #[derive(Debug, Clone)]
@@ -47,11 +49,29 @@ impl GenerationRosters {
         write_private_file(&self.path(number), scope)
     }
 
-    /// Removes all files except those of these generations.
-    pub(crate) fn keep_only(&self, numbers: &[u64]) -> Result<(), Error> {
+    /// Reads what a generation shows; `None` if there is no such file.
+    pub(super) fn read_shown(&self, number: u64) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.shown_path(number);
+        match fs::read(&path) {
+            Ok(shown) => Ok(Some(shown)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file(path)(error)),
+        }
+    }
+
+    /// Writes what a generation shows, durably.
+    pub(super) fn write_shown(&self, number: u64, shown: &[u8]) -> Result<(), Error> {
+        private_directory(&self.directory)?;
+        write_private_file(&self.shown_path(number), shown)
+    }
+
+    /// Removes all files except those of the newest generation and the roster of the one that it is compared with.
+    pub(crate) fn keep_only(&self, newest: u64, compared_with: Option<u64>) -> Result<(), Error> {
+        let mut kept = vec![self.path(newest), self.shown_path(newest)];
+        kept.extend(compared_with.map(|number| self.path(number)));
         let mut is_any_removed = false;
         for path in entries(&self.directory)? {
-            if !numbers.iter().any(|number| path == self.path(*number)) {
+            if !kept.contains(&path) {
                 remove_file(&path)?;
                 is_any_removed = true;
             }
@@ -64,6 +84,10 @@ impl GenerationRosters {
 
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(format!("{number:06}.roster"))
+    }
+
+    fn shown_path(&self, number: u64) -> PathBuf {
+        self.directory.join(format!("{number:06}.{EXTENSION}"))
     }
 }
 

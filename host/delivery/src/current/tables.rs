@@ -9,6 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use super::inputs::Inputs;
+use super::outlived;
 use super::protections;
 use super::update::{Check, CurrentTables, TenantRules};
 use crate::dataset::{DeliveryFile, describe_files};
@@ -36,6 +37,8 @@ pub(super) struct WrittenTables {
     pub(super) counts: SelectionCounts,
     /// The persons in scope, in the component's format; `None` without a policy.
     pub(super) roster: Option<Vec<u8>>,
+    /// The persons who are not masked, in the component's format; `None` without a policy, and if they cannot be listed.
+    pub(super) unmasked: Option<Vec<u8>>,
 }
 
 /// Writes every table of the state, empty ones too. `roster` lists the persons with whom those in scope are compared.
@@ -97,6 +100,14 @@ pub(super) fn write(
         entered: 0,
         left: 0,
     });
+    // The tables are complete without this list, so an error only means that older tables are removed.
+    let unmasked = match tables.tenant {
+        None => None,
+        Some(tenant) => {
+            let found = outlived::unmasked(tables.connector, tenant, &mut batches);
+            tables.or_unknown(found.map_err(Error::from))?
+        }
+    };
     let files = describe_files(directory, |path| {
         Ok(CheckedReader {
             reader: File::open(path)?,
@@ -108,6 +119,7 @@ pub(super) fn write(
         files: files.or_else(|error| (tables.check)().and(Err(error)))?,
         counts,
         roster,
+        unmasked,
     })
 }
 

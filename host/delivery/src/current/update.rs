@@ -2,7 +2,7 @@
 //!
 //! The steps are durable in this order:
 //! 1. The tables and their manifest are complete beside the dataset.
-//! 2. The persons in scope are stored in the state directory, for a tenant.
+//! 2. The persons in scope are stored in the state directory, for a tenant, and which older generations may stay.
 //! 3. The directory is renamed into `generations`.
 //! 4. `current` is switched to it.
 //! 5. Older generations are removed, at once if they may show what is hidden now.
@@ -102,11 +102,9 @@ impl CurrentTables<'_> {
             is_accepted: self.is_clock_accepted,
         };
         let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, clock)? else {
-            // Older ones are left only if they were put back from an older copy.
-            let may_show_more =
-                self.tenant.is_some() && self.has_other_generations(&inputs.digest)?;
-            self.dataset
-                .remove_old_generations(self.now, may_show_more)?;
+            if let Some(known) = &known {
+                self.remove_older(known.number, &known.inputs, &known.day)?;
+            }
             ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
         };
@@ -131,7 +129,7 @@ impl CurrentTables<'_> {
         let rosters = self.rosters();
         let comparison = self.comparison(plan, known)?;
         let staged = self.dataset.stage_generation()?;
-        let written = tables::write(self, inputs, &plan.day, comparison.roster, &staged)?;
+        let mut written = tables::write(self, inputs, &plan.day, comparison.roster, &staged)?;
         let manifest = GenerationManifest {
             compared_with: comparison.number,
             compare_since: match comparison.is_lost {
@@ -144,12 +142,15 @@ impl CurrentTables<'_> {
         if let (Some(rosters), Some(scope)) = (&rosters, &written.roster) {
             rosters.write(plan.number, scope)?;
         }
+        if let Some(tenant) = self.tenant {
+            self.judge_older(tenant, inputs, &manifest, &mut written, known)?;
+        }
         crate::failpoint::reached("generation-roster");
         (self.check)()?;
         self.dataset.add_generation(&staged, plan.number)?;
         self.dataset.switch_current(plan.number)?;
         self.dataset.clear_staged_generations()?;
-        self.complete(ledger, known, &manifest)
+        self.complete(ledger, &manifest)
     }
 
     /// Completes what a run that was killed has begun. Returns the newest generation.
@@ -174,22 +175,20 @@ impl CurrentTables<'_> {
             None => true,
         };
         match (has_roster, &known) {
-            (true, _) => self.complete(ledger, known.as_ref(), &manifest).map(Some),
+            (true, _) => self.complete(ledger, &manifest).map(Some),
             // The ledger is new, and the list of the persons in scope is lost.
             (false, None) => Ok(Some(self.described(&manifest))),
             (false, Some(_)) => Ok(known),
         }
     }
 
-    /// Returns whether a generation was made from other extracts or under another policy than those of now.
-    fn has_other_generations(&self, inputs: &str) -> Result<bool, Error> {
-        for number in self.dataset.generations()? {
-            let manifest = GenerationManifest::read(&self.dataset.generation(number))?;
-            if manifest.is_none_or(|manifest| manifest.inputs != inputs) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Removes the generations before one that is current: a tenant's at once if they may show what that one hides, others
+    /// after their lifetime.
+    fn remove_older(&self, number: u64, inputs: &str, day: &str) -> Result<(), Error> {
+        let stay = self.older_that_stay(number, inputs, day)?;
+        self.dataset.remove_old_generations(self.now, |older| {
+            stay.as_ref().is_none_or(|stay| stay.contains(&older))
+        })
     }
 
     /// Returns what the ledger records of a generation.
@@ -201,15 +200,9 @@ impl CurrentTables<'_> {
     fn complete(
         &self,
         ledger: &Ledger,
-        before: Option<&Generation>,
         manifest: &GenerationManifest,
     ) -> Result<Generation, Error> {
-        // A tenant's older generations may show what this one hides, if the extracts or the policy changed.
-        let is_same = before.is_some_and(|before| before.inputs == manifest.inputs);
-        let may_hide_more =
-            self.tenant.is_some() && (!is_same || self.has_other_generations(&manifest.inputs)?);
-        self.dataset
-            .remove_old_generations(self.now, may_hide_more)?;
+        self.remove_older(manifest.number, &manifest.inputs, &manifest.day)?;
         crate::failpoint::reached("generations-removed");
         let compared_with = manifest.compared_with;
         let generation = self.described(manifest);
@@ -218,11 +211,7 @@ impl CurrentTables<'_> {
         let directory = self.dataset.generation(manifest.number);
         history::append(self.home, &directory, manifest);
         if let Some(rosters) = self.rosters() {
-            let kept: Vec<_> = [Some(manifest.number), compared_with]
-                .into_iter()
-                .flatten()
-                .collect();
-            rosters.keep_only(&kept)?;
+            rosters.keep_only(manifest.number, compared_with)?;
         }
         Ok(generation)
     }

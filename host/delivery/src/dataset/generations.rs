@@ -121,12 +121,12 @@ impl Dataset {
         self.remove_generations(|_| true)
     }
 
-    /// Removes the generations that `current` does not lead to and that were replaced more than [`LIFETIME`] ago; all
-    /// of them if `at_once` is set. Generations that were never current go too.
+    /// Removes the generations that `current` does not lead to and that were replaced more than [`LIFETIME`] ago, and at
+    /// once those that may not stay. Generations that were never current go too.
     pub(crate) fn remove_old_generations(
         &self,
         now: Timestamp,
-        at_once: bool,
+        may_stay: impl Fn(u64) -> bool,
     ) -> Result<(), Error> {
         let Some(current) = self.current_generation()? else {
             return self.remove_generations(|_| true);
@@ -137,7 +137,7 @@ impl Dataset {
             manifest.made.parse::<Timestamp>().ok()
         };
         self.remove_generations(|number| {
-            if at_once || number > current {
+            if number > current || !may_stay(number) {
                 return number != current;
             }
             let successor = numbers.iter().copied().find(|other| *other > number);
@@ -237,9 +237,9 @@ mod tests {
         }
         dataset.clear_staged_generations().unwrap();
         assert!(!dataset.staging_root().exists());
-        let remove = |now: &str, at_once| {
+        let remove = |now: &str, at_once: bool| {
             let now = now.parse().unwrap();
-            dataset.remove_old_generations(now, at_once).unwrap();
+            dataset.remove_old_generations(now, |_| !at_once).unwrap();
             dataset.generations().unwrap()
         };
         assert_eq!(remove("2026-03-04T00:00:00Z", false), [1, 2, 3]);

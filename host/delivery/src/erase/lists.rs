@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::proof::StoreErasure;
 use super::protections;
 use crate::config::Store;
+use crate::current::forget_shown;
 use crate::error::Error;
 use crate::fs::{entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{Ledger, Record, State};
@@ -70,6 +71,7 @@ pub(super) fn clean(
             write_private_file(&path, &rest)?;
         }
     }
+    forget_shown(&store.state)?;
     crate::failpoint::reached("erase-rosters");
     let directories = [
         "rosters",

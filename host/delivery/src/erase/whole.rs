@@ -109,7 +109,7 @@ pub(super) fn erase_agreement(
             write_private_file(path, &empty)?;
         }
     }
-    Ok(())
+    crate::current::forget_shown(&store.state)
 }
 
 /// Removes everything that was published to a tenant, and what the state directory has of the tenant. The tenant can be in

@@ -355,7 +355,7 @@ impl<'a> Sync<'a> {
             return Ok(());
         }
         if is_current_made {
-            return dataset.remove_old_generations((self.now)(), true);
+            return dataset.remove_old_generations((self.now)(), |_| false);
         }
         let known = ledger.generation(AdoptedDataset::Dataset)?;
         let error = known.and_then(|known| known.error);
