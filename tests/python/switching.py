@@ -9,12 +9,14 @@ empty. Each reader is a process of its own (generation_reader.py). The switches:
   free     the readers read without a pause; the next switch comes when each has read the newest generation
   through  the readers open each file through the link; the test fails unless their reads are found to be mixed
 
-A switch is a new delivery or a new day. Nothing depends on the pace of the machine. CPRFLOW_SWITCH_SECONDS=120 goes on
-with free switches for two minutes. CPRFLOW_SWITCH_PERSONS sets the size of the population (default 300).
+A switch is a new day or a new delivery: one with every kind of change, or a quiet one with a new person only. Nothing
+depends on the pace of the machine. CPRFLOW_SWITCH_SECONDS=120 goes on with free switches for two minutes.
+CPRFLOW_SWITCH_PERSONS sets the size of the population (default 300).
 
 What must hold: every read of the unrestricted dataset is complete, and its tables belong together. So is every read of the
 tenant's tables by a reader that opens all files first. A reader of the tenant's tables that opens one path after the other
-fails only if a delivery came and the generation was removed because of it. No read mixes generations.
+fails only if the generation was removed, because somebody left the scope or became hidden. It never fails because of a quiet
+delivery. No read mixes generations.
 
 Prints the counts as JSON. Ends with 1 and says why if something does not hold.
 """
@@ -34,7 +36,8 @@ ENGINES = ("pyarrow", "polars", "duckdb")
 READERS = (("paths", "dataset"), ("paths", "tenant"), ("opened", "tenant"))
 READER = pathlib.Path(__file__).with_name("generation_reader.py")
 
-# Switches of each kind, without CPRFLOW_SWITCH_SECONDS. Every third one is a new day, the others are deliveries.
+# Held and free switches, without CPRFLOW_SWITCH_SECONDS. The kinds of switches follow each other.
+KINDS = ("delivery", "quiet", "day")
 HELD = 6
 FREE = 6
 
@@ -76,6 +79,7 @@ class Store:
         self.directory = pathlib.Path(directory)
         self.persons = persons
         self.night = 0
+        self.transfers = 0
         self.now = datetime.datetime(2026, 12, 1, 6, tzinfo=datetime.timezone.utc)
         self.datasets = {"dataset": self.directory / "disk/dataset", "tenant": self.directory / "tenants/schools"}
         self.switches = collections.Counter()
@@ -103,9 +107,26 @@ class Store:
         path = self.directory / "inbox" / name
         night = ["--changes", "--night", str(self.night)] if self.night else []
         self.run("generate", "--busy", "--persons", str(self.persons), *night, "--quiet", "-o", str(path))
-        metadata = METADATA.format(transfer=self.night + 1, name=name, size=path.stat().st_size)
-        path.with_suffix(".metadata").write_text(metadata)
         self.night += 1
+        with path.open(encoding="latin-1") as extract:
+            self.start = extract.readline().strip()
+        self.describe(path)
+
+    def deliver_quietly(self):
+        """Puts a delivery of the last night into the inbox that brings one new person, and changes nothing else."""
+        path = self.directory / "inbox" / f"q{self.transfers:06}"
+        path.write_text(
+            f"{self.start}\n"
+            f"001010100{5000 + self.transfers:04}          01000000000000 K2000-01-01\n"
+            "999999999999900000001\n"
+        )
+        self.describe(path)
+
+    def describe(self, path):
+        """Adds the metadata file of a delivery, which makes it complete."""
+        self.transfers += 1
+        metadata = METADATA.format(transfer=self.transfers, name=path.name, size=path.stat().st_size)
+        path.with_suffix(".metadata").write_text(metadata)
 
     def newest(self, place):
         return int(os.path.basename(os.readlink(self.datasets[place] / "current")))
@@ -114,17 +135,22 @@ class Store:
         return not (self.datasets[place] / "generations" / f"{generation:06}").exists()
 
     def switch(self, kind):
-        """Makes a new generation in both datasets, by a delivery or a new day."""
+        """Makes a new generation in both datasets."""
         before = {place: self.newest(place) for place in self.datasets}
         if kind == "day":
             self.now += datetime.timedelta(days=1)
         else:
             self.now += datetime.timedelta(minutes=1)
-            self.deliver()
+            if kind == "quiet":
+                self.deliver_quietly()
+            else:
+                self.deliver()
         self.sync()
         for place, number in before.items():
             if self.newest(place) != number + 1:
                 fail(f"{place}: generation {number} was followed by {self.newest(place)} after a new {kind}")
+            if kind == "quiet" and self.is_gone(place, number):
+                fail(f"{place}: generation {number} was removed although nothing of it is hidden now")
         self.switches[kind] += 1
 
 
@@ -136,7 +162,7 @@ class Reader:
     def __init__(self, engine, way, place, dataset):
         self.name = f"{engine}, {place}, {way}"
         self.place = place
-        # A tenant's older generation goes at once if it may show what is hidden now.
+        # A tenant's older generation goes at once if it may show what is hidden now. A quiet delivery hides nothing.
         self.may_fail = place == "tenant" and way == "paths"
         self.process = subprocess.Popen(
             [sys.executable, str(READER), engine, way, str(dataset)],
@@ -183,13 +209,13 @@ class Reader:
 
 
 def check(store, reader, answers, kinds):
-    """Fails if one of the answers must not be. `kinds` says what ended each generation: a delivery or a day."""
+    """Fails if one of the answers must not be. `kinds` says which kind of switch ended each generation of the tenant."""
     for answer in answers:
         if answer["event"] == "mixed":
             fail(f"{reader.name}: generation {answer['generation']} is mixed: {answer['what']}")
         if answer["event"] == "failed":
             generation = answer["generation"]
-            may_fail = reader.may_fail and kinds.get(generation) == "delivery"
+            may_fail = reader.may_fail and kinds.get(generation) in ("delivery", "day")
             if not may_fail or not store.is_gone(reader.place, generation):
                 fail(f"{reader.name}: generation {generation} cannot be read: {answer['what']}")
 
@@ -239,7 +265,7 @@ def free(store, readers, kinds, count, seconds):
 
 
 def switch(store, kinds, number):
-    kind = "day" if number % 3 == 2 else "delivery"
+    kind = KINDS[number % len(KINDS)]
     for place in store.datasets:
         if place == "tenant":
             kinds[store.newest(place)] = kind
