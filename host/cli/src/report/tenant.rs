@@ -169,7 +169,7 @@ fn places(tenant: &Tenant, stores: &[&Store]) -> Vec<StoragePlace> {
     }
     for store in stores {
         places.push(place(
-            "numbers of the persons in scope",
+            "numbers of the persons in scope, and of those in the register who are not masked",
             format!(
                 "{} and {}",
                 store
