@@ -106,7 +106,7 @@ fn text(all: &[Status], run: Option<RunMeasure>, now: Timestamp) -> String {
         of(
             "cprflow_deliveries_set_aside",
             "Number of deliveries that were set aside and need a decision.",
-            &|status| Some(status.set_aside.len() as f64),
+            &|status| Some(status.undecided() as f64),
         ),
         of(
             "cprflow_newest_delivery_published_timestamp_seconds",

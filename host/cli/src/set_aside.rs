@@ -15,7 +15,8 @@ use crate::usage::UsageError;
 
 /// Set a delivery aside, so that it is not published
 ///
-/// The delivery stays on the server, and in the spool if it is there. A published delivery cannot be set aside.
+/// The delivery stays on the server, and in the spool if it is there. A published delivery cannot be set aside. A delivery
+/// that `cprflow sync` has set aside no longer needs attention after this command: `cprflow status` shows it as a note.
 ///
 /// With --tenant, the persons who left the tenant's scope are still published, in the table out_of_scope. No later
 /// delivery reports them. The tenant's current tables are made from every extract, also from this one: without it, a

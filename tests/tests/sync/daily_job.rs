@@ -267,8 +267,23 @@ fn set_aside_by_hand() {
     assert!(!number.stderr.contains("0101010101"), "{}", number.stderr);
     let ended = test.run("set-aside", &["d", "--reason", "wrong order"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert_eq!(test.sync().code, 1);
+    // The decision is made: no person is needed, and the delivery stays visible.
+    let sync = test.sync();
+    assert_eq!(sync.code, 0, "{}", sync.stderr);
+    assert_eq!(
+        sync.text(),
+        "set aside  d (by-hand): wrong order\nnothing new\n"
+    );
     assert!(test.published().is_empty());
+    let status = test.run("status", &[]);
+    assert_eq!(status.code, 0, "{}", status.text());
+    assert!(
+        status
+            .text()
+            .contains("d was set aside by a person (by-hand): wrong order. If that was wrong"),
+        "{}",
+        status.text()
+    );
     let inbox = test.run("inbox", &["--format", "json"]);
     let lines: Value = serde_json::from_str(inbox.text()).unwrap();
     assert_eq!(
@@ -281,6 +296,40 @@ fn set_aside_by_hand() {
         test.run("set-aside", &["d", "--reason", "too late"]).code,
         2
     );
+}
+
+/// A delivery that was damaged, and was sent again, needs a person until it is set aside by hand.
+#[test]
+fn set_aside_by_hand_ends_the_case_of_a_damaged_delivery() {
+    let test = TestRun::local();
+    let whole = extract::small(20, 1);
+    test.put("d", &wrong_counter(&whole), &transfer(1));
+    let sync = test.sync();
+    assert_eq!(sync.code, 1);
+    let advice = format!(". Then run cprflow retry {}\n", transfer(1));
+    assert!(sync.text().ends_with(&advice), "{}", sync.text());
+    for name in test.remote() {
+        fs::remove_file(test.inbox().join(name)).unwrap();
+    }
+    test.put("again", &whole, &transfer(2));
+    assert_eq!(test.sync().code, 1);
+    test.assert_published(&[&whole]);
+    let status = test.run("status", &[]);
+    assert_eq!(status.code, 1);
+    let advice = format!("run cprflow set-aside {} --reason TEXT", transfer(1));
+    assert!(status.text().contains(&advice), "{}", status.text());
+    let set_aside = test.run("set-aside", &["d", "--reason", "sent again"]);
+    assert_eq!(set_aside.code, 0, "{}", set_aside.stderr);
+    assert_eq!(test.sync().code, 0);
+    let path = test.path("cprflow.prom").display().to_string();
+    let status = test.run("status", &["--metrics", &path]);
+    assert_eq!(status.code, 0, "{}", status.text());
+    assert!(status.text().contains("sent again"), "{}", status.text());
+    let metrics = fs::read_to_string(&path).unwrap();
+    for name in ["cprflow_deliveries_set_aside", "cprflow_needs_attention"] {
+        let line = format!("{name}{{agreement=\"default\"}} 0");
+        assert!(metrics.lines().any(|one| one == line), "{metrics}");
+    }
 }
 
 /// A run publishes a delivery while an operator decides about it. The decision must see the new state.

@@ -79,8 +79,20 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
             None => writeln!(out, ", {} rows", HumanCount(generation.rows))?,
         }
     }
+    for file in &report.set_aside {
+        write!(
+            out,
+            "{bold}set aside{bold:#}  {} ({}): {}",
+            file.file_name, file.reason.code, file.reason.message
+        )?;
+        match &file.transfer_uuid {
+            Some(transfer) if !file.reason.is_by_hand() => {
+                writeln!(out, ". Then run cprflow retry {transfer}")?;
+            }
+            _ => writeln!(out)?,
+        }
+    }
     for (label, files) in [
-        ("set aside", &report.set_aside),
         ("waiting  ", &report.waiting),
         ("skipped  ", &report.strays),
     ] {
@@ -97,7 +109,8 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
     }
     let has_news =
         !report.published.is_empty() || !report.current.is_empty() || !report.rewritten.is_empty();
-    if !has_news && report.problems.is_empty() {
+    // A delivery that needs a decision was said above, and may have been set aside by this run.
+    if !has_news && !report.needs_decision() && report.problems.is_empty() {
         writeln!(out, "nothing new")?;
     }
     Ok(())

@@ -43,7 +43,7 @@ pub use error::LedgerError;
 pub use generations::Generation;
 pub use kept::KeptExtract;
 pub(crate) use kept::KeptFile;
-pub(crate) use record::UNKNOWN_SIZE;
+pub(crate) use record::{BY_HAND, UNKNOWN_SIZE};
 pub use record::{
     Counts, FindingCount, InboxVisit, NewDelivery, Reason, Record, State, UnclaimedFile,
 };

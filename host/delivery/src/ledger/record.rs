@@ -75,6 +75,9 @@ pub struct Reason {
     pub message: String,
 }
 
+/// The reason code of a delivery that an operator set aside.
+pub(crate) const BY_HAND: &str = "by-hand";
+
 impl Reason {
     /// Creates a reason.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -82,6 +85,11 @@ impl Reason {
             code: code.into(),
             message: message.into(),
         }
+    }
+
+    /// Returns whether an operator set the delivery aside. Then the decision is made, and no person is needed any more.
+    pub fn is_by_hand(&self) -> bool {
+        self.code == BY_HAND
     }
 }
 

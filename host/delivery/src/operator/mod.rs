@@ -14,7 +14,7 @@ use crate::config::{Configuration, FUTURE_DATE, Store};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::StateLock;
-use crate::ledger::{Ledger, Reason, Record, State, TenantDelivery, TenantDeliveryState};
+use crate::ledger::{BY_HAND, Ledger, Reason, Record, State, TenantDelivery, TenantDeliveryState};
 use crate::spool::Spooled;
 use crate::sync::{NO_PRODUCTION_DATE, discover, publish_leavers};
 use cprflow::Connector;
@@ -23,9 +23,6 @@ pub use error::OperatorError;
 pub use register::accept_missing_extracts;
 pub use rename::rename_agreement;
 pub use tenant::{AcceptedForTenant, accept_tenant};
-
-/// The reason code of a delivery that an operator set aside.
-const BY_HAND: &str = "by-hand";
 
 /// A delivery that was set aside for one tenant.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
 use crate::error::Error;
 use crate::integrity::{DamagedDelivery, DatasetIntegrity, check_store};
-use crate::ledger::{Generation, InboxVisit, Ledger, Record, State, UnclaimedFile};
+use crate::ledger::{Generation, InboxVisit, Ledger, Reason, Record, State, UnclaimedFile};
 use crate::names::Environment;
 use crate::subscription::overdue::{OverdueFilter, overdue_filters};
 use crate::subscription::{self, FilterKind, municipality_name};
@@ -39,7 +39,7 @@ pub struct Status {
     pub newest: Option<Record>,
     /// The deliveries that are neither done nor set aside.
     pub under_way: Vec<Record>,
-    /// The deliveries that were set aside and wait for a person.
+    /// The deliveries that were set aside: they wait for a person, or a person has decided so.
     pub set_aside: Vec<Record>,
     /// The files in the inbox that belong to no agreement, or that are not a complete delivery.
     #[serde(rename = "strays")]
@@ -134,6 +134,14 @@ struct StatusReader<'a> {
     /// How thoroughly files are compared with the disk.
     depth: CheckDepth,
     now: Timestamp,
+}
+
+impl Status {
+    /// Returns the number of deliveries that were set aside and about which no person has decided.
+    pub fn undecided(&self) -> usize {
+        let set_aside = self.set_aside.iter();
+        set_aside.filter(|record| needs_decision(record)).count()
+    }
 }
 
 impl StatusReader<'_> {
@@ -386,14 +394,25 @@ fn municipality_label(filter: &OverdueFilter) -> Option<String> {
     })
 }
 
+/// Returns whether no person has decided about a delivery that was set aside.
+fn needs_decision(record: &Record) -> bool {
+    let reason = record.reason.as_ref();
+    !reason.is_some_and(Reason::is_by_hand)
+}
+
 fn set_aside_remarks(status: &Status) -> Vec<Remark> {
     let remark = |record: &Record| {
         let reason = record.reason.as_ref();
         let (code, message) = reason.map_or(("", ""), |reason| (&reason.code, &reason.message));
-        action_needed(format!(
-            "{} was set aside ({code}): {message}. Then run cprflow retry {}",
-            record.redacted_file_name(),
-            record.transfer_uuid
+        let (name, transfer) = (record.redacted_file_name(), &record.transfer_uuid);
+        if needs_decision(record) {
+            return action_needed(format!(
+                "{name} was set aside ({code}): {message}. Then run cprflow retry {transfer}. If the delivery is not needed any \
+                 more, run cprflow set-aside {transfer} --reason TEXT"
+            ));
+        }
+        note(format!(
+            "{name} was set aside by a person ({code}): {message}. If that was wrong, run cprflow retry {transfer}"
         ))
     };
     status.set_aside.iter().map(remark).collect()

@@ -17,7 +17,7 @@ pub struct RunReport {
     pub rewritten: Vec<RewrittenDelivery>,
     /// The generations of current tables that were made.
     pub current: Vec<MadeCurrent>,
-    /// The deliveries that are set aside until a person decides, from this and earlier runs.
+    /// The deliveries that are set aside, from this and earlier runs: until a person decides, or because one has decided so.
     pub set_aside: Vec<SkippedFile>,
     /// The files that are not a complete delivery yet.
     pub waiting: Vec<SkippedFile>,
@@ -98,6 +98,9 @@ pub struct SkippedFile {
     pub agreement: Option<String>,
     /// The file's name. Digits that can be a person number are redacted.
     pub file_name: String,
+    /// The transfer UUID of a delivery that is set aside, for `cprflow retry`; `None` for other files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_uuid: Option<String>,
     /// Why it was not published.
     pub reason: Reason,
 }
@@ -143,6 +146,7 @@ impl From<Record> for SkippedFile {
         Self {
             file_name: record.redacted_file_name(),
             agreement: Some(record.agreement),
+            transfer_uuid: Some(record.transfer_uuid),
             reason: record.reason.unwrap_or_else(|| Reason::new("unknown", "")),
         }
     }
@@ -169,12 +173,15 @@ impl RunReport {
         self.current = done.current;
     }
 
-    /// Returns whether a person must act: a delivery is set aside or missing, or a file that may belong to cprflow is
+    /// Returns whether a delivery is set aside about which no person has decided.
+    pub fn needs_decision(&self) -> bool {
+        self.set_aside.iter().any(|file| !file.reason.is_by_hand())
+    }
+
+    /// Returns whether a person must act: a delivery needs a decision or is missing, or a file that may belong to cprflow is
     /// not processed.
     pub fn needs_attention(&self) -> bool {
         let is_foreign = |stray: &SkippedFile| stray.reason.code == "foreign";
-        !self.set_aside.is_empty()
-            || !self.missing.is_empty()
-            || !self.strays.iter().all(is_foreign)
+        self.needs_decision() || !self.missing.is_empty() || !self.strays.iter().all(is_foreign)
     }
 }

@@ -139,6 +139,7 @@ impl<'a> InboxRun<'a> {
                 self.report.waiting.push(SkippedFile {
                     agreement: Some(agreement.name.to_string()),
                     file_name: found.data.name.to_string(),
+                    transfer_uuid: None,
                     reason,
                 });
                 Ok(())
@@ -437,6 +438,7 @@ impl<'a> InboxRun<'a> {
         self.report.strays.push(SkippedFile {
             agreement: Some(found.agreement.to_string()),
             file_name: found.data.name.to_string(),
+            transfer_uuid: None,
             reason,
         });
         Ok(())

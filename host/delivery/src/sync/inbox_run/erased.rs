@@ -55,6 +55,7 @@ impl InboxRun<'_> {
                     self.report.waiting.push(SkippedFile {
                         agreement: Some(record.agreement.clone()),
                         file_name: record.redacted_file_name(),
+                        transfer_uuid: None,
                         reason,
                     });
                 }

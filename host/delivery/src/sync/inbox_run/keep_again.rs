@@ -158,6 +158,7 @@ impl<'a> InboxRun<'a> {
                 self.report.waiting.push(SkippedFile {
                     agreement: Some(agreement.name.to_string()),
                     file_name: found.data.name.to_string(),
+                    transfer_uuid: None,
                     reason,
                 });
                 Ok(None)

@@ -304,6 +304,7 @@ impl From<&Waiting> for SkippedFile {
         Self {
             agreement: None,
             file_name: file.redacted_file_name(),
+            transfer_uuid: None,
             reason: file.reason.clone(),
         }
     }
