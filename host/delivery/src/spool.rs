@@ -31,6 +31,14 @@ impl Spooled {
         })
     }
 
+    /// Returns whether the spool has the complete extract of a delivery. Changes nothing on the disk.
+    pub(crate) fn has_whole(spool: &Path, agreement: &str, transfer: &str) -> bool {
+        spool
+            .join(agreement)
+            .join(format!("{transfer}.extract"))
+            .is_file()
+    }
+
     /// Returns the path of the extract if it is complete.
     pub(crate) fn whole(&self) -> Option<&Path> {
         self.whole.is_file().then_some(self.whole.as_path())

@@ -9,8 +9,8 @@ pub struct Report {
     pub made: DateTime,
     /// The program and its version.
     pub version: String,
-    /// The configuration that the report is about.
-    pub configuration: String,
+    /// The unrestricted dataset of the configuration that the report is about.
+    pub dataset: String,
     /// The agreements.
     pub agreements: Vec<AgreementReport>,
     /// The tenants.
@@ -172,6 +172,8 @@ pub struct TenantReport {
     pub legal_basis: Option<String>,
     /// What a person has to do.
     pub attention: Vec<String>,
+    /// What a person should know.
+    pub notes: Vec<String>,
     /// The most important numbers, for the top of the section.
     pub figures: Vec<Fact>,
     /// What the tenant may see and what is hidden.

@@ -20,7 +20,7 @@ impl Report {
 
     /// Removes what can be a person number from every text.
     fn redact(&mut self) {
-        self.configuration = safe(&self.configuration);
+        self.dataset = safe(&self.dataset);
         for agreement in &mut self.agreements {
             agreement.redact();
         }
@@ -48,7 +48,7 @@ impl AgreementReport {
 impl TenantReport {
     fn redact(&mut self) {
         redact_all([&mut self.purpose].into_iter().chain(&mut self.legal_basis));
-        redact_all(&mut self.attention);
+        redact_all(self.attention.iter_mut().chain(&mut self.notes));
         redact_facts(&mut self.figures);
         for section in &mut self.policy {
             redact_all(&mut section.lines);
@@ -74,7 +74,7 @@ fn redact_all<'a>(texts: impl IntoIterator<Item = &'a mut String>) {
 struct Page<'a> {
     made: String,
     version: &'a str,
-    configuration: &'a str,
+    dataset: &'a str,
     /// How many things need a person.
     attention: usize,
     headline: String,
@@ -120,15 +120,23 @@ fn page(report: &Report) -> Page<'_> {
     let of_agreements = report.agreements.iter().map(|one| one.attention.len());
     let of_tenants = report.tenants.iter().map(|one| one.attention.len());
     let attention = of_agreements.chain(of_tenants).sum::<usize>();
+    let of_agreements = report.agreements.iter().map(|one| one.notes.len());
+    let of_tenants = report.tenants.iter().map(|one| one.notes.len());
+    let notes = of_agreements.chain(of_tenants).sum::<usize>();
+    let headline = match attention {
+        0 => "Nothing needs attention".to_owned(),
+        1 => "1 thing needs attention".to_owned(),
+        more => format!("{more} things need attention"),
+    };
     Page {
         made: report.made.strftime("%Y-%m-%d %H:%M").to_string(),
         version: &report.version,
-        configuration: &report.configuration,
+        dataset: &report.dataset,
         attention,
-        headline: match attention {
-            0 => "Nothing needs attention".to_owned(),
-            1 => "1 thing needs attention".to_owned(),
-            more => format!("{more} things need attention"),
+        headline: match notes {
+            0 => headline,
+            1 => format!("{headline}; 1 note"),
+            more => format!("{headline}; {more} notes"),
         },
         agreements: report
             .agreements

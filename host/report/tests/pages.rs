@@ -58,7 +58,9 @@ fn needs_no_network_and_no_script() {
 fn the_first_day_says_what_is_missing() {
     let page = support::first_day().html().unwrap();
     for text in [
-        "Nothing needs attention",
+        "Nothing needs attention; 2 notes",
+        "About the dataset /srv/cprflow/dataset.",
+        "<li>it lacks 1 delivery of agreement roskilde</li>",
         "The inbox was never checked.",
         "No delivery is published.",
         "The deliveries have no findings.",

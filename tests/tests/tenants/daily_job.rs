@@ -372,12 +372,18 @@ fn an_operator_decides_for_one_tenant() {
     let status = test.run("status", &[]);
     assert!(
         status.text().contains(&format!(
-            "tenant late does not have {} deliveries",
+            "tenant late: it lacks {} deliveries of agreement town",
             nights.len()
         )),
         "{}",
         status.text()
     );
+    for text in [
+        "Persons who are only in earlier deliveries are missing",
+        ". The spool still has d2603",
+    ] {
+        assert!(status.text().contains(text), "{text}: {}", status.text());
+    }
     let retried = test.run("retry", &["d260302.l431101", "--tenant", "late"]);
     assert_eq!(retried.code, 2, "the tenant small still fails");
     assert_eq!(test.published_to("late").len(), 1);

@@ -157,6 +157,48 @@ fn the_first_day_has_a_report() {
     }
 }
 
+/// A tenant that was added later has all persons in its current tables, and a note about the deliveries that it lacks.
+#[test]
+fn the_notes_about_tenants_are_shown() {
+    let test = TestRun::local();
+    let agreement = "[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n";
+    test.configure(agreement);
+    test.put("d260302.l431101", &extract::small(20, 1), &transfer(1));
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    test.configure(&format!(
+        "{agreement}[tenant.late]\nagreements = [\"town\"]\npurpose = \"p\"\nlegal_basis = \"l\"\n\
+         dataset = \"tenants/late\"\n"
+    ));
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let status = test.run("status", &[]);
+    let lacks = "it lacks 1 delivery of agreement town, up to 2026-03-02, because the tenant was added later. Its current \
+                 tables have the persons of all deliveries.";
+    assert_eq!(status.code, 0, "{}", status.text());
+    assert!(status.text().contains(lacks), "{}", status.text());
+    // The spool does not have the extract any more, so a retry would fail.
+    assert!(
+        !status.text().contains("cprflow retry"),
+        "{}",
+        status.text()
+    );
+    let page = report(&test, &[]);
+    assert!(page.contains(lacks) && page.contains("Nothing needs attention;"));
+    assert!(
+        page.contains("About the dataset ") && page.contains("disk/dataset. The page has counts"),
+        "{page}"
+    );
+
+    // A tenant that was removed has no section, and what is left of it still needs attention.
+    test.configure(agreement);
+    let ended = test.sync();
+    assert!(ended.code < 2, "{}", ended.stderr);
+    let page = report(&test, &[]);
+    assert!(page.contains("tenant late is not in the configuration any more"));
+    assert!(page.contains("1 thing needs attention"));
+}
+
 #[test]
 fn counts_leavers_by_reason_and_marks_changes_of_the_policy() {
     let test = TestRun::local();

@@ -67,8 +67,8 @@ impl<'a> AgreementReader<'a> {
         let remarks = |is_urgent: bool| {
             let remarks = self.status.remarks.iter();
             let remarks = remarks.filter(move |remark| remark.needs_attention == is_urgent);
-            // The remarks about tenants are in the sections of the tenants.
-            let remarks = remarks.filter(|remark| !remark.text.starts_with("tenant "));
+            // The remarks about tenants are in the sections of the tenants. One that was removed has no section.
+            let remarks = remarks.filter(|remark| !self.is_of_tenant(&remark.text));
             remarks.map(|remark| remark.text.clone()).collect()
         };
         let event_names = codes.iter().find(|table| table.name == "event");
@@ -93,6 +93,12 @@ impl<'a> AgreementReader<'a> {
             retention: self.retention(),
             certificates: self.certificates(),
         })
+    }
+
+    /// Returns whether a remark is shown in the section of a tenant.
+    fn is_of_tenant(&self, remark: &str) -> bool {
+        let mut tenants = self.status.tenants.iter();
+        tenants.any(|tenant| remark.starts_with(&format!("tenant {}: ", tenant.tenant)))
     }
 
     fn facts(&self) -> Vec<Fact> {

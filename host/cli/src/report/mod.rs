@@ -75,7 +75,7 @@ impl Report {
         let report = cprflow_report::Report {
             made: today.datetime(),
             version: concat!("cprflow ", env!("CARGO_PKG_VERSION")).to_owned(),
-            configuration: name_of(&configuration),
+            dataset: datasets(&configuration),
             agreements,
             tenants: tenants.collect::<Result<_, _>>()?,
         };
@@ -98,8 +98,8 @@ fn write(mut sink: Sink, html: &str, name: &std::path::Path) -> Result<(), Failu
     Ok(sink.finish()?)
 }
 
-/// Returns the datasets and agreements of a configuration in words.
-fn name_of(configuration: &Configuration) -> String {
+/// Returns the unrestricted datasets of a configuration in words.
+fn datasets(configuration: &Configuration) -> String {
     let datasets = configuration
         .stores
         .iter()

@@ -1,6 +1,6 @@
 //! What the report tells of a tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cprflow::Connector;
 use cprflow_delivery::config::{Configuration, Period, Store};
@@ -25,11 +25,15 @@ pub(super) fn report(
 ) -> Result<TenantReport, Failure> {
     let name = tenant.name.as_str();
     let prefix = format!("tenant {name}: ");
-    let remarks = statuses.iter().flat_map(|status| &status.remarks);
-    let mut attention: Vec<String> = remarks
-        .filter(|remark| remark.needs_attention)
-        .filter_map(|remark| remark.text.strip_prefix(&prefix).map(str::to_owned))
-        .collect();
+    let remarks = |is_urgent: bool| -> Vec<String> {
+        let remarks = statuses.iter().flat_map(|status| &status.remarks);
+        let texts = remarks
+            .filter(|remark| remark.needs_attention == is_urgent)
+            .filter_map(|remark| remark.text.strip_prefix(&prefix).map(str::to_owned));
+        // A tenant of several agreements can have the same remark from each.
+        texts.collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let mut attention = remarks(true);
     let policy = match policy_sections(connector, tenant) {
         Ok(sections) => sections
             .into_iter()
@@ -44,8 +48,6 @@ pub(super) fn report(
             Vec::new()
         }
     };
-    attention.sort();
-    attention.dedup();
     let has_tenant = |store: &&Store| store.tenants.iter().any(|one| one.name == tenant.name);
     let stores: Vec<_> = configuration.stores.iter().filter(has_tenant).collect();
     let mut past = Vec::new();
@@ -63,6 +65,7 @@ pub(super) fn report(
         purpose: tenant.purpose.clone(),
         legal_basis: tenant.legal_basis.clone(),
         attention,
+        notes: remarks(false),
         figures: figures(current),
         policy,
         reasons: reasons(&past),

@@ -12,6 +12,7 @@ use crate::keyed_hash::ListKey;
 use crate::ledger::{
     Generation, Ledger, PolicyChange, Record, TenantDelivery, TenantDeliveryState,
 };
+use crate::spool::Spooled;
 use crate::tenant::former::former_tenants;
 use crate::tenant::{Tenant, policy_digest};
 
@@ -72,7 +73,7 @@ impl StatusReader<'_> {
                 .collect();
             remarks.extend(waiting_remark(name, &waiting, records));
             if self.store.publish.deliveries {
-                remarks.extend(missing_remark(name, agreement, &missing));
+                remarks.extend(self.missing_remark(name, &missing));
             }
             let current = self.current_of(tenant)?;
             let dataset = &tenant.dataset;
@@ -101,6 +102,45 @@ impl StatusReader<'_> {
             );
         }
         Ok((all, remarks))
+    }
+
+    /// Returns a remark about the deliveries that a tenant lacks because it was added later.
+    ///
+    /// Its current tables are made from every extract, so only programs that read deliveries miss persons.
+    fn missing_remark(&self, tenant: &str, missing: &[&Record]) -> Option<Remark> {
+        let last = missing.last()?;
+        let noun = match missing.len() {
+            1 => "delivery",
+            _ => "deliveries",
+        };
+        let effect = match self.store.publish.current {
+            true => {
+                "Its current tables have the persons of all deliveries. Only if its programs read the deliveries, order a new \
+                 initial load with `cprflow subscription reorder`"
+            }
+            false => {
+                "Persons who are only in earlier deliveries are missing in its dataset: order a new initial load with `cprflow \
+                 subscription reorder`"
+            }
+        };
+        let spool = self.store.spool();
+        let in_spool = missing
+            .iter()
+            .rev()
+            .find(|record| Spooled::has_whole(&spool, &record.agreement, &record.transfer_uuid));
+        let retry = in_spool.map_or_else(String::new, |record| {
+            format!(
+                ". The spool still has {}: cprflow retry {} --tenant {tenant}",
+                record.redacted_file_name(),
+                record.transfer_uuid
+            )
+        });
+        Some(note(format!(
+            "tenant {tenant}: it lacks {} {noun} of agreement {}, up to {}, because the tenant was added later. {effect}{retry}",
+            missing.len(),
+            self.agreement.name,
+            last.production_date().unwrap_or("an unknown date"),
+        )))
     }
 
     /// Returns whether this is the agreement whose status has the remarks about the whole store.
@@ -151,19 +191,6 @@ fn waiting_remark(tenant: &str, waiting: &[&TenantDelivery], records: &[Record])
         "tenant {tenant}: {count} {noun}, first {file}, tried {} times: {} ({}). The next `cprflow sync` tries again. \
          To skip the delivery for this tenant: cprflow set-aside {} --tenant {tenant}",
         first.attempts, reason.message, reason.code, first.transfer_uuid
-    )))
-}
-
-/// A tenant that was added later lacks the persons who are only in earlier deliveries.
-fn missing_remark(tenant: &str, agreement: &str, missing: &[&Record]) -> Option<Remark> {
-    let last = missing.last()?;
-    Some(note(format!(
-        "tenant {tenant} does not have {} deliveries of agreement {agreement}, the last of {}: they were published before \
-         the tenant was added, and persons who are only in them are missing in its dataset. Order a new initial load with \
-         `cprflow subscription reorder`. If the extract is still in the spool, use cprflow retry {} --tenant {tenant}",
-        missing.len(),
-        last.production_date().unwrap_or("an unknown date"),
-        last.transfer_uuid
     )))
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn first_day() -> Report {
     Report {
         made: TODAY.at(8, 5, 0, 0),
         version: "cprflow 0.1.0".to_owned(),
-        configuration: "/etc/cprflow/cprflow.toml".to_owned(),
+        dataset: "/srv/cprflow/dataset".to_owned(),
         agreements: vec![AgreementReport {
             name: "roskilde".to_owned(),
             facts: facts(),
@@ -32,6 +32,7 @@ pub(crate) fn first_day() -> Report {
             policy: policy(),
             places: places(),
             figures: vec![Fact::new("persons in scope", "not known yet")],
+            notes: vec!["it lacks 1 delivery of agreement roskilde".to_owned()],
             ..TenantReport::default()
         }],
     }
