@@ -28,7 +28,8 @@ Exit codes:
   2  failed, or did only part of the work
 
 Examples:
-  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test'
+  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test' \\
+      --church-purpose 'first test'
   cprflow verify D100313.L431101
   cprflow scan D100313.L431101 --table person
   cprflow scan D100313.L431101 --all --format parquet -o tables/
@@ -79,7 +80,6 @@ enum Command {
     #[command(hide = true)]
     CompileComponent(compile_component::CompileComponent),
     Completions(completions::Completions),
-    #[command(hide = true)]
     Man(man::Man),
 }
 

@@ -7,10 +7,15 @@ use clap::{Args, Command};
 use crate::failure::{Failure, Outcome};
 
 /// Print a completion script for a shell
+///
+/// zsh looks only into the directories of `fpath`: add `fpath+=~/.zfunc` to ~/.zshrc, before `compinit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  cprflow completions bash > ~/.local/share/bash-completion/completions/cprflow")]
+Examples:
+  mkdir -p ~/.local/share/bash-completion/completions ~/.config/fish/completions ~/.zfunc
+  cprflow completions bash > ~/.local/share/bash-completion/completions/cprflow
+  cprflow completions fish > ~/.config/fish/completions/cprflow.fish
+  cprflow completions zsh > ~/.zfunc/_cprflow")]
 pub(crate) struct Completions {
     /// The shell
     shell: clap_complete::Shell,

@@ -8,7 +8,9 @@ use cprflow::Error;
 
 use crate::failure::{Failure, Outcome};
 
-/// Write the manual pages into a directory: one for cprflow and one for each subcommand
+/// Write the manual pages into a directory
+///
+/// There is one page for cprflow and one for each subcommand.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

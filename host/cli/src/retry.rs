@@ -25,7 +25,7 @@ Examples:
   cprflow retry d261123.l431101 --accept future-date --as-of 2026-11-23 --config cprflow.toml
   cprflow retry d261123.l431101 --tenant social --config cprflow.toml
   cprflow retry 47570fc2-be65-4ab1-8da7-3bcc086bfef9 --inbox inbox/ \\
-      --dataset dataset/ --unrestricted 'first test'")]
+      --dataset dataset/ --unrestricted 'first test' --church-purpose 'first test'")]
 pub(crate) struct Retry {
     /// The delivery: its transfer UUID, or the name of its data file if only one delivery has it
     delivery: String,

@@ -120,6 +120,12 @@ pub(crate) enum UsageError {
         "no inbox and no dataset were named, and there is no cprflow.toml in this directory. Use --inbox and --dataset, or --config FILE (`cprflow init` writes one)"
     )]
     NoSource,
+    /// A dataset was named without the inbox that belongs to it.
+    #[error(
+        "--inbox is missing: without a configuration, --inbox and --dataset belong together. Add --inbox, or replace --dataset \
+         by --config FILE (`cprflow init` writes one)"
+    )]
+    NoInbox,
     /// The address of an inbox on the command line is not valid.
     #[error("--inbox: {0}")]
     Inbox(#[source] InboxError),

@@ -287,6 +287,7 @@ fn manual_pages_of_every_subcommand() {
     // In a manual page, a hyphen has a backslash before it.
     assert!(read("cprflow").contains("cprflow\\-verify(1)"));
     assert!(read("cprflow-tenant-check").contains("\\-\\-config"));
+    assert!(read("cprflow").contains("cprflow\\-man(1)"));
     // Hidden subcommands have none.
     assert!(
         !place

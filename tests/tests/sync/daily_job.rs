@@ -737,6 +737,8 @@ fn a_failing_run_logs_json() {
     is_told(&test.run("sync", &json), "--unrestricted PURPOSE");
     let nobody = ["sync", "--log-format", "json"].map(str::to_owned);
     is_told(&test.cprflow(&nobody), "no inbox and no dataset were named");
+    let half = ["status", "--dataset", "dataset", "--log-format", "json"].map(str::to_owned);
+    is_told(&test.cprflow(&half), "--inbox is missing");
 }
 
 /// Asserts that every column is compressed with zstd and has statistics with which readers can skip data.

@@ -885,7 +885,7 @@ fn prints_a_policy_in_words() {
     let text = ended.text();
     for expected in [
         "what social does",
-        "persons who live in municipality 0265, and whose status is 01 or 03, and who are 18 to 66 years old on the production date of the delivery",
+        "persons who live in municipality 0265, and whose status is 01 or 03, and who are 18 to 66 years old (in deliveries on the production date, in the current tables on their day)",
         "is replaced by a pseudonym",
         "in every table and delivery, and rows are sorted by it",
         "persons who live in municipality 0265, and who are residents (status 01, 03, 05 or 07; `statuses` chooses others), \

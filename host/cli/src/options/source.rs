@@ -66,7 +66,7 @@ impl SourceOptions {
     pub(crate) fn configuration(&self) -> Result<Configuration, Failure> {
         let mut configuration = match (&self.inbox, &self.dataset) {
             (Some(inbox), Some(dataset)) => self.without_file(inbox, dataset)?,
-            (None, Some(_)) => return Err(UsageError::NoSource.into()),
+            (None, Some(_)) => return Err(UsageError::NoInbox.into()),
             _ => {
                 let path = configuration_file(self.config.as_deref());
                 Configuration::from_file(path.ok_or(UsageError::NoSource)?)?

@@ -38,10 +38,12 @@ Exit codes:
   2  an inbox, dataset, ledger or tenant failed; the others were processed
 
 Examples:
-  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test'
+  cprflow sync --inbox inbox/ --dataset dataset/ --unrestricted 'first test' \\
+      --church-purpose 'first test'
   cprflow sync --inbox sftp://USER@sftp.serviceplatformen.dk/IN \\
       --identity sftp_key --known-hosts known_hosts --dataset /srv/cpr \\
-      --unrestricted 'case management, data processing agreement 2026-17'
+      --unrestricted 'case management, data processing agreement 2026-17' \\
+      --church-purpose 'membership fees, data processing agreement 2026-17'
   cprflow sync --config cprflow.toml --watch --log-format json --format json")]
 pub(crate) struct Sync {
     #[command(flatten)]

@@ -103,7 +103,7 @@ impl PolicyText<'_> {
         }
         if let Some((youngest, oldest)) = persons.ages {
             conditions.push(format!(
-                "who are {youngest} to {oldest} years old {}",
+                "who are {youngest} to {oldest} years old ({})",
                 self.day()
             ));
         }
@@ -132,7 +132,8 @@ impl PolicyText<'_> {
     fn day(&self) -> String {
         match &self.policy.day {
             Some(day) => format!("on {day}"),
-            None => "on the production date of the delivery".to_owned(),
+            None => "in deliveries on the production date, in the current tables on their day"
+                .to_owned(),
         }
     }
 

@@ -268,7 +268,7 @@ fn policy() -> Vec<PolicySection> {
         section(
             "persons",
             &[
-                "persons who live in municipality 0265, and who are 5 to 16 years old on the production date of the delivery",
+                "persons who live in municipality 0265, and who are 5 to 16 years old (in deliveries on the production date, in the current tables on their day)",
             ],
         ),
         section(
