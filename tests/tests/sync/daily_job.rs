@@ -311,7 +311,7 @@ fn set_aside_by_hand_ends_the_case_of_a_damaged_delivery() {
     for name in test.remote() {
         fs::remove_file(test.inbox().join(name)).unwrap();
     }
-    test.put("again", &whole, &transfer(2));
+    test.put("d", &whole, &transfer(2));
     assert_eq!(test.sync().code, 1);
     test.assert_published(&[&whole]);
     let status = test.run("status", &[]);

@@ -78,7 +78,13 @@ impl<'a> DeliverySelector<'a> {
     pub fn set_aside(&self, connector: &Connector, why: &str) -> Result<String, Error> {
         let reason = Reason::new(BY_HAND, why);
         let now = Timestamp::now();
-        if let Some((store, record)) = self.find(|_| true)? {
+        // A delivery that was sent again has the same name as the damaged one, and is published.
+        let waiting = self.find(|record| !record.state.is_published())?;
+        let found = match waiting {
+            Some(found) => Some(found),
+            None => self.find(|_| true)?,
+        };
+        if let Some((store, record)) = found {
             let record = not_published(record)?;
             let (_lock, ledger, current) = lock_store(store, record.id)?;
             let record = not_published(current.unwrap_or(record))?;
