@@ -234,8 +234,8 @@ impl<'a> Story<'a> {
              - In the status file, the child is not protected.\n\
              - The parents {first} and {second} are delivered with the child. They are not protected, but their row in\n\
              \x20 child_address has protection_start_date {night}: it tells the protected address.\n\
-             - After the second night, the new address of the child must not be seen, neither in address nor in\n\
-             \x20 plaintext_address nor in child_address. The parents have the same address.\n"
+             - After the second night, the new address must not be seen in the rows of the child in address and\n\
+             \x20 plaintext_address, nor in child_address. The parents live there too: their own rows show it.\n"
         ));
         Ok(self.end())
     }
@@ -266,7 +266,9 @@ impl<'a> Story<'a> {
         );
         let expected = format!(
             "Expected:\n\
-             - Only {third} is valid: status 01. The two others have status 60 and current_pnr {third}, and no address.\n\
+             - Only {third} is valid: status 01. In the extracts, the two others have status 60 and current_pnr {third}, and\n\
+             \x20 no address. The receipts (997) end them, so the current tables have no row of them in person: the view\n\
+             \x20 number_changes leads from them to {third}.\n\
              - former_pnr has two rows of {third}: {first} and {second}.\n\
              - person_id of {third} is the one that {first} had in the status file.\n\
              - The person counts once: one resident more or less than before is wrong.\n"
