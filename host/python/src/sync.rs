@@ -98,7 +98,7 @@ pub(crate) fn sync(
 pub(crate) struct SyncReport {
     /// The deliveries that were published.
     published: Vec<Py<Published>>,
-    /// The deliveries that are set aside until a person decides, from this and earlier runs.
+    /// The deliveries that are set aside, from this and earlier runs: until a person decides, or because one has decided so.
     set_aside: Vec<Py<Skipped>>,
     /// The files that are not a complete delivery yet.
     waiting: Vec<Py<Skipped>>,
