@@ -177,6 +177,28 @@ pub(crate) const fn is_protection_mark(column: &Column) -> bool {
     column.relative.is_some() && matches!(column.sensitivity, Some(Sensitivity::Protection))
 }
 
+/// Returns whether a record is too short to have a filled column that shows a relative's protection.
+#[inline]
+pub(crate) fn ends_before_marks(index: usize, record: &[u8]) -> bool {
+    const FIRST: [usize; layout::tables().len()] = {
+        let mut first = [usize::MAX; layout::tables().len()];
+        let mut i = 0;
+        while i < first.len() {
+            let columns = layout::tables()[i].columns;
+            let mut k = 0;
+            while k < columns.len() {
+                if is_protection_mark(&columns[k]) && columns[k].start() < first[i] {
+                    first[i] = columns[k].start();
+                }
+                k += 1;
+            }
+            i += 1;
+        }
+        first
+    };
+    FIRST.get(index).is_some_and(|first| record.len() <= *first)
+}
+
 /// Returns the relative's number in each filled column of a record that tells that this relative is protected.
 pub(crate) fn marked_relatives<'a>(
     table: &'static Table,

@@ -36,6 +36,12 @@ impl RecordBuffer {
         self.used = record.len();
     }
 
+    /// Returns the record, filled up with spaces.
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns the field at these offsets.
     #[inline]
     pub(crate) fn field(&self, from: usize, to: usize) -> &[u8] {

@@ -5,6 +5,7 @@ use arrow::datatypes::DataType;
 use super::PredicateError;
 use super::evaluate::{Condition, ValueTest};
 use super::parse::{self, ColumnName, Expression, Literal, Operator, Value};
+use super::text_value::TextValue;
 use crate::columns::schema::ColumnId;
 use crate::grammar;
 use crate::layout::Kind;
@@ -149,9 +150,9 @@ fn typed<T: Ord>(
     })
 }
 
-fn string(name: &ColumnName, literal: &Literal) -> Result<String, BindError> {
+fn string(name: &ColumnName, literal: &Literal) -> Result<TextValue, BindError> {
     match &literal.value {
-        Value::Text(text) => Ok(text.clone()),
+        Value::Text(text) => Ok(TextValue::new(text.clone())),
         _ => wrong_type(
             name,
             literal,

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::parse::Operator;
+use super::text_value::TextValue;
 use crate::columns::schema::ColumnId;
 use crate::layout::{Column, Kind};
 use crate::value::{self, Cell};
@@ -68,7 +69,7 @@ pub(super) enum Condition {
     And(Vec<Condition>),
     Not(Box<Condition>),
     IsNull(ColumnId),
-    Text(ColumnId, ValueTest<String>),
+    Text(ColumnId, ValueTest<TextValue>),
     Number(ColumnId, ValueTest<i64>),
     Flag(ColumnId, ValueTest<bool>),
 }
@@ -103,8 +104,8 @@ impl Condition {
             }
             Self::Not(one) => one.add_texts(name, texts),
             Self::Text(column, test) if column.name() == name => match test {
-                ValueTest::Compare(_, text) => texts.push(text),
-                ValueTest::In(list) => texts.extend(list.iter().map(String::as_str)),
+                ValueTest::Compare(_, text) => texts.push(text.as_str()),
+                ValueTest::In(list) => texts.extend(list.iter().map(TextValue::as_str)),
                 ValueTest::Between(low, high) => texts.extend([low.as_str(), high.as_str()]),
             },
             Self::IsNull(_) | Self::Text(..) | Self::Number(..) | Self::Flag(..) => {}
@@ -119,15 +120,9 @@ impl Condition {
             Self::Not(one) => one.evaluate(row).map(|holds| !holds),
             Self::IsNull(column) => Some(row.cell(*column) == RowCell::Null),
             Self::Text(column, test) => match row.cell(*column) {
-                // The bytes of ISO-8859-1 are the code points.
-                RowCell::Text(text) => Some(test.evaluate(|other| {
-                    let text = text.iter().copied().map(char::from);
-                    text.cmp(other.chars())
-                })),
+                RowCell::Text(text) => Some(test.evaluate(|other| other.compare_latin1(text))),
                 #[cfg(feature = "native")]
-                RowCell::Unicode(text) => {
-                    Some(test.evaluate(|other| text.chars().cmp(other.chars())))
-                }
+                RowCell::Unicode(text) => Some(test.evaluate(|other| text.cmp(other.as_str()))),
                 _ => None,
             },
             Self::Number(column, test) => match row.cell(*column) {

@@ -7,6 +7,7 @@
 mod bind;
 mod evaluate;
 mod parse;
+mod text_value;
 
 use std::fmt;
 
@@ -19,32 +20,51 @@ use evaluate::Condition;
 
 /// A condition on the columns of one table.
 #[derive(Clone)]
-pub(crate) struct Predicate(Condition);
+pub(crate) struct Predicate {
+    condition: Condition,
+    /// The offset after the last field that the condition names.
+    end: usize,
+}
 
 impl Predicate {
     /// Parses a predicate on these columns.
     pub(crate) fn new(text: &str, columns: &[Comparable]) -> Result<Self, PredicateError> {
         let expression = parse::expression(text).map_err(|error| error.locate(text, columns))?;
-        bind::condition(&expression, text, columns).map(Self)
+        let condition = bind::condition(&expression, text, columns)?;
+        let mut named = Vec::new();
+        condition.add_columns(&mut named);
+        let ends = named.iter().map(|column| match column {
+            ColumnId::Field(field) => field.end(),
+            _ => 0,
+        });
+        Ok(Self {
+            end: ends.max().unwrap_or_default(),
+            condition,
+        })
+    }
+
+    /// Returns the offset after the last field that the predicate names: a record of that length has all of them.
+    pub(crate) fn end(&self) -> usize {
+        self.end
     }
 
     /// Returns the columns that the predicate names, perhaps several times.
     pub(crate) fn columns(&self) -> Vec<ColumnId> {
         let mut columns = Vec::new();
-        self.0.add_columns(&mut columns);
+        self.condition.add_columns(&mut columns);
         columns
     }
 
     /// Returns the texts with which the predicate compares the column of that name.
     pub(crate) fn texts_of(&self, column: &str) -> Vec<&str> {
         let mut texts = Vec::new();
-        self.0.add_texts(column, &mut texts);
+        self.condition.add_texts(column, &mut texts);
         texts
     }
 
     /// Returns whether the row meets the condition. A result that is neither true nor false counts as not met.
     pub(crate) fn is_met(&self, row: &impl Row) -> bool {
-        self.0.evaluate(row) == Some(true)
+        self.condition.evaluate(row) == Some(true)
     }
 }
 

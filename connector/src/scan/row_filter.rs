@@ -109,6 +109,9 @@ impl RowFilter {
             RecordClass::Known(index) => layout::tables().get(index),
             RecordClass::Unknown(_) | RecordClass::Rejected(_) => None,
         };
+        if self.chosen.is_none() && self.state.is_none() {
+            return self.meets_predicate(class, table, index, record, line);
+        }
         let person = table
             .filter(|table| table.is_keyed())
             .map(|_| pnr_number(record.get(3..13).unwrap_or_default()));
@@ -138,24 +141,8 @@ impl RowFilter {
             .chosen
             .as_ref()
             .and_then(|chosen| chosen.scope.as_deref());
-        let Some(table) = table else {
-            return passes(
-                filter.predicate.as_ref(),
-                &RawLine {
-                    class,
-                    record,
-                    line,
-                },
-            )
-            .then(RowMask::default);
-        };
-        let Some(scope) = scope else {
-            let Some(predicate) = &filter.predicate else {
-                return Some(RowMask::default());
-            };
-            self.buffer.load(record);
-            let row = MaskedRecord::unmasked(&self.buffer, line, origin);
-            return predicate.is_met(&row).then(RowMask::default);
+        let (Some(table), Some(scope)) = (table, scope) else {
+            return self.meets_predicate(class, table, index, record, line);
         };
         let rules = &*scope.rules;
         if rules.hides_row(table, record) {
@@ -184,7 +171,7 @@ impl RowFilter {
                 self.buffer.remove_times(table.timestamps());
             }
             let row = MaskedRecord {
-                buffer: &self.buffer,
+                record: self.buffer.bytes(),
                 line,
                 origin,
                 view: Some((table, rules, mask)),
@@ -194,6 +181,46 @@ impl RowFilter {
             }
         }
         Some(mask)
+    }
+
+    /// Returns an empty mask for a record of which nothing is hidden, or `None` if it does not meet the predicate.
+    #[inline]
+    fn meets_predicate(
+        &mut self,
+        class: RecordClass,
+        table: Option<&'static Table>,
+        index: usize,
+        record: &[u8],
+        line: u64,
+    ) -> Option<RowMask> {
+        let filter = self.tables.get(index)?.as_ref()?;
+        let Some(predicate) = &filter.predicate else {
+            return Some(RowMask::default());
+        };
+        let is_met = match table {
+            None => predicate.is_met(&RawLine {
+                class,
+                record,
+                line,
+            }),
+            Some(_) => {
+                // A record that ends before the fields of the predicate is filled up with spaces.
+                let record = match record.len() >= predicate.end() {
+                    true => record,
+                    false => {
+                        self.buffer.load(record);
+                        self.buffer.bytes()
+                    }
+                };
+                predicate.is_met(&MaskedRecord {
+                    record,
+                    line,
+                    origin: self.state.as_ref().and_then(StateRows::origin),
+                    view: None,
+                })
+            }
+        };
+        is_met.then(RowMask::default)
     }
 
     fn access(&mut self, person: u64) -> PersonAccess {
@@ -269,23 +296,13 @@ fn masked_relatives(filter: &TableFilter, record: &RecordBuffer, scope: &PolicyS
 
 /// A record with a layout, as a predicate sees it.
 struct MaskedRecord<'a> {
-    buffer: &'a RecordBuffer,
+    /// The bytes of the record, which has all fields that the predicate names.
+    record: &'a [u8],
     line: u64,
     /// The extract, in a scan of a state.
     origin: Option<&'a Origin>,
     /// The table, the rules and the mask to apply; `None` for the unmasked record.
     view: Option<(&'a Table, &'a Rules, RowMask)>,
-}
-
-impl<'a> MaskedRecord<'a> {
-    fn unmasked(buffer: &'a RecordBuffer, line: u64, origin: Option<&'a Origin>) -> Self {
-        Self {
-            buffer,
-            line,
-            origin,
-            view: None,
-        }
-    }
 }
 
 impl Row for MaskedRecord<'_> {
@@ -295,7 +312,8 @@ impl Row for MaskedRecord<'_> {
                 let is_hidden = self.view.is_some_and(|(table, rules, mask)| {
                     mask.hides(rules.column_mask(table, field))
                 });
-                let raw = self.buffer.field(field.start(), field.end());
+                let raw = self.record.get(field.start()..field.end());
+                let raw = raw.unwrap_or_default();
                 // A text with a person number is not comparable where numbers are not kept.
                 let is_redacted = || {
                     self.view.is_some_and(|(table, rules, _)| {

@@ -15,8 +15,8 @@ use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
     END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, PROTECTION, RECEIPT, RecordClass,
-    RecordTypes, RejectReason, START, classify, is_padding, linked_number, marked_relatives,
-    may_protect,
+    RecordTypes, RejectReason, START, classify, ends_before_marks, is_padding, linked_number,
+    marked_relatives, may_protect,
 };
 use crate::value::{self, Survey};
 use control_characters::ControlCharacters;
@@ -636,6 +636,9 @@ fn longest_usual(index: usize) -> usize {
 
 /// Returns whether a record of a relative's address shows no protection.
 fn shows_no_protection(index: usize, record: &[u8]) -> bool {
+    if ends_before_marks(index, record) {
+        return true;
+    }
     let table = layout::tables().get(index);
     table.is_some_and(|table| marked_relatives(table, record).next().is_none())
 }
