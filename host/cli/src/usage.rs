@@ -18,9 +18,23 @@ pub(crate) enum UsageError {
     PersonNumberOnCommandLine,
 
     // views
-    /// `views --answers` was asked for with another dialect than DuckDB.
-    #[error("the ready answers are for DuckDB only. Use --dialect duckdb")]
-    AnswersNeedDuckDb,
+    /// `views --dialect postgres` was asked for without `--answers`.
+    #[error(
+        "for PostgreSQL there are the ready answers only: add --answers. `cprflow export --to postgresql://…` makes the \
+         tables of the current state"
+    )]
+    PostgresHasAnswersOnly,
+    /// `views --schema` was asked for with another dialect than PostgreSQL.
+    #[error(
+        "--schema names the schema of the exported tables in PostgreSQL. Use it with --dialect postgres"
+    )]
+    SchemaNeedsPostgres,
+    /// The ready answers were asked for a dataset that cprflow cannot look into.
+    #[error(
+        "the ready answers need a dataset on this machine, because they depend on the tables and columns that it has. Name its \
+         directory, and not the address of an object store"
+    )]
+    AnswersNeedDirectory,
 
     // export
     /// `cprflow export` was called without the Python package.

@@ -148,16 +148,49 @@ fn says_what_is_missing() {
     let test = TestRun::local();
     let path = test.path("nothing").display().to_string();
     fs::create_dir(&path).unwrap();
-    let ended = cprflow(["views", "--dialect", "duckdb", "--answers", &path]);
-    assert_eq!(ended.code, 2);
-    assert!(
-        ended.stderr.contains("no current tables"),
-        "{}",
-        ended.stderr
+    let refused = |arguments: &[&str], reason: &str| {
+        let ended = cprflow([&["views"], arguments].concat());
+        assert_eq!(ended.code, 2, "{arguments:?}");
+        assert!(ended.stdout.is_empty(), "{arguments:?}");
+        assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+    };
+    for dialect in ["duckdb", "spark", "postgres"] {
+        let arguments = ["--dialect", dialect, "--answers"];
+        refused(&[&arguments[..], &[&path]].concat(), "no current tables");
+        let store = "s3a://bucket/dataset";
+        refused(
+            &[&arguments[..], &[store]].concat(),
+            "a dataset on this machine",
+        );
+    }
+    refused(&["--dialect", "postgres", &path], "add --answers");
+    refused(
+        &["--answers", "--schema", "other", &path],
+        "--dialect postgres",
     );
-    let ended = cprflow(["views", "--dialect", "spark", "--answers", &path]);
-    assert_eq!(ended.code, 2);
-    assert!(ended.stderr.contains("DuckDB only"), "{}", ended.stderr);
+    let long = "x".repeat(56);
+    let answers = ["--dialect", "postgres", "--answers", "--schema"];
+    refused(&[&answers[..], &[&long, &path]].concat(), "1 to 55 bytes");
+    refused(&[&answers[..], &["", &path]].concat(), "1 to 55 bytes");
+}
+
+/// Without a dialect, the statements are for DuckDB.
+#[test]
+fn duckdb_is_the_default() {
+    let test = TestRun::local();
+    test.put("d1", &hand_made(), &transfer(1));
+    assert!(test.sync().code < 2);
+    let path = test.dataset().display().to_string();
+    let print = |arguments: &[&str]| {
+        let ended = cprflow([&["views", &path], arguments].concat());
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        ended.text().to_owned()
+    };
+    assert_eq!(print(&[]), print(&["--dialect", "duckdb"]));
+    assert_eq!(
+        print(&["--answers"]),
+        print(&["--answers", "--dialect", "duckdb"])
+    );
 }
 
 /// The day of the hand-made extract.

@@ -31,6 +31,16 @@ pub enum AnswersError {
     )]
     BackslashInPath,
 
+    /// The name of PostgreSQL's schema cannot be used.
+    #[error(
+        "the name of the schema must have 1 to {longest} bytes: the ready answers get a schema with the same name and \
+         _answers. Export to a schema with a shorter name (`cprflow export --schema`)"
+    )]
+    SchemaName {
+        /// The largest length of the name, in bytes.
+        longest: usize,
+    },
+
     /// The path is not UTF-8.
     #[error(
         "the path of the dataset is not UTF-8. Use another path to it, for example a symbolic link"

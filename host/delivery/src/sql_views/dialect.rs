@@ -134,7 +134,7 @@ OPTIONS (
     }
 
     /// Quotes a text constant.
-    fn text(self, text: &str) -> String {
+    pub(crate) fn text(self, text: &str) -> String {
         match self {
             Self::DuckDb => format!("'{}'", text.replace('\'', "''")),
             Self::Spark => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
@@ -142,7 +142,7 @@ OPTIONS (
     }
 
     /// Returns a path pattern that matches only this text.
-    fn literal(self, text: &str) -> String {
+    pub(crate) fn literal(self, text: &str) -> String {
         let mut pattern = String::with_capacity(text.len());
         for character in text.chars() {
             match (self, character) {

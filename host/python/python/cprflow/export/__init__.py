@@ -164,6 +164,8 @@ class _Job:
                             done[table] = sink.export_current(self.source, table)
                         else:
                             done[table] = sink.export_deliveries(self.source, table)
+                    if isinstance(self.source, Current):
+                        sink.record_day(self.source)
                 for table in names:
                     listing.exported(table, **self._state(), is_clean=False)
                 listing.finish()

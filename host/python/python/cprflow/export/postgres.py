@@ -48,6 +48,9 @@ _STATE = {
     "cprflow_export_delivery": (
         "name text, agreement text, delivery text, sequence bigint NOT NULL, PRIMARY KEY (name, agreement, delivery)"
     ),
+    "cprflow_export_day": (
+        "singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), generation bigint NOT NULL, day date NOT NULL"
+    ),
 }
 
 # What the database answers, in our words: its own can have values of rows.
@@ -182,6 +185,16 @@ class Postgres:
         written, removed = self._merge(table, types, own)
         reached(f"merged:{table}")
         return {"changed": bool(written or removed), "rows_written": written, "rows_removed": removed}
+
+    def record_day(self, source: Current) -> None:
+        """Record the day for which the generation was made. The ready answers of `cprflow views` read it as today."""
+        state = self._name("cprflow_export_day")
+        self._execute(
+            f"INSERT INTO {state} (generation, day) VALUES ($1::bigint, $2::text::date) ON CONFLICT (singleton) DO UPDATE "
+            f"SET generation = excluded.generation, day = excluded.day WHERE {state}.generation < excluded.generation",
+            source.number,
+            source.day,
+        )
 
     def export_deliveries(self, source: Deliveries, table: str) -> Mapping[str, object]:
         """Make the deliveries of a table those of the feed. Returns what was done."""

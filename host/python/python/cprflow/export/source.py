@@ -32,6 +32,8 @@ class Current:
         self.number = self.generation.number
         self.tenant: str | None = self.generation.manifest.get("tenant")
         self.tables = set(self.generation.tables)
+        # The day for which the generation was made, YYYY-MM-DD.
+        self.day = str(self.generation.manifest["day"])
 
     def columns(self, table: str) -> list[Column]:
         """Return the columns of a table. A table without rows can be missing in the generation."""
