@@ -92,9 +92,9 @@ class DailyJob:
             f"dataset = 'dataset'\nstate = 'state'\n[agreement.town]\ninbox = 'inbox'\n{more}"
         )
 
-    def put(self, path, number):
+    def put(self, path, number, name=None):
         """Puts a delivery into the inbox."""
-        name = f"d{260000 + number:06}.l431101"
+        name = name or f"d{260000 + number:06}.l431101"
         data = pathlib.Path(path).read_bytes()
         (self.inbox / name).write_bytes(data)
         (self.inbox / f"{name}.metadata").write_text(

@@ -148,6 +148,7 @@ fn says_what_is_missing() {
     let test = TestRun::local();
     let path = test.path("nothing").display().to_string();
     fs::create_dir(&path).unwrap();
+    let path = path.as_str();
     let refused = |arguments: &[&str], reason: &str| {
         let ended = cprflow([&["views"], arguments].concat());
         assert_eq!(ended.code, 2, "{arguments:?}");
@@ -156,28 +157,30 @@ fn says_what_is_missing() {
     };
     for dialect in ["duckdb", "spark", "postgres"] {
         let arguments = ["--dialect", dialect, "--answers"];
-        refused(&[&arguments[..], &[&path]].concat(), "no current tables");
+        refused(&[&arguments[..], &[path]].concat(), "no current tables");
         let store = "s3a://bucket/dataset";
         refused(
             &[&arguments[..], &[store]].concat(),
             "a dataset on this machine",
         );
     }
-    refused(&["--dialect", "postgres", &path], "add --answers");
+    refused(&["--dialect", "postgres", path], "add --answers");
     refused(
-        &["--answers", "--schema", "other", &path],
+        &["--answers", "--schema", "other", path],
         "--dialect postgres",
     );
     let long = "x".repeat(56);
+    let long = long.as_str();
     let answers = ["--dialect", "postgres", "--answers", "--schema"];
-    refused(&[&answers[..], &[&long, &path]].concat(), "1 to 55 bytes");
-    refused(&[&answers[..], &["", &path]].concat(), "1 to 55 bytes");
+    refused(&[&answers[..], &[long, path]].concat(), "1 to 55 bytes");
+    refused(&[&answers[..], &["", path]].concat(), "1 to 55 bytes");
 }
 
 /// Without a dialect, the statements are for DuckDB.
 #[test]
 fn duckdb_is_the_default() {
     let test = TestRun::local();
+    test.set_time(&format!("{DAY}T08:00:00Z"));
     test.put("d1", &hand_made(), &transfer(1));
     assert!(test.sync().code < 2);
     let path = test.dataset().display().to_string();
