@@ -1,6 +1,5 @@
 """Datasets whose ready answers are asked of several engines."""
 
-import datetime
 import importlib.util
 import json
 import pathlib
@@ -56,14 +55,13 @@ def scenarios(root, run):
     return job.dataset
 
 
-def judge_soon_after_the_last_delivery(dataset):
-    """Makes today a day near the deliveries, so that `moves` has moves of the last days. The clock is long after them."""
+def judge_on_the_day_of_the_last_delivery(dataset):
+    """Makes that day today, so that there are moves and deliveries of the last days. The clock is long after them."""
     directory = (dataset / "current").resolve()
-    ages = pyarrow.parquet.read_table(directory / "person.parquet", columns=["as_of"])
-    last = pyarrow.compute.max(ages.column("as_of")).as_py()
+    persons = pyarrow.parquet.read_table(directory / "person.parquet", columns=["as_of"])
     path = directory / "_generation.json"
     manifest = json.loads(path.read_text())
-    manifest["day"] = (last + datetime.timedelta(days=2)).isoformat()
+    manifest["day"] = pyarrow.compute.max(persons.column("as_of")).as_py().isoformat()
     path.chmod(0o600)
     path.write_text(json.dumps(manifest))
 

@@ -46,7 +46,7 @@ class Answers:
 def busy(tmp_path_factory):
     datasets = ready_answers.busy(tmp_path_factory.mktemp("busy"))
     for dataset in datasets:
-        ready_answers.judge_soon_after_the_last_delivery(dataset)
+        ready_answers.judge_on_the_day_of_the_last_delivery(dataset)
     return datasets
 
 
@@ -59,7 +59,8 @@ def test_every_answer_is_that_of_duckdb(run, server, database, busy, capsys):  #
         assert counts["resident"] > 0 and counts["new_since 400"] > 0
         if number == 0:
             empty = {name for name, rows in counts.items() if rows == 0 and not name.startswith("columns of ")}
-            assert not empty, counts
+            # Nobody was delivered after today.
+            assert empty == {"new_since 0"}, counts
     # This dataset does not tell who is protected, so that a query for unprotected persons finds none.
     assert counts["residents_without_protected"] == 0
 

@@ -128,6 +128,16 @@ fn exports_to_postgresql() {
 }
 
 #[test]
+fn exports_to_postgresql_have_ready_answers() {
+    pytest("test_answers_postgres.py");
+}
+
+#[test]
+fn spark_has_ready_answers() {
+    pytest("test_answers_spark.py");
+}
+
+#[test]
 fn examples_of_the_documentation() {
     pytest("test_documentation.py");
 }
