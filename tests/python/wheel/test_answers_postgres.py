@@ -59,7 +59,7 @@ def test_every_answer_is_that_of_duckdb(run, server, database, busy, capsys):  #
         assert counts["resident"] > 0 and counts["new_since 400"] > 0
         if number == 0:
             empty = {name for name, rows in counts.items() if rows == 0 and not name.startswith("columns of ")}
-            # Nobody was delivered after today.
+            # No person was delivered after today.
             assert empty == {"new_since 0"}, counts
     # This dataset does not tell who is protected, so that a query for unprotected persons finds none.
     assert counts["residents_without_protected"] == 0

@@ -48,11 +48,11 @@ def test_every_answer_is_that_of_duckdb(spark, run, busy, capsys):
     assert sorted(ask(since)) == sorted(delivered)
     counts = ready_answers.compare(ask, run, dataset, capsys)
     empty = {name for name, rows in counts.items() if rows == 0 and not name.startswith("columns of ")}
-    # Nobody was delivered after today.
+    # No person was delivered after today.
     assert empty == {"new_since 0"}, counts
 
 
-def test_without_a_mark_nobody_is_known_to_be_unprotected(spark, run, busy):
+def test_without_marks_no_person_is_known_to_be_unprotected(spark, run, busy):
     create(spark, ready_answers.statements(run, "spark", busy[2]))
     [(residents, unprotected)] = spark.sql("SELECT count(*), count_if(NOT protected) FROM resident").collect()
     assert residents > 0 and unprotected == 0
