@@ -184,8 +184,9 @@ fn duckdb_is_the_default() {
     test.put("d1", &hand_made(), &transfer(1));
     assert!(test.sync().code < 2);
     let path = test.dataset().display().to_string();
+    let path = path.as_str();
     let print = |arguments: &[&str]| {
-        let ended = cprflow([&["views", &path], arguments].concat());
+        let ended = cprflow([&["views", path], arguments].concat());
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         ended.text().to_owned()
     };
