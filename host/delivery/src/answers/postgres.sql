@@ -47,7 +47,7 @@ WITH told AS (
   SELECT DISTINCT event.pnr, event.event_code, code.name_en, code.name_da
   FROM current_event AS event
   LEFT JOIN code_event AS code ON code.code = event.event_code
-  WHERE event.as_of > new_since.since
+  WHERE event.as_of > new_since.since AND event.event_code IS NOT NULL
 ),
 of_person AS (
   SELECT told.pnr, array_agg(told.event_code ORDER BY told.event_code COLLATE "C") AS event_codes,
