@@ -70,7 +70,9 @@ def test_scenarios(run, server, database, tmp_path, capsys):  # noqa: F811
     made = Answers(server, database)
     made.create(run, dataset)
     counts = ready_answers.compare(made.ask, run, dataset, capsys)
-    assert counts["number_changes"] > 1 and counts["protected"] > 0 and counts["deaths"] > 0
+    # The person of the chain had three numbers. The agreements of the other scenarios still deliver the first as a resident, so
+    # only the second was replaced.
+    assert counts["number_changes"] == 1 and counts["protected"] > 0 and counts["deaths"] > 0
 
 
 def test_times_as_points_in_time_and_other_settings(run, server, database, busy, capsys):  # noqa: F811
