@@ -165,21 +165,42 @@ pub(crate) fn survey(bytes: &[u8]) -> Survey {
 /// Finds the first control character. Returns its place, and whether all bytes before it are ASCII.
 #[inline]
 pub(crate) fn first_control(bytes: &[u8]) -> Option<(usize, bool)> {
-    let (pieces, rest) = bytes.as_chunks::<LANES>();
+    /// The number of bytes that one turn of the loop looks at. A turn has a fixed cost in the sandbox, where the deadline
+    /// is checked in each.
+    const TURN: usize = 4 * LANES;
+    let (turns, rest) = bytes.as_chunks::<TURN>();
     let mut before = Lanes::zero();
-    for (index, piece) in pieces.iter().enumerate() {
-        let lanes = Lanes::load(piece);
-        let controls = lanes.controls().high();
+    for (index, turn) in turns.iter().enumerate() {
+        let [a, b, c, d] = quarters(turn).map(Lanes::load);
+        let controls = bits_of([a, b, c, d].map(Lanes::controls));
         if controls != 0 {
             let place = controls.trailing_zeros();
-            let is_ascii = before.high() == 0 && lanes.high().trailing_zeros() >= place;
-            return Some((index * LANES + place as usize, is_ascii));
+            let is_ascii = before.high() == 0 && bits_of([a, b, c, d]).trailing_zeros() >= place;
+            return Some((index * TURN + place as usize, is_ascii));
         }
-        before = before.or(lanes);
+        before = before.or(a.or(b).or(c.or(d)));
     }
     let place = rest.iter().position(|byte| is_control(*byte))?;
     let is_ascii = before.high() == 0 && rest.get(..place).is_some_and(<[u8]>::is_ascii);
-    Some((pieces.len() * LANES + place, is_ascii))
+    Some((turns.len() * TURN + place, is_ascii))
+}
+
+/// Divides the bytes into four pieces.
+#[inline]
+fn quarters(bytes: &[u8; 4 * LANES]) -> [&[u8; LANES]; 4] {
+    let (pieces, _) = bytes.as_chunks::<LANES>();
+    match pieces {
+        [a, b, c, d] => [a, b, c, d],
+        // There are always four.
+        _ => [&[b' '; LANES]; 4],
+    }
+}
+
+/// Returns a bit for each byte whose highest bit is set, of four pieces.
+#[inline]
+fn bits_of([a, b, c, d]: [Lanes; 4]) -> u64 {
+    let bits = |lanes: Lanes| u64::from(lanes.high());
+    bits(a) | bits(b) << LANES | bits(c) << (2 * LANES) | bits(d) << (3 * LANES)
 }
 
 /// Returns whether a byte of ISO-8859-1 is a control character.
@@ -393,6 +414,23 @@ mod tests {
             }
         }
         assert_eq!(days_from_civil(2200, 1, 1), Some(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_the_first_control_character(
+            mut bytes in proptest::collection::vec(0x20_u8..0x7f, 0..300),
+            placed in proptest::collection::vec((0_usize..300, any::<u8>()), 0..4),
+        ) {
+            for (place, byte) in placed {
+                if let Some(at) = bytes.get_mut(place) {
+                    *at = byte;
+                }
+            }
+            let expected = bytes.iter().position(|byte| is_control(*byte));
+            let expected = expected.map(|place| (place, bytes[..place].is_ascii()));
+            prop_assert_eq!(first_control(&bytes), expected);
+        }
     }
 
     proptest! {
