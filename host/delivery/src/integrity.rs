@@ -19,6 +19,7 @@ use crate::fs::{StateLock, ask_disks, digest};
 use crate::keyed_hash::ExtractKey;
 use crate::ledger::{KeptExtract, Ledger, Reason, Record, TenantDeliveryState};
 use crate::register::Register;
+use crate::unmounted::empty_datasets;
 
 /// The reason code of a published delivery that a person knows to be gone.
 pub(crate) const GONE: &str = "gone";
@@ -367,7 +368,9 @@ pub fn accept_gone(
     why: &str,
     now: Timestamp,
 ) -> Result<Vec<AcceptedLoss>, Error> {
-    if let Some(tenant) = tenant {
+    if let Some(tenant) = tenant
+        && !is_former_tenant(configuration, tenant)?
+    {
         configuration.tenant(tenant)?;
     }
     let reason = Reason::new(GONE, why);
@@ -396,6 +399,41 @@ pub fn accept_gone(
                 });
             }
         }
+        // An erasure waits for these too: deliveries that it makes again, and those of agreements that have ended.
+        for empty in empty_datasets(store, &ledger)? {
+            let is_wanted = match tenant {
+                Some(tenant) => empty.tenant.as_deref() == Some(tenant),
+                None => empty.is_configured,
+            };
+            if !is_wanted || !empty.has_responded {
+                continue;
+            }
+            for delivery in empty.deliveries {
+                match &empty.tenant {
+                    Some(tenant) => {
+                        ledger.remark_on_tenant_delivery(delivery.id, tenant, &reason, now)?;
+                    }
+                    None => ledger.delivery_gone(delivery.id, &reason, now)?,
+                }
+                accepted.push(AcceptedLoss {
+                    tenant: empty.tenant.clone(),
+                    agreement: delivery.agreement,
+                    directory: delivery.directory,
+                });
+            }
+        }
     }
     Ok(accepted)
+}
+
+/// Returns whether a tenant that is not configured any more has deliveries in a ledger.
+fn is_former_tenant(configuration: &Configuration, name: &str) -> Result<bool, Error> {
+    for store in &configuration.stores {
+        if let Some(ledger) = Ledger::open_to_read(&store.state)?
+            && ledger.tenants_known()?.iter().any(|known| known == name)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

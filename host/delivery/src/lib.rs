@@ -63,6 +63,7 @@ pub mod subscription;
 pub mod sync;
 mod tenant;
 mod unknown_codes;
+mod unmounted;
 
 pub use agreement::{Agreement, Claim, DeliveryPattern, DeliveryTraits, claim};
 pub use current::CurrentError;

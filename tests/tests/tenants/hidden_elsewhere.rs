@@ -539,3 +539,54 @@ fn a_new_ledger_and_an_older_copy_do_not_bring_erased_persons_back() {
         }
     }
 }
+
+/// A tenant's dataset is lost for good, and then a person is erased: the loss can be accepted, and the erasure ends. If the
+/// dataset comes back after all, it loses the person.
+#[test]
+fn an_erasure_ends_when_a_lost_dataset_is_accepted() {
+    for is_erased_first in [true, false] {
+        let test = start(&["town"], "");
+        test.set_time("2026-03-05T08:00:00Z");
+        put(
+            &test,
+            "town",
+            1,
+            town("20260302")
+                .resident(ALICE, "0265", "Anders")
+                .resident(BERTA, "0265", "Birk"),
+        );
+        let (lost, elsewhere) = (test.dataset_of("mask"), test.path("elsewhere"));
+        fs::rename(&lost, &elsewhere).unwrap();
+        let accept = || {
+            let arguments = ["--gone", "--tenant", "mask", "--reason", "disk lost"];
+            let ended = test.run("set-aside", &arguments);
+            assert_eq!(ended.code, 0, "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains("is not looked for any more"),
+                "{}",
+                ended.stderr
+            );
+        };
+        if !is_erased_first {
+            accept();
+        }
+        let ended = erase(&test, ALICE);
+        assert_eq!(ended.code == 0, !is_erased_first, "{}", ended.stderr);
+        if is_erased_first {
+            assert!(test.path("state/erasing").exists());
+            accept();
+        }
+        let ended = test.sync();
+        assert!(ended.code < 2, "{}", ended.stderr);
+        assert!(!test.path("state/erasing").exists());
+        assert!(erase(&test, BERTA).code < 2);
+        assert!(!test.path("state/erasing").exists());
+        fs::remove_dir_all(&lost).unwrap();
+        fs::rename(&elsewhere, &lost).unwrap();
+        assert!(test.sync().code < 2);
+        for name in ["Anders", "Birk"] {
+            let left = files_with(&lost, name);
+            assert!(left.is_empty(), "{name} is in {left:?}");
+        }
+    }
+}

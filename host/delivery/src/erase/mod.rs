@@ -49,6 +49,7 @@ use jiff::Timestamp;
 use crate::config::{Configuration, Store};
 use crate::error::Error;
 use crate::fs::{StateLock, private_directory};
+use crate::integrity::GONE;
 use crate::ledger::Ledger;
 use crate::register::{Register, open_file};
 use crate::stop::Stop;
@@ -326,8 +327,10 @@ pub(crate) fn finish(
         .iter()
         .map(|tenant| Some(tenant.name.as_str()));
     for tenant in std::iter::once(None).chain(tenants) {
-        if ledger.rewritings(tenant)?.iter().any(|one| !one.is_done) {
-            return Ok(false);
+        for one in ledger.rewritings(tenant)? {
+            if !one.is_done && !is_accepted_as_gone(ledger, tenant, one.delivery)? {
+                return Ok(false);
+            }
         }
     }
     ledger.truncate_log()?;
@@ -343,4 +346,19 @@ pub(crate) fn finish(
     Order::remove(&store.state)?;
     crate::failpoint::reached("erase-done");
     Ok(true)
+}
+
+/// Returns whether a person has accepted that a delivery is gone. If it comes back, the next run makes it again.
+fn is_accepted_as_gone(
+    ledger: &Ledger,
+    tenant: Option<&str>,
+    delivery: i64,
+) -> Result<bool, Error> {
+    let reason = match tenant {
+        Some(tenant) => ledger
+            .tenant_delivery(delivery, tenant)?
+            .and_then(|share| share.reason),
+        None => ledger.delivery(delivery)?.and_then(|record| record.reason),
+    };
+    Ok(reason.is_some_and(|reason| reason.code == GONE))
 }
