@@ -590,3 +590,62 @@ fn an_erasure_ends_when_a_lost_dataset_is_accepted() {
         }
     }
 }
+
+/// While the disk of a tenant's dataset is not mounted, erasing the tenant, or an agreement that it had, does not say that
+/// everything is erased. The next run after the disk is back ends it. So does a person who accepts the loss.
+#[test]
+fn erasing_a_tenant_or_an_agreement_waits_for_the_disk() {
+    for (subject, is_lost) in [
+        (["--tenant", "mask"], false),
+        (["--tenant", "mask"], true),
+        (["--agreement", "town"], false),
+        (["--agreement", "town"], true),
+    ] {
+        let test = start(&["town"], "");
+        test.set_time("2026-03-05T08:00:00Z");
+        put(
+            &test,
+            "town",
+            1,
+            town("20260302").resident(ALICE, "0265", "Anders"),
+        );
+        if subject[0] == "--agreement" {
+            let text = "ended_agreements = [\"town\"]\n[agreement.other]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
+                        files.name = \"o.*\"\n[tenant.mask]\nagreements = [\"other\"]\npurpose = \"test\"\n\
+                        dataset = \"tenants/mask\"\n";
+            test.configure(text);
+        }
+        let (mounted, elsewhere) = (test.dataset_of("mask"), test.path("elsewhere"));
+        fs::rename(&mounted, &elsewhere).unwrap();
+        let ended = test.run("erase", &[&subject[..], &["--yes"]].concat());
+        assert_eq!(ended.code, 1, "{}{}", ended.stderr, ended.text());
+        assert!(
+            ended.stderr.contains("an erasure waits for the dataset"),
+            "{}",
+            ended.stderr
+        );
+        assert!(test.path("state/erasing").exists());
+        assert!(!test.path("state/erasures.jsonl").exists());
+        let ended = test.sync();
+        assert!(
+            ended.stderr.contains("gone or empty"),
+            "{}{}",
+            ended.stderr,
+            ended.text()
+        );
+        assert!(test.path("state/erasing").exists());
+        assert!(!mounted.exists(), "nothing is made in its place");
+        if is_lost {
+            let arguments = ["--gone", "--tenant", "mask", "--reason", "disk lost"];
+            assert_eq!(test.run("set-aside", &arguments).code, 0);
+        } else {
+            fs::rename(&elsewhere, &mounted).unwrap();
+        }
+        let ended = test.sync();
+        assert!(ended.code < 2, "{}", ended.stderr);
+        assert!(!test.path("state/erasing").exists());
+        assert!(test.path("state/erasures.jsonl").exists());
+        let left = files_with(&mounted, "Anders");
+        assert!(left.is_empty(), "{left:?}");
+    }
+}

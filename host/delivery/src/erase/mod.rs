@@ -18,6 +18,7 @@
 //! | `extracts` | the kept extracts and the deliveries made from them |
 //! | `exports` | databases that were loaded from the datasets |
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
+//! | `waiting` | the datasets that are not there, for which an erasure waits |
 //! | `whole` | a whole agreement, and a tenant |
 //! | `again` | makes deliveries of the unrestricted dataset again |
 //! | `protections` | persons whom the erased records protected |
@@ -40,6 +41,7 @@ mod proof;
 pub(crate) mod protections;
 mod refusal;
 pub(crate) mod ties;
+mod waiting;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -66,6 +68,7 @@ pub use order::{EraseRequest, ErasedSubject};
 pub(crate) use order::{ORDER_FILE, Order};
 pub(crate) use proof::{PROOF_FILE, left};
 pub use proof::{Proof, StoreErasure};
+pub(crate) use waiting::waits_for;
 
 /// Returns what an erasure would do. Changes nothing.
 pub fn plan(

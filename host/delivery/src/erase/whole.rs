@@ -154,6 +154,12 @@ pub(super) fn erase_tenant(
     }
     let place = AdoptedDataset::Tenant(name);
     for dataset in &datasets {
+        // The ledger can have a delivery under a newer name of its agreement.
+        for (directory, manifest) in dataset.deliveries(|_, _| true)? {
+            if manifest.tenant.is_some_and(|tenant| tenant.name == name) {
+                dataset.remove_delivery(&manifest.agreement, &directory)?;
+            }
+        }
         crate::current::withdraw(dataset, ledger, place, None)?;
     }
     drop(locks);

@@ -45,4 +45,18 @@ pub enum SyncError {
         /// The number of deliveries that must be in it.
         deliveries: usize,
     },
+
+    /// An erasure cannot go on, because a dataset is not there.
+    #[error(
+        "an erasure waits for the dataset {path}, which is gone or empty or does not respond, but {deliveries} deliveries \
+         were published in it. {}",
+        ADVICE,
+        path = path.display()
+    )]
+    ErasureWaits {
+        /// The directory of the dataset.
+        path: PathBuf,
+        /// The number of deliveries that must be in it.
+        deliveries: usize,
+    },
 }

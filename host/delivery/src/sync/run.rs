@@ -122,7 +122,7 @@ impl<'a> Sync<'a> {
         self.check_agreements(&ledger)?;
         // Before the dataset is opened, because that would make an empty one, for example where its disk is not mounted.
         let checked = check_store(self.store, &ledger, CheckDepth::Directories)?;
-        let gone = self.report_missing(checked, report)?;
+        let mut gone = self.report_missing(checked, report)?;
         let dataset = self.dataset()?;
         let _dataset_lock = dataset.lock()?;
         let adoption = Adoption {
@@ -137,7 +137,7 @@ impl<'a> Sync<'a> {
         former_tenants::remember(self.store, &ledger)?;
         former_tenants::withdraw(self.store, &ledger, report)?;
         self.check_agreements(&ledger)?;
-        let order = self.erase(&mut ledger, &dataset, report)?;
+        let order = self.erase(&mut ledger, &dataset, &mut gone, report)?;
         // Deliveries are also made again that were put back from an older copy; older generations can be back too.
         let may_show_erased = order.is_some() || !report.rewritten.is_empty();
         for tenant in &self.store.tenants {
@@ -198,10 +198,14 @@ impl<'a> Sync<'a> {
 
     /// Continues an erasure that was ordered: erases from the state directory, and makes the deliveries of the unrestricted
     /// dataset again. Returns the order. The tenants' deliveries and the current tables follow.
+    ///
+    /// An order that waits for a dataset which is not there is not carried out as if nothing were in it: the dataset gets a
+    /// problem, so that the order stays. Tenants with such a dataset are added to `gone`.
     fn erase(
         &self,
         ledger: &mut Ledger,
         dataset: &Dataset,
+        gone: &mut BTreeMap<String, SyncError>,
         report: &mut RunReport,
     ) -> Result<Option<Order>, Error> {
         let (store, now) = (self.store, (self.now)());
@@ -209,11 +213,36 @@ impl<'a> Sync<'a> {
             Some(order) if !order.is_restored => Some(order),
             earlier => erase::restored(self.connector, store, ledger, earlier, now)?,
         };
+        let mut is_unrestricted_there = true;
         if let Some(order) = &order {
-            erase::resume(self.connector, store, ledger, order, &self.stop, now)?;
+            let waiting = erase::waits_for(store, ledger, order)?;
+            if waiting.is_empty() || matches!(order.subject, ErasedSubject::Numbers(_)) {
+                erase::resume(self.connector, store, ledger, order, &self.stop, now)?;
+            }
+            for empty in waiting {
+                is_unrestricted_there &= empty.tenant.is_some();
+                let error = SyncError::ErasureWaits {
+                    path: empty.path,
+                    deliveries: empty.deliveries.len(),
+                };
+                match (empty.tenant, &order.subject) {
+                    // Its error is reported with those of the other tenants that get nothing in this run.
+                    (Some(tenant), ErasedSubject::Numbers(_) | ErasedSubject::Agreement(_)) => {
+                        gone.entry(tenant).or_insert(error);
+                    }
+                    (tenant, _) => report.problems.push(RunProblem {
+                        agreement: None,
+                        tenant,
+                        error: error.into(),
+                    }),
+                }
+            }
         }
-        let again = erase::make_unrestricted_again(self.connector, store, ledger, dataset, now)?;
-        report.rewritten.extend(again);
+        if is_unrestricted_there {
+            let again =
+                erase::make_unrestricted_again(self.connector, store, ledger, dataset, now)?;
+            report.rewritten.extend(again);
+        }
         Ok(order)
     }
 
