@@ -168,3 +168,74 @@ fn refuses_names_that_do_not_fit_the_configuration() {
     assert!(ended.stderr.contains("exists beside"), "{}", ended.stderr);
     assert_eq!(contents(&test), before);
 }
+
+/// A dataset that is not mounted would keep the old name for ever.
+#[test]
+fn a_rename_waits_for_every_dataset() {
+    for is_unrestricted in [false, true] {
+        for is_killed in [false, true] {
+            let Renamed { test, .. } = Renamed::new();
+            test.configure(&configuration("city", ""));
+            if is_killed {
+                test.stop_command_at("agreement rename", &["town", "city"], "agreement-renaming")
+                    .kill();
+            }
+            let dataset = match is_unrestricted {
+                true => test.dataset(),
+                false => test.dataset_of("all"),
+            };
+            let aside = test.path("aside");
+            fs::rename(&dataset, &aside).unwrap();
+            let before = contents(&test);
+            let ended = rename(&test, "town", "city");
+            assert_eq!(ended.code, 2, "{}", ended.stderr);
+            let expected = match is_unrestricted {
+                true => format!("nothing was renamed: the dataset {} is", dataset.display()),
+                false => format!("the dataset {} of tenant all is gone", dataset.display()),
+            };
+            assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+            assert_eq!(contents(&test), before);
+            fs::rename(&aside, &dataset).unwrap();
+            assert_eq!(rename(&test, "town", "city").code, 0);
+            let ended = test.sync();
+            assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+            assert_eq!(test.published().len(), 1);
+            assert_eq!(test.published_to("all").len(), 1);
+            assert_eq!(test.run("doctor", &[]).code, 0);
+        }
+    }
+}
+
+/// A dataset that was lost, and comes back after the agreement was renamed, gets the new name too.
+#[test]
+fn a_dataset_with_the_old_name_is_renamed_later() {
+    for is_unrestricted in [false, true] {
+        let Renamed { test, second } = Renamed::new();
+        test.configure(&configuration("city", ""));
+        let dataset = match is_unrestricted {
+            true => test.dataset(),
+            false => test.dataset_of("all"),
+        };
+        let old = test.path("old");
+        fs::rename(&dataset, &old).unwrap();
+        test.configure(&configuration("town", ""));
+        let gone = ["--gone", "--reason", "disk lost"];
+        assert_eq!(test.run("set-aside", &gone).code, 0);
+        test.configure(&configuration("city", ""));
+        assert_eq!(rename(&test, "town", "city").code, 0);
+        test.put("two", &second, &transfer(2));
+        assert!(test.sync().code < 2);
+        let place = dataset.join("agreement=town");
+        fs::rename(old.join("agreement=town"), &place).unwrap();
+        assert!(test.sync().code < 2);
+        let ended = rename(&test, "town", "city");
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        assert!(!place.exists());
+        assert_eq!(test.published().len(), 2);
+        assert_eq!(test.published_to("all").len(), 2);
+        for (_, manifest) in test.published().iter().chain(&test.published_to("all")) {
+            assert_eq!(manifest.agreement, "city");
+        }
+        assert!(test.sync().code < 2);
+    }
+}

@@ -601,7 +601,7 @@ fn erasing_a_tenant_or_an_agreement_waits_for_the_disk() {
         (["--agreement", "town"], false),
         (["--agreement", "town"], true),
     ] {
-        let test = start(&["town"], "");
+        let test = start(&["town", "other"], "");
         test.set_time("2026-03-05T08:00:00Z");
         put(
             &test,
@@ -609,9 +609,15 @@ fn erasing_a_tenant_or_an_agreement_waits_for_the_disk() {
             1,
             town("20260302").resident(ALICE, "0265", "Anders"),
         );
+        put(
+            &test,
+            "other",
+            2,
+            other("20260302").resident(BERTA, "0265", "Birk"),
+        );
         if subject[0] == "--agreement" {
-            let text = "ended_agreements = [\"town\"]\n[agreement.other]\ninbox = \"inbox\"\nunrestricted = \"test\"\n\
-                        files.name = \"o.*\"\n[tenant.mask]\nagreements = [\"other\"]\npurpose = \"test\"\n\
+            let text = "ended_agreements = [\"town\"]\n[agreement.other]\ninbox = \"inbox\"\n\
+                        files.name = \"other.*\"\n[tenant.mask]\nagreements = [\"other\"]\npurpose = \"test\"\n\
                         dataset = \"tenants/mask\"\n";
             test.configure(text);
         }

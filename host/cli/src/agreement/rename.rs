@@ -12,7 +12,9 @@ use crate::output::message;
 ///
 /// First rename the agreement in the configuration: its section [agreement.NAME], and its name in the `agreements` of the
 /// tenants. Then run this command. It renames the agreement's directories in all datasets, and its entries in the ledger
-/// and in the state directory. If it is interrupted, run it again. Then make the SQL views again with `cprflow views`.
+/// and in the state directory. If it is interrupted, run it again. It changes nothing while a dataset with deliveries of the
+/// agreement is not there: its disk may not be mounted. If a dataset comes back later with the old name, for example from a
+/// backup, run the command again. Then make the SQL views again with `cprflow views`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:

@@ -191,6 +191,21 @@ pub enum OperatorError {
         name: AgreementName,
     },
 
+    /// A dataset that has deliveries of the agreement is not there, so that it would keep the old name.
+    #[error(
+        "nothing was renamed: {place} is gone or empty or does not respond, but {count} deliveries of {agreement} were \
+         published in it, and it would keep the old name. Mount its disk, then run the command again. If the dataset is \
+         lost, accept that with `cprflow set-aside --gone --reason TEXT` first"
+    )]
+    DatasetNotThere {
+        /// The dataset, and whose it is.
+        place: String,
+        /// The old name.
+        agreement: AgreementName,
+        /// How many deliveries must be in it.
+        count: usize,
+    },
+
     /// A directory has the new name already.
     #[error(
         "{} exists beside {}, which is to be renamed to it. Move it to another place, then run the command again",

@@ -1,21 +1,29 @@
 //! Renames an agreement: in the datasets, in the state directory and in the ledger.
 //!
 //! The ledger changes last, so that a rename that was interrupted is complete after it is run again. Every step before
-//! leaves alone what already has the new name.
+//! leaves alone what already has the new name. A dataset that is not there is refused before anything changes. A dataset that
+//! has kept the old name, for example because it was put back from a backup, gets the new one when the command is run again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::OperatorError;
 use crate::config::{Configuration, Store};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Manifest};
 use crate::erase::protections;
 use crate::error::Error;
-use crate::fs::{StateLock, entries, sync_directory};
-use crate::ledger::Ledger;
+use crate::fs::{StateLock, ask_disks, entries, sync_directory};
+use crate::integrity::has_no_tables;
+use crate::ledger::{Ledger, Record};
 use crate::names::AgreementName;
 use crate::register;
 use crate::subscription;
+use crate::tenant::former::left_datasets;
+use crate::unmounted::{LedgerDelivery, expected};
+
+/// The time in which a disk must say what it has.
+const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Gives the deliveries of an agreement the name that the agreement now has in the configuration.
 ///
@@ -45,18 +53,21 @@ pub fn rename_agreement(
     let deliveries = ledger.all()?;
     let has = |name: &AgreementName| deliveries.iter().any(|one| one.agreement == name.as_str());
     if !has(old) {
-        return Err(unknown().into());
+        let left = datasets_left_behind(store, &deliveries, old, new)?;
+        if left.is_empty() {
+            return Err(unknown().into());
+        }
+        return move_left_behind(&left, old, new);
     }
     if has(new) {
         let (old, new) = (old.clone(), new.clone());
         return Err(OperatorError::BothHaveDeliveries { old, new }.into());
     }
-    let mut datasets: Vec<_> = Dataset::at(&store.dataset).into_iter().collect();
-    for tenant in &store.tenants {
-        let group = tenant.group()?;
-        let dataset = Dataset::at(&tenant.dataset);
-        datasets.extend(dataset.map(|dataset| dataset.for_existing_group(group)));
-    }
+    check_there(store, &ledger, old, new)?;
+    let mut datasets = configured_datasets(store)?;
+    // If such a tenant comes back, its deliveries are found under the new name.
+    let former = left_datasets(store, &ledger)?.into_iter();
+    datasets.extend(former.filter_map(|former| former.open()));
     for dataset in &datasets {
         let of = |name: &AgreementName| dataset.agreement(name.as_str());
         check_free(&of(old), &of(new))?;
@@ -80,6 +91,132 @@ pub fn rename_agreement(
     subscription::rename(&store.state, old, new)?;
     protections::rename(&store.state, old.as_str(), new.as_str())?;
     Ok(ledger.rename_agreement(old.as_str(), new.as_str())?)
+}
+
+/// Returns the unrestricted dataset and those of the tenants.
+fn configured_datasets(store: &Store) -> Result<Vec<Dataset>, Error> {
+    let mut datasets: Vec<_> = Dataset::at(&store.dataset).into_iter().collect();
+    for tenant in &store.tenants {
+        let group = tenant.group()?;
+        let dataset = Dataset::at(&tenant.dataset);
+        datasets.extend(dataset.map(|dataset| dataset.for_existing_group(group)));
+    }
+    Ok(datasets)
+}
+
+/// Fails if a dataset with deliveries of the agreement is not there: it would keep the old name for ever, and no run would
+/// look at its deliveries again. A rename that was interrupted has moved some directories already.
+fn check_there(
+    store: &Store,
+    ledger: &Ledger,
+    old: &AgreementName,
+    new: &AgreementName,
+) -> Result<(), Error> {
+    let tenants = store.tenants.iter();
+    let tenants = tenants.map(|tenant| (Some(tenant.name.as_str()), &tenant.dataset));
+    let mut places = Vec::new();
+    for (tenant, path) in [(None, &store.dataset)].into_iter().chain(tenants) {
+        let mut deliveries = expected(ledger, tenant)?;
+        deliveries.retain(|delivery| delivery.agreement == old.as_str());
+        let rewritings = ledger.rewritings(tenant)?;
+        let is_open = |id| {
+            rewritings
+                .iter()
+                .any(|one| one.delivery == id && !one.is_done)
+        };
+        // A delivery that is being made again can be missing until the next run.
+        let is_any_settled = deliveries.iter().any(|delivery| !is_open(delivery.id));
+        if !deliveries.is_empty() {
+            places.push((tenant, path, deliveries, is_any_settled));
+        }
+    }
+    let questions = places.iter().map(|(_, path, deliveries, is_any_settled)| {
+        let (path, deliveries, is_any_settled) =
+            ((*path).clone(), deliveries.clone(), *is_any_settled);
+        let names = [old.clone(), new.clone()];
+        move || {
+            let Some(dataset) = Dataset::at(&path) else {
+                return false;
+            };
+            let has = |delivery: &LedgerDelivery| {
+                let mut names = names.iter();
+                names.any(|name| dataset.has_delivery(name.as_str(), &delivery.directory))
+            };
+            !has_no_tables(&path) && (!is_any_settled || deliveries.iter().any(has))
+        }
+    });
+    let answers = ask_disks(DISK_TIMEOUT, questions);
+    for ((tenant, path, deliveries, _), answer) in places.iter().zip(answers) {
+        if answer != Some(true) {
+            return Err(OperatorError::DatasetNotThere {
+                place: match tenant {
+                    Some(tenant) => format!("the dataset {} of tenant {tenant}", path.display()),
+                    None => format!("the dataset {}", path.display()),
+                },
+                agreement: old.clone(),
+                count: deliveries.len(),
+            }
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the datasets that still have the old name of an agreement, although the ledger has the new one: they were not there
+/// when it was renamed. All their deliveries under the old name must be known under the new one.
+fn datasets_left_behind(
+    store: &Store,
+    deliveries: &[Record],
+    old: &AgreementName,
+    new: &AgreementName,
+) -> Result<Vec<Dataset>, Error> {
+    let mut left = Vec::new();
+    for dataset in configured_datasets(store)? {
+        let found = dataset.deliveries(|agreement, _| agreement == old.as_str())?;
+        let is_known = |manifest: &Manifest| {
+            let mut deliveries = deliveries.iter();
+            deliveries.any(|one| {
+                one.agreement == new.as_str() && one.transfer_uuid == manifest.transfer_uuid
+            })
+        };
+        if !found.is_empty() && found.iter().all(|(_, manifest)| is_known(manifest)) {
+            left.push(dataset);
+        }
+    }
+    Ok(left)
+}
+
+/// Gives the deliveries of these datasets the new name. Returns their number.
+fn move_left_behind(
+    datasets: &[Dataset],
+    old: &AgreementName,
+    new: &AgreementName,
+) -> Result<u64, Error> {
+    let mut moved = 0;
+    for dataset in datasets {
+        let _lock = dataset.lock()?;
+        let (from, to) = (
+            dataset.agreement(old.as_str()),
+            dataset.agreement(new.as_str()),
+        );
+        if to.is_dir() {
+            // Later deliveries were published there already.
+            for delivery in entries(&from)? {
+                let Some(name) = delivery.file_name() else {
+                    continue;
+                };
+                check_free(&delivery, &to.join(name))?;
+                fs::rename(&delivery, to.join(name)).map_err(Error::file(&delivery))?;
+                moved += 1;
+            }
+            sync_directory(Some(&to))?;
+            fs::remove_dir(&from).map_err(Error::file(&from))?;
+        } else {
+            moved += entries(&from)?.len() as u64;
+        }
+        dataset.rename_agreement(old.as_str(), new.as_str())?;
+    }
+    Ok(moved)
 }
 
 /// Fails if a directory that is to be renamed has the new name already, beside the old one.

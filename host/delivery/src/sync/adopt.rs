@@ -32,9 +32,21 @@ impl<'a> Adoption<'a> {
         let is_first = !ledger.has_adopted(AdoptedDataset::Dataset)?;
         // Checked in every run, because a run with another ledger may have published at any time.
         let known = ledger.directories()?;
-        let unknown = dataset.deliveries(|agreement, name| {
+        let mut unknown = dataset.deliveries(|agreement, name| {
             !known.contains(&(agreement.to_owned(), name.to_owned()))
         })?;
+        // They have the old name of an agreement that was renamed. `cprflow agreement rename` gives them the new one.
+        let records = ledger.all()?;
+        unknown.retain(|(directory, manifest)| {
+            let mut configured = self.store.of_dataset();
+            let mut records = records.iter();
+            configured.any(|own| own.name.as_str() == manifest.agreement)
+                || !records.any(|record| {
+                    record.transfer_uuid == manifest.transfer_uuid
+                        && record.agreement != manifest.agreement
+                        && record.directory.as_ref() == Some(directory)
+                })
+        });
         if unknown.is_empty() && !is_first {
             return Ok(());
         }

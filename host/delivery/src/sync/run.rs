@@ -228,7 +228,7 @@ impl<'a> Sync<'a> {
                 match (empty.tenant, &order.subject) {
                     // Its error is reported with those of the other tenants that get nothing in this run.
                     (Some(tenant), ErasedSubject::Numbers(_) | ErasedSubject::Agreement(_)) => {
-                        gone.entry(tenant).or_insert(error);
+                        gone.insert(tenant, error);
                     }
                     (tenant, _) => report.problems.push(RunProblem {
                         agreement: None,
