@@ -31,7 +31,8 @@ use crate::output::{message, print_json};
 #[command(after_help = "\
 Exit codes:
   0  erased, or shown
-  1  not complete: the next run continues, or tenants that are not configured any more have data left
+  1  not complete: the next run continues, for example when the disk of a dataset is mounted again; or
+     tenants that are not configured any more have data left
   2  refused or failed
 
 Examples:

@@ -23,7 +23,8 @@ use crate::usage::UsageError;
 /// protection could be missing.
 ///
 /// --gone accepts that published deliveries are gone from the disk or changed: they are not looked for any more, and
-/// `cprflow sync` publishes in their dataset again. Restore them from a backup if there is one.
+/// `cprflow sync` publishes in their dataset again, and an erasure no longer waits for them. Restore them from a backup if there
+/// is one. With --tenant, the tenant need not be in the configuration any more.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:

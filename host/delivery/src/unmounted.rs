@@ -42,10 +42,7 @@ pub(crate) struct EmptyDataset {
 
 /// Returns the deliveries that must be in a dataset: those that were published there, were not removed, and whose loss no
 /// person has accepted.
-pub(crate) fn expected(
-    ledger: &Ledger,
-    tenant: Option<&str>,
-) -> Result<Vec<LedgerDelivery>, Error> {
+fn expected(ledger: &Ledger, tenant: Option<&str>) -> Result<Vec<LedgerDelivery>, Error> {
     let is_accepted =
         |reason: &Option<Reason>| reason.as_ref().is_some_and(|reason| reason.code == GONE);
     let mut expected = Vec::new();

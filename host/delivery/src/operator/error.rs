@@ -193,7 +193,7 @@ pub enum OperatorError {
 
     /// A dataset that has deliveries of the agreement is not there, so that it would keep the old name.
     #[error(
-        "nothing was renamed: {place} is gone or empty or does not respond, but {count} deliveries of {agreement} were \
+        "nothing was changed: {place} is gone or empty or does not respond, but {count} deliveries of {agreement} were \
          published in it, and it would keep the old name. Mount its disk, then run the command again. If the dataset is \
          lost, accept that with `cprflow set-aside --gone --reason TEXT` first"
     )]

@@ -6,24 +6,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::OperatorError;
 use crate::config::{Configuration, Store};
 use crate::dataset::{Dataset, Manifest};
 use crate::erase::protections;
 use crate::error::Error;
-use crate::fs::{StateLock, ask_disks, entries, sync_directory};
-use crate::integrity::has_no_tables;
+use crate::fs::{StateLock, entries, sync_directory};
 use crate::ledger::{Ledger, Record};
 use crate::names::AgreementName;
 use crate::register;
 use crate::subscription;
 use crate::tenant::former::left_datasets;
-use crate::unmounted::{LedgerDelivery, expected};
-
-/// The time in which a disk must say what it has.
-const DISK_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::unmounted::empty_datasets;
 
 /// Gives the deliveries of an agreement the name that the agreement now has in the configuration.
 ///
@@ -63,7 +58,7 @@ pub fn rename_agreement(
         let (old, new) = (old.clone(), new.clone());
         return Err(OperatorError::BothHaveDeliveries { old, new }.into());
     }
-    check_there(store, &ledger, old, new)?;
+    check_there(store, &ledger, old)?;
     let mut datasets = configured_datasets(store)?;
     // If such a tenant comes back, its deliveries are found under the new name.
     let former = left_datasets(store, &ledger)?.into_iter();
@@ -105,56 +100,22 @@ fn configured_datasets(store: &Store) -> Result<Vec<Dataset>, Error> {
 }
 
 /// Fails if a dataset with deliveries of the agreement is not there: it would keep the old name for ever, and no run would
-/// look at its deliveries again. A rename that was interrupted has moved some directories already.
-fn check_there(
-    store: &Store,
-    ledger: &Ledger,
-    old: &AgreementName,
-    new: &AgreementName,
-) -> Result<(), Error> {
-    let tenants = store.tenants.iter();
-    let tenants = tenants.map(|tenant| (Some(tenant.name.as_str()), &tenant.dataset));
-    let mut places = Vec::new();
-    for (tenant, path) in [(None, &store.dataset)].into_iter().chain(tenants) {
-        let mut deliveries = expected(ledger, tenant)?;
-        deliveries.retain(|delivery| delivery.agreement == old.as_str());
-        let rewritings = ledger.rewritings(tenant)?;
-        let is_open = |id| {
-            rewritings
-                .iter()
-                .any(|one| one.delivery == id && !one.is_done)
-        };
-        // A delivery that is being made again can be missing until the next run.
-        let is_any_settled = deliveries.iter().any(|delivery| !is_open(delivery.id));
-        if !deliveries.is_empty() {
-            places.push((tenant, path, deliveries, is_any_settled));
-        }
-    }
-    let questions = places.iter().map(|(_, path, deliveries, is_any_settled)| {
-        let (path, deliveries, is_any_settled) =
-            ((*path).clone(), deliveries.clone(), *is_any_settled);
-        let names = [old.clone(), new.clone()];
-        move || {
-            let Some(dataset) = Dataset::at(&path) else {
-                return false;
-            };
-            let has = |delivery: &LedgerDelivery| {
-                let mut names = names.iter();
-                names.any(|name| dataset.has_delivery(name.as_str(), &delivery.directory))
-            };
-            !has_no_tables(&path) && (!is_any_settled || deliveries.iter().any(has))
-        }
-    });
-    let answers = ask_disks(DISK_TIMEOUT, questions);
-    for ((tenant, path, deliveries, _), answer) in places.iter().zip(answers) {
-        if answer != Some(true) {
+/// look at its deliveries again.
+fn check_there(store: &Store, ledger: &Ledger, old: &AgreementName) -> Result<(), Error> {
+    for empty in empty_datasets(store, ledger)? {
+        let deliveries = empty.deliveries.iter();
+        let count = deliveries
+            .filter(|delivery| delivery.agreement == old.as_str())
+            .count();
+        if count > 0 && empty.is_configured {
+            let path = empty.path.display();
             return Err(OperatorError::DatasetNotThere {
-                place: match tenant {
-                    Some(tenant) => format!("the dataset {} of tenant {tenant}", path.display()),
-                    None => format!("the dataset {}", path.display()),
+                place: match &empty.tenant {
+                    Some(tenant) => format!("the dataset {path} of tenant {tenant}"),
+                    None => format!("the dataset {path}"),
                 },
                 agreement: old.clone(),
-                count: deliveries.len(),
+                count,
             }
             .into());
         }
