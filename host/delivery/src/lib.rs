@@ -93,3 +93,4 @@ pub use stop::Stop;
 pub use tenant::former::{FormerTenant, LeftDataset, former_tenants};
 pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};
 pub use unknown_codes::{unknown_codes, unknown_codes_of_scope};
+pub use unmounted::left_agreements;

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Store;
+use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::ask_disks;
 use crate::integrity::{GONE, has_no_tables};
 use crate::ledger::{Ledger, Reason, TenantDeliveryState};
 use crate::tenant::former::left_datasets;
+use cprflow_transport::redacted_name;
 
 /// The time in which a disk must say whether it has tables.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -122,4 +124,44 @@ pub(crate) fn empty_datasets(store: &Store, ledger: &Ledger) -> Result<Vec<Empty
         }
     }
     Ok(empty)
+}
+
+/// Returns, in words, the agreements with deliveries in the datasets that neither the configuration nor the ledger has there.
+/// No run looks at them: they can be left of a rename while the dataset was not there, or of a backup that was put back.
+pub fn left_agreements(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Error> {
+    let mut places = vec![(store.dataset.clone(), ledger.directories()?)];
+    for tenant in &store.tenants {
+        let known = ledger.tenant_directories(tenant.name.as_str())?;
+        places.push((tenant.dataset.clone(), known));
+    }
+    let questions = places.iter().map(|(path, _)| {
+        let path = path.clone();
+        move || Dataset::delivery_names(&path)
+    });
+    let answers = ask_disks(DISK_TIMEOUT, questions);
+    let mut left = Vec::new();
+    for ((path, known), answer) in places.iter().zip(answers) {
+        // A disk that does not respond is reported elsewhere.
+        let Some(found) = answer.transpose()? else {
+            continue;
+        };
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for (agreement, directory) in found {
+            let mut configured = store.of_dataset();
+            let is_configured = configured.any(|own| own.name.as_str() == agreement);
+            if !is_configured && !known.contains(&(agreement.clone(), directory)) {
+                *counts.entry(agreement).or_default() += 1;
+            }
+        }
+        for (agreement, count) in counts {
+            let agreement = redacted_name(&agreement);
+            left.push(format!(
+                "the dataset {} has {count} deliveries of an agreement {agreement} that neither the configuration nor the \
+                 ledger has there: they can show what is hidden or erased. If the agreement has a new name, run `cprflow \
+                 agreement rename {agreement} NEW`. Otherwise delete the directory agreement={agreement}",
+                path.display()
+            ));
+        }
+    }
+    Ok(left)
 }

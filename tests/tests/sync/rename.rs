@@ -226,6 +226,15 @@ fn a_dataset_with_the_old_name_is_renamed_later() {
         let place = dataset.join("agreement=town");
         fs::rename(old.join("agreement=town"), &place).unwrap();
         assert!(test.sync().code < 2);
+        for subcommand in ["status", "doctor"] {
+            let ended = test.run(subcommand, &[]);
+            assert_eq!(ended.code, 1, "{}", ended.text());
+            assert!(
+                ended.text().contains("`cprflow agreement rename town NEW`"),
+                "{}",
+                ended.text()
+            );
+        }
         let ended = rename(&test, "town", "city");
         assert_eq!(ended.code, 0, "{}", ended.stderr);
         assert!(!place.exists());

@@ -14,7 +14,8 @@ use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
-    check_state_permissions, former_tenants, shared_keys, subscription, unknown_codes_of_scope,
+    check_state_permissions, former_tenants, left_agreements, shared_keys, subscription,
+    unknown_codes_of_scope,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -201,13 +202,19 @@ impl<W: Write> Checkup<W> {
         }
     }
 
-    /// Names what is left of tenants that are not configured any more.
+    /// Names what is left of tenants that are not configured any more, and under names of agreements that are not known.
     fn former_tenants(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
         match former_tenants(store, ledger) {
             Ok(former) => former
                 .iter()
-                .try_for_each(|former| self.fail("tenants", &former.to_string())),
-            Err(error) => self.fail("tenants", &error.to_string()),
+                .try_for_each(|former| self.fail("tenants", &former.to_string()))?,
+            Err(error) => self.fail("tenants", &error.to_string())?,
+        }
+        match left_agreements(store, ledger) {
+            Ok(left) => left
+                .iter()
+                .try_for_each(|left| self.fail("agreements", left)),
+            Err(error) => self.fail("agreements", &error.to_string()),
         }
     }
 

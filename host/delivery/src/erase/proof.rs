@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::fs::sync_directory;
 use crate::ledger::{Ledger, RewritingKind};
 use crate::tenant::former::former_tenants;
+use crate::unmounted::left_agreements;
 
 /// The name of the log in a state directory.
 pub(crate) const PROOF_FILE: &str = "erasures.jsonl";
@@ -145,14 +146,17 @@ impl StoreErasure {
     }
 }
 
-/// Returns what is left of data that no tenant of the configuration has any more, in words.
+/// Returns what is left of data that no tenant of the configuration has any more, or under a name of an agreement that is not
+/// known there, in words.
 pub(crate) fn left(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Error> {
     let mut former = former_tenants(store, ledger)?;
     former.retain(|former| {
         let dataset = former.dataset.as_ref();
         dataset.is_some_and(|left| left.has_current || left.deliveries != Some(0))
     });
-    Ok(former.iter().map(ToString::to_string).collect())
+    let mut left: Vec<String> = former.iter().map(ToString::to_string).collect();
+    left.extend(left_agreements(store, ledger)?);
+    Ok(left)
 }
 
 /// A line of the log.

@@ -130,10 +130,13 @@ fn datasets_left_behind(
     deliveries: &[Record],
     old: &AgreementName,
     new: &AgreementName,
-) -> Result<Vec<Dataset>, Error> {
+) -> Result<Vec<(Dataset, u64)>, Error> {
     let mut left = Vec::new();
     for dataset in configured_datasets(store)? {
-        let found = dataset.deliveries(|agreement, _| agreement == old.as_str())?;
+        let names = [old.as_str(), new.as_str()];
+        // One that was moved by a command that was killed has the old name in its manifest.
+        let mut found = dataset.deliveries(|agreement, _| names.contains(&agreement))?;
+        found.retain(|(_, manifest)| manifest.agreement == old.as_str());
         let is_known = |manifest: &Manifest| {
             let mut deliveries = deliveries.iter();
             deliveries.any(|one| {
@@ -141,7 +144,7 @@ fn datasets_left_behind(
             })
         };
         if !found.is_empty() && found.iter().all(|(_, manifest)| is_known(manifest)) {
-            left.push(dataset);
+            left.push((dataset, found.len() as u64));
         }
     }
     Ok(left)
@@ -149,18 +152,16 @@ fn datasets_left_behind(
 
 /// Gives the deliveries of these datasets the new name. Returns their number.
 fn move_left_behind(
-    datasets: &[Dataset],
+    datasets: &[(Dataset, u64)],
     old: &AgreementName,
     new: &AgreementName,
 ) -> Result<u64, Error> {
     let mut moved = 0;
-    for dataset in datasets {
+    for (dataset, count) in datasets {
         let _lock = dataset.lock()?;
-        let (from, to) = (
-            dataset.agreement(old.as_str()),
-            dataset.agreement(new.as_str()),
-        );
-        if to.is_dir() {
+        let from = dataset.agreement(old.as_str());
+        let to = dataset.agreement(new.as_str());
+        if from.is_dir() && to.is_dir() {
             // Later deliveries were published there already.
             for delivery in entries(&from)? {
                 let Some(name) = delivery.file_name() else {
@@ -168,14 +169,12 @@ fn move_left_behind(
                 };
                 check_free(&delivery, &to.join(name))?;
                 fs::rename(&delivery, to.join(name)).map_err(Error::file(&delivery))?;
-                moved += 1;
             }
             sync_directory(Some(&to))?;
             fs::remove_dir(&from).map_err(Error::file(&from))?;
-        } else {
-            moved += entries(&from)?.len() as u64;
         }
         dataset.rename_agreement(old.as_str(), new.as_str())?;
+        moved += count;
     }
     Ok(moved)
 }

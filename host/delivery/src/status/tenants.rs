@@ -15,6 +15,7 @@ use crate::ledger::{
 use crate::spool::Spooled;
 use crate::tenant::former::former_tenants;
 use crate::tenant::{Tenant, policy_digest};
+use crate::unmounted::left_agreements;
 
 /// The status of a tenant for an agreement.
 #[derive(Debug, Serialize)]
@@ -100,6 +101,8 @@ impl StatusReader<'_> {
                     .iter()
                     .map(|former| action_needed(former.to_string())),
             );
+            let left = left_agreements(self.store, ledger)?;
+            remarks.extend(left.into_iter().map(action_needed));
         }
         Ok((all, remarks))
     }
