@@ -30,6 +30,7 @@
 //! - [`calendar`] knows CPR's working days and the platform's service windows.
 //! - `stop` asks a run to stop, and `failpoint` lets tests stop the program at a chosen point.
 //! - `unknown_codes` finds codes in conditions that no record can have.
+//! - `unmounted` finds datasets that are not there, and deliveries under names that nothing knows.
 //! - `error` has [`Error`], which contains the errors of all modules.
 #![forbid(unsafe_code)]
 
