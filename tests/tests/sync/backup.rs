@@ -195,6 +195,54 @@ fn erased_persons_do_not_come_back() {
     }
 }
 
+/// The day of an erasure is at least the day of everything that was there: an extract can be dated tomorrow, and the clock can
+/// be behind.
+#[test]
+fn extracts_that_are_dated_after_the_erasure_do_not_bring_erased_persons_back() {
+    for clock in ["2026-03-02T09:00:00Z", "2026-02-20T09:00:00Z"] {
+        let test = TestRun::local();
+        configure(&test, "\"current\", \"deliveries\"");
+        test.set_time("2026-03-02T08:00:00Z");
+        let tomorrow = night("20260303")
+            .resident(ALICE, "0265", "Almindelig")
+            .resident(BERTA, "0101", "Birk");
+        test.put("n1", &tomorrow.finish(), &transfer(1));
+        let ended = test.sync();
+        assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+        let file = backup(&test);
+        test.set_time(clock);
+        let list = test.path("erase.txt");
+        fs::write(&list, ALICE).unwrap();
+        fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+        let erase = [
+            "--numbers",
+            list.to_str().unwrap(),
+            "--yes",
+            "--not-subscribed",
+        ];
+        let erased = test.run_only("erase", &erase);
+        assert!(erased.code < 2, "{clock}: {}", erased.stderr);
+        let erasures = fs::read_to_string(test.path("state/erasures")).unwrap();
+        assert!(erasures.starts_with("2026-03-03 "), "{clock}");
+        test.set_time("2026-03-04T08:00:00Z");
+        let restored = restore(&test, &file, &["--yes"]);
+        assert_eq!(restored.code, 0, "{clock}: {}", restored.stderr);
+        let ended = test.sync();
+        assert!(ended.code < 2, "{clock}: {}", ended.stderr);
+        for directory in [test.dataset(), test.path("tenants/schools")] {
+            let names = names(&directory);
+            assert!(!names.contains("Almindelig"), "{clock}");
+            assert!(names.contains("Birk"), "{clock}");
+        }
+        // A newer delivery is new data.
+        test.set_time("2026-03-05T08:00:00Z");
+        let newer = night("20260304").resident(ALICE, "0265", "Almindelig");
+        test.put("n2", &newer.finish(), &transfer(2));
+        assert!(test.sync().code < 2);
+        assert!(names(&test.dataset()).contains("Almindelig"), "{clock}");
+    }
+}
+
 /// Berta is protected by a delivery that the backup does not have. Nothing may show her afterwards.
 #[test]
 fn protections_after_the_backup_are_not_lifted() {

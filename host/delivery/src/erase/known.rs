@@ -1,4 +1,5 @@
-//! Persons who were erased before, as keyed hashes: `<state>/erasures`, one line for each number with the day of the erasure.
+//! Persons who were erased before, as keyed hashes: `<state>/erasures`, one line for each number with the last day of
+//! old data ([`remember`]).
 //!
 //! An extract that was produced on that day or before is old data: it must not bring the person back, for example from a
 //! backup or a late delivery. What CPR produces afterwards is new data about the person.
@@ -41,11 +42,33 @@ pub(super) fn key(state: &Path) -> Result<Key, Error> {
 }
 
 /// Adds persons to those who were erased, durably.
-pub(super) fn remember(state: &Path, numbers: &BTreeSet<Pnr>, now: Timestamp) -> Result<(), Error> {
-    let day = danish_time(now).date().to_string();
+pub(super) fn remember(
+    state: &Path,
+    ledger: &Ledger,
+    numbers: &BTreeSet<Pnr>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let day = last_day(ledger, now)?;
     let day_of = |number: &Pnr| (*number, day.clone());
     let days: BTreeMap<Pnr, String> = numbers.iter().map(day_of).collect();
     remember_days(state, &days)
+}
+
+/// Returns the last day of old data, `YYYY-MM-DD`: today, or the production date of the newest delivery that was published
+/// or kept, or the day of the current tables, whichever is later.
+///
+/// The clock can be behind, and an extract can be dated tomorrow. What the erasure had before it is old data in any case: a
+/// backup that has it must not bring the persons back.
+fn last_day(ledger: &Ledger, now: Timestamp) -> Result<String, Error> {
+    let mut days = vec![danish_time(now).date().to_string()];
+    days.extend(ledger.newest_generation_day()?);
+    let kept = ledger.kept_extracts()?.into_iter();
+    days.extend(kept.map(|kept| kept.production_date));
+    // The register may have lost an extract that a backup still has.
+    let records = ledger.all()?;
+    let published = records.iter().filter(|record| record.state.is_published());
+    days.extend(published.filter_map(|record| record.production_date().map(str::to_owned)));
+    Ok(days.into_iter().max().unwrap_or_default())
 }
 
 /// Adds persons to those who were erased, each with the day of the erasure, durably.

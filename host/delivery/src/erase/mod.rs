@@ -228,7 +228,7 @@ pub(crate) fn resume(
             let persons = match order.is_restored {
                 true => ErasedPersons::until(numbers.clone(), known::days(&store.state, numbers)?),
                 false => {
-                    known::remember(&store.state, numbers, now)?;
+                    known::remember(&store.state, ledger, numbers, now)?;
                     ErasedPersons::everywhere(numbers)
                 }
             };
