@@ -23,7 +23,7 @@ pub(crate) fn reached(point: &str) {
     }
 }
 
-/// Stops or panics at this point for one tenant if the variable is `<name>:<tenant>`, and for all if it is `<name>`.
+/// Stops or panics at this point for one tenant or file if the variable is `<name>:<tenant>`, and for all if it is `<name>`.
 #[cfg(feature = "test-hooks")]
 pub(crate) fn reached_by(point: &str, tenant: &str) {
     reached(&format!("{point}:{tenant}"));

@@ -147,6 +147,60 @@ fn killed_while_a_person_is_erased() {
     }
 }
 
+/// Returns the files and directories below one that are not complete.
+fn unfinished(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with(".tmp") || name.ends_with(".part") {
+            found.push(path);
+        } else if path.is_dir() {
+            found.extend(unfinished(&path));
+        }
+    }
+    found
+}
+
+/// A file that has no name yet can have the numbers in clear.
+#[test]
+fn killed_before_a_private_file_has_its_name() {
+    for file in ["erasing", "erasures"] {
+        let test = two_nights();
+        let persons = test.path("persons").display().to_string();
+        let arguments = ["--numbers", &persons, "--yes", "--not-subscribed"];
+        let point = format!("private-file:{file}");
+        test.stop_command_at("erase", &arguments, &point).kill();
+        let state = test.path("state");
+        assert!(!unfinished(&state).is_empty(), "{file}");
+        // Any command that locks the state directory removes it.
+        let ended = test.sync();
+        assert_eq!(ended.code, 0, "{file}: {}{}", ended.stderr, ended.text());
+        let left = unfinished(&state);
+        assert!(left.is_empty(), "{file}: {left:?}");
+        let ended = test.run("erase", &arguments);
+        assert_eq!(ended.code, 0, "{file}: {}", ended.stderr);
+        for text in [ALICE, SURNAME] {
+            let left = found(&test, text);
+            assert!(left.is_empty(), "{file}: {text} is in {left:?}");
+        }
+    }
+}
+
+#[test]
+fn killed_while_the_ledger_is_copied() {
+    let test = two_nights();
+    let target = test.path("backup.tar").display().to_string();
+    let arguments = ["-o", &target];
+    test.stop_command_at("backup", &arguments, "backup-copied")
+        .kill();
+    let state = test.path("state");
+    assert!(!unfinished(&state).is_empty());
+    assert_eq!(test.sync().code, 0);
+    let left = unfinished(&state);
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[test]
 fn killed_while_a_tenant_is_erased() {
     for point in TENANT_POINTS {

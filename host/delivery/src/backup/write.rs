@@ -14,7 +14,7 @@ use super::{
 };
 use crate::config::{Configuration, Store};
 use crate::error::Error;
-use crate::fs::{StateLock, entries};
+use crate::fs::{StateLock, TEMPORARY, entries};
 use crate::ledger::Ledger;
 
 /// Writes the state directories of a configuration as one archive. Each is locked, so that no run changes it meanwhile.
@@ -81,10 +81,11 @@ impl<'a> Source<'a> {
         let lock = StateLock::take(&store.state)?;
         let ledger = Ledger::open(&store.state)?;
         let copy = tempfile::Builder::new()
-            .prefix(".tmp")
+            .prefix(TEMPORARY)
             .tempdir_in(&store.state);
         let copy = copy.map_err(Error::file(&store.state))?;
         ledger.copy_to(&copy.path().join(LEDGER))?;
+        crate::failpoint::reached("backup-copied");
         let extracts = ledger.applied_extracts()?;
         let agreements = store.agreements.iter().map(|agreement| &agreement.name);
         let mut agreements: Vec<_> = agreements
@@ -125,7 +126,9 @@ impl<W: Write> Archive<W> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            if file_name == "lock" || file_name.starts_with(LEDGER) || file_name.starts_with(".tmp")
+            if file_name == "lock"
+                || file_name.starts_with(LEDGER)
+                || file_name.starts_with(TEMPORARY)
             {
                 continue;
             }

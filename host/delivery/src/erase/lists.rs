@@ -9,16 +9,13 @@ use super::protections;
 use crate::config::Store;
 use crate::current::forget_shown;
 use crate::error::Error;
-use crate::fs::{entries, remove_file, sync_directory, write_private_file};
+use crate::fs::{StateLock, TEMPORARY, entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{Ledger, Record, State};
 use crate::register::{Register, open_file};
 use crate::sync::numbers_in;
 use crate::tenant::hidden::{self, HiddenPersons};
 use crate::tenant::policies::{self, KeptPolicies};
 use cprflow::{Connector, Limits, Pnr};
-
-/// The start of the name of a file that a killed run may have left half written.
-const TEMPORARY: &str = ".tmp";
 
 /// Counts what [`clean`] would change. Changes nothing.
 pub(super) fn survey(
@@ -94,6 +91,14 @@ pub(super) fn clean(
     crate::failpoint::reached("erase-hidden");
     clean_spool(store, ledger, numbers, keeps_fetched)?;
     crate::failpoint::reached("erase-spool");
+    let subscriptions = entries(&store.state.join("subscription"))?;
+    for directory in subscriptions.iter().filter(|path| path.is_dir()) {
+        // The lock removes what a killed command has left there. A command that runs has files of its own.
+        match StateLock::take(directory) {
+            Err(Error::InUse(_)) | Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+    }
     for path in snapshots(&store.state)? {
         if has_number(&path, numbers)? {
             clean_snapshot(&path, numbers)?;

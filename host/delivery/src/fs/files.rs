@@ -97,14 +97,88 @@ pub(crate) fn remove_file(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// The start of the name of a file or directory that is not complete, or that is needed for a moment only.
+pub(crate) const TEMPORARY: &str = ".tmp";
+
+/// The number of random letters and digits after [`TEMPORARY`].
+const RANDOM: usize = 6;
+
+/// The directories of a state directory, and of a subscription's directory in it, in which files are written by a process that
+/// has the lock. The spool is not one of them: what is half written there is continued.
+const LOCKED: [&str; 7] = [
+    "register",
+    "rosters",
+    "generations",
+    "hidden",
+    "policies",
+    "erased-protections",
+    "snapshots",
+];
+
+/// Removes what a killed process has left half written in a state directory, or in the directory of a subscription. It must be
+/// locked: then no other process writes there. Files that cprflow does not write are left alone.
+pub(super) fn remove_unfinished(directory: &Path) -> Result<(), Error> {
+    for path in entries(directory)? {
+        if is_temporary(&path) {
+            remove_any(&path)?;
+        }
+    }
+    let mut locked = LOCKED.iter().map(|name| directory.join(name));
+    locked.try_for_each(|path| remove_unfinished_below(&path))
+}
+
+fn remove_unfinished_below(directory: &Path) -> Result<(), Error> {
+    if !is_real_directory(directory) {
+        return Ok(());
+    }
+    for path in entries(directory)? {
+        if is_temporary(&path) || path.extension().is_some_and(|ending| ending == "part") {
+            remove_any(&path)?;
+        } else {
+            remove_unfinished_below(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_prefix(TEMPORARY).is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// Returns whether a path is a directory, and not a link to one.
+fn is_real_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Removes a file, a link, or a directory with everything in it.
+fn remove_any(path: &Path) -> Result<(), Error> {
+    match is_real_directory(path) {
+        true => fs::remove_dir_all(path).map_err(Error::file(path)),
+        false => remove_file(path),
+    }
+}
+
+/// Creates a temporary file with mode 600 in a directory. It keeps the mode when it is renamed. The next process that locks
+/// the state directory removes it if this one is killed.
+pub(crate) fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .rand_bytes(RANDOM)
+        .tempfile_in(directory)
+}
+
 /// Writes a file with mode 600, durably and atomically: after a crash it is either complete or unchanged.
 pub(crate) fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    // A temporary file has mode 600 and keeps it when it is renamed.
-    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file(path))?;
+    let mut file = temporary_file(directory).map_err(Error::file(path))?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(Error::file(path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    crate::failpoint::reached_by("private-file", &name);
     file.persist(path)
         .map_err(|error| Error::file(path)(error.error))?;
     sync_directory(Some(directory))
@@ -127,6 +201,54 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        for directory in [
+            "register/town",
+            "spool/town",
+            "rosters/one",
+            ".tmpcopy12/deep",
+            "subscription/town",
+            "own",
+        ] {
+            fs::create_dir_all(state.join(directory)).unwrap();
+        }
+        let left = [
+            ".tmpabc123",
+            "register/town/1.part",
+            "rosters/one/town.part",
+            "rosters/one/.tmpabc123",
+            ".tmpcopy12/deep/ledger",
+        ];
+        let kept = [
+            "erasures",
+            "register/town/1",
+            "spool/town/1.part",
+            "own/1.part",
+            ".tmp-of-another-program",
+            "subscription/town/lock",
+            "subscription/town/.tmpabc123",
+        ];
+        for file in left.iter().chain(&kept) {
+            fs::write(state.join(file), "").unwrap();
+        }
+        // A link is removed, not what it leads to.
+        std::os::unix::fs::symlink(state.join("register"), state.join(".tmplink12")).unwrap();
+        remove_unfinished(state).unwrap();
+        for file in left {
+            assert!(!state.join(file).exists(), "{file}");
+        }
+        for file in kept {
+            assert!(state.join(file).exists(), "{file}");
+        }
+        assert!(!state.join(".tmplink12").is_symlink() && !state.join(".tmpcopy12").exists());
+        // The process that locks the directory of a subscription removes what is left there.
+        remove_unfinished(&state.join("subscription/town")).unwrap();
+        assert!(!state.join("subscription/town/.tmpabc123").exists());
     }
 
     #[test]

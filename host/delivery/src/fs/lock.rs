@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::files::remove_unfinished;
 use super::{InUse, check_not_writable_by_others};
 use crate::error::Error;
 
@@ -20,9 +21,12 @@ pub(crate) struct StateLock {
 }
 
 impl StateLock {
-    /// Locks a state directory. Fails if another process has locked it, or if other users can write to the directory.
+    /// Locks a state directory, or the directory of a subscription in it. Removes what a killed process has left half written
+    /// there: it can have persons. Fails if another process has locked the directory, or if other users can write to it.
     pub(crate) fn take(directory: &Path) -> Result<Self, Error> {
-        Self::at(directory, "lock")
+        let lock = Self::at(directory, "lock")?;
+        remove_unfinished(directory)?;
+        Ok(lock)
     }
 
     /// Locks a dataset. Fails if another process has locked it, or if other users can write to the directory.

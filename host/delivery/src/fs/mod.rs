@@ -14,7 +14,8 @@ pub(crate) use digest::{Digesting, digest};
 pub(crate) use disk::ask_disks;
 pub use disk::free_bytes;
 pub(crate) use files::{
-    entries, exchange, private_directory, remove_file, sync_directory, write_private_file,
+    TEMPORARY, entries, exchange, private_directory, remove_file, sync_directory, temporary_file,
+    write_private_file,
 };
 pub use group::Group;
 pub use in_use::InUse;

@@ -11,7 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::fs::sync_directory;
+use crate::fs::{sync_directory, temporary_file};
 
 pub use error::KeyError;
 
@@ -59,8 +59,7 @@ impl Key {
             error,
         })?;
         let directory = path.parent().unwrap_or(Path::new("."));
-        // A temporary file has mode 600 and keeps it when it is renamed.
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(Error::file(path))?;
+        let mut file = temporary_file(directory).map_err(Error::file(path))?;
         file.write_all(key.as_slice())
             .and_then(|()| file.as_file().sync_all())
             .map_err(Error::file(path))?;
