@@ -57,6 +57,11 @@ pub(crate) struct Erase {
     #[arg(long, requires = "numbers")]
     not_subscribed: bool,
 
+    /// The list of erased persons (`erasures`, `erasures.key`) is lost: begin a new one with these persons. Name everybody who
+    /// was erased before
+    #[arg(long, requires = "numbers")]
+    list_lost: bool,
+
     /// Do it. Without this option, nothing is changed
     #[arg(long)]
     yes: bool,
@@ -170,6 +175,7 @@ impl Erase {
             reason: self.reason.clone(),
             blank_references: self.references,
             is_unsubscribed: self.not_subscribed,
+            is_list_lost: self.list_lost,
         })
     }
 

@@ -187,6 +187,37 @@ fn killed_before_a_private_file_has_its_name() {
     }
 }
 
+/// A new list without the persons would bring them back.
+#[test]
+fn killed_while_a_lost_list_begins_again() {
+    let points = [
+        ("erase-list-lost", false),
+        ("private-file:erasures", false),
+        ("erase-remembered", true),
+    ];
+    for (point, goes_on) in points {
+        let test = two_nights();
+        let persons = test.path("persons").display().to_string();
+        let arguments = ["--numbers", &persons, "--yes", "--not-subscribed"];
+        assert_eq!(test.run("erase", &arguments).code, 0);
+        fs::remove_file(test.path("state/erasures")).unwrap();
+        let again = [&arguments[..], &["--list-lost"]].concat();
+        test.stop_command_at("erase", &again, point).kill();
+        // An extract from before the erasure.
+        let late = Handmade::new("431101", "20260301").resident(ALICE, "0265", SURNAME);
+        test.put("n3", &late.finish(), &transfer(3));
+        let ended = test.sync();
+        assert_eq!(ended.code < 2, goes_on, "{point}: {}", ended.stderr);
+        assert!(found(&test, SURNAME).is_empty(), "{point}");
+        let ended = test.run("erase", &again);
+        assert!(ended.code < 2, "{point}: {}", ended.stderr);
+        let ended = test.sync();
+        assert!(ended.code < 2, "{point}: {}", ended.stderr);
+        assert!(found(&test, SURNAME).is_empty(), "{point}");
+        assert!(!test.path("state/erasing").exists(), "{point}");
+    }
+}
+
 #[test]
 fn killed_while_the_ledger_is_copied() {
     let test = two_nights();

@@ -243,6 +243,100 @@ fn extracts_that_are_dated_after_the_erasure_do_not_bring_erased_persons_back() 
     }
 }
 
+/// Erases a person. No receipt has ended the subscription.
+fn erase(test: &TestRun, number: &str) {
+    let list = test.path("erase.txt");
+    fs::write(&list, number).unwrap();
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o600)).unwrap();
+    let list = list.to_str().unwrap();
+    let erased = test.run_only("erase", &["--numbers", list, "--yes", "--not-subscribed"]);
+    assert!(erased.code < 2, "{}", erased.stderr);
+}
+
+/// The list of erased persons of the directory that is replaced is lost. The backup may not bring anybody back.
+#[test]
+fn a_lost_list_of_erased_persons_is_restored_or_refused() {
+    let test = TestRun::local();
+    configure(&test, "\"current\", \"deliveries\"");
+    two_nights(&test);
+    let state = test.path("state");
+    let before = backup(&test);
+    let older = test.path("older.tar");
+    fs::rename(&before, &older).unwrap();
+    erase(&test, ALICE);
+    let newer = backup(&test);
+    let newest = test.path("newest");
+    fs::create_dir(&newest).unwrap();
+    for name in ["erasures", "erasures.key"] {
+        fs::copy(state.join(name), newest.join(name)).unwrap();
+    }
+    let assert_erased = |case: &str| {
+        let ended = test.sync();
+        assert!(ended.code < 2, "{case}: {}", ended.stderr);
+        for directory in [test.dataset(), test.path("tenants/schools")] {
+            assert!(!names(&directory).contains("Almindelig"), "{case}");
+            assert!(names(&directory).contains("Birk"), "{case}");
+        }
+    };
+    // The backup names everybody.
+    for name in ["erasures", "erasures.key"] {
+        fs::remove_file(state.join(name)).unwrap();
+        let restored = restore(&test, &newer, &["--yes"]);
+        assert_eq!(restored.code, 0, "{name}: {}", restored.stderr);
+        assert_erased(name);
+    }
+    // The backup does not name Alice.
+    fs::write(state.join("erasures"), "cut").unwrap();
+    let copy = files(&state);
+    let refused = restore(&test, &older, &["--yes"]);
+    assert_eq!(refused.code, 2, "{}", refused.text());
+    for part in ["has lost its list", "--erasures", "Nothing was changed"] {
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    assert_eq!(files(&state), copy);
+    let given = ["--yes", "--erasures", newest.to_str().unwrap()];
+    let restored = restore(&test, &older, &given);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    assert_erased("given");
+    // Without any copy.
+    fs::remove_file(state.join("erasures")).unwrap();
+    assert_eq!(restore(&test, &older, &["--yes"]).code, 2);
+    fs::rename(&state, test.path("moved")).unwrap();
+    let restored = restore(&test, &older, &["--yes"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    erase(&test, ALICE);
+    assert_erased("moved");
+}
+
+/// The state directory was lost, and a person was erased before the backup was restored: the keys are not the same.
+#[test]
+fn erased_before_a_lost_directory_was_restored() {
+    let test = TestRun::local();
+    configure(&test, "\"current\", \"deliveries\"");
+    two_nights(&test);
+    erase(&test, BERTA);
+    let file = backup(&test);
+    let state = test.path("state");
+    fs::remove_dir_all(&state).unwrap();
+    assert!(test.sync().code < 2);
+    erase(&test, ALICE);
+    let refused = restore(&test, &file, &["--yes"]);
+    assert_eq!(refused.code, 2, "{}", refused.text());
+    for part in ["by another key", "move the directory", "cprflow erase"] {
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    // The command does what the message says.
+    fs::rename(&state, test.path("moved")).unwrap();
+    let restored = restore(&test, &file, &["--yes"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    erase(&test, ALICE);
+    assert!(test.sync().code < 2);
+    for directory in [test.dataset(), test.path("tenants/schools")] {
+        let names = names(&directory);
+        assert!(!names.contains("Almindelig") && !names.contains("Birk"));
+    }
+}
+
 /// Berta is protected by a delivery that the backup does not have. Nothing may show her afterwards.
 #[test]
 fn protections_after_the_backup_are_not_lifted() {

@@ -345,6 +345,102 @@ fn an_older_extract_does_not_bring_an_erased_person_back() {
     assert!(format!("{:?}", tables(&test.dataset().join("current"))["person"]).contains(ALICE));
 }
 
+/// Without the list of erased persons, an extract could bring them back. So nothing is read or published.
+#[test]
+fn a_lost_list_of_erased_persons_stops_every_run() {
+    let test = three_nights();
+    erase(&test, &["--references"]);
+    let list = test.path("state/erasures");
+    let key = test.path("state/erasures.key");
+    let older = fs::read(&list).unwrap();
+    private(&test.path("persons"), &format!("{CARLA}\n"));
+    erase(&test, &[]);
+    private(&test.path("persons"), &format!("{ALICE}\n{CARLA}\n"));
+    let (whole, whole_key) = (fs::read(&list).unwrap(), fs::read(&key).unwrap());
+    let cut = |bytes: &[u8], length: usize| Some(bytes[..length].to_vec());
+    let line = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let late = night("20260301")
+        .resident(ALICE, "0265", SURNAME)
+        .resident(CARLA, "0265", "Carlsen")
+        .resident(BERTA, "0265", "Birk");
+    test.put("town4", &late.finish(), &transfer(4));
+    let published = test.published().len();
+    for (file, bytes) in [
+        (&list, None),
+        (&list, cut(&whole, 0)),
+        (&list, cut(&whole, line)),
+        (&list, cut(&whole, whole.len() - 30)),
+        (&list, Some(older)),
+        (&key, None),
+        (&key, cut(&whole_key, 31)),
+        (&key, Some(vec![7; 32])),
+    ] {
+        match &bytes {
+            None => fs::remove_file(file).unwrap(),
+            Some(bytes) => fs::write(file, bytes).unwrap(),
+        }
+        let case = format!("{file:?} {:?}", bytes.map(|bytes| bytes.len()));
+        let ended = test.sync();
+        assert_ne!(ended.code, 0, "{case}");
+        for part in ["cannot tell who was erased", "--list-lost"] {
+            assert!(ended.stderr.contains(part), "{case}: {}", ended.stderr);
+        }
+        assert!(test.path("inbox/town4").exists(), "{case}");
+        assert_eq!(test.published().len(), published, "{case}");
+        for text in [ALICE, SURNAME] {
+            let left = found(&test, text);
+            assert!(left.is_empty(), "{case}: {text} is in {left:?}");
+        }
+        let status = test.run("status", &[]);
+        assert_eq!(status.code, 1, "{case}: {}", status.stderr);
+        let doctor = test.run("doctor", &[]);
+        assert_eq!(doctor.code, 1, "{case}: {}", doctor.stderr);
+        for text in [status.text(), doctor.text()] {
+            assert!(
+                text.contains("cannot tell who was erased"),
+                "{case}: {text}"
+            );
+        }
+        let persons = test.path("persons").display().to_string();
+        let refused = test.run(
+            "erase",
+            &["--numbers", &persons, "--yes", "--not-subscribed"],
+        );
+        assert_eq!(refused.code, 2, "{case}: {}", refused.text());
+        assert!(!test.path("state/erasing").exists(), "{case}");
+        fs::write(&list, &whole).unwrap();
+        fs::write(&key, &whole_key).unwrap();
+    }
+    // Without a copy of the key, the persons are erased again.
+    fs::remove_file(&key).unwrap();
+    erase(&test, &["--list-lost"]);
+    assert!(test.path("state/erasures.lost").exists());
+    let ended = test.sync();
+    assert!(ended.code < 2, "{}{}", ended.stderr, ended.text());
+    assert_eq!(test.published().len(), published + 1);
+    for text in [ALICE, SURNAME, CARLA] {
+        let left = found(&test, text);
+        assert!(left.is_empty(), "{text} is in {left:?}");
+    }
+}
+
+/// A list of a version before this one has no last line. The next run adds it.
+#[test]
+fn a_list_of_an_earlier_version_is_completed() {
+    let test = three_nights();
+    erase(&test, &["--references"]);
+    let list = test.path("state/erasures");
+    let whole = fs::read_to_string(&list).unwrap();
+    let lines = whole.split("end ").next().unwrap();
+    fs::write(&list, lines).unwrap();
+    let ledger = rusqlite::Connection::open(test.path("state/ledger.sqlite")).unwrap();
+    let digest = "UPDATE erasures_applied SET list = substr(list, 1, 64)";
+    assert_eq!(ledger.execute(digest, []).unwrap(), 1);
+    drop(ledger);
+    assert_settled(&test);
+    assert_eq!(fs::read_to_string(&list).unwrap(), whole);
+}
+
 /// A late extract can know an erased person under a number that was not known when the person was erased.
 #[test]
 fn an_older_extract_under_another_number_does_not_bring_an_erased_person_back() {

@@ -10,6 +10,7 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::config::{Configuration, Store};
+use cprflow_delivery::erase::check_list;
 use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
@@ -127,6 +128,9 @@ impl<W: Write> Checkup<W> {
             Ok(Some(ledger)) => match ledger.check() {
                 Ok(()) => {
                     self.ok("ledger", "is intact")?;
+                    if let Err(error) = check_list(&store.state, &ledger) {
+                        self.fail("erasures", &error.to_string())?;
+                    }
                     self.agreements(store, &ledger)?;
                     self.deliveries(store, &ledger)?;
                     self.register(store, &ledger)?;

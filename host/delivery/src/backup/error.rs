@@ -68,13 +68,30 @@ pub enum BackupError {
 
     /// The persons who were erased are known by different keys.
     #[error(
-        "{path} names erased persons by another key than the backup, so that cprflow cannot tell whom the backup would \
-         bring back. Use a backup of this installation. Nothing was changed",
+        "{path} names erased persons by another key than the backup, so cprflow cannot tell whom the backup would bring \
+         back. That happens if the state directory was lost, and persons were erased before a backup was restored. Then move \
+         the directory of this file away, restore the backup, and run `cprflow erase` for these persons before the next \
+         `cprflow sync`: erasures.jsonl in that directory has the proofs. Otherwise, use a backup of this installation. \
+         Nothing was changed",
         path = path.display()
     )]
     OtherKey {
         /// The list of erased persons.
         path: PathBuf,
+    },
+
+    /// The list of erased persons of the directory that is replaced is lost, and the backup does not name all of them.
+    #[error(
+        "cprflow cannot tell whom the backup would bring back: {state} has lost its list of erased persons (erasures, \
+         erasures.key), and the backup does not name all of them. Name a directory with the newest copies of both files \
+         (--erasures DIRECTORY). Without copies, move {state} away, restore the backup, and run `cprflow erase` for everybody \
+         who was erased since the backup before the next `cprflow sync`: erasures.jsonl in that directory has the proofs. \
+         Nothing was changed",
+        state = state.display()
+    )]
+    ErasuresLost {
+        /// The state directory.
+        state: PathBuf,
     },
 
     /// The archive cannot be written, for example because the disk is full.

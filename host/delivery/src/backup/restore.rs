@@ -120,8 +120,11 @@ fn restore_to<'a>(
     let mut stores = Vec::new();
     for (place, of_store) in places.iter().zip(&backup.stores) {
         let mut has_erasures = false;
-        for source in erasure_sources(place.store, erasures).chain(place.left.clone()) {
-            has_erasures |= erasures::keep(&source, &place.unpacked)?;
+        if let Some(given) = erasures {
+            has_erasures |= erasures::keep(given, &place.unpacked)?;
+        }
+        for replaced in place.left.iter().chain([&place.store.state]) {
+            has_erasures |= erasures::keep_of_replaced(replaced, &place.unpacked)?;
         }
         let later = published_after(&place.store.state, backup.made)?;
         let ledger = Ledger::open(&place.unpacked)?;

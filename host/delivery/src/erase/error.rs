@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::list::ListLoss;
+
 /// Why an erasure is refused or cannot be completed. No error holds a person number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -94,6 +96,20 @@ pub enum EraseError {
     DamagedOrder {
         /// The file.
         path: PathBuf,
+    },
+
+    /// The list of erased persons or its key is lost, so that erased persons could come back.
+    #[error(
+        "cprflow cannot tell who was erased: {path} {loss}. Nothing is read or published, because erased persons could come \
+         back. Put back the newest erasures and erasures.key, from a copy or with `cprflow restore`. Without a copy, run \
+         `cprflow erase --numbers FILE --list-lost` with everybody who was erased before",
+        path = path.display()
+    )]
+    ListLost {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        loss: ListLoss,
     },
 
     /// An older erasure could not be completed.

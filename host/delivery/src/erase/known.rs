@@ -1,5 +1,4 @@
-//! Persons who were erased before, as keyed hashes: `<state>/erasures`, one line for each number with the last day of
-//! old data ([`remember`]).
+//! Persons who were erased before, as keyed hashes with the last day of old data ([`remember`]). The file is in `list`.
 //!
 //! An extract that was produced on that day or before is old data: it must not bring the person back, for example from a
 //! backup or a late delivery. What CPR produces afterwards is new data about the person.
@@ -15,6 +14,7 @@ use arrow::array::{AsArray, RecordBatch};
 use jiff::Timestamp;
 use sha2::Digest;
 
+use super::list::{self, KEY_NAME, key, path, read, write};
 use crate::calendar::danish_time;
 use crate::error::Error;
 use crate::fs::write_private_file;
@@ -22,23 +22,9 @@ use crate::keyed_hash::Key;
 use crate::ledger::{Ledger, Record, RewritingKind};
 use cprflow::{Connector, Pnr, Scan};
 
-/// The name of the file in a state directory.
-const FILE_NAME: &str = "erasures";
-
-/// The name of the key's file in a state directory.
-const KEY_NAME: &str = "erasures.key";
-
-const DAMAGED_KEY: &str = "the file is not a key for erased persons. Restore it from a backup: without it, an older extract \
-                           could bring erased persons back";
-
 /// The hash of a number, in hexadecimal.
 pub(super) fn hash(key: &Key, number: &Pnr) -> String {
     base16ct::lower::encode_string(&key.hash([number.as_str()]))
-}
-
-/// Opens the key of a state directory, and makes it on first use.
-pub(super) fn key(state: &Path) -> Result<Key, Error> {
-    Key::open(&state.join(KEY_NAME), DAMAGED_KEY)
 }
 
 /// Adds persons to those who were erased, durably.
@@ -218,13 +204,14 @@ fn column(batch: &RecordBatch, index: usize) -> impl Iterator<Item = Option<Pnr>
     numbers.map(|text| text.and_then(|text| text.parse().ok()))
 }
 
-/// Returns a digest of the list; `None` if no person was erased.
+/// Returns a digest of the list and the number of its lines; `None` if no person was erased.
 pub(crate) fn fingerprint(state: &Path) -> Result<Option<String>, Error> {
     let all = read(state)?;
+    let count = all.len();
     let text = serde_json::Value::from_iter(all).to_string();
     let is_empty = text == "{}";
     let digest = base16ct::lower::encode_string(&sha2::Sha256::digest(text));
-    Ok((!is_empty).then_some(digest))
+    Ok((!is_empty).then(|| list::mark(&digest, count)))
 }
 
 /// The list of a state directory has hashes by another key.
@@ -257,38 +244,6 @@ pub(crate) fn merge<E: From<Error> + From<OtherKey>>(from: &Path, into: &Path) -
     }
     write(into, &all)?;
     Ok(true)
-}
-
-fn write(state: &Path, all: &BTreeMap<String, String>) -> Result<(), Error> {
-    let lines = all.iter().map(|(hash, day)| format!("{day} {hash}\n"));
-    write_private_file(&path(state), lines.collect::<String>().as_bytes())
-}
-
-/// Returns the day of each hash.
-fn read(state: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let path = path(state);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(Error::file(path)(error)),
-    };
-    let mut all = BTreeMap::new();
-    for line in text.lines() {
-        let (day, hash) = line.split_once(' ').ok_or_else(|| damaged(&path))?;
-        all.insert(hash.to_owned(), day.to_owned());
-    }
-    Ok(all)
-}
-
-fn damaged(path: &Path) -> Error {
-    Error::file(path)(io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the list of erased persons cannot be read. Restore it from a backup",
-    ))
-}
-
-fn path(state: &Path) -> PathBuf {
-    state.join(FILE_NAME)
 }
 
 #[cfg(test)]

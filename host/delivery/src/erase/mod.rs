@@ -23,6 +23,7 @@
 //! | `again` | makes deliveries of the unrestricted dataset again |
 //! | `protections` | persons whom the erased records protected |
 //! | `known` | persons who were erased before, as keyed hashes |
+//! | `list` | the file with these hashes, and whether it is lost |
 //! | `ties` | numbers that a late extract ties to persons who were erased before |
 //! | `persons` | from which extracts persons are erased |
 //! | `proof` | the proof of an erasure |
@@ -33,6 +34,7 @@ mod error;
 mod exports;
 mod extracts;
 pub(crate) mod known;
+pub(crate) mod list;
 mod lists;
 mod numbers;
 mod order;
@@ -64,6 +66,7 @@ pub(crate) use again::make_unrestricted_again;
 pub use error::EraseError;
 pub use exports::ExportTarget;
 pub use extracts::ErasedExtract;
+pub use list::{ListLoss, check as check_list};
 pub use order::{EraseRequest, ErasedSubject};
 pub(crate) use order::{ORDER_FILE, Order};
 pub(crate) use proof::{PROOF_FILE, left};
@@ -131,8 +134,19 @@ pub fn erase(
         if !Ledger::is_in(&store.state) {
             continue;
         }
+        let mut is_ordered = false;
+        if request.is_list_lost {
+            let _lock = StateLock::take(&store.state)?;
+            // The order comes first: a run that finds the new list must have the persons.
+            if Order::read(&store.state)?.is_none() {
+                order.write(&store.state)?;
+                is_ordered = true;
+            }
+            crate::failpoint::reached("erase-list-lost");
+            list::begin_again(&store.state, &Ledger::open(&store.state)?)?;
+        }
         // An older order is completed first.
-        if Order::read(&store.state)?.is_some() {
+        if !is_ordered && Order::read(&store.state)?.is_some() {
             report.append(
                 Sync::new(connector, store)
                     .without_inboxes()
@@ -175,6 +189,11 @@ fn prepare(
         // Without its purpose, an agreement's deliveries could not be made again.
         store.check_purposes()?;
         refusal::check_ledger(store)?;
+        if let Some(ledger) = Ledger::open_to_read(&store.state)?
+            && !request.is_list_lost
+        {
+            list::check(&store.state, &ledger)?;
+        }
     }
     if !configuration
         .stores

@@ -43,6 +43,8 @@ pub struct EraseRequest {
     pub blank_references: bool,
     /// Whether the operator knows that no filter of a subscription brings the persons any more.
     pub is_unsubscribed: bool,
+    /// Whether the operator knows that the list of erased persons is lost: these persons begin a new one.
+    pub is_list_lost: bool,
 }
 
 /// An erasure that is to be carried out.

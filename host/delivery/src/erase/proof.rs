@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::exports::{self, ExportTarget};
 use super::extracts::{ErasedExtract, without_extract};
-use super::known;
+use super::list;
 use super::order::{ErasedSubject, Order};
 use crate::config::Store;
 use crate::error::Error;
@@ -189,6 +189,21 @@ struct Line<'a> {
     written_by: &'static str,
 }
 
+/// Returns whether a proof of a state directory says that persons were erased.
+pub(super) fn has_numbers(state: &Path) -> Result<bool, Error> {
+    let path = state.join(PROOF_FILE);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::file(path)(error)),
+    };
+    let has_numbers = |line: &[u8]| {
+        let proof: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
+        proof.get("numbers").and_then(|numbers| numbers.as_u64()) > Some(0)
+    };
+    Ok(text.split(|byte| *byte == b'\n').any(has_numbers))
+}
+
 /// Writes the proof of an order that was carried out in a store.
 pub(super) fn write(
     store: &Store,
@@ -199,7 +214,7 @@ pub(super) fn write(
     let proof = Proof::new(order);
     let digest = match &order.subject {
         ErasedSubject::Numbers(numbers) => {
-            let key = known::key(&store.state)?;
+            let key = list::key(&store.state)?;
             let digits = numbers.iter().map(cprflow::Pnr::as_str);
             let digest = base16ct::lower::encode_string(&key.hash(digits));
             Some(format!("hmac-sha256:{digest}"))

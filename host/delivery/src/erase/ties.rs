@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::extracts::{self, State, applied};
 use super::known::{self, ErasedInExtract};
+use super::list;
 use super::persons::ErasedPersons;
 use crate::config::Store;
 use crate::error::Error;
@@ -123,12 +124,13 @@ pub(crate) fn remember(
     ledger: &Ledger,
     tied: &BTreeMap<Pnr, String>,
 ) -> Result<(), Error> {
-    ledger.set_erasures_applied(PENDING)?;
+    ledger.set_erasures_applied(&list::mark(PENDING, list::count(&store.state)?))?;
     crate::failpoint::reached("erase-tied");
     known::remember_days(&store.state, tied)
 }
 
 /// Returns whether numbers that were tied to erased persons are still to be erased.
 pub(crate) fn is_pending(ledger: &Ledger) -> Result<bool, Error> {
-    Ok(ledger.erasures_applied()?.as_deref() == Some(PENDING))
+    let applied = ledger.erasures_applied()?;
+    Ok(applied.is_some_and(|mark| mark.starts_with(PENDING)))
 }

@@ -185,7 +185,8 @@ impl Ledger {
         })
     }
 
-    /// Returns the digest of the list of erased persons that was applied to the kept extracts; `None` if none was.
+    /// Returns the digest of the list of erased persons that was applied to the kept extracts, and the number of its lines;
+    /// `None` if none was.
     pub(crate) fn erasures_applied(&self) -> Result<Option<String>, LedgerError> {
         let found = self
             .connection
@@ -200,6 +201,11 @@ impl Ledger {
              ON CONFLICT (id) DO UPDATE SET list = excluded.list",
             [list],
         )
+    }
+
+    /// Forgets which list of erased persons was applied, because the list is lost and a new one begins.
+    pub(crate) fn forget_erasures_applied(&self) -> Result<(), LedgerError> {
+        self.change("DELETE FROM erasures_applied", [])
     }
 
     /// Forgets the kept extract of a delivery that is erased. The register does not lack it.

@@ -141,7 +141,8 @@ CREATE TABLE rewriting (
     at TEXT NOT NULL,
     PRIMARY KEY (tenant, number)
 ) STRICT;
--- A digest of the list of erased persons that was applied to the kept extracts. A restored ledger has an older one.
+-- A digest of the list of erased persons that was applied to the kept extracts, and the number of its lines. A restored
+-- ledger has an older one.
 CREATE TABLE erasures_applied (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     list TEXT NOT NULL

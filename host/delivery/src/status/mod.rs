@@ -17,6 +17,7 @@ use crate::agreement::Agreement;
 use crate::calendar::{danish_time, days_since, working_days_between};
 use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
+use crate::erase::check_list;
 use crate::error::Error;
 use crate::integrity::{DamagedDelivery, DatasetIntegrity, check_store};
 use crate::ledger::{Generation, InboxVisit, Ledger, Reason, Record, State, UnclaimedFile};
@@ -101,6 +102,11 @@ pub fn status_to_depth(
             Some(ledger) => check_store(store, ledger, depth)?,
             None => Vec::new(),
         };
+        let list = match &ledger {
+            Some(ledger) => check_list(&store.state, ledger),
+            None => Ok(()),
+        };
+        let list_error = list.err().map(|error| error.to_string());
         for agreement in &store.agreements {
             let name = agreement.name.as_str();
             let own = integrity.iter().map(|checked| checked.of_agreement(name));
@@ -112,7 +118,11 @@ pub fn status_to_depth(
                 depth,
                 now,
             };
-            all.push(reader.status(ledger.as_ref())?);
+            let mut status = reader.status(ledger.as_ref())?;
+            if let Some(error) = &list_error {
+                status.remarks.insert(0, action_needed(error.as_str()));
+            }
+            all.push(status);
         }
     }
     Ok(all)
