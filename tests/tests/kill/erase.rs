@@ -232,6 +232,29 @@ fn killed_while_the_ledger_is_copied() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// The backup has no name yet. The next one removes what is left of it.
+#[test]
+fn killed_before_a_backup_has_its_name() {
+    let test = two_nights();
+    let target = test.path("backup.tar").display().to_string();
+    let arguments = ["-o", &target];
+    let left = || {
+        let names = fs::read_dir(test.path("")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| name.starts_with(".backup.tar-") && name.ends_with(".part"))
+            .count()
+    };
+    test.stop_command_at("backup", &arguments, "backup-written")
+        .kill();
+    assert_eq!(left(), 1);
+    assert!(!Path::new(&target).exists());
+    let ended = test.run_only("backup", &arguments);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(Path::new(&target).is_file());
+    assert_eq!(left(), 0);
+}
+
 #[test]
 fn killed_while_a_tenant_is_erased() {
     for point in TENANT_POINTS {

@@ -64,6 +64,7 @@ pub fn back_up(
     let out = archive.builder.into_inner();
     out.and_then(|mut out| out.flush())
         .map_err(BackupError::Write)?;
+    crate::failpoint::reached("backup-written");
     Ok(summary)
 }
 
