@@ -19,6 +19,7 @@
 //! - `copy` copies an extract without the records of some persons: [`ExtractCopy`].
 //! - `representation` has the [`Representation`] of rows for programs that cannot take every type of a table.
 //! - `parquet` writes the tables of an extract ([`ParquetDirectory`]) and restores the extract ([`write_extract`]).
+//! - `unfinished` makes files that get their names when they are complete ([`unfinished_file`]).
 //! - [`metadata`] reads metadata files and receipts.
 //! - [`soap_messages`] writes and reads the messages of CprSubscriptionService.
 //!
@@ -46,6 +47,7 @@ mod sandbox;
 mod scan;
 pub mod soap_messages;
 mod summary;
+mod unfinished;
 mod wit;
 
 pub use catalog::{Catalog, Column, CprField, EventClass, Table, type_name};
@@ -68,3 +70,4 @@ pub use scan::{
     StateScan, StateSurvey, TableBatch, TableReader,
 };
 pub use summary::{Finding, FindingPlace, Level, Shape, StartRecord, Summary, TableCount};
+pub use unfinished::unfinished_file;

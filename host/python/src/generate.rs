@@ -4,10 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use cprflow::Error;
+use cprflow::{Error, unfinished_file};
 use cprflow_connector::generate::{LayoutAge, Settings, Written, changes as write_changes, status};
 use pyo3::prelude::*;
-use tempfile::NamedTempFile;
 
 use crate::choice;
 use crate::failure::{Failure, detached};
@@ -98,7 +97,8 @@ fn write(
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let file = NamedTempFile::new_in(directory).map_err(Error::file(path))?;
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let file = unfinished_file(directory, &name).map_err(Error::file(path))?;
     let written = write_to(file, settings, change_night, interrupt);
     let (written, file) = written.map_err(Error::file(path))?;
     file.as_file().sync_all().map_err(Error::file(path))?;

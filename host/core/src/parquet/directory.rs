@@ -17,6 +17,7 @@ use parquet::schema::types::ColumnPath;
 use tempfile::NamedTempFile;
 
 use crate::error::Error;
+use crate::unfinished::unfinished_file;
 
 /// The default memory budget of all open row groups together, in bytes (24 MiB). Above it the largest group is written.
 const DEFAULT_BUDGET: usize = 24 * 1024 * 1024;
@@ -184,11 +185,7 @@ impl ParquetDirectory {
 
     fn begin(&self, table: &str, schema: SchemaRef) -> Result<ParquetFile<NamedTempFile>, Error> {
         let path = self.directory.join(format!("{table}.parquet"));
-        let file = tempfile::Builder::new()
-            .prefix(&format!(".{table}-"))
-            .suffix(".part")
-            .tempfile_in(&self.directory)
-            .map_err(Error::file(&path))?;
+        let file = unfinished_file(&self.directory, table).map_err(Error::file(&path))?;
         ParquetFile::new(file, schema, path)
     }
 
