@@ -141,8 +141,8 @@ pub fn left_agreements(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Er
     let answers = ask_disks(DISK_TIMEOUT, questions);
     let mut left = Vec::new();
     for ((path, known), answer) in places.iter().zip(answers) {
-        // A disk that does not respond is reported elsewhere.
-        let Some(found) = answer.transpose()? else {
+        // A disk that does not respond, and a dataset that cannot be read, are reported elsewhere.
+        let Some(Ok(found)) = answer else {
             continue;
         };
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();

@@ -329,6 +329,9 @@ fn erased_before_a_lost_directory_was_restored() {
     fs::rename(&state, test.path("moved")).unwrap();
     let restored = restore(&test, &file, &["--yes"]);
     assert_eq!(restored.code, 0, "{}", restored.stderr);
+    // The second erasure has removed the deliveries, because their extracts were lost.
+    let accepted = test.run_only("set-aside", &["--gone", "--reason", "erased"]);
+    assert_eq!(accepted.code, 0, "{}", accepted.stderr);
     erase(&test, ALICE);
     assert!(test.sync().code < 2);
     for directory in [test.dataset(), test.path("tenants/schools")] {
@@ -547,11 +550,9 @@ fn a_restore_that_was_killed_is_run_again() {
         let restored = restore(&test, &file, &["--yes"]);
         assert_eq!(restored.code, 0, "{point}: {}", restored.stderr);
         assert_eq!(files(&state.join("register")), register, "{point}");
-        assert_eq!(
-            fs::read(state.join("erasures")).unwrap(),
-            erasures,
-            "{point}"
-        );
+        // The list has its last line now.
+        let kept = fs::read(state.join("erasures")).unwrap();
+        assert!(kept.starts_with(&erasures), "{point}");
         assert!(!state.join(".unfinished").exists() && !test.path("state.restoring").exists());
         assert_eq!(test.sync().code, 0, "{point}");
     }
