@@ -270,6 +270,53 @@ fn a_tenant_that_is_not_ready_loses_what_is_hidden_now() {
     }
 }
 
+/// A person is erased while a tenant is not ready: the tenant's deliveries do not keep the person. They come back without the
+/// person when the tenant is ready.
+#[test]
+fn a_tenant_that_is_not_ready_keeps_no_erased_person() {
+    let scope = "persons = { municipalities = [\"0265\"] }";
+    for (before, after) in [
+        // The new policy hides most persons, so it waits for a person.
+        ("", scope),
+        (
+            "numbers = \"pseudonym\"\nkey = { file = \"key\" }",
+            "no key",
+        ),
+        ("persons = { numbers = \"list\" }", "no list"),
+        ("", "rows = { person = \"occupation = 'x'\" }"),
+    ] {
+        let test = TestRun::local();
+        test.set_time("2026-03-05T08:00:00Z");
+        private(&test.path("key"), &"b".repeat(64));
+        private(&test.path("list"), &format!("{ALICE}\n{BERTA}\n{CARLA}\n"));
+        configure(&test, &["town"], before);
+        let first = town("20260302").resident(ALICE, "0265", "Anders");
+        let first = first
+            .resident(BERTA, "0101", "Birk")
+            .resident(CARLA, "0101", "Carlsen");
+        assert!(put(&test, "town", 1, first).code < 2);
+        assert_shown(&test, "Anders");
+        match after {
+            "no key" => fs::remove_file(test.path("key")).unwrap(),
+            "no list" => fs::remove_file(test.path("list")).unwrap(),
+            policy => configure(&test, &["town"], policy),
+        }
+        assert_eq!(test.sync().code, 2, "{after}");
+        let ended = erase(&test, ALICE);
+        assert_ne!(ended.code, 0, "{after}: {}{}", ended.stderr, ended.text());
+        assert_hidden(&test, "Anders");
+        assert!(test.path("state/erasing").exists(), "{after}");
+        private(&test.path("key"), &"b".repeat(64));
+        private(&test.path("list"), &format!("{BERTA}\n{CARLA}\n"));
+        configure(&test, &["town"], before);
+        let ended = test.sync();
+        assert!(ended.code < 2, "{after}: {}{}", ended.stderr, ended.text());
+        assert!(!test.path("state/erasing").exists(), "{after}");
+        assert_hidden(&test, "Anders");
+        assert_shown(&test, "Carlsen");
+    }
+}
+
 /// Each record of Alice that protects Berta, and whether a person must accept its damage.
 fn protecting(extract: Handmade) -> [(Handmade, bool); 4] {
     let with_alice = || extract.clone().resident(ALICE, "0265", "Anders");

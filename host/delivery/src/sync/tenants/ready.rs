@@ -60,11 +60,13 @@ impl ReadyTenant {
         })
     }
 
-    /// Returns a tenant whose policy cannot be used. Its policy shows nothing; it is only good for withdrawing deliveries.
+    /// Returns a tenant whose policy cannot be used, with its dataset locked. Its policy shows nothing; it is only good for
+    /// withdrawing deliveries.
     pub(super) fn without_policy(tenant: &Tenant) -> Result<Self, Error> {
         let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| DatasetError::InvalidPath {
             path: tenant.dataset.clone(),
         })?;
+        check_owner(&dataset, tenant.name.as_str())?;
         Ok(Self {
             tenant: tenant.clone(),
             policy: Policy::default(),
@@ -72,8 +74,8 @@ impl ReadyTenant {
             key: None,
             key_digest: None,
             policy_change: OnceLock::new(),
+            _lock: dataset.lock()?,
             dataset,
-            _lock: None,
         })
     }
 

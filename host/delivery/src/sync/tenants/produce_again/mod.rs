@@ -69,17 +69,32 @@ enum Step {
 
 impl TenantPublisher {
     /// Makes those of a tenant's deliveries again that have something which is hidden now, and completes what a run that was
-    /// killed has begun.
+    /// killed has begun. If that fails, what is erased or hidden does not stay.
     pub(super) fn produce_again(
         &self,
         ready: &ReadyTenant,
         heartbeat: &Heartbeat,
     ) -> Result<(), Error> {
-        if let Err(error) = self.check_policy_change(ready, heartbeat) {
-            // The new policy waits for a person. What became hidden must not stay meanwhile.
-            self.withdraw_hidden(ready, heartbeat)?;
+        let allowed = self.check_policy_change(ready, heartbeat);
+        let is_allowed = allowed.is_ok();
+        let ended = allowed.and_then(|()| self.produce_all_again(ready, heartbeat));
+        let Err(error) = ended else {
+            return Ok(());
+        };
+        if self.is_ended(&error, heartbeat) {
             return Err(error);
         }
+        match is_allowed {
+            // The others were judged, or cannot be judged.
+            true => self.withdraw_begun(ready, heartbeat)?,
+            // The new policy waits for a person. What became hidden must not stay meanwhile.
+            false => self.withdraw_hidden(ready, heartbeat)?,
+        }
+        Err(error)
+    }
+
+    /// Does what [`produce_again`](Self::produce_again) does, under a policy that may take effect.
+    fn produce_all_again(&self, ready: &ReadyTenant, heartbeat: &Heartbeat) -> Result<(), Error> {
         let tenant = ready.tenant.name.as_str();
         let (shares, begun) = self.published_shares(ready)?;
         if shares.is_empty() {
@@ -118,22 +133,24 @@ impl TenantPublisher {
                 hidden.as_ref(),
                 heartbeat,
             );
-            let done = match step? {
-                Step::Keep if share.hidden == version => continue,
-                Step::Keep => {
+            let done = match step {
+                // It cannot be told whether something in it is hidden now. The other deliveries are judged all the same.
+                Err(error) => Err(error),
+                Ok(Step::Keep) if share.hidden == version => continue,
+                Ok(Step::Keep) => {
                     compared.push(share.delivery);
                     continue;
                 }
                 // The delivery may hide a person whose protection the register has lost.
-                Step::Again(..) if !is_complete => {
+                Ok(Step::Again(..)) if !is_complete => {
                     let tenant = tenant.to_owned();
                     Err(TenantPublishError::RegisterIncomplete { tenant }.into())
                 }
-                Step::Again(policy, protected) => {
+                Ok(Step::Again(policy, protected)) => {
                     let protected = (version, protected);
                     self.make_again(ready, &record, &published, &policy, protected, heartbeat)
                 }
-                Step::Remove(why) => self
+                Ok(Step::Remove(why)) => self
                     .remove(ready, &record, &published, why, heartbeat)
                     .map(Some),
             };
@@ -155,10 +172,43 @@ impl TenantPublisher {
             .keep_only(&needed.iter().map(String::as_str).collect())
     }
 
-    /// Withdraws those of a tenant's deliveries that have persons who are protected now, or whose agreement the tenant no longer
-    /// has. A later run makes them again.
+    /// Withdraws those of a tenant's deliveries that are begun to be made again: an erasure wants that, or something in them is
+    /// hidden. A later run makes them again. This needs neither the register nor the policy.
+    fn withdraw_begun(&self, ready: &ReadyTenant, heartbeat: &Heartbeat) -> Result<(), Error> {
+        let (shares, begun) = self.published_shares(ready)?;
+        for share in shares {
+            heartbeat.beat();
+            let Some(directory) = share.directory.as_deref() else {
+                continue;
+            };
+            if !begun.contains(&share.delivery)
+                || !ready.dataset.has_delivery(&share.agreement, directory)
+            {
+                continue;
+            }
+            let published = Published {
+                share: &share,
+                directory,
+                is_begun: true,
+            };
+            self.withdraw_delivery(ready, &published, heartbeat)?;
+            tracing::warn!(
+                tenant = ready.tenant.name.as_str(),
+                agreement = share.agreement,
+                directory,
+                "a delivery was withdrawn, because something in it is erased or hidden and it cannot be made again now"
+            );
+        }
+        Ok(())
+    }
+
+    /// Withdraws those of a tenant's deliveries that are begun to be made again, that have persons who are protected now, or
+    /// whose agreement the tenant no longer has. A later run makes them again.
     fn withdraw_hidden(&self, ready: &ReadyTenant, heartbeat: &Heartbeat) -> Result<(), Error> {
-        let (shares, _) = self.published_shares(ready)?;
+        // First, because what follows reads the register, and so can fail.
+        self.withdraw_begun(ready, heartbeat)?;
+        let (mut shares, begun) = self.published_shares(ready)?;
+        shares.retain(|share| !begun.contains(&share.delivery));
         if shares.is_empty() {
             return Ok(());
         }
@@ -338,9 +388,10 @@ pub(super) fn withdraw_of_unready(
         return Ok(());
     };
     let with_policy = ReadyTenant::without_key(connector, tenant);
-    let has_policy = with_policy.is_ok();
-    let ready = with_policy.or_else(|_| ReadyTenant::without_policy(tenant));
-    let Ok(ready) = ready.and_then(|ready| ready.open(&store.state)) else {
+    let opened = with_policy.and_then(|ready| ready.open(&store.state));
+    let has_policy = opened.is_ok();
+    // Its group, or the key of its list, may be gone too.
+    let Ok(ready) = opened.or_else(|_| ReadyTenant::without_policy(tenant)) else {
         return Ok(());
     };
     let publisher = TenantPublisher {
