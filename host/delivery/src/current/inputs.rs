@@ -344,15 +344,28 @@ impl Inputs {
             }
             .into());
         }
-        let is_changed = |(register, kept): &&(Register, KeptExtract)| !register.has(kept);
-        match self.extracts.iter().chain(&self.former).find(is_changed) {
-            None => Ok(()),
-            Some((_, kept)) => Err(CurrentError::ExtractChanged {
-                agreement: kept.agreement.clone(),
-                file: kept.file.clone(),
+        self.check_files(|register, kept| Ok(register.has(kept)))
+    }
+
+    /// Fails if a file of the register is not as it was written. Reads every file to its end.
+    pub(crate) fn check_whole(&self) -> Result<(), Error> {
+        self.check_files(Register::is_whole)
+    }
+
+    fn check_files(
+        &self,
+        is_there: impl Fn(&Register, &KeptExtract) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
+        for (register, kept) in self.extracts.iter().chain(&self.former) {
+            if !is_there(register, kept)? {
+                return Err(CurrentError::ExtractChanged {
+                    agreement: kept.agreement.clone(),
+                    file: kept.file.clone(),
+                }
+                .into());
             }
-            .into()),
         }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::fs::{Digesting, entries, private_directory, remove_file, sync_directory};
+use crate::fs::{Digesting, digest, entries, private_directory, remove_file, sync_directory};
 use crate::ledger::{KeptExtract, KeptFile};
 
 pub(crate) use header::FileHeader;
@@ -60,6 +60,17 @@ impl Register {
     pub(crate) fn has(&self, kept: &KeptExtract) -> bool {
         let size = fs::metadata(self.path(kept)).map(|metadata| metadata.len());
         size.is_ok_and(|size| size == kept.file_size)
+    }
+
+    /// Returns whether the file of a kept extract is there, byte for byte. Reads the file to its end. A file that the disk
+    /// cannot read is an error: it may be whole.
+    pub(crate) fn is_whole(&self, kept: &KeptExtract) -> Result<bool, Error> {
+        if !self.has(kept) {
+            return Ok(false);
+        }
+        let path = self.path(kept);
+        let found = File::open(&path).and_then(digest);
+        Ok(found.map_err(Error::file(&path))? == kept.file_sha256)
     }
 
     /// Compresses an extract into the register, durably. A file of the same name is replaced in one step.

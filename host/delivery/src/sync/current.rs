@@ -21,6 +21,7 @@ pub(super) fn make(
     dataset: &Dataset,
     ledger: &Ledger,
     stop: &Stop,
+    may_show_erased: bool,
     now: Timestamp,
 ) -> Result<Option<MadeCurrent>, Error> {
     dataset.write_codes(connector)?;
@@ -63,6 +64,7 @@ pub(super) fn make(
         },
         shows_church,
         now,
+        may_show_erased,
         check: Arc::new(move || stop.check()),
     };
     let made = tables.update(ledger, &inputs)?;

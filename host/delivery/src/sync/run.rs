@@ -155,6 +155,7 @@ impl<'a> Sync<'a> {
             &receiving,
             Ledger::open(&self.store.state)?,
             unusable,
+            may_show_erased,
             &self.stop,
             self.now,
         )?;
@@ -276,7 +277,7 @@ impl<'a> Sync<'a> {
             }
         }
         tenants.wait();
-        let is_current_made = self.make_current(ledger, dataset, tenants, report)?;
+        let is_current_made = self.make_current(ledger, dataset, tenants, is_erasing, report)?;
         if is_erasing && !self.stop.is_set() {
             self.remove_generations(ledger, dataset, is_current_made)?;
         }
@@ -323,6 +324,7 @@ impl<'a> Sync<'a> {
         ledger: &Ledger,
         dataset: &Dataset,
         tenants: &Tenants,
+        is_erasing: bool,
         report: &mut RunReport,
     ) -> Result<bool, Error> {
         if self.stop.is_set() {
@@ -331,8 +333,17 @@ impl<'a> Sync<'a> {
         tenants.want_current();
         let made = match dataset.exists() {
             true => {
-                let now = (self.now)();
-                current::make(self.connector, self.store, dataset, ledger, &self.stop, now)
+                let (store, now) = (self.store, (self.now)());
+                let stop = &self.stop;
+                current::make(
+                    self.connector,
+                    store,
+                    dataset,
+                    ledger,
+                    stop,
+                    is_erasing,
+                    now,
+                )
             }
             false => Ok(None),
         };

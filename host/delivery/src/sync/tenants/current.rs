@@ -63,7 +63,9 @@ impl TenantPublisher {
             }
             return Ok(None);
         }
-        let made = made?.map(|generation| MadeCurrent {
+        let made = made?;
+        let _ = ready.is_current_good.set(());
+        let made = made.map(|generation| MadeCurrent {
             tenant: Some(tenant.name.to_string()),
             dataset: tenant.dataset.clone(),
             generation,
@@ -164,6 +166,7 @@ impl TenantPublisher {
             },
             shows_church: false,
             now: (self.now)(),
+            may_show_erased: self.may_show_erased,
             check,
         };
         act(&tables, &inputs)
@@ -179,12 +182,14 @@ fn is_for_a_person(error: &CurrentError) -> bool {
 }
 
 /// Withdraws a tenant's current tables if the extracts or the policy have changed since they were made, because they may
-/// show what is hidden now. `error` is why no newer ones could be made. Returns whether they were withdrawn.
+/// show what is hidden now, or in any case if they `must_go`. `error` is why no newer ones could be made. Returns whether they
+/// were withdrawn.
 pub(super) fn withdraw_outdated(
     connector: &Connector,
     store: &Store,
     tenant: &Tenant,
     is_locked: bool,
+    must_go: bool,
     error: Option<String>,
 ) -> Result<bool, Error> {
     let sources = RegisterSource::of_tenant(store, tenant);
@@ -201,7 +206,7 @@ pub(super) fn withdraw_outdated(
         return Ok(false);
     }
     // A generation that the ledger does not know is older than the ledger, so it can be outdated.
-    if let Some(known) = known {
+    if let Some(known) = known.filter(|_| !must_go) {
         let digest = tenant.policy().and_then(|policy| {
             let (_, rules) = tenant_rules(connector, &policy, &home.state)?;
             Inputs::of_tenant(
@@ -212,7 +217,9 @@ pub(super) fn withdraw_outdated(
         });
         // A key that cannot be read says nothing about a change.
         let key = tenant.key_digest().ok();
-        let is_same = digest.is_ok_and(|inputs| match &key {
+        // An extract that is lost can have had a protection, or persons who are erased now.
+        let whole = digest.and_then(|inputs| inputs.check().map(|()| inputs));
+        let is_same = whole.is_ok_and(|inputs| match &key {
             Some(key) => inputs
                 .with_key(&home.state, key.as_deref())
                 .is_ok_and(|inputs| inputs.digest == known.inputs),

@@ -38,6 +38,7 @@ pub(crate) fn publish_leavers(
         ledger: Mutex::new(Ledger::open(&store.state)?),
         stop: Stop::default(),
         now: Timestamp::now,
+        may_show_erased: false,
         protected: Mutex::default(),
         rewritten: Mutex::default(),
     };

@@ -76,12 +76,13 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(10);
 
 impl Tenants {
     /// Creates the tenants of a store, none of them prepared. A tenant in `unusable` receives nothing in this run; its
-    /// error goes into the report.
+    /// error goes into the report. `may_show_erased` says that an erasure is not complete.
     pub(super) fn new(
         connector: &Connector,
         store: &Store,
         ledger: Ledger,
         mut unusable: BTreeMap<&str, Error>,
+        may_show_erased: bool,
         stop: &Stop,
         now: fn() -> Timestamp,
     ) -> Result<Arc<Self>, Error> {
@@ -105,6 +106,7 @@ impl Tenants {
                 ledger: Mutex::new(ledger),
                 stop: stop.clone(),
                 now,
+                may_show_erased,
                 protected: Mutex::default(),
                 rewritten: Mutex::default(),
             },
@@ -401,7 +403,8 @@ impl Tenants {
     }
 
     /// Withdraws the current tables of tenants for which newer ones could not be made, and the deliveries of tenants that
-    /// could not be prepared, as far as they may show what is hidden now.
+    /// could not be prepared, as far as they may show what is hidden now. While an erasure is not complete, the tables of a
+    /// tenant stay only if this run has made them or found that they are as they must be.
     pub(super) fn withdraw_outdated(&self) {
         if self.is_stopped() {
             return;
@@ -421,6 +424,10 @@ impl Tenants {
             );
             let (tenant, error) = (tenant.clone(), reason(tenant.name.as_str()));
             let is_locked = prepared.get().is_some();
+            let is_known_good = prepared
+                .get()
+                .is_some_and(|ready| ready.is_current_good.get().is_some());
+            let must_go = self.publisher.may_show_erased && !is_known_good;
             let (stop, now) = (self.publisher.stop.clone(), self.publisher.now);
             questions.push(move || {
                 let deliveries = match is_locked {
@@ -431,7 +438,10 @@ impl Tenants {
                 };
                 let withdrawn = match store.publish.current {
                     true => {
-                        current::withdraw_outdated(&connector, &store, &tenant, is_locked, error)
+                        let locked = is_locked;
+                        current::withdraw_outdated(
+                            &connector, &store, &tenant, locked, must_go, error,
+                        )
                     }
                     false => Ok(false),
                 };

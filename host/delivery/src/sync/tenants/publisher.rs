@@ -38,6 +38,8 @@ pub(super) struct TenantPublisher {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) stop: Stop,
     pub(super) now: fn() -> Timestamp,
+    /// Whether an erasure is not complete, so that current tables of an earlier run may show erased persons.
+    pub(super) may_show_erased: bool,
     /// The protected persons by the extracts that tell them. Tenants with the same agreements share them.
     pub(super) protected: Mutex<BTreeMap<String, Arc<BTreeSet<Pnr>>>>,
     /// The deliveries that were made again in this run.

@@ -26,6 +26,8 @@ pub(super) struct ReadyTenant {
     pub(super) key_digest: Option<String>,
     /// Whether a change of the policy may take effect, once that is known.
     pub(super) policy_change: OnceLock<Result<(), CurrentError>>,
+    /// Set once this run has made the current tables, or has found that they are up to date.
+    pub(super) is_current_good: OnceLock<()>,
     pub(super) dataset: Dataset,
     _lock: Option<StateLock>,
 }
@@ -55,6 +57,7 @@ impl ReadyTenant {
             // A key that is gone fails where the key is needed.
             key_digest: tenant.key_digest().ok().flatten(),
             policy_change: OnceLock::new(),
+            is_current_good: OnceLock::new(),
             dataset,
             _lock: None,
         })
@@ -74,6 +77,7 @@ impl ReadyTenant {
             key: None,
             key_digest: None,
             policy_change: OnceLock::new(),
+            is_current_good: OnceLock::new(),
             _lock: dataset.lock()?,
             dataset,
         })

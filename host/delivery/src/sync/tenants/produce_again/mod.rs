@@ -400,6 +400,8 @@ pub(super) fn withdraw_of_unready(
         ledger: Mutex::new(Ledger::open(&store.state)?),
         stop: stop.clone(),
         now,
+        // It makes no current tables.
+        may_show_erased: false,
         protected: Mutex::default(),
         rewritten: Mutex::default(),
     };
