@@ -5,6 +5,7 @@ mod attacks;
 mod current;
 mod current_trouble;
 mod daily_job;
+mod erased_damaged;
 mod erased_ties;
 mod hidden_elsewhere;
 mod hidden_exactly;

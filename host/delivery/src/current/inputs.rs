@@ -347,8 +347,9 @@ impl Inputs {
         self.check_files(|register, kept| Ok(register.has(kept)))
     }
 
-    /// Fails if a file of the register is not as it was written. Reads every file to its end.
+    /// Does the same, and compares every file with its digest.
     pub(crate) fn check_whole(&self) -> Result<(), Error> {
+        self.check()?;
         self.check_files(Register::is_whole)
     }
 

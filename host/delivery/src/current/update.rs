@@ -88,8 +88,12 @@ impl CurrentTables<'_> {
         if inputs.is_empty() && known.is_none() {
             return Ok(None);
         }
-        // Also if nothing else has changed: an extract that is lost can have had persons who are erased now.
-        inputs.check()?;
+        // Also if nothing else has changed: an extract that is lost can have had persons who are erased now, and persons are
+        // not erased from one that was changed.
+        match self.may_show_erased {
+            true => inputs.check_whole()?,
+            false => inputs.check()?,
+        }
         let current = self.dataset.current_generation()?;
         let is_damaged = |number| {
             let directory = self.dataset.generation(number);
@@ -106,10 +110,6 @@ impl CurrentTables<'_> {
             is_accepted: self.is_clock_accepted,
         };
         let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, clock)? else {
-            if self.may_show_erased {
-                // Persons are not erased from an extract that was changed, so that its digest is the same as before.
-                inputs.check_whole()?;
-            }
             if let Some(known) = &known {
                 self.remove_older(known.number, &known.inputs, &known.day)?;
             }

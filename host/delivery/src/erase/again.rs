@@ -98,7 +98,10 @@ fn again(
     };
     let register = Register::of(&store.state);
     let kept = ledger.kept_extract(record.id)?;
-    let kept = kept.filter(|kept| register.has(kept));
+    let kept = match kept {
+        Some(kept) if register.is_whole(&kept)? => Some(kept),
+        _ => None,
+    };
     let (Some(kept), Some(agreement)) = (kept, store.agreements.iter().find(is_own)) else {
         let why = "the register has no extract of it, or its agreement publishes nothing there now";
         dataset.remove_delivery(&record.agreement, directory)?;

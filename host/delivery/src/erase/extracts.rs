@@ -58,13 +58,33 @@ impl ErasedExtract {
     }
 }
 
-/// Returns the kept extracts of a store whose files are there, applied or not, newest first.
+/// Returns the kept extracts of a store whose files are as they were written, applied or not, newest first.
+///
+/// One changed file must not stop an erasure from all others. The erasure is not complete as long as there is one: see
+/// [`damaged`].
 pub(super) fn applied(store: &Store, ledger: &Ledger) -> Result<Vec<KeptExtract>, Error> {
+    let (mut whole, _) = by_state(store, ledger)?;
+    whole.reverse();
+    Ok(whole)
+}
+
+/// Returns the kept extracts of a store whose files are gone or were changed, and whose loss no person has accepted. They may
+/// have erased persons, and may come back from a backup.
+pub(super) fn damaged(store: &Store, ledger: &Ledger) -> Result<Vec<KeptExtract>, Error> {
+    Ok(by_state(store, ledger)?.1)
+}
+
+/// Returns the kept extracts of a store: those whose files are as they were written, and the others.
+fn by_state(store: &Store, ledger: &Ledger) -> Result<(Vec<KeptExtract>, Vec<KeptExtract>), Error> {
     let register = Register::of(&store.state);
-    let mut extracts = ledger.kept_extracts()?;
-    extracts.retain(|kept| register.path(kept).is_file());
-    extracts.reverse();
-    Ok(extracts)
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    for kept in ledger.kept_extracts()? {
+        match register.is_whole(&kept)? {
+            true => whole.push(kept),
+            false => damaged.push(kept),
+        }
+    }
+    Ok((whole, damaged))
 }
 
 /// Returns the kept extracts of a store that have one of the persons. Changes nothing.

@@ -137,13 +137,13 @@ fn clean_spool(
             Some(record) => ledger.kept_extract(record.id)?,
             None => None,
         };
-        match kept.filter(|kept| register.has(kept)) {
-            None => remove_file(&path)?,
-            Some(kept) => {
+        match kept {
+            Some(kept) if register.is_whole(&kept)? => {
                 let part = path.with_extension("part");
                 copy_private(&register.path(&kept), &part)?;
                 fs::rename(&part, &path).map_err(Error::file(&path))?;
             }
+            _ => remove_file(&path)?,
         }
         sync_directory(path.parent())?;
     }

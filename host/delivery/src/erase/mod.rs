@@ -266,6 +266,7 @@ pub(crate) fn resume(
             lists::clean(connector, store, ledger, &gone, order.is_restored)?;
             if order.is_restored
                 && let Some(list) = known::fingerprint(&store.state)?
+                && extracts::damaged(store, ledger)?.is_empty()
             {
                 ledger.set_erasures_applied(&list)?;
             }
@@ -313,7 +314,10 @@ pub(crate) fn restored(
         numbers.extend(erased.numbers);
     }
     if numbers.is_empty() {
-        ledger.set_erasures_applied(&list)?;
+        // An extract that was changed can have erased persons. It is searched when it is restored.
+        if extracts::damaged(store, ledger)?.is_empty() {
+            ledger.set_erasures_applied(&list)?;
+        }
         return Ok(None);
     }
     let order = Order {
@@ -335,7 +339,7 @@ pub(crate) fn has_new_numbers(ledger: &Ledger) -> Result<bool, Error> {
     ties::is_pending(ledger)
 }
 
-/// Completes an order, if every delivery was made again: cleans the ledger's file, writes the proof, and removes the order.
+/// Completes an order, if every delivery was made again and no extract is damaged: cleans the ledger's file, writes the proof, and removes the order.
 /// Returns whether it is complete.
 pub(crate) fn finish(
     store: &Store,
@@ -354,6 +358,12 @@ pub(crate) fn finish(
                 return Ok(false);
             }
         }
+    }
+    // What is in a damaged extract is not erased, and the file can be restored. A person must do that, or accept the loss.
+    if matches!(order.subject, ErasedSubject::Numbers(_))
+        && !extracts::damaged(store, ledger)?.is_empty()
+    {
+        return Ok(false);
     }
     ledger.truncate_log()?;
     crate::failpoint::reached("erase-cleaned");

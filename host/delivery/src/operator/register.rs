@@ -1,9 +1,11 @@
 //! What an operator decides about the register.
 
+use std::collections::BTreeSet;
+
 use super::OperatorError;
 use crate::config::{Configuration, Store};
 use crate::error::Error;
-use crate::fs::StateLock;
+use crate::fs::{StateLock, remove_file};
 use crate::ledger::Ledger;
 use crate::names::AgreementName;
 use crate::register::Register;
@@ -35,9 +37,23 @@ pub fn accept_missing_extracts(
     let _lock = StateLock::take(&store.state)?;
     let mut ledger = Ledger::open(&store.state)?;
     let register = Register::of(&store.state);
-    let mut extracts = ledger.applied_extracts()?;
+    let applied: BTreeSet<i64> = ledger
+        .applied_extracts()?
+        .iter()
+        .map(|kept| kept.delivery)
+        .collect();
+    let mut extracts = ledger.kept_extracts()?;
     extracts.retain(|kept| kept.agreement == agreement.as_str());
-    let (whole, gone): (Vec<_>, Vec<_>) = extracts.iter().partition(|kept| register.has(kept));
+    let (mut whole, mut gone, mut not_applied) = (Vec::new(), Vec::new(), Vec::new());
+    for kept in extracts {
+        match (register.is_whole(&kept)?, applied.contains(&kept.delivery)) {
+            (true, true) => whole.push(kept),
+            (false, true) => gone.push(kept),
+            // The current tables do not need it.
+            (false, false) => not_applied.push(kept),
+            (true, false) => {}
+        }
+    }
     let without_extract = ledger.missing_in_register()?.into_iter();
     let without_extract = without_extract
         .filter(|record| record.agreement == agreement.as_str())
@@ -60,7 +76,10 @@ pub fn accept_missing_extracts(
             .into());
         }
     }
-    for kept in gone {
+    for kept in gone.iter().chain(&not_applied) {
+        // First: a file that the ledger does not know would be added to it again.
+        remove_file(&register.path(kept))?;
+        crate::failpoint::reached("damaged-removed");
         ledger.unkeep(kept.delivery)?;
     }
     Ok(ledger.accept_missing_in_register(agreement.as_str())?)

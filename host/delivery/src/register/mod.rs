@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::fs::{Digesting, digest, entries, private_directory, remove_file, sync_directory};
 use crate::ledger::{KeptExtract, KeptFile};
+use crate::register_state::RegisterStateError;
 
 pub(crate) use header::FileHeader;
 
@@ -119,8 +120,12 @@ impl Register {
         write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<KeptFile, Error> {
         let old = self.path(kept);
-        let header = File::open(&old).and_then(FileHeader::read);
-        let header = header.map_err(Error::file(&old))?;
+        let file = File::open(&old).map_err(Error::file(&old))?;
+        let header = match FileHeader::read(file) {
+            Ok(header) => header,
+            Err(error) if is_of_bytes(&error) => return Err(changed(kept)),
+            Err(error) => return Err(Error::file(&old)(error)),
+        };
         let stem = kept.file.strip_suffix(EXTENSION).unwrap_or(&kept.file);
         let revision = match stem.rsplit_once(".r") {
             Some((_, number)) => number.parse::<u32>().unwrap_or_default() + 1,
@@ -202,6 +207,23 @@ impl Register {
         }
         Ok(found)
     }
+}
+
+/// Returns whether an error says that the bytes of a file are not as they were written, and not that the disk failed.
+fn is_of_bytes(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}
+
+/// Returns the error of a kept extract whose file is not as it was written.
+fn changed(kept: &KeptExtract) -> Error {
+    RegisterStateError::ExtractChanged {
+        agreement: kept.agreement.clone(),
+        file: kept.file.clone(),
+    }
+    .into()
 }
 
 /// Opens a file of the register: returns the bytes of its extract.

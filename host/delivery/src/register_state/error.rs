@@ -32,7 +32,7 @@ pub enum RegisterStateError {
 
     /// A kept extract is gone or was changed.
     #[error(
-        "the register's file {file} of agreement {agreement} has another size than it was written with, or is gone. \
+        "the register's file {file} of agreement {agreement} is gone or was changed. \
          Restore it from a backup. Without a backup, order a new full load (`cprflow subscription reorder`), and when it has \
          come, run `cprflow register accept-missing {agreement}`"
     )]

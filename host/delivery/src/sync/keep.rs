@@ -12,7 +12,7 @@ use crate::config::Store;
 use crate::error::Error;
 use crate::fs::digest;
 use crate::keyed_hash::ExtractKey;
-use crate::ledger::{KeptFile, Ledger, Record};
+use crate::ledger::{KeptExtract, KeptFile, Ledger, Record};
 use crate::names::AgreementName;
 use crate::register::{FileHeader, Register, open_file};
 use crate::stop::Stop;
@@ -39,13 +39,14 @@ impl Keeper<'_> {
     ) -> Result<(), Error> {
         let register = Register::of(&self.store.state);
         let known = ledger.kept_extract(record.id)?;
-        let is_kept = known.is_some_and(|known| {
+        let is_same = |known: &KeptExtract| {
             known.sha256 == header.sha256
                 && known.production_date == header.production_date
                 && known.is_unrestricted == header.is_unrestricted
-                && register.has(&known)
-        });
-        if is_kept {
+        };
+        if let Some(known) = known.filter(is_same)
+            && register.is_whole(&known)?
+        {
             return Ok(());
         }
         let file = File::open(extract).map_err(Error::file(extract))?;

@@ -221,7 +221,18 @@ impl<'a> Sync<'a> {
         if let Some(order) = &order {
             let waiting = erase::waits_for(store, ledger, order)?;
             if waiting.is_empty() || matches!(order.subject, ErasedSubject::Numbers(_)) {
-                erase::resume(self.connector, store, ledger, order, &self.stop, now)?;
+                match erase::resume(self.connector, store, ledger, order, &self.stop, now) {
+                    // An extract cannot be rewritten. The order stays, and the inboxes do not wait for it.
+                    Err(error @ (Error::RegisterState(_) | Error::Erase(_))) => {
+                        tracing::error!(%error, "an erasure cannot be continued");
+                        report.problems.push(RunProblem {
+                            agreement: None,
+                            tenant: None,
+                            error,
+                        });
+                    }
+                    resumed => resumed?,
+                }
             }
             for empty in waiting {
                 is_unrestricted_there &= empty.tenant.is_some();

@@ -183,7 +183,7 @@ impl InboxRun<'_> {
         for kept in self.ledger.kept_extracts()? {
             let is_later =
                 kept.agreement == record.agreement && kept.production_date > header.production_date;
-            if is_later && register.has(&kept) {
+            if is_later && register.is_whole(&kept)? {
                 let open = || open_file(&register.path(&kept));
                 let (state, day) = (&self.store.state, &kept.production_date);
                 protections::end_delivered(self.connector, state, &kept.agreement, day, open)?;

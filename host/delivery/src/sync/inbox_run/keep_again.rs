@@ -39,7 +39,7 @@ impl<'a> InboxRun<'a> {
     /// Returns whether the register lacks the extract of a published delivery, and no person has accepted that.
     pub(super) fn lacks_extract(&self, record: &Record) -> Result<bool, Error> {
         if let Some(kept) = self.ledger.kept_extract(record.id)? {
-            return Ok(!Register::of(&self.store.state).has(&kept));
+            return Ok(!Register::of(&self.store.state).is_whole(&kept)?);
         }
         let missing = self.ledger.missing_in_register()?;
         Ok(missing.iter().any(|missing| missing.id == record.id))

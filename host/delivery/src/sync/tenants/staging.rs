@@ -113,8 +113,10 @@ impl TenantPublisher {
         }
         let register = Register::of(&self.store.state);
         let kept = self.ledger().kept_extract(record.id)?;
-        let kept = kept.filter(|kept| register.has(kept));
-        Ok(kept.map(|kept| register.path(&kept)))
+        match kept {
+            Some(kept) if register.is_whole(&kept)? => Ok(Some(register.path(&kept))),
+            _ => Ok(None),
+        }
     }
 
     /// Scans an extract by these rules and writes the tables of that part, empty ones too. `open` opens the extract.

@@ -338,13 +338,15 @@ impl TenantPublisher {
         Ok(Step::Again(Box::new(policy), protected))
     }
 
-    /// Returns the kept extract of a delivery, if its file is there.
+    /// Returns the kept extract of a delivery, if its file is as it was written. Persons are not erased from one that was
+    /// changed.
     fn kept(&self, share: &TenantDelivery) -> Result<Option<(Register, KeptExtract)>, Error> {
         let register = Register::of(&self.store.state);
         let kept = self.ledger().kept_extract(share.delivery)?;
-        Ok(kept
-            .filter(|kept| register.has(kept))
-            .map(|kept| (register, kept)))
+        match kept {
+            Some(kept) if register.is_whole(&kept)? => Ok(Some((register, kept))),
+            _ => Ok(None),
+        }
     }
 
     /// Returns the digests of the policies of the tenant's deliveries, and of today's.
