@@ -144,6 +144,9 @@ impl Erase {
                 Ok(Outcome::Success)
             }
             false => {
+                for erasing in &report.erasing {
+                    message::note(&erasing.to_string());
+                }
                 message::note("the erasure is not complete. The next `cprflow sync` continues it");
                 Ok(Outcome::NeedsAttention)
             }

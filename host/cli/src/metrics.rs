@@ -124,6 +124,11 @@ fn text(all: &[Status], run: Option<RunMeasure>, now: Timestamp) -> String {
             &|status| Some(f64::from(status.silent_working_days?)),
         ),
         of(
+            "cprflow_erasure_pending",
+            "1 if an erasure is not complete, otherwise 0.",
+            &|status| Some(f64::from(status.erasing.is_some())),
+        ),
+        of(
             "cprflow_needs_attention",
             "Number of remarks of `cprflow status` that need attention.",
             &|status| {

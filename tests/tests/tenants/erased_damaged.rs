@@ -142,3 +142,64 @@ fn current_tables_of_a_tenant_go_with_an_extract() {
         status.text()
     );
 }
+
+/// Every command tells that an erasure is not complete, what stops it and how to end that, without a person number.
+#[test]
+fn a_pending_erasure_is_told() {
+    let test = start();
+    let kept = test.path(&format!("state/register/town/{}.cpr.zst", transfer(1)));
+    flip(&kept, 8);
+    let ended = erase(&test, ALICE);
+    assert_ne!(ended.code, 0, "{}", ended.stderr);
+    assert_told("erase", &ended.stderr);
+    let ended = test.sync();
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert_told("sync", ended.text());
+    let path = test.path("cprflow.prom").display().to_string();
+    let status = test.run("status", &["--metrics", &path]);
+    assert_eq!(status.code, 1, "{}", status.text());
+    assert_told("status", status.text());
+    let metrics = fs::read_to_string(&path).unwrap();
+    for agreement in ["town", "other"] {
+        let line = format!("cprflow_erasure_pending{{agreement=\"{agreement}\"}} 1");
+        assert!(metrics.lines().any(|one| one == line), "{metrics}");
+    }
+    let status = test.run("status", &["--format", "json"]);
+    let all: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let erasing = &all[0]["erasing"];
+    assert_eq!(erasing["subject"], "persons", "{erasing}");
+    assert!(erasing["ordered"].is_string(), "{erasing}");
+    let stopped_by = erasing["stopped_by"].as_array().unwrap();
+    assert!(!stopped_by.is_empty(), "{erasing}");
+    let doctor = test.run("doctor", &[]);
+    assert_eq!(doctor.code, 1, "{}", doctor.text());
+    assert_told("doctor", doctor.text());
+    // Another erasure is refused, and says the same.
+    let ended = erase(&test, BERTA);
+    assert_eq!(ended.code, 2, "{}", ended.stderr);
+    assert_told("erase", &ended.stderr);
+    // Nothing is told any more when it is complete.
+    let arguments = ["town", "--without-full-load"];
+    assert_eq!(test.run("register accept-missing", &arguments).code, 0);
+    assert!(test.sync().code < 2);
+    let status = test.run("status", &["--metrics", &path]);
+    assert!(
+        !status.text().contains("the erasure of"),
+        "{}",
+        status.text()
+    );
+    let metrics = fs::read_to_string(&path).unwrap();
+    let line = "cprflow_erasure_pending{agreement=\"town\"} 0";
+    assert!(metrics.lines().any(|one| one == line), "{metrics}");
+}
+
+#[track_caller]
+fn assert_told(what: &str, text: &str) {
+    for told in [
+        "the erasure of persons that was ordered on 2026-03-05 is not complete",
+        "accept-missing town",
+    ] {
+        assert!(text.contains(told), "{what}: {text}");
+    }
+    assert!(!text.contains(ALICE), "{what}");
+}

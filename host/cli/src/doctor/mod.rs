@@ -10,7 +10,7 @@ use clap::Args;
 use cprflow::Connector;
 use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::config::{Configuration, Store};
-use cprflow_delivery::erase::check_list;
+use cprflow_delivery::erase::{self, check_list};
 use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
@@ -134,6 +134,7 @@ impl<W: Write> Checkup<W> {
                     self.agreements(store, &ledger)?;
                     self.deliveries(store, &ledger)?;
                     self.register(store, &ledger)?;
+                    self.erasure(store, &ledger)?;
                     self.former_tenants(store, &ledger)
                 }
                 Err(error) => self.fail("ledger", &error.to_string()),
@@ -203,6 +204,15 @@ impl<W: Write> Checkup<W> {
                     damaged.len()
                 ),
             ),
+        }
+    }
+
+    /// Names an erasure that is not complete, and what stops it.
+    fn erasure(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        match erase::pending(store, ledger, self.depth) {
+            Ok(None) => Ok(()),
+            Ok(Some(pending)) => self.fail("erasure", &pending.to_string()),
+            Err(error) => self.fail("erasure", &error.to_string()),
         }
     }
 

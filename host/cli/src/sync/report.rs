@@ -107,6 +107,9 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
     for missing in &report.missing {
         writeln!(out, "{bold}missing  {bold:#}  {}", missing.remark)?;
     }
+    for erasing in &report.erasing {
+        writeln!(out, "{bold}erasing  {bold:#}  {erasing}")?;
+    }
     let has_news =
         !report.published.is_empty() || !report.current.is_empty() || !report.rewritten.is_empty();
     // A delivery that needs a decision was said above, and may have been set aside by this run.

@@ -114,12 +114,14 @@ pub enum EraseError {
 
     /// An older erasure could not be completed.
     #[error(
-        "an erasure that was begun before is not complete in {state}. Run `cprflow sync` to see what stops it, and then this \
+        "nothing was erased now, because an older erasure must be completed first, in {state}: {older}. Then run this \
          command again",
         state = state.display()
     )]
     Unfinished {
         /// The state directory.
         state: PathBuf,
+        /// The older erasure, what stops it, and how to end that.
+        older: String,
     },
 }

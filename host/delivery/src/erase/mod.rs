@@ -19,6 +19,7 @@
 //! | `exports` | databases that were loaded from the datasets |
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
 //! | `waiting` | the datasets that are not there, for which an erasure waits |
+//! | `pending` | an erasure that is not complete, and what stops it |
 //! | `whole` | a whole agreement, and a tenant |
 //! | `again` | makes deliveries of the unrestricted dataset again |
 //! | `protections` | persons whom the erased records protected |
@@ -38,6 +39,7 @@ pub(crate) mod list;
 mod lists;
 mod numbers;
 mod order;
+mod pending;
 pub(crate) mod persons;
 mod proof;
 pub(crate) mod protections;
@@ -69,6 +71,7 @@ pub use extracts::ErasedExtract;
 pub use list::{ListLoss, check as check_list};
 pub use order::{EraseRequest, ErasedSubject};
 pub(crate) use order::{ORDER_FILE, Order};
+pub use pending::{PendingErasure, pending};
 pub(crate) use proof::{PROOF_FILE, left};
 pub use proof::{Proof, StoreErasure};
 pub(crate) use waiting::waits_for;
@@ -154,8 +157,11 @@ pub fn erase(
                     .run()?,
             );
             if Order::read(&store.state)?.is_some() {
+                let mut older = report.erasing.iter();
+                let older = older.find(|older| older.state == store.state);
                 return Err(EraseError::Unfinished {
                     state: store.state.clone(),
+                    older: older.map(ToString::to_string).unwrap_or_default(),
                 }
                 .into());
             }
@@ -339,8 +345,8 @@ pub(crate) fn has_new_numbers(ledger: &Ledger) -> Result<bool, Error> {
     ties::is_pending(ledger)
 }
 
-/// Completes an order, if every delivery was made again and no extract is damaged: cleans the ledger's file, writes the proof, and removes the order.
-/// Returns whether it is complete.
+/// Completes an order, if every delivery was made again and no extract is damaged: cleans the ledger's file, writes the proof,
+/// and removes the order. Returns whether it is complete.
 pub(crate) fn finish(
     store: &Store,
     ledger: &Ledger,

@@ -17,7 +17,7 @@ use crate::agreement::Agreement;
 use crate::calendar::{danish_time, days_since, working_days_between};
 use crate::config::{Configuration, Store};
 use crate::dataset::{CheckDepth, Dataset};
-use crate::erase::check_list;
+use crate::erase::{self, PendingErasure, check_list};
 use crate::error::Error;
 use crate::integrity::{DamagedDelivery, DatasetIntegrity, check_store};
 use crate::ledger::{Generation, InboxVisit, Ledger, Reason, Record, State, UnclaimedFile};
@@ -53,6 +53,8 @@ pub struct Status {
     pub tenants: Vec<TenantStatus>,
     /// The deliveries that are not in the unrestricted dataset as they were published.
     pub damaged: Vec<DamagedDelivery>,
+    /// The erasure in the agreement's state directory that is not complete; `None` if there is none.
+    pub erasing: Option<PendingErasure>,
     /// The number of CPR's working days since the last publication; `None` if nothing was ever published.
     pub silent_working_days: Option<u32>,
     /// The client certificate of the subscription service; `None` without a service, or if it cannot be read.
@@ -107,6 +109,10 @@ pub fn status_to_depth(
             None => Ok(()),
         };
         let list_error = list.err().map(|error| error.to_string());
+        let erasing = match &ledger {
+            Some(ledger) => erase::pending(store, ledger, depth)?,
+            None => None,
+        };
         for agreement in &store.agreements {
             let name = agreement.name.as_str();
             let own = integrity.iter().map(|checked| checked.of_agreement(name));
@@ -115,6 +121,7 @@ pub fn status_to_depth(
                 store,
                 agreement,
                 integrity: own.collect(),
+                erasing: erasing.clone(),
                 depth,
                 now,
             };
@@ -141,6 +148,8 @@ struct StatusReader<'a> {
     agreement: &'a Agreement,
     /// The datasets compared with the ledger: the deliveries of the agreement.
     integrity: Vec<DatasetIntegrity>,
+    /// The erasure of the store that is not complete.
+    erasing: Option<PendingErasure>,
     /// How thoroughly files are compared with the disk.
     depth: CheckDepth,
     now: Timestamp,
@@ -200,10 +209,12 @@ impl StatusReader<'_> {
             current: current.generation,
             tenants: Vec::new(),
             damaged: self.damaged(None),
+            erasing: self.erasing.clone(),
         };
         let (tenants, tenant_remarks) = self.tenants(ledger, &records)?;
         status.tenants = tenants;
         let remarks = [
+            self.erasing_remarks(),
             self.integrity_remarks(),
             register_remarks,
             current_remarks,
@@ -228,6 +239,13 @@ impl StatusReader<'_> {
         checked
             .map(|checked| checked.damaged.clone())
             .unwrap_or_default()
+    }
+
+    fn erasing_remarks(&self) -> Vec<Remark> {
+        let erasing = self.erasing.iter();
+        erasing
+            .map(|erasing| action_needed(erasing.to_string()))
+            .collect()
     }
 
     fn integrity_remarks(&self) -> Vec<Remark> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::erase::PendingErasure;
 use crate::error::Error;
 use crate::integrity::DamagedDelivery;
 use crate::ledger::{Generation, Reason, Record};
@@ -25,6 +26,8 @@ pub struct RunReport {
     pub strays: Vec<SkippedFile>,
     /// The datasets from which published deliveries are missing.
     pub missing: Vec<MissingDeliveries>,
+    /// The erasures that are not complete, and what stops them.
+    pub erasing: Vec<PendingErasure>,
     /// The errors of the run.
     pub problems: Vec<RunProblem>,
 }
@@ -162,6 +165,7 @@ impl RunReport {
         self.waiting.extend(other.waiting);
         self.strays.extend(other.strays);
         self.missing.extend(other.missing);
+        self.erasing.extend(other.erasing);
         self.problems.extend(other.problems);
     }
 
@@ -178,10 +182,13 @@ impl RunReport {
         self.set_aside.iter().any(|file| !file.reason.is_by_hand())
     }
 
-    /// Returns whether a person must act: a delivery needs a decision or is missing, or a file that may belong to cprflow is
-    /// not processed.
+    /// Returns whether a person must act: a delivery needs a decision or is missing, an erasure is not complete, or a file that
+    /// may belong to cprflow is not processed.
     pub fn needs_attention(&self) -> bool {
         let is_foreign = |stray: &SkippedFile| stray.reason.code == "foreign";
-        self.needs_decision() || !self.missing.is_empty() || !self.strays.iter().all(is_foreign)
+        self.needs_decision()
+            || !self.missing.is_empty()
+            || !self.erasing.is_empty()
+            || !self.strays.iter().all(is_foreign)
     }
 }

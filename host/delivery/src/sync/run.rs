@@ -181,6 +181,10 @@ impl<'a> Sync<'a> {
         {
             return Ok(true);
         }
+        if let Some(mut erasing) = erase::pending(self.store, &ledger, CheckDepth::Digests)? {
+            erasing.add_problems(&report.problems);
+            report.erasing.push(erasing);
+        }
         self.expire(&ledger)?;
         self.expire_published(&ledger, report)?;
         let records = ledger.all()?.into_iter();
