@@ -454,6 +454,13 @@ pub enum ComponentError {
     )]
     NoMemory(String),
 
+    /// The system does not give cprflow the file in which the memory of the component is.
+    #[error(
+        "cannot run the component: {0}. The engine keeps the component's memory in a file without a name, and the system \
+         refuses it: raise the limit of file sizes (`ulimit -f`, or LimitFSIZE= of the systemd unit), or free some space"
+    )]
+    NoFile(String),
+
     /// The component asked for more memory than its limit ([`Limits::memory`](crate::Limits::memory)).
     #[error(
         "the component was stopped: it asked for more than {limit} bytes of memory. Raise this limit if it was \

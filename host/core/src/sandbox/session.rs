@@ -17,6 +17,10 @@ const BATCH_OVERHEAD: usize = 4096;
 /// The end of the operating system's error about missing memory (ENOMEM).
 const NO_MEMORY: &str = "(os error 12)";
 
+/// The ends of the operating system's errors about a file that is too large (EFBIG) and a full disk (ENOSPC). The engine keeps
+/// the memory of an instance in a file without a name.
+const NO_FILE: [&str; 2] = ["(os error 27)", "(os error 28)"];
+
 /// An instance of a component with its store. Dropping it frees all that the instance holds.
 pub(crate) struct Session {
     runtime: &'static Runtime,
@@ -165,7 +169,42 @@ impl FailedCall<'_> {
                 at_most: at_most as u64,
             },
             None if text.contains(NO_MEMORY) => ComponentError::NoMemory(redact(&text)),
+            None if NO_FILE.iter().any(|mark| text.contains(mark)) => {
+                ComponentError::NoFile(redact(&text))
+            }
             None => ComponentError::Trapped(redact(&text)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// What the system refuses is no bug of the component.
+    #[test]
+    fn errors_of_the_system_are_no_traps() {
+        let state = StoreState::new(1);
+        let limits = Limits::default();
+        let failed = FailedCall {
+            runtime: Runtime::shared().unwrap(),
+            state: &state,
+            limits,
+            time_left: limits.total,
+            answer_bytes: limits.answer_bytes,
+        };
+        let cause = |number| {
+            let error = io::Error::from_raw_os_error(number);
+            failed.cause(&wasmtime::Error::from(error))
+        };
+        assert!(matches!(cause(12), ComponentError::NoMemory(_)));
+        for number in [27, 28] {
+            let error = cause(number);
+            assert!(matches!(error, ComponentError::NoFile(_)), "{error}");
+            assert!(error.to_string().contains("ulimit -f"), "{error}");
+        }
+        assert!(matches!(cause(5), ComponentError::Trapped(_)));
     }
 }

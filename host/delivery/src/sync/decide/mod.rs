@@ -189,8 +189,8 @@ pub(super) fn scan_failure(error: Error) -> Result<Reason, Error> {
 
 /// Returns whether the component could not run because the machine had no room for it.
 fn is_of_machine(error: &cprflow::ComponentError) -> bool {
-    use cprflow::ComponentError::{NoMemory, PoolFull};
-    matches!(error.cause(), NoMemory(_) | PoolFull { .. })
+    use cprflow::ComponentError::{NoFile, NoMemory, PoolFull};
+    matches!(error.cause(), NoFile(_) | NoMemory(_) | PoolFull { .. })
 }
 
 /// Decides whether a delivery is set aside because its metadata names another sender or recipient than the configuration,

@@ -390,6 +390,8 @@ fn sets_a_delivery_aside_for_a_failure_of_the_component_only() {
     // The delivery can be read when the machine has memory again.
     let memory = cprflow::ComponentError::NoMemory("no memory".to_owned());
     assert!(scan_failure(memory.into()).is_err());
+    let file = cprflow::ComponentError::NoFile("no file".to_owned());
+    assert!(scan_failure(file.into()).is_err());
 }
 
 #[test]
