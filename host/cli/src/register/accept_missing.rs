@@ -13,6 +13,9 @@ use crate::output::message;
 /// Without them, the current tables lack persons or protections, so cprflow does not make the tables. First order a new
 /// full load with `cprflow subscription reorder`. When it has come, the register has every person again: then run this
 /// command. It refuses if no full load has come since. The agreement can be one of `ended_agreements`.
+///
+/// It also accepts kept extracts whose files are gone or were changed, and removes the changed files: if you can restore them
+/// from a backup, do that first. An erasure that waits for them is then completed by the next `cprflow sync`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:

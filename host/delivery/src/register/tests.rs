@@ -116,3 +116,38 @@ fn a_damaged_file_is_an_error_and_a_stop_leaves_no_file() {
     assert!(matches!(stopped, Err(Error::Stopped)));
     assert!(!register.agreement("a").join("two.cpr.zst").exists());
 }
+
+/// A changed byte is noticed wherever it is, and an error about it names the extract and not the disk.
+#[test]
+fn a_changed_byte_is_noticed_with_the_same_size() {
+    let state = tempfile::tempdir().unwrap();
+    let register = Register::of(state.path());
+    let stored = register.store("a", &header("one"), &b"extract"[..], || Ok(()));
+    let kept = kept(stored.unwrap());
+    assert!(register.is_whole(&kept).unwrap());
+    let path = register.path(&kept);
+    let whole = fs::read(&path).unwrap();
+    for index in [0, 8, whole.len() - 1] {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert!(register.has(&kept), "{index}");
+        assert!(!register.is_whole(&kept).unwrap(), "{index}");
+    }
+    for index in [1, 8] {
+        let mut bytes = whole.clone();
+        bytes[index] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        let rewritten = register.rewrite(&kept, |_| Ok(()));
+        let expected = RegisterStateError::ExtractChanged {
+            agreement: "a".to_owned(),
+            file: "one.cpr.zst".to_owned(),
+        };
+        assert!(
+            matches!(&rewritten, Err(Error::RegisterState(error)) if *error == expected),
+            "{index}: {rewritten:?}"
+        );
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(!register.is_whole(&kept).unwrap());
+}
