@@ -112,8 +112,9 @@ fn print_text(out: &mut impl Write, report: &RunReport) -> io::Result<()> {
     }
     let has_news =
         !report.published.is_empty() || !report.current.is_empty() || !report.rewritten.is_empty();
-    // A delivery that needs a decision was said above, and may have been set aside by this run.
-    if !has_news && !report.needs_decision() && report.problems.is_empty() {
+    // A delivery that needs a decision was said above, and may have been set aside by this run. So was an erasure that waits.
+    let is_said = report.needs_decision() || !report.erasing.is_empty();
+    if !has_news && !is_said && report.problems.is_empty() {
         writeln!(out, "nothing new")?;
     }
     Ok(())
