@@ -226,8 +226,11 @@ impl<'a> Sync<'a> {
             let waiting = erase::waits_for(store, ledger, order)?;
             if waiting.is_empty() || matches!(order.subject, ErasedSubject::Numbers(_)) {
                 match erase::resume(self.connector, store, ledger, order, &self.stop, now) {
-                    // An extract cannot be rewritten. The order stays, and the inboxes do not wait for it.
-                    Err(error @ (Error::RegisterState(_) | Error::Erase(_))) => {
+                    // An extract cannot be rewritten. The order stays. The inboxes do not wait: the list has the persons.
+                    Err(
+                        error @ (Error::RegisterState(_)
+                        | Error::Erase(erase::EraseError::NotSeparable { .. })),
+                    ) => {
                         tracing::error!(%error, "an erasure cannot be continued");
                         report.problems.push(RunProblem {
                             agreement: None,
