@@ -75,7 +75,8 @@ pub use dataset::{
 };
 pub use error::Error;
 pub use fs::{
-    Group, InUse, SecretError, SecretSource, UnsafeDirectory, check_state_permissions, free_bytes,
+    Group, InUse, SecretError, SecretSource, UnsafeDirectory, check_state_permissions,
+    directory_of, free_bytes,
 };
 pub use keyed_hash::{KeyError, ListKey};
 pub use ledger::{

@@ -17,6 +17,7 @@ mod keys;
 mod leavers;
 mod marked_nights;
 mod model_months;
+mod one_name;
 mod oracle;
 mod outlived;
 mod policy;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use cprflow_delivery::Error;
+use cprflow_delivery::{Error, directory_of};
 use rustix::fs::Access;
 
 /// Why a directory cannot be used.
@@ -66,6 +66,31 @@ pub(super) fn free_bytes(path: &Path) -> Result<u64, Error> {
 
 /// Returns the path or, if it does not exist, its nearest parent that does.
 fn existing(path: &Path) -> &Path {
-    let existing = path.ancestors().find(|path| path.exists());
-    existing.unwrap_or(Path::new("/"))
+    let mut path = path;
+    // The root and `.` are in themselves.
+    while !path.exists() && directory_of(path) != path {
+        path = directory_of(path);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_path_is_judged_by_where_it_will_be_created() {
+        for (missing, existing_parent) in [
+            ("no-such-directory", "."),
+            ("no-such-directory/tenants/schools", "."),
+            ("src/no-such-directory/schools", "src"),
+            ("/no-such-directory/schools", "/"),
+        ] {
+            assert_eq!(
+                existing(Path::new(missing)),
+                Path::new(existing_parent),
+                "{missing}"
+            );
+        }
+    }
 }

@@ -15,8 +15,8 @@ use cprflow_delivery::integrity::{check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
-    check_state_permissions, former_tenants, left_agreements, shared_keys, subscription,
-    unknown_codes_of_scope,
+    check_state_permissions, directory_of, former_tenants, left_agreements, shared_keys,
+    subscription, unknown_codes_of_scope,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -273,7 +273,7 @@ impl<W: Write> Checkup<W> {
 
     /// Checks a dataset and its parent directory, in which deliveries are prepared.
     fn dataset(&mut self, path: &Path) -> io::Result<()> {
-        let parent = path.parent().unwrap_or(path);
+        let parent = directory_of(path);
         let checked = check_writable(path)
             .and_then(|()| check_writable(parent))
             .and_then(|()| check_same_file_system(path, parent));

@@ -9,7 +9,7 @@ use tar::{Archive, Entry};
 
 use super::{BackedUpFile, BackedUpFiles, BackupError, BackupSummary, FILES, FORMAT, SUMMARY};
 use crate::error::Error;
-use crate::fs::{Digesting, private_directory};
+use crate::fs::{Digesting, directory_of, private_directory};
 
 /// The largest size of the two files that describe the backup, in bytes.
 const MOST_DESCRIPTION: u64 = 256 << 20;
@@ -104,7 +104,7 @@ fn description<R: Read, T: serde::de::DeserializeOwned>(
 
 /// Writes a file that only its owner can read, durably.
 fn unpack<R: Read>(entry: Entry<'_, R>, path: &Path) -> Result<BackedUpFile, Error> {
-    private_directory(path.parent().unwrap_or(path))?;
+    private_directory(directory_of(path))?;
     let file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -94,7 +94,8 @@ impl Configuration {
     /// Passphrases of private keys are read too. Other secrets and lists are read when they are needed.
     pub fn from_file(path: &Path) -> Result<Self, Error> {
         let bytes = std::fs::read(path).map_err(Error::file(path))?;
-        let directory = path.parent().unwrap_or(Path::new("."));
+        // Empty for `cprflow.toml`: its paths then stay as they are written, in errors and in the ledger.
+        let directory = path.parent().unwrap_or(Path::new(""));
         let text = file::text(&bytes).map_err(Error::from);
         text.and_then(|text| file::read(text, directory))
             .map_err(|error| match error {

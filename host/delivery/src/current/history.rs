@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dataset::GenerationManifest;
 use crate::error::Error;
-use crate::fs::private_directory;
+use crate::fs::{directory_of, private_directory};
 
 /// The name of the directory of the histories in the state directory.
 const DIRECTORY: &str = "history";
@@ -100,9 +100,7 @@ fn line(directory: &Path, manifest: &GenerationManifest) -> Result<String, Error
 }
 
 fn write(path: &Path, line: &str) -> Result<(), Error> {
-    if let Some(parent) = path.parent() {
-        private_directory(parent)?;
-    }
+    private_directory(directory_of(path))?;
     let file = OpenOptions::new()
         .append(true)
         .create(true)

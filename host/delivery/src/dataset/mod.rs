@@ -27,8 +27,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::fs::{
-    Group, StateLock, check_not_writable_by_others, check_own_directory, check_parent, entries,
-    private_directory, sync_directory,
+    Group, StateLock, check_not_writable_by_others, check_own_directory, check_parent,
+    directory_of, entries, private_directory, sync_directory,
 };
 pub(crate) use codes::CODES;
 pub use deliveries::{DatasetDelivery, published_deliveries};
@@ -71,8 +71,8 @@ impl Dataset {
             let metadata = fs::metadata(path).map_err(Error::file(path))?;
             Ok::<_, Error>(metadata.dev())
         };
-        match (root.parent(), Self::at(root)) {
-            (Some(parent), Some(dataset)) if device(parent)? == device(root)? => Ok(dataset),
+        match Self::at(root) {
+            Some(dataset) if device(directory_of(root))? == device(root)? => Ok(dataset),
             _ => {
                 let path = root.to_owned();
                 Err(DatasetError::MountPoint { path }.into())
@@ -87,9 +87,7 @@ impl Dataset {
             return Ok(());
         };
         check_not_writable_by_others(root)?;
-        if let Some(parent) = root.parent() {
-            check_parent(parent)?;
-        }
+        check_parent(directory_of(root))?;
         dataset.check_staging()?;
         for path in entries(root)? {
             let name = name_of(&path);
@@ -107,10 +105,10 @@ impl Dataset {
 
     /// Returns the dataset of a directory without looking at the disk; `None` if the path cannot be a dataset.
     pub(crate) fn at(root: &Path) -> Option<Self> {
-        let (parent, name) = (root.parent()?, root.file_name()?);
+        let staging = format!(".{}.staging", root.file_name()?.to_string_lossy());
         Some(Self {
             root: root.to_owned(),
-            staging: parent.join(format!(".{}.staging", name.to_string_lossy())),
+            staging: root.with_file_name(staging),
             group: None,
         })
     }

@@ -12,6 +12,16 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 
+/// Returns the directory that a path is in. `.` is that of a name without a directory, as in `dataset = "tenant"`, whose
+/// [`Path::parent`] is empty: no file has that name. A file system's root is in itself.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        None if path.has_root() => path,
+        _ => Path::new("."),
+    }
+}
+
 /// Returns the sorted paths of a directory's entries. A directory that does not exist has none.
 pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let read = match fs::read_dir(directory) {
@@ -38,7 +48,7 @@ pub(crate) fn private_directory(path: &Path) -> Result<(), Error> {
         .create(path)
         .map_err(Error::file(path))?;
     for directory in created {
-        sync_directory(directory.parent())?;
+        sync_directory(Some(directory_of(directory)))?;
     }
     Ok(())
 }
@@ -172,7 +182,7 @@ pub(crate) fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTemp
 
 /// Writes a file with mode 600, durably and atomically: after a crash it is either complete or unchanged.
 pub(crate) fn write_private_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let mut file = temporary_file(directory).map_err(Error::file(path))?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
@@ -249,6 +259,26 @@ mod tests {
         // The process that locks the directory of a subscription removes what is left there.
         remove_unfinished(&state.join("subscription/town")).unwrap();
         assert!(!state.join("subscription/town/.tmpabc123").exists());
+    }
+
+    #[test]
+    fn a_name_is_in_the_current_directory() {
+        for (path, directory) in [
+            ("name", "."),
+            ("name/", "."),
+            ("", "."),
+            (".", "."),
+            ("./name", "."),
+            ("a/name", "a"),
+            ("/name", "/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(
+                directory_of(Path::new(path)),
+                Path::new(directory),
+                "{path:?}"
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod secret_error;
 pub(crate) use digest::{Digesting, digest};
 pub(crate) use disk::ask_disks;
 pub use disk::free_bytes;
+pub use files::directory_of;
 pub(crate) use files::{
     TEMPORARY, entries, exchange, private_directory, remove_file, sync_directory, temporary_file,
     write_private_file,

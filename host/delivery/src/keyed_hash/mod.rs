@@ -11,7 +11,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::fs::{sync_directory, temporary_file};
+use crate::fs::{directory_of, sync_directory, temporary_file};
 
 pub use error::KeyError;
 
@@ -58,7 +58,7 @@ impl Key {
             path: path.to_owned(),
             error,
         })?;
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = directory_of(path);
         let mut file = temporary_file(directory).map_err(Error::file(path))?;
         file.write_all(key.as_slice())
             .and_then(|()| file.as_file().sync_all())

@@ -12,7 +12,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::fs::{Digesting, digest, entries, private_directory, remove_file, sync_directory};
+use crate::fs::{
+    Digesting, digest, directory_of, entries, private_directory, remove_file, sync_directory,
+};
 use crate::ledger::{KeptExtract, KeptFile};
 use crate::register_state::RegisterStateError;
 
@@ -86,7 +88,7 @@ impl Register {
     ) -> Result<KeptFile, Error> {
         let directory = self.agreement(agreement);
         let path = directory.join(header.file_name());
-        self.write(&path, header, |sink| {
+        Self::write(&path, header, |sink| {
             let mut buffer = vec![0; BUFFER_BYTES];
             loop {
                 check()?;
@@ -110,7 +112,7 @@ impl Register {
         write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<KeptFile, Error> {
         let path = self.agreement(agreement).join(header.file_name());
-        self.write(&path, header, write)
+        Self::write(&path, header, write)
     }
 
     /// Writes what `write` writes as a new file of a kept extract, durably. The old file stays, under another name.
@@ -132,16 +134,15 @@ impl Register {
             None => 1,
         };
         let file = format!("{}.r{revision}{EXTENSION}", header.name);
-        self.write(&self.agreement(&kept.agreement).join(file), &header, write)
+        Self::write(&self.agreement(&kept.agreement).join(file), &header, write)
     }
 
     fn write(
-        &self,
         path: &Path,
         header: &FileHeader,
         write: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
     ) -> Result<KeptFile, Error> {
-        let directory = path.parent().unwrap_or(&self.root);
+        let directory = directory_of(path);
         private_directory(directory)?;
         let file = path
             .file_name()
