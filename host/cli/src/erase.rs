@@ -125,7 +125,9 @@ impl Erase {
         for problem in &report.problems {
             message::error(&problem.to_string());
         }
-        if let ErasedSubject::Tenant(name) = &request.subject {
+        if let ErasedSubject::Tenant(name) = &request.subject
+            && configuration.tenant(name.as_str()).is_ok()
+        {
             message::note(&format!(
                 "remove [tenant.{name}] from the configuration: otherwise the next `cprflow sync` makes its current tables \
                  again"

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::fs;
 use crate::ledger::{AdoptedDataset, Ledger, Record};
 use crate::spool::Spooled;
+use crate::sync::TenantPublishError;
 use crate::tenant::Tenant;
 
 /// The time that the tenants' disks have to list their deliveries.
@@ -68,7 +69,7 @@ impl<'a> Adoption<'a> {
     }
 
     /// Adds the deliveries of the tenants' datasets that the ledger does not know. Returns the errors of the tenants whose
-    /// datasets cannot be read; those tenants must receive nothing in this run.
+    /// datasets cannot be read or have deliveries of another tenant; those tenants must receive nothing in this run.
     pub(super) fn adopt_shares(
         &self,
         ledger: &mut Ledger,
@@ -97,7 +98,12 @@ impl<'a> Adoption<'a> {
                 })
             });
             match found {
-                Ok(deliveries) => self.adopt_shares_of(ledger, tenant, deliveries)?,
+                Ok(deliveries) => match made_for_another(tenant, &deliveries) {
+                    None => self.adopt_shares_of(ledger, tenant, deliveries)?,
+                    Some(error) => {
+                        unusable.insert(tenant.name.as_str(), error.into());
+                    }
+                },
                 Err(error) => {
                     unusable.insert(tenant.name.as_str(), error);
                 }
@@ -227,4 +233,22 @@ impl<'a> Adoption<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns the error of a tenant whose dataset has deliveries that were made for another tenant. They are not added: they
+/// would be looked for in the tenant's own directory as soon as it has one.
+fn made_for_another(
+    tenant: &Tenant,
+    deliveries: &[(String, Manifest)],
+) -> Option<TenantPublishError> {
+    let own = tenant.name.as_str();
+    let mut owners = deliveries
+        .iter()
+        .filter_map(|(_, manifest)| manifest.tenant.as_ref());
+    let other = owners.find(|owner| owner.name != own)?;
+    Some(TenantPublishError::OtherTenant {
+        path: tenant.dataset.clone(),
+        tenant: own.to_owned(),
+        other: other.name.clone(),
+    })
 }

@@ -1,6 +1,7 @@
 //! Tenants that are not configured any more, and datasets that were moved in the configuration: their current tables are
 //! withdrawn, because no run keeps them up to date.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::report::{RunProblem, RunReport};
@@ -8,14 +9,21 @@ use crate::config::Store;
 use crate::error::Error;
 use crate::fs::ask_disks;
 use crate::ledger::{AdoptedDataset, Generation, Ledger};
+use crate::tenant::Tenant;
 use crate::tenant::former::{left_datasets, plain_path};
 
 /// The time that the disks have to remove current tables.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Records where the tenants of a store have their data and which agreements they may see.
-pub(super) fn remember(store: &Store, ledger: &Ledger) -> Result<(), Error> {
-    for tenant in &store.tenants {
+/// Records where the tenants of a store have their data and which agreements they may see. The tenants in `unusable` get
+/// nothing in this run, and their directories can have the data of other tenants.
+pub(super) fn remember(
+    store: &Store,
+    ledger: &Ledger,
+    unusable: &BTreeMap<&str, Error>,
+) -> Result<(), Error> {
+    let usable = |tenant: &&Tenant| !unusable.contains_key(tenant.name.as_str());
+    for tenant in store.tenants.iter().filter(usable) {
         let own = store.agreements.iter().chain(&store.others);
         let own = own.map(|agreement| agreement.name.as_str());
         let seen = own.filter(|agreement| tenant.sees(agreement));

@@ -137,7 +137,7 @@ impl<'a> Sync<'a> {
         let mut unusable = adoption.adopt_shares(&mut ledger)?;
         keep::recover(self.store, &mut ledger, (self.now)())?;
         adoption.adopt_generations(&mut ledger, &unusable)?;
-        former_tenants::remember(self.store, &ledger)?;
+        former_tenants::remember(self.store, &ledger, &unusable)?;
         former_tenants::withdraw(self.store, &ledger, report)?;
         self.check_agreements(&ledger)?;
         let order = self.erase(&mut ledger, &dataset, &mut gone, report)?;
