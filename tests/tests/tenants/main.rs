@@ -27,6 +27,7 @@ mod random;
 mod random_policy;
 mod refused;
 mod register_state;
+mod renamed;
 mod report;
 mod requests;
 mod scan_for_tenant;

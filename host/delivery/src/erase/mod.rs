@@ -224,9 +224,16 @@ fn prepare(
     Ok(order)
 }
 
-/// Returns whether something is left of a tenant that is not configured any more.
+/// Returns whether something is left of a tenant that is not configured any more, or its erasure is not complete: another
+/// tenant can have its directory in the configuration, and the directory is left out until then.
 fn is_former_tenant(configuration: &Configuration, name: &str) -> Result<bool, Error> {
     for store in &configuration.stores {
+        let order = Order::read(&store.state)?;
+        if let Some(ErasedSubject::Tenant(unfinished)) = order.map(|order| order.subject)
+            && unfinished.as_str() == name
+        {
+            return Ok(true);
+        }
         if let Some(ledger) = Ledger::open_to_read(&store.state)? {
             let mut former = former_tenants(store, &ledger)?.into_iter();
             if former.any(|former| former.tenant == name) {
