@@ -7,7 +7,7 @@ use cprflow::Connector;
 use cprflow_delivery::Error;
 use cprflow_delivery::config::Configuration;
 use cprflow_delivery::sync::{Inventory, discover};
-use cprflow_delivery::{Agreement, Ledger};
+use cprflow_delivery::{Agreement, Ledger, UnclaimedFile};
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
 use jiff::Timestamp;
@@ -75,6 +75,16 @@ impl Inbox {
             }
         }
         let ledgers: Vec<&Ledger> = ledgers.iter().collect();
+        let mut unclaimed = Vec::new();
+        for ledger in &ledgers {
+            match ledger.unclaimed_files() {
+                Ok(files) => unclaimed.extend(files),
+                Err(error) => {
+                    message::error(&error.to_string());
+                    outcome = Outcome::PartlyFailed;
+                }
+            }
+        }
         for store in &configuration.stores {
             for agreement in &store.agreements {
                 if seen.contains(&agreement.inbox) {
@@ -87,7 +97,12 @@ impl Inbox {
                     .and_then(|mut inbox| discover(connector, inbox.as_mut(), &sharing, &ledgers));
                 match inventory {
                     Ok(inventory) => {
-                        files.extend(list(&agreement.inbox, inventory, &configuration));
+                        files.extend(list(
+                            &agreement.inbox,
+                            inventory,
+                            &unclaimed,
+                            &configuration,
+                        ));
                     }
                     // The other inboxes are still listed.
                     Err(error) => {
@@ -107,10 +122,12 @@ impl Inbox {
     }
 }
 
-/// Returns the files of an inbox: deliveries, then metadata files without a data file, then other files.
+/// Returns the files of an inbox: deliveries, then metadata files without a data file, then other files. `unclaimed` are the
+/// files that the last run left in the inboxes.
 fn list(
     inbox: &cprflow_transport::Inbox,
     inventory: Inventory,
+    unclaimed: &[UnclaimedFile],
     configuration: &Configuration,
 ) -> Vec<ListedFile> {
     let now = Timestamp::now();
@@ -122,20 +139,28 @@ fn list(
         |modified| age(modified).map(|age| i64::from(configuration.retention_days) - age);
     let mut files = Vec::new();
     for found in inventory.deliveries {
-        let known = found.known.as_ref();
+        let left = found.left_on_server(&inbox.to_string(), unclaimed);
+        let is_delivery = left.is_none();
+        let (state, reason) = match (left, &found.known) {
+            (Some(left), _) => (left.code, Some(left.message)),
+            (None, None) => ("ready".to_owned(), None),
+            (None, Some(known)) => {
+                let reason = known.reason.as_ref();
+                let reason = reason.map(|reason| reason.message.clone());
+                (known.state.to_string(), reason)
+            }
+        };
         files.push(ListedFile {
             inbox: inbox.to_string(),
             name: found.data.name.to_string(),
             agreement: Some(found.agreement.to_string()),
-            state: known.map_or_else(|| "ready".to_owned(), |known| known.state.to_string()),
+            state,
             production_date: found.production_date().map(str::to_owned),
             size: Some(found.data.stat.size),
             age_days: age(found.data.stat.modified),
             days_left: days_left(found.data.stat.modified),
-            reason: known
-                .and_then(|known| known.reason.as_ref())
-                .map(|reason| reason.message.clone()),
-            is_delivery: true,
+            reason,
+            is_delivery,
         });
     }
     for orphan in inventory.orphans {

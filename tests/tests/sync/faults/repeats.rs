@@ -58,6 +58,42 @@ fn another_file_under_a_transfer_that_is_known() {
     );
 }
 
+/// `cprflow inbox` does not say "done" of a file that is not the published one.
+#[test]
+fn the_list_of_the_inbox_tells_another_file_of_a_known_transfer() {
+    let test = TestRun::local();
+    let bytes = extract::small(20, 1);
+    test.put(NAME, &bytes, &transfer(1));
+    published(&test, &[&bytes]);
+    let assert_listed = || {
+        let ended = test.run("inbox", &[]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let reused = format!("{NAME} (transfer-reused): its transfer UUID belongs to another file");
+        assert!(
+            ended.text().contains(&reused) && !ended.text().contains("done "),
+            "{}",
+            ended.text()
+        );
+    };
+    // Another size tells before a run has read the file.
+    test.put(NAME, &extract::small(60, 9), &transfer(1));
+    assert_listed();
+    assert_eq!(test.sync().code, 1);
+    assert_listed();
+    // With the same size, the run tells.
+    let mut other = bytes.clone();
+    let at = other.iter().rposition(|byte| byte.is_ascii_alphabetic());
+    let changed = &mut other[at.unwrap()];
+    *changed = if *changed == b'x' { b'y' } else { b'x' };
+    test.put(NAME, &other, &transfer(1));
+    assert_eq!(test.sync().code, 1);
+    assert_listed();
+    test.put(NAME, &bytes, &transfer(1));
+    assert_eq!(test.sync().code, 0);
+    assert_eq!(test.run("inbox", &[]).text(), "the inbox is empty\n");
+    test.assert_published(&[&bytes]);
+}
+
 #[test]
 fn same_name_again_with_new_content() {
     let test = TestRun::local();

@@ -21,6 +21,12 @@ use cprflow_transport::{HELPDESK, RemoteFile, Stat};
 /// The reason code of a delivery without a production date.
 pub(crate) const NO_PRODUCTION_DATE: &str = "no-production-date";
 
+/// The reason code of a file on the server whose transfer UUID belongs to another file that came before.
+pub(super) const TRANSFER_REUSED: &str = "transfer-reused";
+
+/// The reason code of a file whose extract the register lacks and cannot take.
+pub(super) const NOT_KEPT: &str = "not-kept";
+
 /// The reason code of a delivery that disappeared from the server before its download was complete.
 const GONE_FROM_SERVER: &str = "gone-from-server";
 
@@ -54,7 +60,6 @@ pub(super) fn found_delivery(
     let Some(known) = known else {
         return FoundAction::Fetch;
     };
-    let is_same_file = known.file_name == data.name.as_str() && known.size == data.stat.size;
     match known.state {
         State::Published | State::DataRemoved | State::Done if lacks_extract => {
             FoundAction::KeepAgain
@@ -64,10 +69,36 @@ pub(super) fn found_delivery(
         }
         State::Published | State::DataRemoved | State::Done => FoundAction::WaitForTenants,
         State::SetAside if has_reason(known, GONE_FROM_SERVER) => FoundAction::Fetch,
-        State::SetAside if is_same_file => FoundAction::LeaveSetAside,
-        State::SetAside => FoundAction::ReportReusedTransfer,
+        State::SetAside if is_reused(known, data) => FoundAction::ReportReusedTransfer,
+        State::SetAside => FoundAction::LeaveSetAside,
         State::Fetching | State::Fetched | State::Publishing => FoundAction::Fetch,
     }
+}
+
+/// Returns whether a file on the server is another one than the known delivery of its transfer UUID, as far as its name and
+/// its size tell. A published delivery can come again under another name. Its bytes can differ although the size is the same.
+pub(super) fn is_reused(known: &Record, data: &RemoteFile) -> bool {
+    let has_size = known.size == data.stat.size;
+    match known.state {
+        State::Published | State::DataRemoved | State::Done => {
+            !has_size && known.size != UNKNOWN_SIZE
+        }
+        State::SetAside if has_reason(known, GONE_FROM_SERVER) => false,
+        State::SetAside => !has_size || known.file_name != data.name.as_str(),
+        // A file that is not complete yet is fetched again.
+        State::Fetching | State::Fetched | State::Publishing => false,
+    }
+}
+
+/// Returns the reason why a file stays on the server whose transfer UUID belongs to another file.
+pub(super) fn transfer_reused() -> Reason {
+    Reason::new(
+        TRANSFER_REUSED,
+        format!(
+            "its transfer UUID belongs to another file that came before: ask the helpdesk ({HELPDESK}) which of them \
+             is right"
+        ),
+    )
 }
 
 fn has_reason(record: &Record, code: &str) -> bool {

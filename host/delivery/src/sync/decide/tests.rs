@@ -172,6 +172,30 @@ fn reports_another_file_under_the_transfer_of_a_delivery_that_is_set_aside() {
 }
 
 #[test]
+fn tells_another_file_by_its_size() {
+    for state in EVERY_STATE {
+        let known = record(state);
+        let is_complete = state.is_published() || state == State::SetAside;
+        assert!(!is_reused(&known, &file(FILE_NAME, 100)), "{state}");
+        assert_eq!(
+            is_reused(&known, &file(FILE_NAME, 101)),
+            is_complete,
+            "{state}"
+        );
+        // A published delivery that comes again under another name is compared with what was published.
+        let renamed = is_reused(&known, &file("d260304.l431101", 100));
+        assert_eq!(renamed, state == State::SetAside, "{state}");
+        // The manifest of an adopted delivery can lack the size.
+        let adopted = Record {
+            size: UNKNOWN_SIZE,
+            ..known
+        };
+        let is_told = state == State::SetAside;
+        assert_eq!(is_reused(&adopted, &file(FILE_NAME, 101)), is_told);
+    }
+}
+
+#[test]
 fn fetches_a_delivery_that_is_back_on_the_server() {
     for size in [100, 101] {
         let action = found_delivery(

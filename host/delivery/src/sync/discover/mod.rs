@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use self::inventory_builder::{InventoryBuilder, waiting};
 pub(super) use self::read::read_metadata;
 use super::connection::{RetryPauses, reconnect_after};
+use super::decide;
 use crate::agreement::Agreement;
 use crate::error::Error;
-use crate::ledger::{Ledger, NewDelivery, Reason, Record};
+use crate::ledger::{Ledger, NewDelivery, Reason, Record, UnclaimedFile};
 use crate::names::AgreementName;
 use crate::routing::Routing;
 use cprflow::metadata::Metadata;
@@ -93,6 +94,25 @@ impl FoundDelivery {
             sender: Some(self.metadata.sender.clone()),
             routing: self.metadata.routing.as_deref().map(Routing::from),
         }
+    }
+
+    /// Returns why runs leave the file on the server although its transfer is known: it is another file, or the register
+    /// cannot take its extract. The bytes are not read: names and sizes tell, and so does `unclaimed`, the files that the
+    /// last run left in the inboxes.
+    pub fn left_on_server(&self, inbox: &str, unclaimed: &[UnclaimedFile]) -> Option<Reason> {
+        if decide::is_reused(self.known.as_ref()?, &self.data) {
+            return Some(decide::transfer_reused());
+        }
+        let name = redacted_name(self.data.name.as_str());
+        let codes = [decide::TRANSFER_REUSED, decide::NOT_KEPT];
+        let mut unclaimed = unclaimed.iter();
+        let left = unclaimed.find(|left| {
+            left.inbox == inbox
+                && left.name == name
+                && left.size == Some(self.data.stat.size)
+                && codes.contains(&left.reason.code.as_str())
+        })?;
+        Some(left.reason.clone())
     }
 
     /// Returns the production date in record 000, `YYYY-MM-DD`, if there is one.

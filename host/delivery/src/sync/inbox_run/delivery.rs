@@ -32,7 +32,6 @@ use crate::sync::remote_cleanup::{digest, remove_published};
 use crate::sync::report::{PublishedDelivery, SkippedFile};
 use crate::sync::stage::{Staged, examine, stage};
 use cprflow::{DataErrorKind, Pnr, Scan};
-use cprflow_transport::HELPDESK;
 
 /// A delivery whose extract is complete in the spool and was scanned.
 struct Scanned {
@@ -410,14 +409,7 @@ impl<'a> InboxRun<'a> {
         found: &FoundDelivery,
         unclaimed: &mut UnclaimedNames,
     ) -> Result<(), Error> {
-        let reason = Reason::new(
-            "transfer-reused",
-            format!(
-                "its transfer UUID belongs to another file that came before: ask the helpdesk ({HELPDESK}) which of them \
-                 is right"
-            ),
-        );
-        self.leave_on_server(found, reason, unclaimed)
+        self.leave_on_server(found, decide::transfer_reused(), unclaimed)
     }
 
     /// Reports a delivery that stays on the server for this reason.

@@ -235,7 +235,7 @@ impl<'a> InboxRun<'a> {
         unclaimed: &mut UnclaimedNames,
     ) -> Result<(), Error> {
         let reason = Reason::new(
-            "not-kept",
+            decide::NOT_KEPT,
             format!(
                 "the register lacks the extract of this published delivery, and it cannot be taken from this file, which stays \
                  on the server ({}): {}",
