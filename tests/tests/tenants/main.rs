@@ -34,4 +34,5 @@ mod scan_for_tenant;
 mod staging_left;
 mod stuck;
 mod threads;
+mod tied_elsewhere;
 mod two_agreements;
