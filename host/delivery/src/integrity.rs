@@ -264,6 +264,32 @@ pub fn damaged_extracts(state: &Path, extracts: &[KeptExtract], depth: CheckDept
     damaged.map(|kept| kept.file.clone()).collect()
 }
 
+/// Returns a text for each agreement of a store of which the register lacks extracts, so that no current tables can be made.
+pub fn agreements_without_extracts(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Error> {
+    if !store.publish.current {
+        return Ok(Vec::new());
+    }
+    let missing = ledger.missing_in_register()?;
+    let own = store.agreements.iter().filter_map(|agreement| {
+        let name = agreement.name.as_str();
+        let own = missing.iter().filter(|record| record.agreement == name);
+        match own.count() {
+            0 => None,
+            count => Some(lacking_extracts(name, count)),
+        }
+    });
+    Ok(own.collect())
+}
+
+/// Returns the text about deliveries of an agreement whose extracts the register lacks.
+pub(crate) fn lacking_extracts(agreement: &str, deliveries: usize) -> String {
+    format!(
+        "the register has no extract of {deliveries} published deliveries of agreement {agreement}, so the current tables \
+         cannot be made. Restore the state directory from a backup. Without a backup, order a new full load (`cprflow \
+         subscription reorder`), and when it has come, run `cprflow register accept-missing {agreement}`"
+    )
+}
+
 /// Returns the deliveries that must be in the unrestricted dataset. Deliveries of tenants alone have no directory there.
 fn in_dataset(store: &Store, records: &[Record]) -> Vec<ExpectedDelivery> {
     let published = records.iter().filter(|record| {

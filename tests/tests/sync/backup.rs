@@ -419,6 +419,71 @@ fn protections_after_the_backup_are_not_lifted() {
     }
 }
 
+/// While the register lacks extracts that the current tables were made from, the unrestricted ones stay as they are.
+#[test]
+fn current_tables_stay_until_lost_extracts_are_replaced() {
+    for publish in ["\"current\"", "\"current\", \"deliveries\""] {
+        for is_lost in [false, true] {
+            // The first is also the date of an extract that the backup has.
+            for date in ["20260303", "20260304"] {
+                assert_current_stays(publish, is_lost, date);
+            }
+        }
+    }
+}
+
+fn assert_current_stays(publish: &str, is_lost: bool, date: &str) {
+    let what = format!("{publish}, lost: {is_lost}, {date}");
+    let test = TestRun::local();
+    test.configure(&format!(
+        "publish = [{publish}]\n[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n"
+    ));
+    two_nights(&test);
+    let file = backup(&test);
+    let third = night(date).resident(CARLA, "0265", "Ceder");
+    assert!(put(&test, 3, third).code < 2, "{what}");
+    let dataset = test.dataset();
+    let before = (
+        fs::read_link(dataset.join("current")).unwrap(),
+        names(&dataset),
+    );
+    assert!(before.1.contains("Ceder"), "{what}");
+    match is_lost {
+        true => fs::remove_dir_all(test.path("state")).unwrap(),
+        false => assert!(restore(&test, &file, &["--yes"]).code < 2, "{what}"),
+    }
+    for _ in 0..2 {
+        let ended = test.sync();
+        assert_eq!(ended.code, 1, "{what}: {}", ended.stderr);
+        let after = (
+            fs::read_link(dataset.join("current")).unwrap(),
+            names(&dataset),
+        );
+        assert_eq!(after, before, "{what}");
+    }
+    for command in ["status", "doctor"] {
+        let ended = test.run_only(command, &[]);
+        assert_eq!(ended.code, 1, "{what}: {command}: {}", ended.text());
+        assert!(
+            ended.text().contains("register accept-missing town"),
+            "{what}: {command}: {}",
+            ended.text()
+        );
+    }
+    let load = night("20260305")
+        .resident(ALICE, "0265", "Almindelig")
+        .resident(CARLA, "0265", "Ceder");
+    put(&test, 4, load);
+    assert_eq!(names(&dataset), before.1, "{what}");
+    let accepted = test.run_only("register accept-missing", &["town"]);
+    assert_eq!(accepted.code, 0, "{what}: {}", accepted.stderr);
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{what}: {}", ended.stderr);
+    assert_ne!(fs::read_link(dataset.join("current")).unwrap(), before.0);
+    assert!(names(&dataset).contains("Ceder"), "{what}");
+    assert_eq!(test.run_only("doctor", &[]).code, 0, "{what}");
+}
+
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     fs::set_permissions(to, fs::Permissions::from_mode(0o700)).unwrap();

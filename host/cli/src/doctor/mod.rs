@@ -11,7 +11,7 @@ use cprflow::Connector;
 use cprflow_delivery::calendar::danish_time;
 use cprflow_delivery::config::{Configuration, Store};
 use cprflow_delivery::erase::{self, check_list};
-use cprflow_delivery::integrity::{check_store, damaged_extracts};
+use cprflow_delivery::integrity::{agreements_without_extracts, check_store, damaged_extracts};
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
@@ -182,8 +182,14 @@ impl<W: Write> Checkup<W> {
         Ok(())
     }
 
-    /// Compares the kept extracts with the disk.
+    /// Names the agreements of which the register lacks extracts, and compares the kept extracts with the disk.
     fn register(&mut self, store: &Store, ledger: &Ledger) -> io::Result<()> {
+        match agreements_without_extracts(store, ledger) {
+            Ok(lacking) => lacking
+                .iter()
+                .try_for_each(|lacking| self.fail("register", lacking))?,
+            Err(error) => self.fail("register", &error.to_string())?,
+        }
         let extracts = match ledger.kept_extracts() {
             Ok(extracts) => extracts,
             Err(error) => return self.fail("register", &error.to_string()),

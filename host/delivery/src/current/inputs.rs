@@ -166,9 +166,11 @@ impl Inputs {
         let register = Register::of(&store.state);
         let extracts = extracts.into_iter().map(|kept| (register.clone(), kept));
         let extracts = extracts.collect();
+        // A delivery without a directory counts too. Current tables can have been made from it: if only these are published, if
+        // its directory is no longer kept, or if the ledger knows it only from a tenant's dataset.
         let mut missing = BTreeMap::new();
         for record in ledger.missing_in_register()? {
-            if record.directory.is_some() && !is_stopped(&record.agreement) {
+            if !is_stopped(&record.agreement) {
                 *missing.entry(record.agreement).or_default() += 1;
             }
         }

@@ -8,7 +8,7 @@ use super::{Remark, StatusReader, action_needed, note};
 use crate::calendar::danish_time;
 use crate::dataset::{GenerationManifest, current_generation, generation_directory};
 use crate::error::Error;
-use crate::integrity::damaged_extracts;
+use crate::integrity::{damaged_extracts, lacking_extracts};
 use crate::ledger::{AdoptedDataset, Generation, KeptExtract, Ledger, PolicyChange};
 use crate::tenant::Tenant;
 
@@ -89,12 +89,7 @@ impl StatusReader<'_> {
             )));
         }
         if status.missing > 0 && self.store.publish.current {
-            remarks.push(action_needed(format!(
-                "the register has no extract of {} published deliveries, so the current tables cannot be made. Restore the \
-                 state directory from a backup. Without a backup, order a new full load (`cprflow subscription reorder`), \
-                 and when it has come, run `cprflow register accept-missing {name}`",
-                status.missing
-            )));
+            remarks.push(action_needed(lacking_extracts(name, status.missing)));
         }
         Ok((status, remarks))
     }

@@ -178,16 +178,16 @@ impl<'a> Adoption<'a> {
                 _ => Ok(None),
             });
         }
-        let mut extracts = BTreeSet::new();
+        let mut extracts = BTreeMap::new();
         for newer in fs::ask_disks(ADOPT_TIMEOUT, questions) {
             // A tenant's dataset that does not answer is reported when its tables are made.
             if let Some(Ok(Some(manifest))) = newer {
-                extracts.extend(
-                    manifest
-                        .extracts
-                        .into_iter()
-                        .map(|extract| (extract.agreement, extract.production_date)),
-                );
+                let own = manifest.extracts.into_iter();
+                let own = count(own.map(|extract| (extract.agreement, extract.production_date)));
+                for (extract, number) in own {
+                    let known: &mut usize = extracts.entry(extract).or_default();
+                    *known = number.max(*known);
+                }
             }
         }
         let own: BTreeSet<&str> = self
@@ -196,20 +196,19 @@ impl<'a> Adoption<'a> {
             .map(|agreement| agreement.name.as_str())
             .chain(self.store.ended.iter().map(|name| name.as_str()))
             .collect();
-        let known: BTreeSet<_> = ledger
-            .all()?
-            .into_iter()
-            .filter_map(|record| {
-                Some((
-                    record.agreement.clone(),
-                    record.production_date()?.to_owned(),
-                ))
-            })
-            .collect();
-        extracts.retain(|(agreement, _)| own.contains(agreement.as_str()));
+        // An extract that is set aside, or is not published yet, is not the one that the tables were made from.
+        let published = ledger.all()?.into_iter();
+        let published = published.filter(|record| record.state.is_published());
+        let known = count(published.filter_map(|record| {
+            let production_date = record.production_date()?.to_owned();
+            Some((record.agreement, production_date))
+        }));
+        extracts.retain(|extract, number| {
+            own.contains(extract.0.as_str()) && known.get(extract).is_none_or(|own| *own < *number)
+        });
         let now = (self.now)();
         ledger.transaction(|ledger| {
-            for (agreement, production_date) in extracts.difference(&known) {
+            for (agreement, production_date) in extracts.keys() {
                 tracing::warn!(
                     agreement,
                     production_date,
@@ -251,4 +250,13 @@ fn made_for_another(
         tenant: own.to_owned(),
         other: other.name.clone(),
     })
+}
+
+/// Counts equal extracts: agreement and production date. Two extracts of one agreement can have the same date.
+fn count(extracts: impl Iterator<Item = (String, String)>) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for extract in extracts {
+        *counts.entry(extract).or_default() += 1;
+    }
+    counts
 }
