@@ -53,6 +53,8 @@ pub struct DatasetIntegrity {
     is_empty: bool,
     /// The agreements of which a run that was killed has left files in the directory for deliveries in preparation.
     left_in_staging: BTreeSet<String>,
+    /// A directory in the unrestricted dataset that was made for a tenant, and the tenant.
+    made_for_tenant: Option<(PathBuf, String)>,
 }
 
 /// A published delivery that is not on the disk as it was published.
@@ -85,6 +87,10 @@ struct ExpectedDelivery {
     /// Its digest with the key of the state directory, in the dataset of a tenant.
     keyed_digest: Option<String>,
 }
+
+/// A dataset before it is compared: its tenant, its directory, the deliveries that must be in it, and whether it must have any,
+/// those included that are being made again.
+type ExpectedDataset = (Option<String>, PathBuf, Vec<ExpectedDelivery>, bool);
 
 impl DatasetIntegrity {
     /// Returns the number of deliveries that must be in the dataset.
@@ -125,6 +131,13 @@ impl DatasetIntegrity {
             return Some(format!(
                 "{dataset} is gone or empty, but {} published in it. {ADVICE}",
                 deliveries(self.expected().max(1))
+            ));
+        }
+        if let Some((directory, tenant)) = &self.made_for_tenant {
+            return Some(format!(
+                "{dataset} has data that was made for tenant {tenant}, so that rows and values are missing: {}. Move it away, and \
+                 restore what was published there from a backup",
+                directory.display()
             ));
         }
         let Some(first) = self.damaged.first() else {
@@ -212,12 +225,14 @@ pub fn check_store(
             has_any,
         ));
     }
-    let question = |(_, dataset, expected, has_any): &(_, PathBuf, Vec<ExpectedDelivery>, bool)| {
+    let question = |(tenant, dataset, expected, has_any): &ExpectedDataset| {
         let (dataset, expected, has_any) = (dataset.clone(), expected.clone(), *has_any);
+        let is_unrestricted = tenant.is_none();
         move || {
             let is_empty = has_any && has_no_tables(&dataset);
             let left = left_in_staging(&dataset, depth);
-            (damaged(&dataset, &expected, depth), is_empty, left)
+            let foreign = is_unrestricted.then(|| made_for_tenant(&dataset)).flatten();
+            (damaged(&dataset, &expected, depth), is_empty, left, foreign)
         }
     };
     let timeout = match depth {
@@ -236,12 +251,13 @@ pub fn check_store(
             dataset,
             expected: counts,
             has_responded: answer.is_some(),
-            is_empty: answer.as_ref().is_some_and(|(_, is_empty, _)| *is_empty),
+            is_empty: answer.as_ref().is_some_and(|(_, is_empty, ..)| *is_empty),
             left_in_staging: answer
                 .as_ref()
-                .map(|(_, _, left)| left.clone())
+                .map(|(_, _, left, _)| left.clone())
                 .unwrap_or_default(),
-            damaged: answer.map(|(damaged, _, _)| damaged).unwrap_or_default(),
+            made_for_tenant: answer.as_ref().and_then(|(.., foreign)| foreign.clone()),
+            damaged: answer.map(|(damaged, ..)| damaged).unwrap_or_default(),
         }
     });
     Ok(checked.collect())
@@ -341,6 +357,13 @@ fn left_in_staging(dataset: &Path, depth: CheckDepth) -> BTreeSet<String> {
     }
     let left = Dataset::at(dataset).map(|dataset| dataset.left_in_staging());
     left.and_then(Result::ok).unwrap_or_default()
+}
+
+/// Returns a directory in the unrestricted dataset that was made for a tenant, and the tenant.
+fn made_for_tenant(dataset: &Path) -> Option<(PathBuf, String)> {
+    let foreign = Dataset::foreign_data(dataset, None).unwrap_or_default();
+    let first = foreign.into_iter().next()?;
+    Some((first.directory, first.made_for?))
 }
 
 fn damaged(

@@ -92,6 +92,7 @@ pub use operator::{
 pub use pnr_list::{ListError, read_list};
 pub use routing::{ROUTING_MISMATCH, Routing};
 pub use stop::Stop;
+pub use tenant::foreign::foreign_data_remark;
 pub use tenant::former::{FormerTenant, LeftDataset, former_tenants};
 pub use tenant::{PseudonymKeyError, SharedKey, Tenant, TenantLimits, policy_digest, shared_keys};
 pub use unknown_codes::{unknown_codes, unknown_codes_of_scope};

@@ -15,8 +15,8 @@ use cprflow_delivery::integrity::{agreements_without_extracts, check_store, dama
 use cprflow_delivery::sync::SyncError;
 use cprflow_delivery::{
     Agreement, CheckDepth, Error, Ledger, SharedKey, Tenant, check_dataset_permissions,
-    check_state_permissions, directory_of, former_tenants, left_agreements, shared_keys,
-    subscription, unknown_codes_of_scope,
+    check_state_permissions, directory_of, foreign_data_remark, former_tenants, left_agreements,
+    shared_keys, subscription, unknown_codes_of_scope,
 };
 use cprflow_transport::connect;
 use indicatif::HumanBytes;
@@ -120,6 +120,12 @@ impl<W: Write> Checkup<W> {
             Err(error) => self.fail("state", &error.to_string())?,
         }
         self.disk("disk of the spool", &store.state)?;
+        // Also before the first run, which would refuse the directory.
+        for tenant in &store.tenants {
+            if let Some(remark) = foreign_data_remark(store, tenant) {
+                self.fail("tenants", &remark)?;
+            }
+        }
         match Ledger::open_to_read(&store.state) {
             Ok(None) => self.ok(
                 "ledger",

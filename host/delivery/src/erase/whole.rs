@@ -160,7 +160,10 @@ pub(super) fn erase_tenant(
                 dataset.remove_delivery(&manifest.agreement, &directory)?;
             }
         }
-        crate::current::withdraw(dataset, ledger, place, None)?;
+        // Tables that were made for somebody else stay.
+        if Dataset::foreign_generations(dataset.root(), Some(name))?.is_empty() {
+            crate::current::withdraw(dataset, ledger, place, None)?;
+        }
     }
     drop(locks);
     for directory in ["rosters", "generations", policies::DIRECTORY] {

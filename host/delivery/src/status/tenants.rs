@@ -13,6 +13,7 @@ use crate::ledger::{
     Generation, Ledger, PolicyChange, Record, TenantDelivery, TenantDeliveryState,
 };
 use crate::spool::Spooled;
+use crate::tenant::foreign::foreign_data_remark;
 use crate::tenant::former::former_tenants;
 use crate::tenant::{Tenant, policy_digest};
 use crate::unmounted::left_agreements;
@@ -79,6 +80,7 @@ impl StatusReader<'_> {
             let current = self.current_of(tenant)?;
             let dataset = &tenant.dataset;
             remarks.extend(self.current_remarks(Some(tenant), dataset, &current));
+            remarks.extend(foreign_data_remark(self.store, tenant).map(action_needed));
             remarks.extend(set_aside_remarks(name, &own, records));
             remarks
                 .extend(newest.and_then(|newest| policy_remark(tenant, newest, &self.store.state)));

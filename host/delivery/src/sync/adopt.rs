@@ -13,8 +13,7 @@ use crate::error::Error;
 use crate::fs;
 use crate::ledger::{AdoptedDataset, Ledger, Record};
 use crate::spool::Spooled;
-use crate::sync::TenantPublishError;
-use crate::tenant::Tenant;
+use crate::tenant::{Tenant, foreign};
 
 /// The time that the tenants' disks have to list their deliveries.
 const ADOPT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +38,10 @@ impl<'a> Adoption<'a> {
         // They have the old name of an agreement that was renamed. `cprflow agreement rename` gives them the new one.
         let records = ledger.all()?;
         unknown.retain(|(directory, manifest)| {
+            // It was made for a tenant, so it lacks rows and values. `status` names it.
+            if manifest.tenant.is_some() {
+                return false;
+            }
             let mut configured = self.store.of_dataset();
             let mut records = records.iter();
             configured.any(|own| own.name.as_str() == manifest.agreement)
@@ -69,7 +72,7 @@ impl<'a> Adoption<'a> {
     }
 
     /// Adds the deliveries of the tenants' datasets that the ledger does not know. Returns the errors of the tenants whose
-    /// datasets cannot be read or have deliveries of another tenant; those tenants must receive nothing in this run.
+    /// datasets cannot be read or have data that was not made for the tenant; those tenants must receive nothing in this run.
     pub(super) fn adopt_shares(
         &self,
         ledger: &mut Ledger,
@@ -78,6 +81,7 @@ impl<'a> Adoption<'a> {
         for tenant in &self.store.tenants {
             let dataset = Dataset::at(&tenant.dataset);
             let known = ledger.tenant_directories(tenant.name.as_str())?;
+            let name = tenant.name.to_string();
             let agreements = self.store.agreements.iter();
             let own: Vec<_> = agreements.map(|agreement| agreement.name.clone()).collect();
             questions.push(move || {
@@ -85,7 +89,11 @@ impl<'a> Adoption<'a> {
                     own.iter().any(|own| own.as_str() == agreement)
                         && !known.contains(&(agreement.to_owned(), name.to_owned()))
                 };
-                dataset.map_or(Ok(Vec::new()), |dataset| dataset.deliveries(is_wanted))
+                let Some(dataset) = dataset else {
+                    return Ok((Vec::new(), Vec::new()));
+                };
+                let foreign = Dataset::foreign_data(dataset.root(), Some(&name))?;
+                Ok::<_, Error>((foreign, dataset.deliveries(is_wanted)?))
             });
         }
         let found = fs::ask_disks(ADOPT_TIMEOUT, questions);
@@ -97,13 +105,14 @@ impl<'a> Adoption<'a> {
                     seconds: ADOPT_TIMEOUT.as_secs(),
                 })
             });
-            match found {
-                Ok(deliveries) => match made_for_another(tenant, &deliveries) {
-                    None => self.adopt_shares_of(ledger, tenant, deliveries)?,
-                    Some(error) => {
-                        unusable.insert(tenant.name.as_str(), error.into());
-                    }
-                },
+            // A ledger must not take what was made for somebody else for the tenant's.
+            let own = found.and_then(|(foreign, deliveries)| {
+                let name = tenant.name.as_str();
+                foreign::check(&foreign, Some(&*ledger), &self.store.state, name)?;
+                Ok(deliveries)
+            });
+            match own {
+                Ok(deliveries) => self.adopt_shares_of(ledger, tenant, deliveries)?,
                 Err(error) => {
                     unusable.insert(tenant.name.as_str(), error);
                 }
@@ -232,24 +241,6 @@ impl<'a> Adoption<'a> {
         }
         Ok(())
     }
-}
-
-/// Returns the error of a tenant whose dataset has deliveries that were made for another tenant. They are not added: they
-/// would be looked for in the tenant's own directory as soon as it has one.
-fn made_for_another(
-    tenant: &Tenant,
-    deliveries: &[(String, Manifest)],
-) -> Option<TenantPublishError> {
-    let own = tenant.name.as_str();
-    let mut owners = deliveries
-        .iter()
-        .filter_map(|(_, manifest)| manifest.tenant.as_ref());
-    let other = owners.find(|owner| owner.name != own)?;
-    Some(TenantPublishError::OtherTenant {
-        path: tenant.dataset.clone(),
-        tenant: own.to_owned(),
-        other: other.name.clone(),
-    })
 }
 
 /// Counts equal extracts: agreement and production date. Two extracts of one agreement can have the same date.

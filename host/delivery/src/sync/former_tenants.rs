@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::report::{RunProblem, RunReport};
 use crate::config::Store;
+use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::ask_disks;
 use crate::ledger::{AdoptedDataset, Generation, Ledger};
@@ -46,7 +47,10 @@ pub(super) fn withdraw(
             let Some(dataset) = former.open() else {
                 return Ok(false);
             };
-            if !dataset.has_generations()? {
+            // Tables that were made for somebody else are not this tenant's to remove.
+            if !dataset.has_generations()?
+                || !Dataset::foreign_generations(&former.path, Some(&former.tenant))?.is_empty()
+            {
                 return Ok(false);
             }
             let _lock = dataset.lock()?;

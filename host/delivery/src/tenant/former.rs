@@ -97,13 +97,13 @@ pub(crate) fn plain_path(path: &Path) -> PathBuf {
 pub(crate) struct FormerDataset {
     pub(crate) tenant: String,
     pub(crate) path: PathBuf,
-    /// The directories that tenants have in the configuration.
+    /// The directories that datasets have in the configuration.
     configured: Vec<PathBuf>,
 }
 
 impl FormerDataset {
-    /// Opens the dataset. Returns `None` if there is none, or if a tenant of the configuration has the directory under
-    /// another name. Asks the disk.
+    /// Opens the dataset. Returns `None` if there is none, or if the configuration has the directory under another name. Asks
+    /// the disk.
     pub(crate) fn open(&self) -> Option<Dataset> {
         let own = fs::canonicalize(&self.path).ok()?;
         let is_own = |path: &PathBuf| fs::canonicalize(path).is_ok_and(|path| path == own);
@@ -113,10 +113,11 @@ impl FormerDataset {
 }
 
 /// Returns the directories in which tenants had data and that are not theirs in the configuration any more. A directory
-/// that another tenant has now is left out.
+/// that another tenant or the unrestricted dataset has now is left out.
 pub(crate) fn left_datasets(store: &Store, ledger: &Ledger) -> Result<Vec<FormerDataset>, Error> {
-    let tenants = store.tenants.iter();
-    let configured: Vec<PathBuf> = tenants.map(|own| plain_path(&own.dataset)).collect();
+    let tenants = store.tenants.iter().map(|own| &own.dataset);
+    let datasets = tenants.chain([&store.dataset]);
+    let configured: Vec<PathBuf> = datasets.map(|path| plain_path(path)).collect();
     let mut left = ledger.tenant_datasets()?;
     left.retain(|(_, path)| !configured.contains(path));
     let former = left.into_iter().map(|(tenant, path)| FormerDataset {

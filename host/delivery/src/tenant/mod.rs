@@ -1,5 +1,6 @@
 //! Tenants: the parties that share deliveries. Each has its own policy, dataset, key and limits.
 
+pub(crate) mod foreign;
 pub(crate) mod former;
 pub(crate) mod hidden;
 pub(crate) mod narrow;

@@ -205,6 +205,11 @@ pub(super) fn withdraw_outdated(
     if known.as_ref().is_some_and(|known| !known.is_current) || !dataset.has_generations()? {
         return Ok(false);
     }
+    // Tables that were made for somebody else are not this tenant's to remove. The run has refused the directory.
+    let name = tenant.name.as_str();
+    if !Dataset::foreign_generations(dataset.root(), Some(name))?.is_empty() {
+        return Ok(false);
+    }
     // A generation that the ledger does not know is older than the ledger, so it can be outdated.
     if let Some(known) = known.filter(|_| !must_go) {
         let digest = tenant.policy().and_then(|policy| {

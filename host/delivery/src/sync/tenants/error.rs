@@ -88,17 +88,32 @@ pub enum TenantPublishError {
 
     /// The directory of a tenant has data that was made for another tenant.
     #[error(
-        "{path} has data that was made for tenant {other}, whose policy can show more than that of tenant {tenant}. Give \
-         tenant {tenant} an empty directory, or move the data of tenant {other} away",
+        "{path} has data that was made for tenant {other}, whose policy can show more than that of tenant {tenant}. So \
+         nothing is published to tenant {tenant}, and nothing in its dataset is removed. Give tenant {tenant} an empty \
+         directory, or move the data of tenant {other} away",
         path = path.display()
     )]
     OtherTenant {
-        /// The directory.
+        /// The directory of the delivery or the generation.
         path: PathBuf,
-        /// The tenant that has the directory in the configuration.
+        /// The tenant that has the dataset in the configuration.
         tenant: String,
         /// The tenant whose data it is.
         other: String,
+    },
+
+    /// The directory of a tenant has data that was made without a tenant's policy.
+    #[error(
+        "{path} has unrestricted data, which can show what tenant {tenant} may not see. So nothing is published to tenant \
+         {tenant}, and nothing in its dataset is removed. Give tenant {tenant} an empty directory, or move the unrestricted \
+         data away",
+        path = path.display()
+    )]
+    Unrestricted {
+        /// The directory of the delivery or the generation.
+        path: PathBuf,
+        /// The tenant that has the dataset in the configuration.
+        tenant: String,
     },
 
     /// The register lacks extracts that could say who is protected from a tenant.

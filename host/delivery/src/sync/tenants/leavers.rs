@@ -43,6 +43,8 @@ pub(crate) fn publish_leavers(
         rewritten: Mutex::default(),
     };
     let ready = ReadyTenant::new(connector, tenant)?.open(&store.state)?;
+    let heartbeat = Heartbeat::new();
+    publisher.remove_unrestricted(&ready, &heartbeat)?;
     if publisher
         .previous_roster(&ready, &record.agreement)?
         .is_none()
@@ -51,7 +53,6 @@ pub(crate) fn publish_leavers(
         return Ok(0);
     }
     publisher.clear_staging(&ready)?;
-    let heartbeat = Heartbeat::new();
     let staged = publisher.stage(&ready, record, share, Part::Leavers, &heartbeat);
     let left = match staged {
         Ok(staged) if staged.selected.left > 0 => {

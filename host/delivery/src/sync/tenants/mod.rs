@@ -4,6 +4,7 @@ mod current;
 mod dataset_claim;
 mod error;
 mod failure;
+mod foreign;
 mod leavers;
 mod produce_again;
 mod protecting_extracts;
@@ -254,6 +255,7 @@ impl Tenants {
                 crate::failpoint::reached_by("tenant-preparing", tenant.name.as_str());
                 let ready = ReadyTenant::new(&self.publisher.connector, tenant)?
                     .open(&self.publisher.store.state)?;
+                self.publisher.remove_unrestricted(&ready, heartbeat)?;
                 self.publisher.clear_staging(&ready)?;
                 if let Some(prepared) = prepared.filter(|_| heartbeat.finish()) {
                     // Each tenant is prepared once, so that the cell is empty.

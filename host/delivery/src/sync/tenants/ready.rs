@@ -1,18 +1,17 @@
 //! A tenant whose files are read and whose dataset is open.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use super::error::TenantPublishError;
 use crate::current::CurrentError;
-use crate::dataset::{Dataset, DatasetError, GenerationManifest};
+use crate::dataset::{Dataset, DatasetError, ForeignData};
 use crate::error::Error;
 use crate::fs::StateLock;
 use crate::keyed_hash::ListKey;
+use crate::ledger::Ledger;
 use crate::tenant::rosters::Rosters;
-use crate::tenant::{Tenant, policy_digest};
+use crate::tenant::{Tenant, foreign, policy_digest};
 use cprflow::{Connector, Policy, PseudonymKey, Scan};
 
 /// A tenant that can receive deliveries: its files are read, and the component accepts its policy.
@@ -29,6 +28,8 @@ pub(super) struct ReadyTenant {
     /// Set once this run has made the current tables, or has found that they are up to date.
     pub(super) is_current_good: OnceLock<()>,
     pub(super) dataset: Dataset,
+    /// The unrestricted data in the dataset that must be replaced. Empty before [`open`](Self::open).
+    pub(super) foreign: Vec<ForeignData>,
     _lock: Option<StateLock>,
 }
 
@@ -59,6 +60,7 @@ impl ReadyTenant {
             policy_change: OnceLock::new(),
             is_current_good: OnceLock::new(),
             dataset,
+            foreign: Vec::new(),
             _lock: None,
         })
     }
@@ -80,19 +82,31 @@ impl ReadyTenant {
             is_current_good: OnceLock::new(),
             _lock: dataset.lock()?,
             dataset,
+            foreign: Vec::new(),
         })
     }
 
     /// Opens the tenant's dataset and locks it for this process. Creates the dataset if it is missing.
+    ///
+    /// Fails if the dataset has data that was not made for the tenant, and changes nothing then. Data that a run can replace is
+    /// in `foreign`.
     pub(super) fn open(self, state: &Path) -> Result<Self, Error> {
         let has_list = self.policy.persons.numbers.is_some();
         let key = has_list.then(|| ListKey::open(state)).transpose()?;
-        let dataset = Dataset::open(&self.tenant.dataset)?.for_group(self.tenant.group()?)?;
-        check_owner(&dataset, self.tenant.name.as_str())?;
+        let dataset = Dataset::open(&self.tenant.dataset)?;
+        let lock = dataset.lock()?;
+        let name = self.tenant.name.as_str();
+        let foreign = Dataset::foreign_data(dataset.root(), Some(name))?;
+        if !foreign.is_empty() {
+            let ledger = Ledger::open_to_read(state)?;
+            foreign::check(&foreign, ledger.as_ref(), state, name)?;
+        }
+        let dataset = dataset.for_group(self.tenant.group()?)?;
         Ok(Self {
             policy_digest: policy_digest(&self.policy, key.as_ref()).unwrap_or_default(),
-            _lock: dataset.lock()?,
+            _lock: lock,
             dataset,
+            foreign,
             ..self
         })
     }
@@ -135,31 +149,6 @@ impl ReadyTenant {
             scan = scan.pseudonym_key(key.clone());
         }
         scan
-    }
-}
-
-/// Fails if a dataset has data that was made for another tenant, under the other tenant's policy.
-fn check_owner(dataset: &Dataset, own: &str) -> Result<(), Error> {
-    let newest = GenerationManifest::current(dataset.root())?;
-    let mut owners: BTreeSet<String> = newest
-        .and_then(|newest| newest.tenant)
-        .into_iter()
-        .collect();
-    // All deliveries of an agreement were made for one tenant, so the first one tells.
-    let seen = RefCell::new(BTreeSet::new());
-    let is_first = |agreement: &str, _: &str| seen.borrow_mut().insert(agreement.to_owned());
-    for (_, manifest) in dataset.deliveries(is_first)? {
-        owners.extend(manifest.tenant.map(|tenant| tenant.name));
-    }
-    owners.remove(own);
-    match owners.pop_first() {
-        None => Ok(()),
-        Some(other) => Err(TenantPublishError::OtherTenant {
-            path: dataset.root().to_owned(),
-            tenant: own.to_owned(),
-            other,
-        }
-        .into()),
     }
 }
 

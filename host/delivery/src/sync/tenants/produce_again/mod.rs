@@ -407,9 +407,11 @@ pub(super) fn withdraw_of_unready(
         protected: Mutex::default(),
         rewritten: Mutex::default(),
     };
+    let heartbeat = Heartbeat::new();
+    publisher.remove_unrestricted(&ready, &heartbeat)?;
     match has_policy {
-        true => publisher.produce_again(&ready, &Heartbeat::new()),
-        false => publisher.withdraw_hidden(&ready, &Heartbeat::new()),
+        true => publisher.produce_again(&ready, &heartbeat),
+        false => publisher.withdraw_hidden(&ready, &heartbeat),
     }
 }
 
