@@ -88,9 +88,9 @@ pub enum TenantPublishError {
 
     /// The directory of a tenant has data that was made for another tenant.
     #[error(
-        "{path} has data that was made for tenant {other}, whose policy can show more than that of tenant {tenant}. So \
-         nothing is published to tenant {tenant}, and nothing in its dataset is removed. Give tenant {tenant} an empty \
-         directory, or move the data of tenant {other} away",
+        "{path} has data that was made for tenant {other}, whose policy can show more than that of tenant {tenant}. Until \
+         it is moved away, tenant {tenant} gets nothing, and no run removes it. Give tenant {tenant} an empty directory, or \
+         move the data of tenant {other} away",
         path = path.display()
     )]
     OtherTenant {
@@ -104,9 +104,9 @@ pub enum TenantPublishError {
 
     /// The directory of a tenant has data that was made without a tenant's policy.
     #[error(
-        "{path} has unrestricted data, which can show what tenant {tenant} may not see. So nothing is published to tenant \
-         {tenant}, and nothing in its dataset is removed. Give tenant {tenant} an empty directory, or move the unrestricted \
-         data away",
+        "{path} has unrestricted data, which can show what tenant {tenant} may not see. Until it is moved away, tenant \
+         {tenant} gets nothing, and no run removes it. Give tenant {tenant} an empty directory, or move the unrestricted data \
+         away",
         path = path.display()
     )]
     Unrestricted {
