@@ -9,7 +9,7 @@
 mod compact;
 mod feed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -201,36 +201,46 @@ fn published_directories(
 }
 
 /// Removes the directories of the deliveries that the ledger says have expired. A run that was killed may have left some.
+///
+/// A directory that was made for somebody else stays: it is not the delivery that has expired.
 fn sweep(store: &Store, ledger: &Ledger) -> Result<(), Error> {
-    let mut expired: BTreeSet<(PathBuf, String, String)> = BTreeSet::new();
+    // By dataset and its tenant: agreement and directory.
+    let mut expired: BTreeMap<(PathBuf, Option<String>), Vec<(String, String)>> = BTreeMap::new();
     for record in ledger.all()? {
         if let (Some(directory), Some(_)) = (record.directory, record.expired) {
-            expired.insert((store.dataset.clone(), record.agreement, directory));
+            let own = expired.entry((store.dataset.clone(), None)).or_default();
+            own.push((record.agreement, directory));
         }
     }
     for share in ledger.tenant_deliveries()? {
         let mut tenants = store.tenants.iter();
         let tenant = tenants.find(|tenant| tenant.name.as_str() == share.tenant);
         if let (Some(directory), Some(_), Some(tenant)) = (share.directory, share.expired, tenant) {
-            expired.insert((tenant.dataset.clone(), share.agreement, directory));
+            let dataset = (tenant.dataset.clone(), Some(share.tenant));
+            let own = expired.entry(dataset).or_default();
+            own.push((share.agreement, directory));
         }
     }
     // A disk that does not respond keeps its directories until the next run.
-    let datasets: BTreeSet<PathBuf> = expired
-        .iter()
-        .map(|(dataset, ..)| dataset.clone())
-        .collect();
-    let questions = datasets.into_iter().map(|root| {
-        let own: Vec<_> = expired
-            .iter()
-            .filter(|(dataset, ..)| *dataset == root)
-            .cloned()
-            .collect();
-        move || match Dataset::at(&root) {
-            None => Ok(()),
-            Some(dataset) => own
-                .iter()
-                .try_for_each(|(_, agreement, name)| dataset.remove_delivery(agreement, name)),
+    let questions = expired.into_iter().map(|((root, owner), mut own)| {
+        move || -> Result<(), Error> {
+            let Some(dataset) = Dataset::at(&root) else {
+                return Ok(());
+            };
+            // Almost always none is left, and then no manifest is read.
+            own.retain(|(agreement, name)| dataset.has_delivery(agreement, name));
+            if own.is_empty() {
+                return Ok(());
+            }
+            let foreign = Dataset::foreign_data(&root, owner.as_deref())?;
+            let foreign: BTreeSet<PathBuf> =
+                foreign.into_iter().map(|data| data.directory).collect();
+            for (agreement, name) in &own {
+                if !foreign.contains(&dataset.agreement(agreement).join(name)) {
+                    dataset.remove_delivery(agreement, name)?;
+                }
+            }
+            Ok(())
         }
     });
     for answer in ask_disks(DISK_TIMEOUT, questions) {
