@@ -83,7 +83,7 @@ pub(crate) fn replaceable(
 }
 
 /// Returns why a tenant gets nothing while this data is in its directory.
-fn refusal(data: &ForeignData, tenant: &str) -> TenantPublishError {
+pub(crate) fn refusal(data: &ForeignData, tenant: &str) -> TenantPublishError {
     let (path, tenant) = (data.directory.clone(), tenant.to_owned());
     match &data.made_for {
         Some(other) => TenantPublishError::OtherTenant {

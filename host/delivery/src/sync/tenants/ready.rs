@@ -71,7 +71,10 @@ impl ReadyTenant {
         let dataset = Dataset::at(&tenant.dataset).ok_or_else(|| DatasetError::InvalidPath {
             path: tenant.dataset.clone(),
         })?;
-        check_owner(&dataset, tenant.name.as_str())?;
+        let name = tenant.name.as_str();
+        if let Some(other) = Dataset::foreign_data(dataset.root(), Some(name))?.first() {
+            return Err(foreign::refusal(other, name).into());
+        }
         Ok(Self {
             tenant: tenant.clone(),
             policy: Policy::default(),
