@@ -200,12 +200,15 @@ fn published_directories(
     Ok(published)
 }
 
+/// A dataset: its directory, and its tenant if it is not the unrestricted one.
+type Owned = (PathBuf, Option<String>);
+
 /// Removes the directories of the deliveries that the ledger says have expired. A run that was killed may have left some.
 ///
 /// A directory that was made for somebody else stays: it is not the delivery that has expired.
 fn sweep(store: &Store, ledger: &Ledger) -> Result<(), Error> {
-    // By dataset and its tenant: agreement and directory.
-    let mut expired: BTreeMap<(PathBuf, Option<String>), Vec<(String, String)>> = BTreeMap::new();
+    // The agreement and the directory of each.
+    let mut expired: BTreeMap<Owned, Vec<(String, String)>> = BTreeMap::new();
     for record in ledger.all()? {
         if let (Some(directory), Some(_)) = (record.directory, record.expired) {
             let own = expired.entry((store.dataset.clone(), None)).or_default();
