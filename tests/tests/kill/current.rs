@@ -173,9 +173,8 @@ fn killed_while_the_tables_of_a_tenant_are_made() {
                 |path: &&std::path::PathBuf| path.extension().is_some_and(|own| own == ending);
             lists.iter().filter(is_one).count()
         };
-        // Files of the generation before are left until the next one is made.
         assert!((1..=2).contains(&count("roster")), "{point}: {lists:?}");
-        assert!((1..=2).contains(&count("shown")), "{point}: {lists:?}");
+        assert_eq!(count("shown"), 1, "{point}: {lists:?}");
         let quiet = test.sync();
         assert_eq!((quiet.code, quiet.text()), (0, "nothing new\n"), "{point}");
     }

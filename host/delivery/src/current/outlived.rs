@@ -5,7 +5,7 @@
 //! - the rules are the same: policy, component, key for pseudonyms, and the protections of erased persons,
 //! - the new one has all extracts of the older one,
 //! - everybody in scope then is in scope now,
-//! - nobody is masked now who was not masked then, under any number, in scope or only named as a relative. Masked are the
+//! - everybody who is masked now was masked then too, under any number, in scope or only named as a relative. Masked are the
 //!   persons who count as protected, and those without a valid 001,
 //! - the older one does not repeat rows of persons who left (`leavers = "last"`),
 //! - the policy has no conditions on rows, or no extract came.

@@ -112,6 +112,7 @@ impl CurrentTables<'_> {
         let Some(plan) = plan(known.as_ref(), on_disk, &inputs.digest, clock)? else {
             if let Some(known) = &known {
                 self.remove_older(known.number, &known.inputs, &known.day)?;
+                self.remove_lists(known.number, known.compared_with)?;
             }
             ledger.set_generation_error(self.place(), None)?;
             return Ok(None);
@@ -217,10 +218,16 @@ impl CurrentTables<'_> {
         crate::failpoint::reached("generation-recorded");
         let directory = self.dataset.generation(manifest.number);
         history::append(self.home, &directory, manifest);
-        if let Some(rosters) = self.rosters() {
-            rosters.keep_only(manifest.number, compared_with)?;
-        }
+        self.remove_lists(manifest.number, compared_with)?;
         Ok(generation)
+    }
+
+    /// Removes the lists of persons of a tenant's older generations. A run that was killed may have left some.
+    fn remove_lists(&self, newest: u64, compared_with: Option<u64>) -> Result<(), Error> {
+        match self.rosters() {
+            Some(rosters) => rosters.keep_only(newest, compared_with),
+            None => Ok(()),
+        }
     }
 
     fn manifest(

@@ -67,14 +67,6 @@ impl fmt::Display for ListLoss {
     }
 }
 
-/// A list that was read.
-struct List {
-    /// The day of each hash.
-    days: BTreeMap<String, String>,
-    /// Whether the last line is there. Versions before this one did not write it.
-    is_sealed: bool,
-}
-
 /// Opens the key of a state directory, and makes it on first use.
 pub(super) fn key(state: &Path) -> Result<Key, Error> {
     Key::open(&state.join(KEY_NAME), DAMAGED_KEY)
@@ -82,7 +74,7 @@ pub(super) fn key(state: &Path) -> Result<Key, Error> {
 
 /// Returns the day of each hash.
 pub(super) fn read(state: &Path) -> Result<BTreeMap<String, String>, Error> {
-    Ok(read_list(state)?.map(|list| list.days).unwrap_or_default())
+    Ok(read_list(state)?.unwrap_or_default())
 }
 
 /// Returns the number of lines.
@@ -106,33 +98,17 @@ pub fn check(state: &Path, ledger: &Ledger) -> Result<(), Error> {
     let is_known = applied.is_some() || proof::has_numbers(state)?;
     match (read_list(state)?, expected) {
         (None, _) if is_known => Err(lost(path(state), ListLoss::Missing)),
-        (None, _) => Ok(()),
-        (Some(list), Some(expected)) if list.days.len() < expected => {
-            let found = list.days.len();
+        (Some(days), Some(expected)) if days.len() < expected => {
+            let found = days.len();
             Err(lost(path(state), ListLoss::Fewer { found, expected }))
         }
-        (Some(list), expected) if !list.is_sealed => {
-            let is_cut = expected.is_some() || (is_known && list.days.is_empty());
-            match is_cut {
-                true => Err(lost(path(state), ListLoss::Damaged)),
-                false => Ok(()),
-            }
-        }
-        (Some(_), _) => Ok(()),
+        _ => Ok(()),
     }
 }
 
 /// Returns whether an error says that a list or its key is lost.
 pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(error, Error::Erase(EraseError::ListLost { .. }))
-}
-
-/// Adds the last line to a list that an earlier version wrote.
-pub(crate) fn seal(state: &Path) -> Result<(), Error> {
-    match read_list(state)? {
-        Some(list) if !list.is_sealed => write(state, &list.days),
-        _ => Ok(()),
-    }
 }
 
 /// Begins a new list if [`check`] fails, because a person has said that the old one is lost. What can be read stays in it; what
@@ -144,7 +120,7 @@ pub(super) fn begin_again(state: &Path, ledger: &Ledger) -> Result<(), Error> {
         Err(error) => return Err(error),
     }
     let days = match read_list(state) {
-        Ok(list) => list.map(|list| list.days).unwrap_or_default(),
+        Ok(days) => days.unwrap_or_default(),
         Err(error) if is_lost(&error) => {
             put_aside(&path(state))?;
             BTreeMap::new()
@@ -165,7 +141,7 @@ pub(super) fn mark(digest: &str, count: usize) -> String {
     format!("{digest} {count}")
 }
 
-/// Returns the number of lines in a mark. Versions before this one did not write it.
+/// Returns the number of lines in a mark.
 fn count_of(mark: &str) -> Option<usize> {
     mark.rsplit_once(' ')?.1.parse().ok()
 }
@@ -176,24 +152,19 @@ pub(crate) fn count_applied(ledger: &Ledger) -> Result<Option<usize>, Error> {
 }
 
 /// Reads the list; `None` if the file does not exist. Fails if it is not as it was written with the key.
-fn read_list(state: &Path) -> Result<Option<List>, Error> {
+fn read_list(state: &Path) -> Result<Option<BTreeMap<String, String>>, Error> {
     let path = path(state);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file(path)(error)),
     };
-    let Some((list, last)) = parse(&bytes) else {
+    let Some((days, lines, last)) = parse(&bytes) else {
         return Err(lost(path, ListLoss::Damaged));
     };
-    if list.days.is_empty() && !list.is_sealed {
-        return Ok(Some(list));
-    }
     let key = read_key(state)?.ok_or_else(|| lost(state.join(KEY_NAME), ListLoss::Missing))?;
-    let count = list.days.len();
-    let is_as_written = last.is_none_or(|(lines, last)| last_line(&key, lines, count) == last);
-    match is_as_written {
-        true => Ok(Some(list)),
+    match last_line(&key, lines, days.len()) == last {
+        true => Ok(Some(days)),
         false => Err(lost(path, ListLoss::Damaged)),
     }
 }
@@ -206,18 +177,14 @@ fn read_key(state: &Path) -> Result<Option<Key>, Error> {
     }
 }
 
-/// Returns the list in a file, and its lines and its last line if it has one; `None` if it is damaged.
-fn parse(bytes: &[u8]) -> Option<(List, Option<(&str, &str)>)> {
+/// Returns the list in a file, its lines before the last one, and the last line; `None` if it is damaged.
+fn parse(bytes: &[u8]) -> Option<(BTreeMap<String, String>, &str, &str)> {
     let text = std::str::from_utf8(bytes).ok()?;
-    if !text.is_empty() && !text.ends_with('\n') {
-        return None;
-    }
     let start = match text.starts_with(END) {
-        true => Some(0),
-        false => text.find("\nend ").map(|newline| newline + 1),
+        true => 0,
+        false => text.find("\nend ")? + 1,
     };
-    let parts = start.map(|start| text.split_at(start));
-    let lines = parts.map_or(text, |(lines, _)| lines);
+    let (lines, last) = text.split_at(start);
     let mut days = BTreeMap::new();
     for line in lines.lines() {
         let (day, hash) = line.split_once(' ')?;
@@ -228,8 +195,7 @@ fn parse(bytes: &[u8]) -> Option<(List, Option<(&str, &str)>)> {
         }
         days.insert(hash.to_owned(), day.to_owned());
     }
-    let is_sealed = parts.is_some();
-    Some((List { days, is_sealed }, parts))
+    Some((days, lines, last))
 }
 
 /// Returns the last line of a list with these lines.
@@ -282,9 +248,7 @@ mod tests {
         let whole = fs::read(path(state)).unwrap();
         for length in 0..whole.len() {
             fs::write(path(state), &whole[..length]).unwrap();
-            // A list that ends between two lines is one of an earlier version, unless the ledger knows better.
-            let is_between = length == 0 || whole[length - 1] == b'\n';
-            assert_eq!(loss(state).is_none(), is_between, "{length}");
+            assert_eq!(loss(state), Some(ListLoss::Damaged), "{length}");
         }
         let text = String::from_utf8(whole.clone()).unwrap();
         let first = text.lines().next().unwrap();
@@ -339,19 +303,6 @@ mod tests {
         check(state, &ledger).unwrap();
         assert!(read(state).unwrap().is_empty());
         assert!(state.join("erasures.lost").is_file());
-        // Without the last line, a list is one of an earlier version only if the ledger is too.
-        write(state, &all).unwrap();
-        let text = fs::read_to_string(path(state)).unwrap();
-        let lines = text.split("end ").next().unwrap();
-        fs::write(path(state), lines).unwrap();
-        check(state, &ledger).unwrap();
-        ledger.set_erasures_applied("digest").unwrap();
-        check(state, &ledger).unwrap();
-        ledger.set_erasures_applied(&mark("digest", 2)).unwrap();
-        assert!(is_lost(&check(state, &ledger).unwrap_err()));
-        fs::write(path(state), "").unwrap();
-        ledger.set_erasures_applied("digest").unwrap();
-        assert!(is_lost(&check(state, &ledger).unwrap_err()));
         // A proof is enough.
         ledger.forget_erasures_applied().unwrap();
         fs::remove_file(path(state)).unwrap();

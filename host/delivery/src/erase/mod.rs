@@ -366,10 +366,8 @@ pub(crate) fn finish(
         .iter()
         .map(|tenant| Some(tenant.name.as_str()));
     for tenant in std::iter::once(None).chain(tenants) {
-        for one in ledger.rewritings(tenant)? {
-            if !one.is_done && !is_accepted_as_gone(ledger, tenant, one.delivery)? {
-                return Ok(false);
-            }
+        if open_rewritings(ledger, tenant)? > 0 {
+            return Ok(false);
         }
     }
     // What is in a damaged extract is not erased, and the file can be restored. A person must do that, or accept the loss.
@@ -391,6 +389,18 @@ pub(crate) fn finish(
     Order::remove(&store.state)?;
     crate::failpoint::reached("erase-done");
     Ok(true)
+}
+
+/// Returns how many deliveries of a dataset are still to be made again or removed, apart from those that a person has accepted
+/// as gone.
+fn open_rewritings(ledger: &Ledger, tenant: Option<&str>) -> Result<usize, Error> {
+    let mut open = 0;
+    for one in ledger.rewritings(tenant)? {
+        if !one.is_done && !is_accepted_as_gone(ledger, tenant, one.delivery)? {
+            open += 1;
+        }
+    }
+    Ok(open)
 }
 
 /// Returns whether a person has accepted that a delivery is gone. If it comes back, the next run makes it again.

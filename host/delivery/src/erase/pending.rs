@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::order::{ErasedSubject, Order};
-use super::{is_accepted_as_gone, waits_for};
+use super::{open_rewritings, waits_for};
 use crate::calendar::danish_time;
 use crate::config::Store;
 use crate::dataset::CheckDepth;
@@ -151,12 +151,7 @@ fn damage(state: &Path, ledger: &Ledger, depth: CheckDepth) -> Result<Vec<String
 
 /// Names what stops an order in one dataset: deliveries that are to be made again, and current tables that cannot be made.
 fn obstacle_of(ledger: &Ledger, tenant: Option<&str>) -> Result<Option<String>, Error> {
-    let mut open = 0;
-    for one in ledger.rewritings(tenant)? {
-        if !one.is_done && !is_accepted_as_gone(ledger, tenant, one.delivery)? {
-            open += 1;
-        }
-    }
+    let open = open_rewritings(ledger, tenant)?;
     let (of, place) = match tenant {
         Some(name) => (format!("tenant {name}"), AdoptedDataset::Tenant(name)),
         None => (

@@ -120,7 +120,6 @@ impl<'a> Sync<'a> {
         let mut ledger = Ledger::open(&self.store.state)?;
         // Without the list, an extract could bring erased persons back.
         erase::list::check(&self.store.state, &ledger)?;
-        erase::list::seal(&self.store.state)?;
         // A rename that was interrupted has moved directories. They are neither gone nor new.
         self.check_agreements(&ledger)?;
         // Before the dataset is opened, because that would make an empty one, for example where its disk is not mounted.
