@@ -8,6 +8,7 @@ use super::manifest::Manifest;
 use super::{AGREEMENT_PREFIX, Dataset};
 use crate::error::Error;
 use crate::fs::entries;
+use crate::ledger::{Record, TenantDelivery};
 
 /// A delivery or a generation in a dataset that was made for somebody else.
 #[derive(Debug, Clone)]
@@ -31,7 +32,79 @@ pub(crate) struct ForeignDelivery {
     pub(crate) manifest: Box<Manifest>,
 }
 
+/// The directory in which the ledger has a delivery.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryPlace {
+    pub(crate) agreement: String,
+    /// The name of the directory.
+    pub(crate) name: String,
+    /// The UUID of the transfer.
+    pub(crate) transfer_uuid: String,
+}
+
+impl DeliveryPlace {
+    /// Returns the place of a delivery in the unrestricted dataset; `None` if it has none there.
+    pub(crate) fn of(record: &Record) -> Option<Self> {
+        Some(Self {
+            agreement: record.agreement.clone(),
+            name: record.directory.clone()?,
+            transfer_uuid: record.transfer_uuid.clone(),
+        })
+    }
+
+    /// Returns the place of a delivery in a tenant's dataset; `None` if it has none there.
+    pub(crate) fn of_tenant(share: &TenantDelivery) -> Option<Self> {
+        Some(Self {
+            agreement: share.agreement.clone(),
+            name: share.directory.clone()?,
+            transfer_uuid: share.transfer_uuid.clone(),
+        })
+    }
+}
+
 impl Dataset {
+    /// Returns what is in the directory in which the ledger has a delivery of the owner, if the manifest says that it was
+    /// made for somebody else or is another delivery. The owner `None` is the unrestricted dataset.
+    ///
+    /// A directory without a readable manifest counts as the delivery that the ledger has there.
+    pub(crate) fn foreign_delivery(
+        &self,
+        owner: Option<&str>,
+        place: &DeliveryPlace,
+    ) -> Option<ForeignData> {
+        let directory = self.agreement(&place.agreement).join(&place.name);
+        let Ok(Some(manifest)) = Manifest::read(&directory) else {
+            return None;
+        };
+        let made_for = manifest.tenant.as_ref().map(|tenant| tenant.name.clone());
+        // The digest of the extract does not decide: the key of a tenant's digests can be lost.
+        if made_for.as_deref() == owner && manifest.transfer_uuid == place.transfer_uuid {
+            return None;
+        }
+        Some(ForeignData {
+            directory,
+            made_for,
+            delivery: Some(ForeignDelivery {
+                agreement: place.agreement.clone(),
+                name: place.name.clone(),
+                manifest: Box::new(manifest),
+            }),
+        })
+    }
+
+    /// Removes the directory in which the ledger has a delivery of the owner, unless it was made for somebody else or is
+    /// another delivery.
+    pub(crate) fn remove_own_delivery(
+        &self,
+        owner: Option<&str>,
+        place: &DeliveryPlace,
+    ) -> Result<(), Error> {
+        match self.foreign_delivery(owner, place) {
+            Some(_) => Ok(()),
+            None => self.remove_delivery(&place.agreement, &place.name),
+        }
+    }
+
     /// Returns the deliveries and generations in a directory that were made for another tenant than the owner, or without
     /// a tenant's policy. The owner `None` is the unrestricted dataset.
     ///

@@ -36,7 +36,7 @@ pub use deliveries::{DatasetDelivery, published_deliveries};
 pub use error::DatasetError;
 pub use files::{CheckDepth, DeliveryFile};
 pub(crate) use files::{Damage, Identity, compare_with_disk, describe_files};
-pub(crate) use foreign::ForeignData;
+pub(crate) use foreign::{DeliveryPlace, ForeignData};
 pub use generation_manifest::{DatasetGeneration, GenerationExtract, GenerationManifest};
 pub(crate) use generations::{GENERATIONS, current_generation, generation_directory};
 pub(crate) use manifest::{Audience, ManifestBuilder};

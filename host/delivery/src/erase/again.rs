@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::agreement::Agreement;
 use crate::config::Store;
-use crate::dataset::{Audience, Dataset, ManifestBuilder};
+use crate::dataset::{Audience, Dataset, DeliveryPlace, ManifestBuilder};
 use crate::error::Error;
 use crate::ledger::{Ledger, Reason, Record, RewritingKind};
 use crate::register::{Register, open_file};
@@ -67,14 +67,14 @@ fn begin_restored(ledger: &Ledger, dataset: &Dataset, now: Timestamp) -> Result<
         let Some(record) = ledger.delivery(rewriting.delivery)? else {
             continue;
         };
-        let Some(directory) = record.directory.as_deref() else {
+        let Some(place) = DeliveryPlace::of(&record) else {
             continue;
         };
         if record.expired.is_some() {
-            dataset.remove_delivery(&record.agreement, directory)?;
+            dataset.remove_own_delivery(None, &place)?;
         } else if dataset.is_older(
-            &record.agreement,
-            directory,
+            &place.agreement,
+            &place.name,
             ledger.times_rewritten(record.id, None)?,
         )? {
             ledger.begin_rewriting(record.id, None, rewriting.kind, now)?;

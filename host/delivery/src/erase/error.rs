@@ -124,4 +124,20 @@ pub enum EraseError {
         /// The older erasure, what stops it, and how to end that.
         older: String,
     },
+
+    /// A directory in which the ledger has a delivery has data that was made for somebody else.
+    #[error(
+        "{path} has {found}, but the ledger has a delivery of {expected} there. It can be the only copy, so nothing is erased \
+         while it is there. Put the right directory back. If that is lost, move this one out of the dataset. Then run \
+         `cprflow erase` again, or `cprflow sync` if the erasure has begun",
+        path = path.display()
+    )]
+    MadeForOthers {
+        /// The directory.
+        path: PathBuf,
+        /// What is in it, by its manifest.
+        found: String,
+        /// The agreement of the delivery, and its tenant.
+        expected: String,
+    },
 }

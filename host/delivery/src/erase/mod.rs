@@ -17,6 +17,7 @@
 //! | `numbers` | all numbers of the persons |
 //! | `extracts` | the kept extracts and the deliveries made from them |
 //! | `exports` | databases that were loaded from the datasets |
+//! | `foreign` | directories that were made for somebody else and are not removed |
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
 //! | `waiting` | the datasets that are not there, for which an erasure waits |
 //! | `pending` | an erasure that is not complete, and what stops it |
@@ -34,6 +35,7 @@ mod again;
 mod error;
 mod exports;
 mod extracts;
+mod foreign;
 pub(crate) mod known;
 pub(crate) mod list;
 mod lists;
@@ -221,6 +223,11 @@ fn prepare(
             }
         }
     }
+    for store in &configuration.stores {
+        if let Some(ledger) = Ledger::open_to_read(&store.state)? {
+            foreign::check(store, &ledger, &order.subject)?;
+        }
+    }
     Ok(order)
 }
 
@@ -285,9 +292,13 @@ pub(crate) fn resume(
             }
         }
         ErasedSubject::Agreement(name) => {
-            whole::erase_agreement(connector, store, ledger, name, now)?
+            foreign::check(store, ledger, &order.subject)?;
+            whole::erase_agreement(connector, store, ledger, name, now)?;
         }
-        ErasedSubject::Tenant(name) => whole::erase_tenant(store, ledger, name, now)?,
+        ErasedSubject::Tenant(name) => {
+            foreign::check(store, ledger, &order.subject)?;
+            whole::erase_tenant(store, ledger, name, now)?;
+        }
     }
     crate::failpoint::reached("erase-lists");
     Ok(())

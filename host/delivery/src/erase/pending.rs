@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::foreign;
 use super::order::{ErasedSubject, Order};
 use super::{open_rewritings, waits_for};
 use crate::calendar::danish_time;
@@ -109,6 +110,10 @@ fn obstacles(
             deliveries: empty.deliveries.len(),
         };
         found.push(error.to_string());
+    }
+    match foreign::check(store, ledger, &order.subject) {
+        Err(Error::Erase(error)) => found.push(error.to_string()),
+        checked => checked?,
     }
     if matches!(order.subject, ErasedSubject::Numbers(_)) {
         found.extend(damage(&store.state, ledger, depth)?);

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::extracts::note_deliveries;
+use super::foreign;
 use super::proof::StoreErasure;
 use super::protections;
 use crate::config::Store;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DeliveryPlace};
 use crate::error::Error;
 use crate::fs::{entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{AdoptedDataset, Ledger, Reason, RewritingKind};
@@ -60,6 +61,8 @@ fn reason() -> Reason {
 }
 
 /// Removes everything of an agreement: extracts, deliveries, lists, extracts in progress and the files of its subscription.
+///
+/// [`foreign::check`] comes first: here, a directory that was made for somebody else only stays.
 pub(super) fn erase_agreement(
     connector: &Connector,
     store: &Store,
@@ -76,19 +79,19 @@ pub(super) fn erase_agreement(
         // The ledger changes first, so that no run takes what is missing for lost.
         note_deliveries(ledger, record.id, now)?;
         crate::failpoint::reached("erase-agreement-noted");
-        let directory = record.directory.as_deref();
-        if let (Some(dataset), Some(directory)) = (Dataset::at(&store.dataset), directory) {
-            dataset.remove_delivery(agreement, directory)?;
+        let place = DeliveryPlace::of(&record);
+        if let (Some(dataset), Some(place)) = (Dataset::at(&store.dataset), place) {
+            foreign::remove_own(&store.state, ledger, &dataset, None, &place)?;
         }
         ledger.removed_for_good(record.id, None, &reason(), now)?;
         for tenant in &store.tenants {
+            let owner = Some(tenant.name.as_str());
             let share = ledger.tenant_delivery(record.id, tenant.name.as_str())?;
-            let directory = share.and_then(|share| share.directory);
-            if let (Some(dataset), Some(directory)) = (Dataset::at(&tenant.dataset), directory) {
-                dataset.remove_delivery(agreement, &directory)?;
+            let place = share.as_ref().and_then(DeliveryPlace::of_tenant);
+            if let (Some(dataset), Some(place)) = (Dataset::at(&tenant.dataset), place) {
+                foreign::remove_own(&store.state, ledger, &dataset, owner, &place)?;
             }
-            let tenant = Some(tenant.name.as_str());
-            ledger.removed_for_good(record.id, tenant, &reason(), now)?;
+            ledger.removed_for_good(record.id, owner, &reason(), now)?;
         }
         ledger.forget_extract(record.id)?;
         crate::failpoint::reached("erase-agreement-removed");
@@ -114,6 +117,8 @@ pub(super) fn erase_agreement(
 
 /// Removes everything that was published to a tenant, and what the state directory has of the tenant. The tenant can be in
 /// the configuration or not, and can have had several directories.
+///
+/// [`foreign::check`] comes first here too.
 pub(super) fn erase_tenant(
     store: &Store,
     ledger: &mut Ledger,
@@ -138,7 +143,7 @@ pub(super) fn erase_tenant(
         locks.extend(dataset.lock()?);
     }
     for share in ledger.tenant_deliveries()? {
-        let (true, Some(directory)) = (share.tenant == name, &share.directory) else {
+        let (true, Some(place)) = (share.tenant == name, DeliveryPlace::of_tenant(&share)) else {
             continue;
         };
         if share.expired.is_none() {
@@ -147,7 +152,7 @@ pub(super) fn erase_tenant(
         }
         crate::failpoint::reached("erase-tenant-noted");
         for dataset in &datasets {
-            dataset.remove_delivery(&share.agreement, directory)?;
+            foreign::remove_own(&store.state, ledger, dataset, Some(name), &place)?;
         }
         ledger.removed_for_good(share.delivery, Some(name), &reason(), now)?;
         crate::failpoint::reached("erase-tenant-removed");

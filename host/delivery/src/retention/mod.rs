@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::calendar::days;
 use crate::config::{Period, Store};
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, DeliveryPlace};
 use crate::error::Error;
 use crate::fs::{StateLock, ask_disks};
 use crate::ledger::{KeptExtract, Ledger, TenantDeliveryState};
@@ -207,43 +207,30 @@ type Owned = (PathBuf, Option<String>);
 ///
 /// A directory that was made for somebody else stays: it is not the delivery that has expired.
 fn sweep(store: &Store, ledger: &Ledger) -> Result<(), Error> {
-    // The agreement and the directory of each.
-    let mut expired: BTreeMap<Owned, Vec<(String, String)>> = BTreeMap::new();
+    let mut expired: BTreeMap<Owned, Vec<DeliveryPlace>> = BTreeMap::new();
     for record in ledger.all()? {
-        if let (Some(directory), Some(_)) = (record.directory, record.expired) {
+        if let (Some(place), Some(_)) = (DeliveryPlace::of(&record), record.expired) {
             let own = expired.entry((store.dataset.clone(), None)).or_default();
-            own.push((record.agreement, directory));
+            own.push(place);
         }
     }
     for share in ledger.tenant_deliveries()? {
         let mut tenants = store.tenants.iter();
         let tenant = tenants.find(|tenant| tenant.name.as_str() == share.tenant);
-        if let (Some(directory), Some(_), Some(tenant)) = (share.directory, share.expired, tenant) {
+        let place = DeliveryPlace::of_tenant(&share);
+        if let (Some(place), Some(_), Some(tenant)) = (place, share.expired, tenant) {
             let dataset = (tenant.dataset.clone(), Some(share.tenant));
             let own = expired.entry(dataset).or_default();
-            own.push((share.agreement, directory));
+            own.push(place);
         }
     }
     // A disk that does not respond keeps its directories until the next run.
-    let questions = expired.into_iter().map(|((root, owner), mut own)| {
-        move || -> Result<(), Error> {
-            let Some(dataset) = Dataset::at(&root) else {
-                return Ok(());
-            };
-            // Almost always none is left, and then no manifest is read.
-            own.retain(|(agreement, name)| dataset.has_delivery(agreement, name));
-            if own.is_empty() {
-                return Ok(());
-            }
-            let foreign = Dataset::foreign_data(&root, owner.as_deref())?;
-            let foreign: BTreeSet<PathBuf> =
-                foreign.into_iter().map(|data| data.directory).collect();
-            for (agreement, name) in &own {
-                if !foreign.contains(&dataset.agreement(agreement).join(name)) {
-                    dataset.remove_delivery(agreement, name)?;
-                }
-            }
-            Ok(())
+    let questions = expired.into_iter().map(|((root, owner), own)| {
+        move || match Dataset::at(&root) {
+            None => Ok(()),
+            Some(dataset) => own
+                .iter()
+                .try_for_each(|place| dataset.remove_own_delivery(owner.as_deref(), place)),
         }
     });
     for answer in ask_disks(DISK_TIMEOUT, questions) {

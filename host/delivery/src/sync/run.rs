@@ -18,7 +18,7 @@ use crate::calendar;
 use crate::config::{Configuration, Store};
 use crate::current::{CurrentError, check_clock, withdraw};
 use crate::dataset::{CheckDepth, Dataset};
-use crate::erase::{self, ErasedSubject, Order};
+use crate::erase::{self, EraseError, ErasedSubject, Order};
 use crate::error::Error;
 use crate::fs;
 use crate::fs::StateLock;
@@ -225,10 +225,14 @@ impl<'a> Sync<'a> {
             let waiting = erase::waits_for(store, ledger, order)?;
             if waiting.is_empty() || matches!(order.subject, ErasedSubject::Numbers(_)) {
                 match erase::resume(self.connector, store, ledger, order, &self.stop, now) {
-                    // An extract cannot be rewritten. The order stays. The inboxes do not wait: the list has the persons.
+                    // An extract cannot be rewritten, or a directory is not what the ledger says. The order stays. The inboxes
+                    // do not wait: the list has the persons.
                     Err(
                         error @ (Error::RegisterState(_)
-                        | Error::Erase(erase::EraseError::NotSeparable { .. })),
+                        | Error::DatasetDirectory(_)
+                        | Error::Erase(
+                            EraseError::NotSeparable { .. } | EraseError::MadeForOthers { .. },
+                        )),
                     ) => {
                         tracing::error!(%error, "an erasure cannot be continued");
                         report.problems.push(RunProblem {

@@ -36,6 +36,7 @@ use super::publisher::TenantPublisher;
 use super::ready::ReadyTenant;
 use super::scheduler::Heartbeat;
 use crate::config::Store;
+use crate::dataset::DeliveryPlace;
 use crate::error::Error;
 use crate::integrity::{GONE, has_no_tables};
 use crate::ledger::{KeptExtract, Ledger, Record, TenantDelivery, TenantDeliveryState};
@@ -427,16 +428,18 @@ fn begin_restored(ledger: &Ledger, ready: &ReadyTenant, now: Timestamp) -> Resul
         let Some(share) = ledger.tenant_delivery(rewriting.delivery, tenant)? else {
             continue;
         };
-        let Some(directory) = share.directory.as_deref() else {
+        let Some(place) = DeliveryPlace::of_tenant(&share) else {
             continue;
         };
-        let agreement = &share.agreement;
         if share.expired.is_some() {
-            ready.dataset.remove_delivery(agreement, directory)?;
+            ready.dataset.remove_own_delivery(Some(tenant), &place)?;
             continue;
         }
         let times = ledger.times_rewritten(share.delivery, Some(tenant))?;
-        if ready.dataset.is_older(agreement, directory, times)? {
+        if ready
+            .dataset
+            .is_older(&place.agreement, &place.name, times)?
+        {
             ledger.begin_rewriting(share.delivery, Some(tenant), rewriting.kind, now)?;
         }
     }
