@@ -269,10 +269,8 @@ pub fn damaged_extracts(state: &Path, extracts: &[KeptExtract], depth: CheckDept
     let register = Register::of(state);
     let is_as_written = |kept: &KeptExtract| {
         let path = register.path(kept);
-        let size = fs::metadata(&path).map(|metadata| metadata.len());
-        let has_size = size.is_ok_and(|size| size == kept.file_size);
         let digest = || File::open(&path).and_then(digest);
-        has_size
+        register.has(kept)
             && (depth != CheckDepth::Digests
                 || digest().is_ok_and(|digest| digest == kept.file_sha256))
     };

@@ -20,6 +20,24 @@ pub(crate) struct KeptFile {
     pub(crate) size: u64,
 }
 
+impl KeptFile {
+    /// Returns what a ledger stores of a file that is damaged: no size and digest, so that the extract counts as changed until
+    /// the file is restored or a person accepts the loss. `size` is the size of the extract as it was delivered.
+    pub(crate) fn damaged(file: String, size: u64) -> Self {
+        Self {
+            file,
+            file_size: 0,
+            file_sha256: String::new(),
+            size,
+        }
+    }
+
+    /// Returns whether the file was damaged when a ledger that was lost was made again.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.file_sha256.is_empty()
+    }
+}
+
 /// An extract that the register keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptExtract {
@@ -59,6 +77,11 @@ impl KeptExtract {
     /// Returns whether the extract was rewritten without records that newer extracts have replaced.
     pub(crate) fn is_rewritten(&self) -> bool {
         self.file.contains(".r")
+    }
+
+    /// Returns whether the file was damaged when a ledger that was lost was made again: see [`KeptFile::damaged`].
+    pub(crate) fn was_damaged(&self) -> bool {
+        self.file_sha256.is_empty()
     }
 }
 

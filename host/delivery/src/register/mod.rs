@@ -62,7 +62,7 @@ impl Register {
     /// Returns whether the file of a kept extract is there, with its size.
     pub(crate) fn has(&self, kept: &KeptExtract) -> bool {
         let size = fs::metadata(self.path(kept)).map(|metadata| metadata.len());
-        size.is_ok_and(|size| size == kept.file_size)
+        size.is_ok_and(|size| size == kept.file_size) && !kept.was_damaged()
     }
 
     /// Returns whether the file of a kept extract is there, byte for byte. Reads the file to its end. A file that the disk

@@ -174,6 +174,18 @@ impl<'a> Sync<'a> {
         if has_new_ties {
             return Ok(true);
         }
+        // The inboxes may have had such an extract again. The current tables report it too, if they are made.
+        for error in keep::damaged(&ledger)? {
+            let text = error.to_string();
+            let mut known = report.problems.iter();
+            if !known.any(|problem| problem.error.to_string() == text) {
+                report.problems.push(RunProblem {
+                    agreement: None,
+                    tenant: None,
+                    error: error.into(),
+                });
+            }
+        }
         if let (Some(order), true) = (&order, report.problems.is_empty())
             && erase::finish(self.store, &ledger, order, (self.now)())?
             && erase::has_new_numbers(&ledger)?

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use cprflow_tests::Requirement;
 use cprflow_tests::extract;
+use cprflow_tests::handmade::Handmade;
+use cprflow_tests::search::files_with;
 use cprflow_tests::test_run::{TestRun, transfer};
 
 use super::{NAME, published, two_nights};
@@ -202,6 +204,80 @@ fn ledger_gone_and_recreated_by_set_aside() {
     let retry = ["d260303.l431101", "--unrestricted", "test"];
     assert_eq!(test.run("retry", &retry).code, 0);
     test.assert_published(&[&status, &changes]);
+}
+
+/// The damaged extract stays and is named. The other agreement goes on, and a tenant of both shows nothing, because a protection
+/// can be in the damaged one.
+#[test]
+fn ledger_gone_and_kept_extract_damaged() {
+    let deliveries = "publish = [\"deliveries\"]\n";
+    for (publish, is_restored) in [("", true), ("", false), (deliveries, true)] {
+        let has_current = publish.is_empty();
+        let test = TestRun::local();
+        let mut text = publish.to_owned();
+        for agreement in ["town", "other"] {
+            text.push_str(&format!(
+                "[agreement.{agreement}]\ninbox = \"inbox\"\nfiles.name = \"{agreement}.*\"\nunrestricted = \"test\"\n"
+            ));
+        }
+        for (tenant, agreements) in [("both", "\"town\", \"other\""), ("third", "\"other\"")] {
+            text.push_str(&format!(
+                "[tenant.{tenant}]\nagreements = [{agreements}]\npurpose = \"test\"\ndataset = \"tenants/{tenant}\"\n"
+            ));
+        }
+        test.configure(&text);
+        test.set_time("2026-03-05T08:00:00Z");
+        let alice = Handmade::new("431101", "20260302").resident("0101010010", "0265", "Anders");
+        test.put("town1", &alice.finish(), &transfer(1));
+        let berta = Handmade::new("431102", "20260303").resident("0101010029", "0265", "Birk");
+        test.put("other2", &berta.finish(), &transfer(2));
+        let ended = test.sync();
+        assert!(ended.code < 2, "{}{}", ended.stderr, ended.text());
+        let kept = test.path(&format!("state/register/town/{}.cpr.zst", transfer(1)));
+        let whole = fs::read(&kept).unwrap();
+        let mut damaged = whole.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        fs::write(&kept, &damaged).unwrap();
+        test.remove_ledger();
+        let carla = Handmade::new("431102", "20260304").resident("0101010037", "0265", "Carlsen");
+        test.put("other3", &carla.finish(), &transfer(3));
+        let told = format!(
+            "the register's extract {}.cpr.zst of agreement town is gone or was changed",
+            transfer(1)
+        );
+        let current = |tenant: &str| test.dataset_of(tenant).join("current");
+        for _ in 0..2 {
+            let ended = test.sync();
+            assert_eq!(ended.code, 2, "{}", ended.text());
+            for part in [told.as_str(), "register accept-missing town"] {
+                assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+            }
+            assert_eq!(fs::read(&kept).unwrap(), damaged);
+            assert!(!files_with(&test.dataset(), "Carlsen").is_empty());
+            assert!(!files_with(&test.dataset_of("third"), "Carlsen").is_empty());
+            assert!(!current("both").exists());
+            assert_eq!(current("third").exists(), has_current);
+            let status = test.run("status", &[]);
+            assert_eq!(status.code, 1, "{}", status.text());
+        }
+        match is_restored {
+            true => fs::write(&kept, &whole).unwrap(),
+            false => {
+                let arguments = ["town", "--without-full-load"];
+                let ended = test.run("register accept-missing", &arguments);
+                assert_eq!(ended.code, 0, "{}", ended.stderr);
+                assert!(!kept.exists());
+            }
+        }
+        let ended = test.sync();
+        assert!(ended.code < 2, "{}{}", ended.stderr, ended.text());
+        assert!(!files_with(&test.dataset_of("both"), "Carlsen").is_empty());
+        assert_eq!(kept.exists(), is_restored);
+        if has_current {
+            let newest = fs::canonicalize(current("both")).unwrap();
+            assert_eq!(!files_with(&newest, "Anders").is_empty(), is_restored);
+        }
+    }
 }
 
 #[test]
