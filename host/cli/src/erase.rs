@@ -133,19 +133,20 @@ impl Erase {
                  again"
             ));
         }
-        if proof.stores.iter().any(|store| !store.left.is_empty()) {
+        let has_left = proof.stores.iter().any(|store| !store.left.is_empty());
+        if has_left {
             message::note(
-                "the erasure is not complete: what is left of other tenants can have the persons. Delete it, then run the \
-                 command again",
+                "the erasure is not complete: what is left of other tenants or agreements can have what was to be erased. \
+                 Delete it, then run the command again",
             );
-            return Ok(Outcome::NeedsAttention);
         }
-        match proof.is_complete {
-            true => {
+        match (proof.is_complete, has_left) {
+            (true, true) => Ok(Outcome::NeedsAttention),
+            (true, false) => {
                 message::done("everything is erased");
                 Ok(Outcome::Success)
             }
-            false => {
+            (false, _) => {
                 for erasing in &report.erasing {
                     message::note(&erasing.to_string());
                 }

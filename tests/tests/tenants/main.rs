@@ -7,6 +7,7 @@ mod current_trouble;
 mod daily_job;
 mod erased_damaged;
 mod erased_foreign;
+mod erased_former;
 mod erased_ties;
 mod foreign;
 mod hidden_elsewhere;

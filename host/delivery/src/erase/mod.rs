@@ -110,12 +110,12 @@ fn survey(
                     extracts::survey(connector, store, &ledger, &persons, order.blank_references)?;
                 lists::survey(connector, store, numbers, &mut found)?;
                 found.count_deliveries(store, &ledger)?;
-                found.find_left(store, &ledger)?;
                 found
             }
             ErasedSubject::Agreement(name) => whole::agreement(store, &ledger, name)?,
             ErasedSubject::Tenant(name) => whole::tenant(store, &ledger, name)?,
         };
+        found.left = proof::left_after(store, &ledger, &order.subject)?;
         found.exports = exports::targets(store)?;
         proof.stores.push(found);
     }

@@ -16,6 +16,7 @@ use super::extracts::{ErasedExtract, without_extract};
 use super::list;
 use super::order::{ErasedSubject, Order};
 use crate::config::Store;
+use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::sync_directory;
 use crate::ledger::{Ledger, RewritingKind};
@@ -72,7 +73,7 @@ pub struct StoreErasure {
     /// How many snapshots of subscriptions have one of the persons.
     pub snapshots: usize,
     /// Data of tenants that are not configured any more, or in directories that datasets were moved away from. It may have the
-    /// persons, and cprflow does not change it.
+    /// persons, or deliveries of the agreement, and cprflow does not change it.
     pub left: Vec<String>,
     /// Databases and tables that were loaded from the datasets. They have the persons until they are loaded again.
     pub exports: Vec<ExportTarget>,
@@ -110,12 +111,6 @@ impl StoreErasure {
                 .collect(),
             ..Self::default()
         }
-    }
-
-    /// Finds data that no tenant of the configuration has any more.
-    pub(super) fn find_left(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Error> {
-        self.left = left(store, ledger)?;
-        Ok(())
     }
 
     /// Counts the deliveries that were made from the extracts that change, and those whose extracts are gone.
@@ -159,6 +154,41 @@ pub(crate) fn left(store: &Store, ledger: &Ledger) -> Result<Vec<String>, Error>
     Ok(left)
 }
 
+/// Returns what is left that an erasure of this subject does not reach, in words.
+pub(super) fn left_after(
+    store: &Store,
+    ledger: &Ledger,
+    subject: &ErasedSubject,
+) -> Result<Vec<String>, Error> {
+    match subject {
+        ErasedSubject::Numbers(_) => left(store, ledger),
+        ErasedSubject::Agreement(name) => left_of_agreement(store, ledger, name.as_str()),
+        // The directories that the tenant had before are searched too.
+        ErasedSubject::Tenant(_) => Ok(Vec::new()),
+    }
+}
+
+/// Returns the former tenants and former directories that have, or can have, deliveries of an agreement, and what is left under
+/// a name of an agreement that is not known, in words. Current tables are not asked for: every run withdraws those of former
+/// tenants.
+fn left_of_agreement(
+    store: &Store,
+    ledger: &Ledger,
+    agreement: &str,
+) -> Result<Vec<String>, Error> {
+    let mut former = former_tenants(store, ledger)?;
+    former.retain(|former| {
+        former.dataset.as_ref().is_some_and(|left| {
+            // A disk that does not respond is not asked again.
+            left.deliveries.is_none()
+                || Dataset::has_deliveries(&left.path, agreement).unwrap_or(true)
+        })
+    });
+    let mut left: Vec<String> = former.iter().map(ToString::to_string).collect();
+    left.extend(left_agreements(store, ledger)?);
+    Ok(left)
+}
+
 /// A line of the log.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -175,7 +205,7 @@ struct Line<'a> {
     /// The places that were searched.
     places: [PathBuf; 2],
     tenants: BTreeMap<String, PathBuf>,
-    /// Data that was not searched, because no tenant of the configuration has it any more.
+    /// Data that was not erased, because no tenant of the configuration has it any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
     /// Databases and tables that have not caught up: they were loaded from the datasets before.
@@ -248,10 +278,7 @@ pub(super) fn write(
         blanks_references: order.blank_references,
         places: [store.state.clone(), store.dataset.clone()],
         tenants: StoreErasure::of(store).tenants,
-        left: match order.subject {
-            ErasedSubject::Numbers(_) => left(store, ledger)?,
-            ErasedSubject::Agreement(_) | ErasedSubject::Tenant(_) => Vec::new(),
-        },
+        left: left_after(store, ledger, &order.subject)?,
         exports: exports::targets(store)?,
         files: files.into(),
         deliveries,
