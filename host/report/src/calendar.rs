@@ -1,71 +1,124 @@
-//! The days of a calendar, arranged in months.
+//! The days of a calendar, arranged in months, and told in words.
 
 use jiff::civil::Date;
 
 use crate::model::{Day, DayKind};
 use crate::text::{count, counted};
 
-/// The width of a day in a month, in its own units.
-const CELL: i32 = 14;
-
-/// A month of the calendar.
+/// A month of the calendar, or several months in a row without a delivery.
 pub(crate) struct Month {
     pub(crate) title: String,
+    /// The days. Empty for several months without a delivery, which are told in words.
     pub(crate) days: Vec<Cell>,
-    /// The height in its own units.
-    pub(crate) height: i32,
+    /// What happened, in words.
+    pub(crate) summary: String,
 }
 
 /// A day of a month.
 pub(crate) struct Cell {
-    pub(crate) x: i32,
-    pub(crate) y: i32,
+    /// The day of the month.
+    pub(crate) number: i8,
+    /// The row in the month, from 2: the weekdays stand in row 1.
+    pub(crate) row: i32,
+    /// The column, from 1 for Monday.
+    pub(crate) column: i8,
     pub(crate) class: &'static str,
-    /// The share of the largest volume, in four steps.
+    /// The share of the usual volume, in four steps.
     pub(crate) step: u64,
     pub(crate) label: String,
 }
 
-/// Returns the months of the days, oldest first.
+/// Returns the months of the days, oldest first. Several months in a row without a delivery become one.
 pub(crate) fn months(days: &[Day]) -> Vec<Month> {
-    let records = |day: &Day| match day.kind {
-        DayKind::Delivered { records, .. } => records,
-        _ => 0,
+    let usual = usual_records(days);
+    let months: Vec<&[Day]> = days
+        .chunk_by(|one, next| one.date.first_of_month() == next.date.first_of_month())
+        .collect();
+    let mut shown = Vec::new();
+    for row in months.chunk_by(|one, next| is_quiet(one) && is_quiet(next)) {
+        match row {
+            [first, .., last] => shown.push(Month {
+                title: format!("{} to {}", title(first), title(last)),
+                days: Vec::new(),
+                summary: summary(&row.concat()),
+            }),
+            _ => shown.extend(row.iter().map(|days| month(days, usual))),
+        }
+    }
+    shown
+}
+
+/// Returns in words what happened on the days.
+pub(crate) fn summary(days: &[Day]) -> String {
+    let number = |is_meant: fn(DayKind) -> bool| {
+        let meant = days.iter().filter(|day| is_meant(day.kind));
+        meant.map(|_| 1_u64).sum::<u64>()
     };
-    // An initial load would make every night look empty, so a night counts as large from a multiple of the median.
+    let delivered = number(|kind| matches!(kind, DayKind::Delivered { .. }));
+    let gaps = number(|kind| kind == DayKind::Gap);
+    let aside = number(|kind| kind == DayKind::SetAside);
+    let mut parts = vec![
+        counted(delivered, "day with a delivery", "days with a delivery"),
+        counted(
+            gaps,
+            "working day without a delivery",
+            "working days without a delivery",
+        ),
+    ];
+    if aside > 0 {
+        parts.push(counted(
+            aside,
+            "day with a delivery that is set aside",
+            "days with a delivery that is set aside",
+        ));
+    }
+    parts.join(", ")
+}
+
+fn month(days: &[Day], usual: u64) -> Month {
+    let cell = |day: &Day| Cell {
+        number: day.date.day(),
+        row: row_of(day.date) + 2,
+        column: day.date.weekday().to_monday_one_offset(),
+        class: class(day.kind),
+        step: step(records(day), usual),
+        label: label(day),
+    };
+    Month {
+        title: title(days),
+        days: days.iter().map(cell).collect(),
+        summary: summary(days),
+    }
+}
+
+/// Returns the month of the first day in words.
+fn title(days: &[Day]) -> String {
+    days.first()
+        .map_or_else(String::new, |day| day.date.strftime("%B %Y").to_string())
+}
+
+/// Returns whether the days have no delivery, and all of them are after the first check of the inbox.
+fn is_quiet(days: &[Day]) -> bool {
+    days.iter()
+        .all(|day| matches!(day.kind, DayKind::Gap | DayKind::Rest))
+}
+
+/// Returns the median of the records of a night. An average would make every night look empty beside an initial load.
+fn usual_records(days: &[Day]) -> u64 {
     let mut volumes: Vec<_> = days
         .iter()
         .map(records)
         .filter(|records| *records > 0)
         .collect();
     volumes.sort_unstable();
-    let median = volumes.get(volumes.len() / 2).copied().unwrap_or(1).max(1);
-    let mut months: Vec<Month> = Vec::new();
-    let mut shown = None;
-    for day in days {
-        let month = day.date.first_of_month();
-        if shown != Some(month) {
-            shown = Some(month);
-            months.push(Month {
-                title: month.strftime("%b %Y").to_string(),
-                days: Vec::new(),
-                height: 0,
-            });
-        }
-        let Some(block) = months.last_mut() else {
-            continue;
-        };
-        let row = row_of(day.date);
-        block.height = block.height.max((row + 1) * CELL);
-        block.days.push(Cell {
-            x: i32::from(day.date.weekday().to_monday_zero_offset()) * CELL,
-            y: row * CELL,
-            class: class(day.kind),
-            step: step(records(day), median),
-            label: label(day),
-        });
+    volumes.get(volumes.len() / 2).copied().unwrap_or(1).max(1)
+}
+
+const fn records(day: &Day) -> u64 {
+    match day.kind {
+        DayKind::Delivered { records, .. } => records,
+        _ => 0,
     }
-    months
 }
 
 /// Returns the week of the month in which a day is, from 0.
@@ -85,12 +138,12 @@ const fn class(kind: DayKind) -> &'static str {
 }
 
 /// Returns the volume in steps from 1 to 4.
-const fn step(records: u64, median: u64) -> u64 {
+const fn step(records: u64, usual: u64) -> u64 {
     match records {
         0 => 1,
-        _ if records * 2 < median => 1,
-        _ if records < median * 2 => 2,
-        _ if records < median * 10 => 3,
+        _ if records * 2 < usual => 1,
+        _ if records < usual * 2 => 2,
+        _ if records < usual * 10 => 3,
         _ => 4,
     }
 }
@@ -119,18 +172,68 @@ mod tests {
 
     use super::*;
 
+    fn day(month: i8, day: i8, kind: DayKind) -> Day {
+        Day {
+            date: date(2026, month, day),
+            kind,
+        }
+    }
+
     #[test]
     fn arranges_days_in_weeks() {
         // 1 March 2026 is a Sunday.
-        let days = [1, 2, 31].map(|day| Day {
-            date: date(2026, 3, day),
-            kind: DayKind::Gap,
-        });
+        let days = [1, 2, 31].map(|number| day(3, number, DayKind::Gap));
         let months = months(&days);
         assert_eq!(months.len(), 1);
-        let places: Vec<_> = months[0].days.iter().map(|cell| (cell.x, cell.y)).collect();
-        assert_eq!(places, [(84, 0), (0, 14), (14, 70)]);
-        assert_eq!(months[0].height, 84);
+        let places = months[0].days.iter();
+        let places: Vec<_> = places
+            .map(|cell| (cell.number, cell.row, cell.column))
+            .collect();
+        assert_eq!(places, [(1, 2, 7), (2, 3, 1), (31, 7, 2)]);
+        assert_eq!(months[0].title, "March 2026");
         assert_eq!(months[0].days[0].label, "2026-03-01: no delivery");
+        assert_eq!(
+            months[0].summary,
+            "0 days with a delivery, 3 working days without a delivery"
+        );
+    }
+
+    #[test]
+    fn tells_months_without_a_delivery_in_words() {
+        let delivered = DayKind::Delivered {
+            deliveries: 1,
+            records: 5,
+        };
+        let days = [
+            day(2, 27, DayKind::Gap),
+            day(3, 2, delivered),
+            day(4, 1, DayKind::Gap),
+            day(5, 1, DayKind::Gap),
+            day(5, 2, DayKind::Rest),
+            day(6, 1, DayKind::Gap),
+            day(7, 1, DayKind::SetAside),
+        ];
+        let months = months(&days);
+        let shown: Vec<_> = months
+            .iter()
+            .map(|month| (month.title.as_str(), month.days.len()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("February 2026", 1),
+                ("March 2026", 1),
+                ("April 2026 to June 2026", 0),
+                ("July 2026", 1)
+            ]
+        );
+        assert_eq!(
+            months[2].summary,
+            "0 days with a delivery, 3 working days without a delivery"
+        );
+        assert_eq!(
+            months[3].summary,
+            "0 days with a delivery, 0 working days without a delivery, 1 day with a delivery that is set aside"
+        );
     }
 }

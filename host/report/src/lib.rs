@@ -4,7 +4,8 @@
 //! the page. Texts are escaped by the templates, and anything that can be a person number is removed from them.
 //!
 //! - `model` has the content.
-//! - `calendar` arranges days in months, and `plot` draws bars and lines as SVG.
+//! - `calendar` arranges days in months and tells them in words, and `plot` draws bars and lines as SVG.
+//! - `shared` finds the lines of policies that several tenants have.
 //! - `text` writes numbers and removes person numbers.
 //! - `page` fills the templates in `templates/`.
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod calendar;
 mod model;
 mod page;
 mod plot;
+mod shared;
 mod text;
 
 pub use model::{

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::calendar::{self, Month};
 use crate::model::{AgreementReport, Certificate, Fact, FindingRow, Report, Series, TenantReport};
 use crate::plot::{self, Bar, BarPlot, LinePlot};
+use crate::shared::{SharedList, TenantList, shared_lists, tenant_lists};
 use crate::text::{count, counted, safe};
 
 /// A certificate with fewer days left needs attention.
@@ -80,11 +81,15 @@ struct Page<'a> {
     headline: String,
     agreements: Vec<AgreementView<'a>>,
     tenants: Vec<TenantView<'a>>,
+    /// The lines of policies that several tenants have.
+    shared: Vec<SharedList<'a>>,
 }
 
 struct AgreementView<'a> {
     report: &'a AgreementReport,
     id: String,
+    /// What happened on all days, in words.
+    nights: String,
     months: Vec<Month>,
     records: Option<BarPlot>,
     persons: Option<BarPlot>,
@@ -103,6 +108,8 @@ struct SeriesView<'a> {
 struct TenantView<'a> {
     report: &'a TenantReport,
     id: String,
+    /// The long lists of the policy.
+    lists: Vec<TenantList<'a>>,
     line: Option<LinePlot>,
     entered: Option<BarPlot>,
     left: Option<BarPlot>,
@@ -123,6 +130,10 @@ fn page(report: &Report) -> Page<'_> {
     let of_agreements = report.agreements.iter().map(|one| one.notes.len());
     let of_tenants = report.tenants.iter().map(|one| one.notes.len());
     let notes = of_agreements.chain(of_tenants).sum::<usize>();
+    let shared = shared_lists(&report.tenants);
+    let tenants = report.tenants.iter().enumerate();
+    let tenants = tenants.map(|(place, tenant)| tenant_view(place, tenant, &shared));
+    let tenants = tenants.collect();
     let headline = match attention {
         0 => "Nothing needs attention".to_owned(),
         1 => "1 thing needs attention".to_owned(),
@@ -144,7 +155,8 @@ fn page(report: &Report) -> Page<'_> {
             .enumerate()
             .map(agreement_view)
             .collect(),
-        tenants: report.tenants.iter().enumerate().map(tenant_view).collect(),
+        tenants,
+        shared,
     }
 }
 
@@ -169,6 +181,7 @@ fn agreement_view((place, report): (usize, &AgreementReport)) -> AgreementView<'
     AgreementView {
         report,
         id: format!("agreement-{place}"),
+        nights: calendar::summary(&report.days),
         months: calendar::months(&report.days),
         records: plot::bars(&values(|volume| volume.records), "records"),
         persons: plot::bars(&values(|volume| volume.persons), "persons"),
@@ -195,7 +208,11 @@ fn series_view(series: &Series) -> SeriesView<'_> {
     }
 }
 
-fn tenant_view((place, report): (usize, &TenantReport)) -> TenantView<'_> {
+fn tenant_view<'a>(
+    place: usize,
+    report: &'a TenantReport,
+    shared: &[SharedList<'_>],
+) -> TenantView<'a> {
     let values = |value: fn(&crate::model::ScopePoint) -> u64| {
         let values = report.scope.iter().map(|point| (point.day, value(point)));
         values.collect::<Vec<_>>()
@@ -217,6 +234,7 @@ fn tenant_view((place, report): (usize, &TenantReport)) -> TenantView<'_> {
     TenantView {
         report,
         id: format!("tenant-{place}"),
+        lists: tenant_lists(report, place, shared),
         line: plot::line(
             &values(|point| point.persons),
             &report.policy_changes,

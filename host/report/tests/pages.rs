@@ -1,4 +1,4 @@
-//! The page in three states: what it shows, that it needs no network and no script, and how Chromium lays it out.
+//! The page in four states: what it shows, that it needs no network and no script, and how Chromium lays it out.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod support;
@@ -8,11 +8,12 @@ use std::process::Command;
 
 use cprflow_report::Report;
 
-fn states() -> [(&'static str, Report); 3] {
+fn states() -> [(&'static str, Report); 4] {
     [
         ("first-day", support::first_day()),
         ("year", support::year()),
         ("trouble", support::trouble()),
+        ("tenants", support::tenants()),
     ]
 }
 
@@ -82,7 +83,7 @@ fn a_year_shows_nights_volumes_and_tenants() {
     let gaps = gaps
         .filter(|day| day.kind == cprflow_report::DayKind::Gap)
         .count();
-    assert_eq!(count(&page, ": no delivery</title>"), gaps);
+    assert_eq!(count(&page, ": no delivery\">"), gaps);
     assert!(gaps > 3);
     assert_eq!(
         count(&page, "1\u{202f}650\u{202f}000 records"),
@@ -90,11 +91,14 @@ fn a_year_shows_nights_volumes_and_tenants() {
         "the full load"
     );
     assert_eq!(
-        count(&page, "class=\"step4\""),
+        count(&page, "class=\"night step4\""),
         2,
         "the full load and the legend"
     );
     for text in [
+        "<b>March 2026</b>",
+        "<b>Mo</b><b>Tu</b>",
+        "working day without a delivery: normal if",
         "irregular-value",
         "12\u{202f}033",
         "143 days left",
@@ -124,7 +128,49 @@ fn trouble_comes_first_and_texts_are_escaped_and_redacted() {
         "redacted"
     );
     assert!(page.contains("expired"));
-    assert_eq!(count(&page, "a delivery was set aside</title>"), 2);
+    assert_eq!(count(&page, "a delivery was set aside\">"), 2);
+}
+
+#[test]
+fn several_tenants_have_their_common_lines_once() {
+    let page = support::tenants().html().unwrap();
+    // Schools and care see the same of four tables. The library has a short list, which is not shared.
+    let shared = "List 1, sees</h3>\n<p>Tenants: schools, care</p>\n<ul>\n<li>person: pnr, status, sex, birth_date</li>";
+    assert!(page.contains(shared), "{page}");
+    assert!(page.contains("List 2, hides</h3>\n<p>Tenants: schools, care</p>"));
+    assert!(page.contains("List 3, hides</h3>\n<p>Tenants: schools, care, library</p>"));
+    assert_eq!(
+        count(&page, "<li>person: pnr, status, sex, birth_date</li>"),
+        1
+    );
+    let reference =
+        "<a href=\"#list-1\">List 1</a> at the end of the page: person, name, address, event</li>";
+    assert_eq!(count(&page, reference), 2);
+    for own in [
+        "<li>all columns of child, custody, parents</li>",
+        "<li>all columns of child</li>",
+        "<li>class religion: table church_history</li>",
+        "<dd>person: pnr<br>name: surname<br>event: registered</dd>",
+    ] {
+        assert_eq!(count(&page, own), 1, "{own}");
+    }
+    assert_eq!(count(&page, "<summary>sees: 5 entries</summary>"), 2);
+    assert_eq!(count(&page, "<summary>hides: 5 entries</summary>"), 3);
+    // A tenant alone has all of its entries.
+    let alone = support::year().html().unwrap();
+    assert!(!alone.contains("id=\"lists\"") && !alone.contains("#list-"));
+    assert_eq!(
+        count(&alone, "<li>person: pnr, status, sex, birth_date</li>"),
+        1
+    );
+}
+
+#[test]
+fn months_without_a_delivery_are_told_in_words() {
+    let page = support::tenants().html().unwrap();
+    assert_eq!(count(&page, "class=\"month\""), 9);
+    let months = "<b>August 2026 to December 2026</b><p class=\"soft\">0 days with a delivery, 87 working days without a delivery</p>";
+    assert!(page.contains(months), "{page}");
 }
 
 /// Returns the command of Chromium.
@@ -158,9 +204,9 @@ const FRAME: &str = "<!doctype html><style>body { margin: 0 }</style>
 <script>
 document.getElementById('frame').addEventListener('load', event => {
   const page = event.target.contentDocument, view = event.target.contentWindow, width = page.documentElement.clientWidth;
-  const shown = [...page.querySelectorAll('h1,h2,h3,p,dd,td,li,figure>svg,.month svg,.figure')].filter(e => !e.closest('details:not([open])'));
+  const shown = [...page.querySelectorAll('h1,h2,h3,p,dd,td,li,figure>svg,.days,.month b,.night,.figure')].filter(e => !e.closest('details:not([open])'));
   const outside = shown.filter(e => { const box = e.getBoundingClientRect(); return box.right > width + 1 || box.left < -1; });
-  const flat = [...page.querySelectorAll('figure>svg,.month svg,td.spark svg')].filter(e => e.getBoundingClientRect().height < 10);
+  const flat = [...page.querySelectorAll('figure>svg,.days,.night,td.spark svg')].filter(e => e.getBoundingClientRect().height < 10);
   const small = shown.filter(e => parseFloat(view.getComputedStyle(e).fontSize) < 12);
   document.title = 'measured ' + [view.innerWidth, page.documentElement.scrollWidth, outside.length, flat.length, small.length, shown.length].join(' ');
 });

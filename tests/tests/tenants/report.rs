@@ -128,7 +128,7 @@ fn shows_everything_and_no_person() {
     }
     // Six nights were delivered. The delivery that was set aside has the date of the first.
     assert_eq!(page.matches("1 delivery, ").count(), 5);
-    assert_eq!(page.matches("a delivery was set aside</title>").count(), 1);
+    assert_eq!(page.matches("a delivery was set aside\">").count(), 1);
     let one = report(&test, &["--tenant", "elderly"]);
     assert!(
         one.contains("Tenant elderly")

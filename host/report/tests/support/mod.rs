@@ -1,4 +1,4 @@
-//! Reports in three states: the first day, a year of nights, and trouble.
+//! Reports in four states: the first day, a year of nights, trouble, and several tenants after months without a delivery.
 
 use cprflow_report::{
     AgreementReport, Certificate, Day, DayKind, Fact, FindingRow, PolicySection, Report,
@@ -221,6 +221,39 @@ pub(crate) fn trouble() -> Report {
         Fact::new("persons in scope", "8 702"),
         Fact::new("current tables", "withdrawn"),
     ];
+    report
+}
+
+/// Three tenants, two of which see the same of most tables. The last delivery came four months ago.
+pub(crate) fn tenants() -> Report {
+    let mut report = year();
+    let agreement = &mut report.agreements[0];
+    for day in &mut agreement.days {
+        if day.date >= date(2026, 8, 1) && day.kind != DayKind::Rest {
+            day.kind = DayKind::Gap;
+        }
+    }
+    let mut care = report.tenants[0].clone();
+    care.name = "care".to_owned();
+    care.purpose = "Care of the elderly".to_owned();
+    let mut library = report.tenants[0].clone();
+    library.name = "library".to_owned();
+    for section in &mut care.policy {
+        if section.label == "sees" {
+            section.lines[0] = "all columns of child".to_owned();
+        }
+    }
+    for section in &mut library.policy {
+        if section.label == "sees" {
+            section.lines = ["person: pnr", "name: surname", "event: registered"]
+                .map(str::to_owned)
+                .to_vec();
+        }
+        if section.label == "hides" {
+            section.lines[0] = "class religion: table church_history".to_owned();
+        }
+    }
+    report.tenants.extend([care, library]);
     report
 }
 
