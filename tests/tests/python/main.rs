@@ -9,8 +9,8 @@ mod wheel;
 use std::io::Write;
 use std::process::Command;
 
-/// Runs a file of `tests/python/wheel` with the package installed.
-fn pytest(file: &str) {
+/// Runs files of `tests/python/wheel`, with a space between them, with the package installed.
+fn pytest(files: &str) {
     let Some(installed) = package::installed() else {
         return;
     };
@@ -24,7 +24,7 @@ fn pytest(file: &str) {
             "-p",
             "no:cacheprovider",
         ])
-        .arg(directory.join(file))
+        .args(files.split(' ').map(|file| directory.join(file)))
         .current_dir(&directory)
         .env("PYTHONPATH", &installed.directory)
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -49,7 +49,7 @@ fn pytest(file: &str) {
     // A file whose packages are not installed has no test. Variables such as CPRFLOW_REQUIRE_SPARK make that a failure.
     if output.status.code() == Some(NO_TESTS) && said.contains("skipped") {
         // Written directly, because the test harness captures what `eprintln!` prints.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {file}: {said}");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {files}: {said}");
         return;
     }
     assert!(
@@ -104,7 +104,8 @@ fn types_and_documentation() {
 
 #[test]
 fn spark_reads_extracts_and_datasets() {
-    pytest("test_spark.py");
+    // One process for all, because each would start a Spark of its own.
+    pytest("test_spark.py test_spark_filters.py test_spark_parts.py test_spark_workers.py");
 }
 
 #[test]
