@@ -73,6 +73,29 @@ impl Bits {
     }
 }
 
+/// Moves the highest `rows` bits of a word, at most [`GROUP`], to the lowest places. A loop that adds each row's bit at the
+/// highest place has one variable less than a loop that counts the rows.
+#[inline]
+pub(crate) fn to_lowest(bits: u64, rows: usize) -> u64 {
+    bits.checked_shr((GROUP - rows) as u32).unwrap_or(0)
+}
+
+/// Calls `one` with each item, four times in a turn of the loop. In the sandbox every turn checks the deadline and loads
+/// constants again, which costs as much as the work on a short field.
+#[inline(always)]
+pub(crate) fn each<T>(mut items: impl Iterator<Item = T>, mut one: impl FnMut(T)) {
+    loop {
+        let Some(item) = items.next() else { return };
+        one(item);
+        let Some(item) = items.next() else { return };
+        one(item);
+        let Some(item) = items.next() else { return };
+        one(item);
+        let Some(item) = items.next() else { return };
+        one(item);
+    }
+}
+
 /// Returns a word with the lowest `rows` bits set, at most [`GROUP`].
 #[inline]
 pub(crate) fn first_bits(rows: usize) -> u64 {

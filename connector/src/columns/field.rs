@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::bits::{GROUP, first_bits};
+use super::bits::GROUP;
 use super::builder::Builder;
 use super::numbers::{Flags, Numbers};
 use super::record_block::RecordBlock;
@@ -129,7 +129,7 @@ impl FieldBuilder {
             }
             Builder::Counts(counts) => {
                 let length = self.column.length;
-                let fields = block.onward(from, rows);
+                let fields = block.fields(from, rows);
                 let fields = fields.map(|onward| onward.get(..length).unwrap_or_default());
                 counts.push_group(fields.map(|raw| value::count(raw, blank)), hidden)
             }
@@ -144,11 +144,11 @@ impl FieldBuilder {
 fn push_text(text: &mut Text, block: &RecordBlock, column: &Column, rows: Range<usize>) {
     let (from, length) = (column.start(), column.length);
     match length {
-        0..=16 => text.push_pieces(block.pieces(from, rows), first_bits(length) as u32),
-        17..=32 => text.push_fields::<2>(block.onward(from, rows), length),
-        33..=48 => text.push_fields::<3>(block.onward(from, rows), length),
-        49..=64 => text.push_fields::<4>(block.onward(from, rows), length),
-        _ => text.push_long(block.onward(from, rows), length),
+        0..=16 => text.push_fields::<1>(block.fields(from, rows), length),
+        17..=32 => text.push_fields::<2>(block.fields(from, rows), length),
+        33..=48 => text.push_fields::<3>(block.fields(from, rows), length),
+        49..=64 => text.push_fields::<4>(block.fields(from, rows), length),
+        _ => text.push_long(block.fields(from, rows), length),
     }
 }
 
@@ -156,7 +156,7 @@ fn push_text(text: &mut Text, block: &RecordBlock, column: &Column, rows: Range<
 /// bit per row.
 #[inline]
 fn push_numbers(text: &mut Text, block: &RecordBlock, column: &Column, rows: Range<usize>) -> u64 {
-    let (spaces, zeros) = text.push_numbers(block.pieces(column.start(), rows));
+    let (spaces, zeros) = text.push_numbers(block.fields(column.start(), rows));
     match column.blank {
         Blank::Spaces => zeros,
         Blank::Zeros => spaces,

@@ -4,7 +4,7 @@ use arrow::array::BooleanArray;
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::ArrowNativeType;
 
-use super::bits::Bits;
+use super::bits::{Bits, GROUP, each, to_lowest};
 use crate::value::Cell;
 
 /// A column of numbers: counts, dates or timestamps.
@@ -25,7 +25,7 @@ impl<T: Default + Copy> Numbers<T> {
 
     /// Appends the contents of a field of several rows, at most 64. The rows whose bit is set in `hidden` become null.
     /// Returns the rows whose raw text must be kept too: one bit per row.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn push_group(
         &mut self,
         cells: impl ExactSizeIterator<Item = Cell<T>>,
@@ -35,23 +35,30 @@ impl<T: Default + Copy> Numbers<T> {
             self.values.reserve(self.expected);
         }
         let rows = cells.len();
-        let (mut valid, mut irregular, mut bit) = (0, 0, 1_u64);
-        self.values.extend(cells.map(|cell| {
-            let value = match cell {
-                Cell::Value(value) => Some(value),
-                Cell::Null => None,
-                Cell::Irregular(value) => {
-                    irregular |= bit;
-                    value
-                }
+        let before = self.values.len();
+        self.values.resize(before + rows, T::default());
+        let values = self.values.get_mut(before..).unwrap_or_default();
+        let (mut valid, mut irregular) = (0, 0);
+        each(cells.zip(&mut *values), |(cell, to)| {
+            let (value, is_irregular) = match cell {
+                Cell::Value(value) => (Some(value), false),
+                Cell::Null => (None, false),
+                Cell::Irregular(value) => (value, true),
             };
-            let value = value.filter(|_| hidden & bit == 0);
-            valid |= if value.is_some() { bit } else { 0 };
-            bit <<= 1;
-            value.unwrap_or_default()
-        }));
+            *to = value.unwrap_or_default();
+            valid = valid >> 1 | u64::from(value.is_some()) << (GROUP - 1);
+            irregular = irregular >> 1 | u64::from(is_irregular) << (GROUP - 1);
+        });
+        let mut rows_hidden = hidden;
+        while rows_hidden != 0 {
+            if let Some(value) = values.get_mut(rows_hidden.trailing_zeros() as usize) {
+                *value = T::default();
+            }
+            rows_hidden &= rows_hidden - 1;
+        }
+        let valid = to_lowest(valid, rows) & !hidden;
         self.valid.push_group(valid, rows);
-        irregular & !hidden
+        to_lowest(irregular, rows) & !hidden
     }
 
     /// Appends many nulls.
@@ -101,7 +108,7 @@ impl Flags {
 
     /// Appends a flag of several rows, at most 64. The rows whose bit is set in `hidden` become null. Returns the rows
     /// whose raw text must be kept too: one bit per row.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn push_group<'a>(
         &mut self,
         fields: impl ExactSizeIterator<Item = &'a [u8; 1]>,
@@ -109,10 +116,10 @@ impl Flags {
     ) -> u64 {
         let rows = fields.len();
         let (mut values, mut irregular) = (0, 0);
-        for (row, &[byte]) in fields.enumerate() {
+        each(fields.enumerate(), |(row, &[byte])| {
             values |= u64::from(byte == b'*') << row;
             irregular |= u64::from(byte != b'*' && byte != b' ') << row;
-        }
+        });
         let valid = super::bits::first_bits(rows) & !irregular & !hidden;
         self.values.push_group(values & valid, rows);
         self.valid.push_group(valid, rows);

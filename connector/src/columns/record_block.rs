@@ -15,6 +15,9 @@ pub(crate) const BLOCK_ROWS: usize = 256;
 /// The number of records for which a block first has room. Most tables of a small extract have few rows.
 const FIRST_ROWS: usize = 16;
 
+/// A field of several records: each slice begins with it, and has more bytes.
+pub(crate) type Fields<'a> = std::slice::ChunksExact<'a, u8>;
+
 /// Records of one table, each filled up with spaces to the same length.
 pub(crate) struct RecordBlock {
     /// The length of the table's records.
@@ -94,7 +97,8 @@ impl RecordBlock {
     fn grow(&mut self) {
         let rows = (self.written.len() * 2).clamp(FIRST_ROWS, BLOCK_ROWS);
         self.written.resize(rows, 0);
-        self.bytes.resize(rows * self.stride, b' ');
+        // The slices of the last record's fields end in one record more.
+        self.bytes.resize((rows + 1) * self.stride, b' ');
     }
 
     /// Removes all records.
@@ -145,24 +149,15 @@ impl RecordBlock {
         from: usize,
         rows: Range<usize>,
     ) -> impl ExactSizeIterator<Item = &[u8; N]> {
-        self.onward(from, rows)
-            .map(|onward| onward.first_chunk().unwrap_or(&[b' '; N]))
+        self.fields(from, rows)
+            .map(|field| field.first_chunk().unwrap_or(&[b' '; N]))
     }
 
-    /// Returns all bytes from an offset on in each of these records: at least a piece more than any field there.
+    /// Returns the bytes from an offset on in each of these records. All slices have the length of a record, so the end of
+    /// a slice lies in the next record.
     #[inline]
-    pub(crate) fn onward(
-        &self,
-        from: usize,
-        rows: Range<usize>,
-    ) -> impl ExactSizeIterator<Item = &[u8]> {
-        let records = self.records(rows);
-        records.map(move |record| record.get(from..).unwrap_or_default())
-    }
-
-    #[inline]
-    fn records(&self, rows: Range<usize>) -> std::slice::ChunksExact<'_, u8> {
-        let bytes = rows.start * self.stride..rows.end * self.stride;
+    pub(crate) fn fields(&self, from: usize, rows: Range<usize>) -> Fields<'_> {
+        let bytes = rows.start * self.stride + from..rows.end * self.stride + from;
         let bytes = self.bytes.get(bytes).unwrap_or_default();
         bytes.chunks_exact(self.stride)
     }

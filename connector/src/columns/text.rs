@@ -4,10 +4,14 @@ use arrow::array::StringArray;
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
 
-use super::bits::{Bits, first_bits};
+use super::bits::{Bits, GROUP, each, first_bits, to_lowest};
+use super::record_block::Fields;
 use super::record_buffer::PIECE;
 use crate::lanes::Lanes;
 use crate::value::trimmed_len;
+
+/// What is read where a record has no piece.
+const BLANK: &[u8; PIECE] = &[b' '; PIECE];
 
 /// A `Utf8` column.
 ///
@@ -26,107 +30,90 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Appends a field of at most 16 bytes of several rows, at most 64. Each piece begins with the field, and `mask` has
-    /// a bit for each of its bytes. A field of spaces is a null.
-    #[inline]
-    pub(crate) fn push_pieces<'a>(
-        &mut self,
-        pieces: impl ExactSizeIterator<Item = &'a [u8; PIECE]>,
-        mask: u32,
-    ) {
-        self.push_group(pieces, PIECE, |bytes, at, piece| {
-            let lanes = Lanes::load(piece);
-            let len = length_of((lanes.not_equal(b' ') & mask).into());
-            put_piece(bytes, at, piece, len, lanes.high() & mask != 0)
+    /// Appends a field of at most 64 bytes, which fits `PIECES` pieces, of several rows, at most 64. Each slice begins with
+    /// the field and has all these pieces. A field of spaces is a null.
+    #[inline(never)]
+    pub(crate) fn push_fields<const PIECES: usize>(&mut self, fields: Fields<'_>, len: usize) {
+        let mask = first_bits(len);
+        let mut lengths = [0; GROUP];
+        let mut high = 0;
+        each(fields.clone().zip(&mut lengths), |(field, length)| {
+            let (of_field, filled) = survey::<PIECES>(field);
+            high |= of_field;
+            *length = length_of(filled & mask);
         });
+        self.push_lengths::<PIECES>(fields, &lengths, high & mask == 0);
     }
 
-    /// Appends a field for a person number of several rows, at most 64. Each piece begins with the field. Fields of spaces
-    /// or zeros are nulls. Returns the rows with spaces and the rows with zeros: one bit per row.
-    #[inline]
-    pub(crate) fn push_numbers<'a>(
-        &mut self,
-        pieces: impl ExactSizeIterator<Item = &'a [u8; PIECE]>,
-    ) -> (u64, u64) {
+    /// Appends a field for a person number of several rows, at most 64. Each slice begins with the field and has a piece.
+    /// Fields of spaces or zeros are nulls. Returns the rows with spaces and the rows with zeros: one bit per row.
+    #[inline(never)]
+    pub(crate) fn push_numbers(&mut self, fields: Fields<'_>) -> (u64, u64) {
         /// A bit for each of the ten bytes of a person number.
         const MASK: u32 = (1 << 10) - 1;
-        let (mut spaces, mut zeros, mut bit) = (0, 0, 1_u64);
-        self.push_group(pieces, PIECE, |bytes, at, piece| {
-            let lanes = Lanes::load(piece);
+        let rows = fields.len();
+        let mut lengths = [0; GROUP];
+        let (mut high, mut filled_rows, mut zeros) = (0, 0, 0);
+        each(fields.clone().zip(&mut lengths), |(field, length)| {
+            let lanes = Lanes::load(field.first_chunk().unwrap_or(BLANK));
+            high |= lanes.high();
             let filled = lanes.not_equal(b' ') & MASK;
             let is_zero = lanes.not_equal(b'0') & MASK == 0;
-            spaces |= if filled == 0 { bit } else { 0 };
-            zeros |= if is_zero { bit } else { 0 };
-            bit <<= 1;
-            let len = if is_zero { 0 } else { length_of(filled.into()) };
-            put_piece(bytes, at, piece, len, lanes.high() & MASK != 0)
+            filled_rows = filled_rows >> 1 | u64::from(filled != 0) << (GROUP - 1);
+            zeros = zeros >> 1 | u64::from(is_zero) << (GROUP - 1);
+            *length = if is_zero { 0 } else { length_of(filled.into()) };
         });
-        (spaces, zeros)
-    }
-
-    /// Appends a field of more than 16 bytes, which fits `PIECES` pieces, of several rows, at most 64. Each slice begins
-    /// with the field and has all these pieces. A field of spaces is a null.
-    #[inline]
-    pub(crate) fn push_fields<'a, const PIECES: usize>(
-        &mut self,
-        fields: impl ExactSizeIterator<Item = &'a [u8]>,
-        len: usize,
-    ) {
-        let mask = first_bits(len);
-        self.push_group(fields, PIECES * PIECE, |bytes, at, field| {
-            let Some(pieces) = field.as_chunks::<PIECE>().0.first_chunk::<PIECES>() else {
-                return put_latin1(bytes, at, field.get(..len).unwrap_or(field));
-            };
-            let (mut high, mut filled) = (0, 0);
-            for (index, piece) in pieces.iter().enumerate() {
-                let lanes = Lanes::load(piece);
-                high |= u64::from(lanes.high()) << (PIECE * index);
-                filled |= u64::from(lanes.not_equal(b' ')) << (PIECE * index);
-            }
-            let len = length_of(filled & mask);
-            if high & mask != 0 {
-                return put_latin1(bytes, at, field.get(..len).unwrap_or(field));
-            }
-            let to = bytes.get_mut(at..).unwrap_or_default();
-            if let Some(to) = to.as_chunks_mut::<PIECE>().0.first_chunk_mut::<PIECES>() {
-                *to = *pieces;
-            }
-            at + len
-        });
+        self.push_lengths::<1>(fields, &lengths, high & MASK == 0);
+        let spaces = !to_lowest(filled_rows, rows) & first_bits(rows);
+        (spaces, to_lowest(zeros, rows))
     }
 
     /// Appends a field of any length of several rows, at most 64. A field of spaces is a null.
-    pub(crate) fn push_long<'a>(
-        &mut self,
-        fields: impl ExactSizeIterator<Item = &'a [u8]>,
-        len: usize,
-    ) {
-        self.push_group(fields, len, |bytes, at, field| {
-            let field = field.get(..len).unwrap_or(field);
-            put_latin1(bytes, at, field.get(..trimmed_len(field)).unwrap_or(field))
-        });
+    #[inline(never)]
+    pub(crate) fn push_long(&mut self, fields: Fields<'_>, len: usize) {
+        self.reserve(fields.len(), len);
+        for field in fields {
+            let trimmed = trimmed_len(field.get(..len).unwrap_or(field));
+            self.len = put_text(&mut self.bytes, self.len, field, trimmed);
+            self.offsets.push(self.len as i32);
+            self.valid.push(trimmed > 0);
+        }
     }
 
-    /// Appends values that `write` puts into the bytes; it gets where a value begins and returns where it ends. A value
-    /// has at most `most` bytes in ISO-8859-1.
+    /// Appends the first bytes of each field, as many as `lengths` says.
+    ///
+    /// The loop for ASCII calls no function: then what it needs stays in the processor's registers.
     #[inline]
-    fn push_group<F>(
+    fn push_lengths<const PIECES: usize>(
         &mut self,
-        fields: impl ExactSizeIterator<Item = F>,
-        most: usize,
-        mut write: impl FnMut(&mut [u8], usize, F) -> usize,
+        fields: Fields<'_>,
+        lengths: &[u8; GROUP],
+        is_ascii: bool,
     ) {
         let rows = fields.len();
-        self.reserve(rows, most);
+        let valid = filled(lengths);
+        if valid == 0 {
+            return self.push_nulls(rows);
+        }
+        self.reserve(rows, PIECES * PIECE);
+        let before = self.offsets.len();
+        self.offsets.resize(before + rows, 0);
+        let ends = self.offsets.get_mut(before..).unwrap_or_default();
         let bytes = self.bytes.as_mut_slice();
-        let (mut at, mut valid, mut bit) = (self.len, 0, 1_u64);
-        self.offsets.extend(fields.map(|field| {
-            let end = write(bytes, at, field);
-            valid |= if end > at { bit } else { 0 };
-            bit <<= 1;
-            at = end;
-            end as i32
-        }));
+        let mut at = self.len;
+        let rows_of = fields.zip(lengths).zip(ends);
+        if is_ascii {
+            each(rows_of, |((field, length), end)| {
+                put_pieces::<PIECES>(bytes, at, field);
+                at += usize::from(*length);
+                *end = at as i32;
+            });
+        } else {
+            for ((field, length), end) in rows_of {
+                at = put_text(bytes, at, field, usize::from(*length));
+                *end = at as i32;
+            }
+        }
         self.len = at;
         self.valid.push_group(valid, rows);
     }
@@ -134,7 +121,7 @@ impl Text {
     /// Appends a text in ISO-8859-1 without trimming it.
     pub(crate) fn push(&mut self, text: &[u8]) {
         self.reserve(1, text.len());
-        self.len = put_latin1(&mut self.bytes, self.len, text);
+        self.len = put_text(&mut self.bytes, self.len, text, text.len());
         self.offsets.push(self.len as i32);
         self.valid.push(true);
     }
@@ -213,47 +200,76 @@ fn array(
     Ok(unsafe { StringArray::new_unchecked(offsets, bytes, nulls) })
 }
 
+/// Returns a bit for each byte of a field that is not ASCII, and a bit for each that is not a space.
+#[inline]
+fn survey<const PIECES: usize>(field: &[u8]) -> (u64, u64) {
+    let pieces = field.as_chunks::<PIECE>().0.iter().take(PIECES);
+    let (mut high, mut filled) = (0, 0);
+    for (index, piece) in pieces.enumerate() {
+        let lanes = Lanes::load(piece);
+        high |= u64::from(lanes.high()) << (PIECE * index);
+        filled |= u64::from(lanes.not_equal(b' ')) << (PIECE * index);
+    }
+    (high, filled)
+}
+
 /// Returns the length of a text whose bytes other than spaces have these bits.
 #[inline]
-fn length_of(filled: u64) -> usize {
-    (u64::BITS - filled.leading_zeros()) as usize
+fn length_of(filled: u64) -> u8 {
+    (u64::BITS - filled.leading_zeros()) as u8
 }
 
-/// Writes a text of at most 16 bytes and returns its end. Bytes after it are overwritten too.
+/// Returns the rows whose length is not 0: one bit per row.
 #[inline]
-fn put_piece(
-    bytes: &mut [u8],
-    at: usize,
-    piece: &[u8; PIECE],
-    len: usize,
-    is_latin1: bool,
-) -> usize {
-    if is_latin1 {
-        return put_latin1(bytes, at, piece.get(..len).unwrap_or(piece));
-    }
-    if let Some(to) = bytes.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        *to = *piece;
-    }
-    at + len
+fn filled(lengths: &[u8; GROUP]) -> u64 {
+    let (pieces, _) = lengths.as_chunks::<PIECE>();
+    let bits = pieces.iter().enumerate().map(|(index, piece)| {
+        let bits = Lanes::load(piece).not_equal(0);
+        u64::from(bits) << (PIECE * index)
+    });
+    bits.sum()
 }
 
-/// Writes ISO-8859-1 as UTF-8 and returns its end. The bytes are the code points.
-#[inline(never)]
-fn put_latin1(bytes: &mut [u8], at: usize, text: &[u8]) -> usize {
-    let mut end = at;
-    let mut write = |byte| {
-        if let Some(to) = bytes.get_mut(end) {
-            *to = byte;
+/// Copies the first pieces of a field. Bytes after its text are copied too, and overwritten by the next text.
+#[inline]
+fn put_pieces<const PIECES: usize>(bytes: &mut [u8], at: usize, field: &[u8]) {
+    let to = bytes.get_mut(at..).unwrap_or_default();
+    let to = to.as_chunks_mut::<PIECE>().0.first_chunk_mut::<PIECES>();
+    if let (Some(to), Some(pieces)) = (to, field.as_chunks::<PIECE>().0.first_chunk()) {
+        *to = *pieces;
+    }
+}
+
+/// Writes the first `len` bytes of a field in ISO-8859-1 as UTF-8 and returns the end. The bytes are the code points.
+///
+/// Runs of ASCII are copied in pieces, as long as the field is followed by room for one.
+#[inline(always)]
+fn put_text(bytes: &mut [u8], at: usize, field: &[u8], len: usize) -> usize {
+    let (mut from, mut end) = (0, at);
+    while from < len {
+        let piece = field.get(from..).and_then(<[u8]>::first_chunk::<PIECE>);
+        let to = bytes.get_mut(end..).and_then(<[u8]>::first_chunk_mut);
+        if let (Some(piece), Some(to)) = (piece, to) {
+            *to = *piece;
+            // The bit after the piece ends the run if all of it is ASCII.
+            let run = (Lanes::load(piece).high() | 1 << PIECE).trailing_zeros() as usize;
+            let run = run.min(len - from);
+            from += run;
+            end += run;
+            if run == PIECE || from >= len {
+                continue;
+            }
         }
-        end += 1;
-    };
-    for &byte in text {
-        if byte < 0x80 {
-            write(byte);
-        } else {
-            write(0xc0 | byte >> 6);
-            write(0x80 | byte & 0x3f);
+        let Some(&byte) = field.get(from) else { break };
+        from += 1;
+        let encoded = match byte {
+            0x80.. => [0xc0 | byte >> 6, 0x80 | byte & 0x3f],
+            _ => [byte, 0],
+        };
+        if let Some(to) = bytes.get_mut(end..).and_then(<[u8]>::first_chunk_mut) {
+            *to = encoded;
         }
+        end += 1 + usize::from(byte >> 7);
     }
     end
 }
@@ -306,18 +322,15 @@ mod tests {
                 }))
                 .collect();
             let expected: Vec<_> = padded.iter().map(|field| plain(&field[..len])).collect();
+            let fields = || padded.as_flattened().chunks_exact(96);
             let mut text = Text::default();
-            text.push_long(padded.iter().map(|field| field.as_slice()), len);
+            text.push_long(fields(), len);
             prop_assert_eq!(&values(&text.take().unwrap()), &expected);
-            let fields = padded.iter().map(|field| field.as_slice());
             match len {
-                0..=16 => {
-                    let pieces = padded.iter().map(|field| field.first_chunk().unwrap());
-                    text.push_pieces(pieces, first_bits(len) as u32);
-                }
-                17..=32 => text.push_fields::<2>(fields, len),
-                33..=48 => text.push_fields::<3>(fields, len),
-                _ => text.push_fields::<4>(fields, len.min(64)),
+                0..=16 => text.push_fields::<1>(fields(), len),
+                17..=32 => text.push_fields::<2>(fields(), len),
+                33..=48 => text.push_fields::<3>(fields(), len),
+                _ => text.push_fields::<4>(fields(), len.min(64)),
             }
             if len <= 64 {
                 prop_assert_eq!(&values(&text.take().unwrap()), &expected);
@@ -336,8 +349,9 @@ mod tests {
                 .map(|field| std::array::from_fn(|i| field.get(i).copied().unwrap_or(0xe6)))
                 .collect();
             let mut text = Text::default();
-            let (spaces, zeros) = text.push_numbers(pieces.iter());
+            let (spaces, zeros) = text.push_numbers(pieces.as_flattened().chunks_exact(PIECE));
             let array = text.take().unwrap();
+            prop_assert_eq!(array.len(), fields.len());
             for (row, field) in fields.iter().enumerate() {
                 prop_assert_eq!(spaces >> row & 1 == 1, field == b"          ");
                 prop_assert_eq!(zeros >> row & 1 == 1, field == b"0000000000");
