@@ -444,24 +444,19 @@ fn an_older_extract_under_another_number_does_not_bring_an_erased_person_back() 
     assert_eq!(test.published().len(), 4);
 }
 
-/// A state directory that was restored from a backup, with the newest list of erased persons.
-#[test]
-fn a_restored_backup_is_erased_before_anything_is_published() {
-    let test = three_nights();
-    let copy = |from: &str, to: &str| {
-        let run = std::process::Command::new("cp")
-            .arg("-a")
-            .arg(test.path(from))
-            .arg(test.path(to))
-            .status();
-        assert!(run.unwrap().success());
-    };
-    copy("state", "backup");
-    copy("disk", "backup-of-disk");
-    copy("tenants", "backup-of-tenants");
-    erase(&test, &["--references"]);
+fn copy(test: &TestRun, from: &str, to: &str) {
+    let run = std::process::Command::new("cp")
+        .arg("-a")
+        .arg(test.path(from))
+        .arg(test.path(to))
+        .status();
+    assert!(run.unwrap().success());
+}
+
+/// Puts the state directory and all datasets back as they were, with the newest list of erased persons.
+fn put_back(test: &TestRun) {
     for name in ["erasures", "erasures.key"] {
-        copy(&format!("state/{name}"), &format!("backup/{name}"));
+        copy(test, &format!("state/{name}"), &format!("backup/{name}"));
     }
     for (from, to) in [
         ("backup", "state"),
@@ -471,16 +466,107 @@ fn a_restored_backup_is_erased_before_anything_is_published() {
         fs::remove_dir_all(test.path(to)).unwrap();
         fs::rename(test.path(from), test.path(to)).unwrap();
     }
+}
+
+/// Copies the state directory and all datasets.
+fn back_up(test: &TestRun) {
+    copy(test, "state", "backup");
+    copy(test, "disk", "backup-of-disk");
+    copy(test, "tenants", "backup-of-tenants");
+}
+
+/// An erasure that is ordered between a restore and the next run does not hide that others are still to be erased again.
+#[test]
+fn another_erasure_after_a_restore_does_not_bring_erased_persons_back() {
+    let other = |test: &TestRun| {
+        private(&test.path("others"), &format!("{CARLA}\n"));
+        test.path("others").display().to_string()
+    };
+    let of_numbers = |test: &TestRun| {
+        vec![
+            "--numbers".to_owned(),
+            other(test),
+            "--not-subscribed".to_owned(),
+        ]
+    };
+    let of_tenant = |_: &TestRun| vec!["--tenant".to_owned(), "one".to_owned()];
+    for arguments in [&of_numbers as &dyn Fn(&TestRun) -> Vec<String>, &of_tenant] {
+        let test = three_nights();
+        back_up(&test);
+        erase(&test, &["--references"]);
+        put_back(&test);
+        assert!(!found(&test, SURNAME).is_empty());
+        let mut arguments = arguments(&test);
+        arguments.push("--yes".to_owned());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let ended = test.run("erase", &arguments);
+        assert_eq!(
+            ended.code,
+            0,
+            "{arguments:?}: {}{}",
+            ended.stderr,
+            ended.text()
+        );
+        assert_erased_again(&test);
+        let ended = test.sync();
+        assert_eq!(
+            (ended.code, ended.text()),
+            (0, "nothing new\n"),
+            "{arguments:?}"
+        );
+        assert_erased_again(&test);
+    }
+}
+
+/// A backup has an erasure that waits for a dataset. Persons who were erased after it do not come back with it.
+#[test]
+fn a_restored_erasure_that_waits_does_not_bring_others_back() {
+    let test = three_nights();
+    let (there, away) = (test.dataset_of("one"), test.path("one-away"));
+    fs::rename(&there, &away).unwrap();
+    private(&test.path("others"), &format!("{CARLA}\n"));
+    let others = test.path("others").display().to_string();
+    let order = ["--numbers", &others, "--not-subscribed", "--yes"];
+    let waits = test.run("erase", &order);
+    assert_eq!(waits.code, 1, "{}{}", waits.stderr, waits.text());
+    fs::rename(&away, &there).unwrap();
+    back_up(&test);
+    assert!(test.path("backup/erasing").exists());
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+    erase(&test, &["--references"]);
+    put_back(&test);
     assert!(!found(&test, SURNAME).is_empty());
     let ended = test.sync();
     assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
-    // Records of relatives stay, because the order to blank them is not in the list.
+    assert_erased_again(&test);
+    assert!(found(&test, "Carlsen").is_empty());
+    let ended = test.sync();
+    assert_eq!((ended.code, ended.text()), (0, "nothing new\n"));
+    assert_erased_again(&test);
+}
+
+/// Alice has no records, and nothing is ordered. Records of relatives stay, because the order to blank them is not in the list.
+fn assert_erased_again(test: &TestRun) {
     let left = tables(&test.dataset().join("current"));
     assert!(!format!("{:?}{:?}", left["person"], left["name"]).contains(ALICE));
     for (directory, _) in test.published() {
         assert!(!format!("{:?}", tables(&directory)["person"]).contains(ALICE));
     }
     assert!(!test.path("state/erasing").exists());
+}
+
+/// A state directory that was restored from a backup, with the newest list of erased persons.
+#[test]
+fn a_restored_backup_is_erased_before_anything_is_published() {
+    let test = three_nights();
+    back_up(&test);
+    erase(&test, &["--references"]);
+    put_back(&test);
+    assert!(!found(&test, SURNAME).is_empty());
+    let ended = test.sync();
+    assert_eq!(ended.code, 0, "{}{}", ended.stderr, ended.text());
+    assert_erased_again(&test);
 }
 
 #[test]

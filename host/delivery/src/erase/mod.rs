@@ -267,7 +267,12 @@ pub(crate) fn resume(
             let persons = match order.is_restored {
                 true => ErasedPersons::until(numbers.clone(), known::days(&store.state, numbers)?),
                 false => {
+                    let is_owed = is_owed(store, ledger)?;
                     known::remember(&store.state, ledger, numbers, now)?;
+                    // The order has these persons. Others who are still to be erased again would be forgotten.
+                    if !is_owed {
+                        note_applied(store, ledger)?;
+                    }
                     ErasedPersons::everywhere(numbers)
                 }
             };
@@ -284,11 +289,8 @@ pub(crate) fn resume(
             extracts::note_without_extract(store, ledger, now)?;
             crate::failpoint::reached("erase-extracts");
             lists::clean(connector, store, ledger, &gone, order.is_restored)?;
-            if order.is_restored
-                && let Some(list) = known::fingerprint(&store.state)?
-                && extracts::damaged(store, ledger)?.is_empty()
-            {
-                ledger.set_erasures_applied(&list)?;
+            if order.is_restored && extracts::damaged(store, ledger)?.is_empty() {
+                note_applied(store, ledger)?;
             }
         }
         ErasedSubject::Agreement(name) => {
@@ -304,8 +306,22 @@ pub(crate) fn resume(
     Ok(())
 }
 
+/// Returns whether persons may have to be erased again: the list of erased persons is not the one that was applied last. The
+/// ledger or the list is from a backup, or a late extract has told another number of an erased person.
+fn is_owed(store: &Store, ledger: &Ledger) -> Result<bool, Error> {
+    Ok(known::fingerprint(&store.state)? != ledger.erasures_applied()?)
+}
+
+/// Notes that all persons of the list are erased, or that an order has those who are not.
+fn note_applied(store: &Store, ledger: &Ledger) -> Result<(), Error> {
+    if let Some(list) = known::fingerprint(&store.state)? {
+        ledger.set_erasures_applied(&list)?;
+    }
+    Ok(())
+}
+
 /// Returns an order to erase persons again who were erased before, if kept extracts have them: they came back from a backup,
-/// or a late extract has told another number of theirs. `earlier` is such an order that is not complete.
+/// or a late extract has told another number of theirs. `earlier` is such an order that is not complete. Writes the order.
 pub(crate) fn restored(
     connector: &Connector,
     store: &Store,
@@ -313,13 +329,38 @@ pub(crate) fn restored(
     earlier: Option<Order>,
     now: Timestamp,
 ) -> Result<Option<Order>, Error> {
-    let list = known::fingerprint(&store.state)?;
-    let (Some(list), applied) = (list, ledger.erasures_applied()?) else {
-        return Ok(earlier);
-    };
-    if applied.as_ref() == Some(&list) {
+    if known::fingerprint(&store.state)?.is_none() || !is_owed(store, ledger)? {
         return Ok(earlier);
     }
+    let order = owed(connector, store, ledger, earlier, now)?;
+    if let Some(order) = &order {
+        order.write(&store.state)?;
+    }
+    Ok(order)
+}
+
+/// Returns such an order without writing it, because another one waits: it is carried out first. Otherwise the persons would
+/// come back when the other order is complete.
+pub(crate) fn before(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    now: Timestamp,
+) -> Result<Option<Order>, Error> {
+    match is_owed(store, ledger)? {
+        true => owed(connector, store, ledger, None, now),
+        false => Ok(None),
+    }
+}
+
+/// Searches the kept extracts for persons who were erased before.
+fn owed(
+    connector: &Connector,
+    store: &Store,
+    ledger: &Ledger,
+    earlier: Option<Order>,
+    now: Timestamp,
+) -> Result<Option<Order>, Error> {
     let is_tied = ties::is_pending(ledger)?;
     let ordered = earlier.as_ref().map_or(now, |order| order.ordered);
     let mut numbers = match earlier.map(|order| order.subject) {
@@ -340,11 +381,11 @@ pub(crate) fn restored(
     if numbers.is_empty() {
         // An extract that was changed can have erased persons. It is searched when it is restored.
         if extracts::damaged(store, ledger)?.is_empty() {
-            ledger.set_erasures_applied(&list)?;
+            note_applied(store, ledger)?;
         }
         return Ok(None);
     }
-    let order = Order {
+    Ok(Some(Order {
         subject: ErasedSubject::Numbers(numbers),
         reason: Some(match is_tied {
             true => "erased before, under another number".to_owned(),
@@ -353,9 +394,7 @@ pub(crate) fn restored(
         blank_references: false,
         is_restored: true,
         ordered,
-    };
-    order.write(&store.state)?;
-    Ok(Some(order))
+    }))
 }
 
 /// Returns whether persons are still to be erased under numbers that a late extract has told.
@@ -389,11 +428,9 @@ pub(crate) fn finish(
     }
     ledger.truncate_log()?;
     crate::failpoint::reached("erase-cleaned");
-    // New numbers of erased persons wait for the next run.
-    if let Some(list) = known::fingerprint(&store.state)?
-        && !ties::is_pending(ledger)?
-    {
-        ledger.set_erasures_applied(&list)?;
+    // New numbers of erased persons wait for the next run. Another order says nothing of those who were erased before.
+    if order.is_restored && !ties::is_pending(ledger)? {
+        note_applied(store, ledger)?;
     }
     proof::write(store, ledger, order, now)?;
     crate::failpoint::reached("erase-proved");

@@ -229,32 +229,19 @@ impl<'a> Sync<'a> {
     ) -> Result<Option<Order>, Error> {
         let (store, now) = (self.store, (self.now)());
         let order = match Order::read(&store.state)? {
-            Some(order) if !order.is_restored => Some(order),
+            Some(order) if !order.is_restored => {
+                if let Some(again) = erase::before(self.connector, store, ledger, now)? {
+                    self.resume(ledger, &again, report)?;
+                }
+                Some(order)
+            }
             earlier => erase::restored(self.connector, store, ledger, earlier, now)?,
         };
         let mut is_unrestricted_there = true;
         if let Some(order) = &order {
             let waiting = erase::waits_for(store, ledger, order)?;
             if waiting.is_empty() || matches!(order.subject, ErasedSubject::Numbers(_)) {
-                match erase::resume(self.connector, store, ledger, order, &self.stop, now) {
-                    // An extract cannot be rewritten, or a directory is not what the ledger says. The order stays. The inboxes
-                    // do not wait: the list has the persons.
-                    Err(
-                        error @ (Error::RegisterState(_)
-                        | Error::DatasetDirectory(_)
-                        | Error::Erase(
-                            EraseError::NotSeparable { .. } | EraseError::MadeForOthers { .. },
-                        )),
-                    ) => {
-                        tracing::error!(%error, "an erasure cannot be continued");
-                        report.problems.push(RunProblem {
-                            agreement: None,
-                            tenant: None,
-                            error,
-                        });
-                    }
-                    resumed => resumed?,
-                }
+                self.resume(ledger, order, report)?;
             }
             for empty in waiting {
                 is_unrestricted_there &= empty.tenant.is_some();
@@ -281,6 +268,36 @@ impl<'a> Sync<'a> {
             report.rewritten.extend(again);
         }
         Ok(order)
+    }
+
+    /// Carries out the steps of an order that change the state directory.
+    fn resume(
+        &self,
+        ledger: &mut Ledger,
+        order: &Order,
+        report: &mut RunReport,
+    ) -> Result<(), Error> {
+        let now = (self.now)();
+        match erase::resume(self.connector, self.store, ledger, order, &self.stop, now) {
+            // An extract cannot be rewritten, or a directory is not what the ledger says. The order stays. The inboxes do not
+            // wait: the list has the persons.
+            Err(
+                error @ (Error::RegisterState(_)
+                | Error::DatasetDirectory(_)
+                | Error::Erase(
+                    EraseError::NotSeparable { .. } | EraseError::MadeForOthers { .. },
+                )),
+            ) => {
+                tracing::error!(%error, "an erasure cannot be continued");
+                report.problems.push(RunProblem {
+                    agreement: None,
+                    tenant: None,
+                    error,
+                });
+                Ok(())
+            }
+            resumed => resumed,
+        }
     }
 
     /// Processes every inbox, waits for the tenants, and removes from the servers what all tenants have. Returns whether it
