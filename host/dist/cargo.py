@@ -16,6 +16,9 @@ COMPONENT = ("cprflow-connector", "wasm32-wasip2")
 # The crate that is built for each package.
 CRATES = {"command": "cprflow-cli", "wheel": "cprflow-python"}
 
+# The features of a crate that is built for users. The wheel has no compiler, so that it stays small.
+FEATURES = {"cprflow-cli": ("--features", "compiler")}
+
 
 @dataclass(frozen=True)
 class Crate:
@@ -94,7 +97,7 @@ def shipped(package: str) -> list[Crate]:
 def linked(crate: str, target: str) -> set[tuple[str, str]]:
     """Returns names and versions of the crates that are linked into a crate for a target."""
     printed = cargo(
-        *("tree", "--locked", "--package", crate, "--target", target),
+        *("tree", "--locked", "--package", crate, "--target", target, *FEATURES.get(crate, ())),
         *("--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}"),
     )
     lines = (line.split() for line in printed.splitlines() if line.strip())

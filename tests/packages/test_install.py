@@ -73,6 +73,16 @@ def do_main_job(system: CleanRoot, command: str, results: dict) -> None:
     run("verify", "cut.cpr", fails=True)
 
 
+def check_compiler(system: CleanRoot, command: str) -> None:
+    """The packages of the command compile components. That of the crate is the built-in one."""
+    with tarfile.open(the(f"cprflow-{VERSION}.crate")) as crate:
+        component = crate.extractfile(f"cprflow-{VERSION}/component/cprflow_connector.wasm").read()
+    work = system.work_directory()
+    (system.directory / "trial/component.wasm").write_bytes(component)
+    tables = system.run(command, "--component", "component.wasm", "tables", directory=work)
+    assert tables == system.run(command, "tables", directory=work) and "person" in tables
+
+
 def rows(system: CleanRoot, name: str) -> list[bytes]:
     """Returns the lines of an extract without trailing spaces."""
     lines = (system.directory / "trial" / name).read_bytes().splitlines()
@@ -122,6 +132,7 @@ def test_debian_package(minimal, results, tmp_path_factory):
     )
     assert system.run("dpkg", "--verify", "cprflow") == ""
     do_main_job(system, "/usr/bin/cprflow", results)
+    check_compiler(system, "/usr/bin/cprflow")
     listed = system.run("dpkg", "--listfiles", "cprflow").split()
     files = {
         name: (system.directory / name[1:]).read_bytes() for name in listed if (system.directory / name[1:]).is_file()
@@ -156,6 +167,7 @@ def test_tar_gz(minimal, results, tmp_path_factory):
     place = system.put(archive, "root")
     system.run("tar", "--extract", "--gzip", "--file", place, "--directory", "/opt", root=True)
     do_main_job(system, f"/opt/{name}/cprflow", results)
+    check_compiler(system, f"/opt/{name}/cprflow")
     check_documents(files, f"{name}/THIRD-PARTY-LICENSES.txt", f"{name}/sbom.cdx.json", files[f"{name}/cprflow"])
     assert files[f"{name}/LICENSE"] == (cargo.ROOT / "LICENSE").read_bytes()
     pages = {Path(member).name for member in files if "/man1/" in member}

@@ -418,15 +418,15 @@ pub enum ComponentError {
 
     /// This program was built without the feature `compiler`, so it can load only the built-in component.
     #[error(
-        "cannot load the component: this cprflow has no compiler and runs only its built-in component. Use the cprflow \
-         of the Python package, or build the command with `--features compiler`"
+        "cannot load the component: this cprflow has no compiler and runs only its built-in component. Use the command of \
+         the .deb or tar.gz package, or build the command with `--features compiler`"
     )]
     NoCompiler,
 
     /// The machine code of the built-in component does not run on this processor.
     #[error(
-        "cannot load the built-in component: it was not compiled for this processor ({0}). Use the cprflow of the \
-         Python package, or build the command on this machine with `--features compiler`"
+        "cannot load the built-in component: it was not compiled for this processor ({0}). Use the command of the .deb or \
+         tar.gz package, or build the command on this machine with `--features compiler`"
     )]
     OtherProcessor(String),
 

@@ -36,7 +36,7 @@ fn pytest(files: &str) {
             "CPRFLOW_CORPUS",
             cprflow_tests::root().join("tests/fuzz/corpus/scan"),
         )
-        // Only the module of the tests' profile has the hooks by which a test makes it panic.
+        // Only the module of the tests' profile has the hooks by which a test makes it panic, and the compiler.
         .env(
             "CPRFLOW_TEST_HOOKS",
             if package::is_release() { "" } else { "1" },
