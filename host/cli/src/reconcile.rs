@@ -24,13 +24,14 @@ use crate::output::{Sink, message};
 /// who are in a delivery are not listed, because CPR delivers only the valid number.
 ///
 /// CPR stops a full load after five hours and continues the next night, and the files do not say so. So the command
-/// refuses while the newest delivery looks like a part of a load.
+/// refuses while the newest delivery looks like a part of a load. It also refuses while a delivery since that day is not
+/// published, for example because it was set aside: retry it, or decide with `cprflow set-aside` that it stays out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
   0  every person is in the full load
   1  persons are listed
-  2  failed, or the full load is not complete
+  2  failed, or the full load is not complete, or a delivery of it is not published
 
 Examples:
   cprflow reconcile municipality --since 2026-11-20 -o not-seen.txt --config cprflow.toml
@@ -81,6 +82,7 @@ impl Reconcile {
                 "persons": found.persons,
                 "not_seen": count,
                 "former_numbers": found.former_numbers,
+                "set_aside": found.set_aside,
             }))?,
             ReportFormat::Text => {
                 let former = match found.former_numbers {
@@ -97,6 +99,13 @@ impl Reconcile {
                     found.since
                 ));
             }
+        }
+        if found.set_aside > 0 {
+            message::warning(&format!(
+                "{} deliveries since {} were set aside by a person. Persons whom only they have count as not delivered",
+                HumanCount(found.set_aside as u64),
+                found.since
+            ));
         }
         Ok(match count {
             0 => Outcome::Success,

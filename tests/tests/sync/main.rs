@@ -11,6 +11,7 @@ mod kept_again;
 mod manners;
 mod purpose;
 mod quickstart;
+mod reconcile;
 mod register_state;
 mod rename;
 mod retention;

@@ -1,4 +1,4 @@
-//! The state of the register as an extract or as tables, what is kept of persons, and the comparison with a full load.
+//! The state of the register as an extract or as tables, and what is kept of persons.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 use std::collections::BTreeMap;
@@ -12,16 +12,16 @@ use cprflow_tests::reference_reader::{Row, Tables, Value};
 use cprflow_tests::rows;
 use cprflow_tests::test_run::{TestRun, tables, transfer};
 
-const ALICE: &str = "0101010010";
-const BERTA: &str = "0101010029";
-const CARLA: &str = "0101010037";
-const OLD_ALICE: &str = "0101010045";
+pub(crate) const ALICE: &str = "0101010010";
+pub(crate) const BERTA: &str = "0101010029";
+pub(crate) const CARLA: &str = "0101010037";
+pub(crate) const OLD_ALICE: &str = "0101010045";
 
-fn night(date: &str) -> Handmade {
+pub(crate) fn night(date: &str) -> Handmade {
     Handmade::new("431101", date)
 }
 
-fn configure(test: &TestRun, keep: &str) {
+pub(crate) fn configure(test: &TestRun, keep: &str) {
     test.configure(&format!(
         "keep_deliveries = \"{keep}\"\n[agreement.town]\ninbox = \"inbox\"\nunrestricted = \"test\"\n[tenant.schools]\n\
          agreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/schools\"\npersons = {{ ages = [5, 16] }}\n\
@@ -30,7 +30,7 @@ fn configure(test: &TestRun, keep: &str) {
     ));
 }
 
-fn put(test: &TestRun, number: u32, time: &str, extract: Handmade) {
+pub(crate) fn put(test: &TestRun, number: u32, time: &str, extract: Handmade) {
     test.set_time(time);
     test.put(&format!("n{number}"), &extract.finish(), &transfer(number));
     let ended = test.sync();
@@ -45,7 +45,7 @@ fn born(extract: Handmade, pnr: &str, birth_date: &str) -> Handmade {
 }
 
 /// Three nights: Alice moves in the second, and Carla's subscription ends in the third.
-fn three_nights(test: &TestRun) {
+pub(crate) fn three_nights(test: &TestRun) {
     let event = |pnr| {
         [
             ("pnr", pnr),
@@ -82,13 +82,18 @@ fn texts(tables: &Tables, table: &str, column: &str) -> Vec<String> {
 }
 
 /// Runs a command with an output file, and returns how it ended and the path of the file.
-fn write(test: &TestRun, subcommand: &str, more: &[&str], file: &str) -> (CommandOutput, String) {
+pub(crate) fn write(
+    test: &TestRun,
+    subcommand: &str,
+    more: &[&str],
+    file: &str,
+) -> (CommandOutput, String) {
     let path = test.path(file).display().to_string();
     let ended = test.run(subcommand, &[more, &["--force", "-o", &path]].concat());
     (ended, path)
 }
 
-fn mode(path: &str) -> u32 {
+pub(crate) fn mode(path: &str) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
@@ -308,104 +313,6 @@ fn shows_everything_that_is_kept_of_a_person() {
     assert!(!empty.stderr.contains("tenant"), "{}", empty.stderr);
     let named = test.run("register show", &["--numbers", ALICE]);
     assert_eq!(named.code, 2);
-}
-
-#[test]
-fn lists_who_is_not_in_a_new_full_load() {
-    let test = TestRun::local();
-    configure(&test, "forever");
-    three_nights(&test);
-    let since = ["town", "--since", "2026-03-10"];
-    let compare = || write(&test, "reconcile", &since, "not-seen.txt").0;
-    let refused = compare();
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused
-            .stderr
-            .contains("no full load of agreement town has come"),
-        "{}",
-        refused.stderr
-    );
-    put(
-        &test,
-        4,
-        "2026-03-10T08:00:00Z",
-        night("20260310").resident(ALICE, "0265", "Ask"),
-    );
-    let refused = compare();
-    assert_eq!(refused.code, 2);
-    assert!(
-        refused.stderr.contains("looks like a part of a full load"),
-        "{}",
-        refused.stderr
-    );
-    assert!(!test.path("not-seen.txt").exists());
-    let event = |pnr| {
-        [
-            ("pnr", pnr),
-            ("registered", "202603110000"),
-            ("event_code", "A01"),
-        ]
-    };
-    let change = night("20260311")
-        .resident(ALICE, "0265", "Ask")
-        .record("099", &event(ALICE));
-    put(&test, 5, "2026-03-11T08:00:00Z", change);
-    let found = compare();
-    assert_eq!(found.code, 1, "{}", found.stderr);
-    assert!(found.stderr.contains("1 of 2 persons"), "{}", found.stderr);
-    let path = test.path("not-seen.txt");
-    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{BERTA}\n"));
-    assert_eq!(mode(&path.display().to_string()), 0o600);
-    // Nothing is removed.
-    assert_eq!(tables(&test.dataset().join("current"))["person"].len(), 2);
-}
-
-/// CPR delivers a person under the valid number only, so a full load never has the former ones.
-#[test]
-fn a_former_number_of_a_delivered_person_is_not_missing_in_a_full_load() {
-    const BEFORE: &str = "0101010053";
-    const LONG_BEFORE: &str = "0101010061";
-    const OLD_CARLA: &str = "0101010088";
-    let replaced = |pnr, by| [("pnr", pnr), ("status", "60"), ("current_pnr", by)];
-    let tie = [("pnr", BERTA), ("former_pnr", BEFORE)];
-    let test = TestRun::local();
-    configure(&test, "forever");
-    let first = night("20260302")
-        .resident(ALICE, "0265", "Almindelig")
-        .record("001", &replaced(OLD_ALICE, ALICE))
-        .resident(BERTA, "0265", "Birk")
-        .record("022", &tie)
-        .resident(BEFORE, "0265", "Birk")
-        .record("001", &replaced(LONG_BEFORE, BEFORE))
-        .resident(CARLA, "0265", "Carlsen")
-        .record("001", &replaced(OLD_CARLA, CARLA));
-    put(&test, 1, "2026-03-02T08:00:00Z", first);
-    // The load has neither number of Carla.
-    let load = night("20260310")
-        .resident(ALICE, "0265", "Ask")
-        .resident(BERTA, "0265", "Birk")
-        .record("022", &tie);
-    put(&test, 2, "2026-03-10T08:00:00Z", load);
-    let change = night("20260311").record(
-        "099",
-        &[
-            ("pnr", ALICE),
-            ("registered", "202603110000"),
-            ("event_code", "A01"),
-        ],
-    );
-    put(&test, 3, "2026-03-11T08:00:00Z", change);
-    let since = ["town", "--since", "2026-03-10"];
-    let (found, path) = write(&test, "reconcile", &since, "not-seen.txt");
-    assert_eq!(found.code, 1, "{}", found.stderr);
-    for told in ["2 of 7 persons", "3 more numbers are not listed"] {
-        assert!(found.stderr.contains(told), "{told}: {}", found.stderr);
-    }
-    assert_eq!(
-        fs::read_to_string(path).unwrap(),
-        format!("{CARLA}\n{OLD_CARLA}\n")
-    );
 }
 
 #[test]

@@ -66,6 +66,25 @@ pub enum RegisterStateError {
         what: String,
     },
 
+    /// A delivery since the day is not published: it was set aside, or waits.
+    #[error(
+        "{deliveries} deliveries of agreement {agreement} since {since} are not published, the first of them is transfer \
+         {transfer}: persons in them would be listed although they were delivered. `cprflow status` says why. If a delivery \
+         waits, run `cprflow sync`. If it was set aside, run `cprflow retry {transfer}`, with --accept CODE for what a person \
+         accepts. If it was sent again, or nothing of it is needed, run `cprflow set-aside {transfer} --reason TEXT`. Then run \
+         this command again"
+    )]
+    DeliveryNotPublished {
+        /// The agreement's name.
+        agreement: String,
+        /// The day.
+        since: String,
+        /// The number of such deliveries.
+        deliveries: usize,
+        /// The transfer UUID of the first one.
+        transfer: String,
+    },
+
     /// No full load has come since the day.
     #[error(
         "no full load of agreement {agreement} has come since {since}. Order one with `cprflow subscription reorder`, and \

@@ -7,8 +7,10 @@ use arrow::datatypes::Date32Type;
 use jiff::civil::Date;
 
 use super::{RegisterState, RegisterStateError, find_store};
+use crate::calendar::danish_time;
 use crate::config::Configuration;
 use crate::error::Error;
+use crate::ledger::{Reason, Record, State};
 use crate::names::AgreementName;
 use cprflow::{Connector, Pnr, StateScan};
 
@@ -23,13 +25,15 @@ pub struct Reconciliation {
     pub not_seen: Vec<Pnr>,
     /// How many more numbers were in no delivery, because they are former numbers of persons who were in one.
     pub former_numbers: usize,
+    /// How many deliveries since that day a person has set aside. Persons whom only they have are in the list.
+    pub set_aside: usize,
 }
 
 /// Returns the persons of an agreement who were in no delivery since a day: the day on which the full load was ordered.
 ///
 /// Former numbers of persons who were in one are left out, because CPR delivers only the valid number. Nothing is removed: a
-/// person must decide. Fails if no full load has come since, or if the newest delivery may be a part
-/// of one.
+/// person must decide. Fails if a delivery since that day is not published and no person has decided that it stays so, if no full
+/// load has come since, or if the newest delivery may be a part of one.
 pub fn reconcile(
     connector: &Connector,
     configuration: &Configuration,
@@ -40,11 +44,26 @@ pub fn reconcile(
     let (_, ledger) = find_store(configuration, Some(name))?;
     let day = since.to_string();
     let mut deliveries = ledger.all()?;
+    deliveries.retain(|record| record.agreement == name);
+    let (published, mut waiting): (Vec<_>, Vec<_>) = deliveries
+        .into_iter()
+        .partition(|record| record.state.is_published());
+    waiting.retain(|record| may_be_since(record, &day));
+    let (set_aside, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_decided);
+    // The list is made for `cprflow erase`: a person who was delivered must not be in it.
+    if let Some(first) = waiting.first() {
+        return Err(RegisterStateError::DeliveryNotPublished {
+            agreement: name.to_owned(),
+            since: day,
+            deliveries: waiting.len(),
+            transfer: first.transfer_uuid.clone(),
+        }
+        .into());
+    }
+    let mut deliveries = published;
     deliveries.retain(|record| {
         let date = record.production_date();
-        record.agreement == name
-            && record.state.is_published()
-            && date.is_some_and(|date| date >= day.as_str())
+        date.is_some_and(|date| date >= day.as_str())
     });
     deliveries.sort_by_key(|record| {
         let date = record.production_date().map(str::to_owned);
@@ -88,7 +107,22 @@ pub fn reconcile(
         persons,
         not_seen: not_seen.difference(&former).copied().collect(),
         former_numbers,
+        set_aside: set_aside.len(),
     })
+}
+
+/// Returns whether a delivery that is not published may have been produced on a day or later. One that was not read yet has no
+/// production date: then it counts if it was seen on that day or later.
+fn may_be_since(record: &Record, day: &str) -> bool {
+    match record.production_date() {
+        Some(date) => date >= day,
+        None => danish_time(record.first_seen).date().to_string().as_str() >= day,
+    }
+}
+
+/// Returns whether a person has decided that a delivery stays out: it was sent again, or nothing of it is needed.
+fn is_decided(record: &Record) -> bool {
+    record.state == State::SetAside && record.reason.as_ref().is_some_and(Reason::is_by_hand)
 }
 
 /// Returns all numbers of those persons of a list who were delivered under another number since a day: CPR delivers a person
