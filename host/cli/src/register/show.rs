@@ -21,14 +21,17 @@ use crate::usage::UsageError;
 ///
 /// Lists the records, the deliveries that had them, the tenants that may see the person and since when, and the files with
 /// data of the person. Records under other numbers of the same person are included. Records of relatives that name the
-/// person are not.
+/// person are not. Deliveries that wait or were set aside are listed as files, if the number stands anywhere in them.
+///
+/// What could not be searched is named in the answer, for example a dataset that is not mounted. Then the answer is not
+/// complete.
 ///
 /// The numbers are read from a file, one on each line, because other users can see a command line.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes:
   0  shown, also if nothing is kept
-  1  extracts are missing, so the answer is not complete
+  1  extracts are missing, or something could not be searched: the answer is not complete
   2  failed
 
 Examples:
@@ -78,8 +81,7 @@ impl Show {
                     .map_err(Error::file(name))?;
             }
             ReportFormat::Text => {
-                let mut persons = report.persons.iter();
-                let written = persons.try_for_each(|person| print(&mut sink, person));
+                let written = print_report(&mut sink, &report);
                 written.map_err(Error::file(name))?;
             }
         }
@@ -128,13 +130,33 @@ fn records(batches: &[TableBatch]) -> Result<BTreeMap<String, Vec<Value>>, Failu
     Ok(tables)
 }
 
-fn print(out: &mut impl Write, person: &PersonReport) -> io::Result<()> {
+fn print_report(out: &mut impl Write, report: &RegisterReport) -> io::Result<()> {
+    let is_complete = report.is_complete();
+    for person in &report.persons {
+        print(out, person, is_complete)?;
+    }
+    for path in &report.missing {
+        writeln!(out, "not searched     {}: the file is gone", path.display())?;
+    }
+    for left in &report.left {
+        writeln!(out, "not searched     {left}")?;
+    }
+    Ok(())
+}
+
+fn print(out: &mut impl Write, person: &PersonReport, is_complete: bool) -> io::Result<()> {
     writeln!(out, "{}", person.number.as_str())?;
     for other in &person.other_numbers {
         writeln!(out, "  other number   {}", other.as_str())?;
     }
-    if person.deliveries.is_empty() {
-        return writeln!(out, "  nothing is kept");
+    if person.deliveries.is_empty() && person.stored.is_empty() {
+        return match is_complete {
+            true => writeln!(out, "  nothing is kept"),
+            false => writeln!(
+                out,
+                "  nothing was found, but not everything was searched: see the end"
+            ),
+        };
     }
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for batch in &person.records {

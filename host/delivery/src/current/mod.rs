@@ -34,6 +34,6 @@ pub use error::CurrentError;
 pub(crate) use history::for_each_row;
 pub use history::{PastGeneration, past_generations};
 pub(crate) use inputs::{Inputs, RegisterSource};
-pub(crate) use outlived::forget_shown;
+pub(crate) use outlived::{forget_shown, shown_lists};
 pub(crate) use protections::protected_persons;
 pub(crate) use update::{Check, CurrentTables, Purposes, TenantRules, withdraw};

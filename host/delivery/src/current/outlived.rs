@@ -299,6 +299,17 @@ impl Shown {
     }
 }
 
+/// Returns the lists of persons in such a file: those in scope, and those who are not masked.
+pub(crate) fn shown_lists(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    let bytes = std::fs::read(path).map_err(Error::file(path))?;
+    let damaged = || std::io::Error::new(std::io::ErrorKind::InvalidData, "the file is damaged");
+    let shown = Shown::parse(&bytes).ok_or_else(damaged);
+    let lists = shown.map_err(Error::file(path))?.lists.into_iter();
+    Ok(lists
+        .flat_map(|lists| [lists.scope, lists.unmasked])
+        .collect())
+}
+
 /// Removes these files of all tenants of a state directory, because they may hold the numbers of erased persons. Then the next
 /// run removes all older generations.
 pub(crate) fn forget_shown(state: &Path) -> Result<(), Error> {

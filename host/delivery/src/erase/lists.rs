@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::proof::StoreErasure;
 use super::protections;
 use crate::config::Store;
-use crate::current::forget_shown;
+use crate::current::{forget_shown, shown_lists};
 use crate::error::Error;
 use crate::fs::{StateLock, TEMPORARY, entries, remove_file, sync_directory, write_private_file};
 use crate::ledger::{Ledger, Record, State};
@@ -16,6 +16,100 @@ use crate::sync::numbers_in;
 use crate::tenant::hidden::{self, HiddenPersons};
 use crate::tenant::policies::{self, KeptPolicies};
 use cprflow::{Connector, Limits, Pnr};
+
+/// The files of a state directory that have persons, apart from the kept extracts.
+#[derive(Debug, Default)]
+pub(crate) struct PersonFiles {
+    /// The files, each with those of the numbers that it has.
+    pub(crate) found: Vec<(PathBuf, BTreeSet<Pnr>)>,
+    /// Files that could not be searched, in words.
+    pub(crate) unread: Vec<String>,
+}
+
+impl PersonFiles {
+    fn add(&mut self, path: &Path, found: Result<BTreeSet<Pnr>, Error>) {
+        match found {
+            Ok(numbers) if numbers.is_empty() => {}
+            Ok(numbers) => self.found.push((path.to_owned(), numbers)),
+            // A file can also have been removed by a run meanwhile. What was in it may be elsewhere now.
+            Err(error) => self
+                .unread
+                .push(format!("the file {}: {error}", path.display())),
+        }
+    }
+}
+
+/// Finds persons in everything of a state directory that [`clean`] cleans, and in the operator's own lists. Changes nothing.
+pub(crate) fn files_with(
+    connector: &Connector,
+    store: &Store,
+    numbers: &BTreeSet<Pnr>,
+) -> Result<PersonFiles, Error> {
+    let mut files = PersonFiles::default();
+    for path in rosters(&store.state)? {
+        let found = fs::read(&path).map_err(Error::file(&path));
+        let found = found.and_then(|roster| listed_in(connector, &roster, numbers));
+        files.add(&path, found);
+    }
+    for path in shown(&store.state)? {
+        files.add(&path, persons_shown(connector, &path, numbers));
+    }
+    let mut texts = spooled(&store.spool())?;
+    texts.extend(snapshots(&store.state)?);
+    let directories = [
+        hidden::DIRECTORY,
+        policies::DIRECTORY,
+        protections::DIRECTORY,
+    ];
+    for directory in directories {
+        files_below(&store.state.join(directory), &mut texts)?;
+    }
+    let lists = store
+        .tenants
+        .iter()
+        .filter_map(|tenant| tenant.numbers.clone());
+    texts.extend(lists.filter(|path| path.is_file()));
+    texts.sort();
+    texts.dedup();
+    for path in texts {
+        files.add(&path, numbers_of_file(&path, numbers));
+    }
+    Ok(files)
+}
+
+/// Returns those of the numbers that are in a list in the component's format.
+fn listed_in(
+    connector: &Connector,
+    roster: &[u8],
+    numbers: &BTreeSet<Pnr>,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let is_listed = |some: &[Pnr]| -> Result<bool, Error> {
+        Ok(connector.roster_without(Limits::default(), roster, some)? != roster)
+    };
+    let all: Vec<Pnr> = numbers.iter().copied().collect();
+    let mut found = BTreeSet::new();
+    if is_listed(&all)? {
+        for number in all {
+            if is_listed(&[number])? {
+                found.insert(number);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Returns those of the numbers that are in the lists of what a tenant's newest generation shows.
+fn persons_shown(
+    connector: &Connector,
+    path: &Path,
+    numbers: &BTreeSet<Pnr>,
+) -> Result<BTreeSet<Pnr>, Error> {
+    let mut found = BTreeSet::new();
+    for list in shown_lists(path)? {
+        found.extend(listed_in(connector, &list, numbers)?);
+    }
+    Ok(found)
+}
 
 /// Counts what [`clean`] would change. Changes nothing.
 pub(super) fn survey(
@@ -208,6 +302,27 @@ fn rosters(state: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
+/// Returns the files with what tenants' newest generations show.
+fn shown(state: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for tenant in entries(&state.join("generations"))? {
+        let files = entries(&tenant)?.into_iter();
+        found.extend(files.filter(|path| path.extension().is_some_and(|own| own == "shown")));
+    }
+    Ok(found)
+}
+
+/// Adds the files in a directory and the directories in it.
+fn files_below(directory: &Path, files: &mut Vec<PathBuf>) -> Result<(), Error> {
+    for path in entries(directory)? {
+        match path.is_dir() {
+            true => files_below(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
+}
+
 fn spooled(spool: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for agreement in entries(spool)? {
@@ -239,9 +354,13 @@ fn remove_temporary(directory: &Path) -> Result<(), Error> {
 }
 
 fn has_number(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<bool, Error> {
+    Ok(!numbers_of_file(path, numbers)?.is_empty())
+}
+
+/// Returns those of the numbers that stand anywhere in a file.
+fn numbers_of_file(path: &Path, numbers: &BTreeSet<Pnr>) -> Result<BTreeSet<Pnr>, Error> {
     let file = File::open(path).map_err(Error::file(path))?;
-    let found = numbers_in(file, numbers).map_err(Error::file(path))?;
-    Ok(!found.is_empty())
+    numbers_in(file, numbers).map_err(Error::file(path))
 }
 
 /// Returns the operator's own lists that name one of the persons. cprflow does not change them.

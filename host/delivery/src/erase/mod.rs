@@ -71,6 +71,7 @@ pub use error::EraseError;
 pub use exports::ExportTarget;
 pub use extracts::ErasedExtract;
 pub use list::{ListLoss, check as check_list};
+pub(crate) use lists::files_with;
 pub use order::{EraseRequest, ErasedSubject};
 pub(crate) use order::{ORDER_FILE, Order};
 pub use pending::{PendingErasure, pending};

@@ -5,13 +5,17 @@
 //! | `error` | [`RegisterStateError`] |
 //! | `export` | writes the state as one extract |
 //! | `show` | finds everything that is kept of persons (GDPR, article 15) |
+//! | `scope` | what counts of a person now, and since when a tenant may see it |
+//! | `stored` | the files and directories with data of persons, and what could not be searched |
 //! | `reconcile` | lists the persons whom a new full load does not have |
 //! | this file | the extracts of a state |
 
 mod error;
 mod export;
 mod reconcile;
+mod scope;
 mod show;
+mod stored;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};

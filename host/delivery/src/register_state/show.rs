@@ -1,32 +1,24 @@
 //! Finds everything that is kept of persons, for the right of access (GDPR, article 15).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Cursor};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io;
+use std::path::PathBuf;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::{Serialize, Serializer};
-use sha2::Sha256;
 
-use super::export::ExtractWriter;
 use super::place;
+use super::scope::{OwnRecords, Scope, current_records};
+use super::stored::{self, Places, UnnumberedGeneration, current_directory, delivery_directory};
 use crate::calendar::danish_time;
 use crate::config::{Configuration, Store};
-use crate::dataset::{Dataset, GENERATIONS, current_generation, generation_directory};
 use crate::error::Error;
-use crate::fs::entries;
-use crate::ledger::{KeptExtract, Ledger, TenantDeliveryState};
+use crate::ledger::{KeptExtract, Ledger};
 use crate::register::{Register, open_file};
-use crate::tenant::Tenant;
-use cprflow::policy::NumberRule;
-use cprflow::{Connector, ExtractPlace, Pnr, Policy, Scan, StateScan, TableBatch};
+use cprflow::{Connector, Pnr, Scan, StateScan, TableBatch};
 
 /// Everything that is kept of several persons.
 #[derive(Debug, Serialize)]
@@ -35,8 +27,16 @@ pub struct RegisterReport {
     pub persons: Vec<PersonReport>,
     /// Extracts that could not be searched, because their files are gone.
     pub missing: Vec<PathBuf>,
-    /// Data that was not searched, because no tenant of the configuration has it any more.
+    /// What was not searched, in words: data that no tenant of the configuration has any more, datasets that are not there, and
+    /// files that cannot be read.
     pub left: Vec<String>,
+}
+
+impl RegisterReport {
+    /// Returns whether everything was searched.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.left.is_empty()
+    }
 }
 
 /// Everything that is kept of one person.
@@ -91,12 +91,21 @@ pub struct TenantScope {
     pub is_without_numbers: bool,
 }
 
-/// A small extract with the records that an extract of the register has of one person.
-#[derive(Clone)]
-struct OwnRecords {
-    place: ExtractPlace,
-    published: Date,
-    extract: Arc<[u8]>,
+/// What was found of one person in the registers.
+#[derive(Default)]
+struct Found {
+    own: Vec<OwnRecords>,
+    unnumbered: Vec<UnnumberedDelivery>,
+}
+
+/// A tenant's delivery without numbers, made from an extract that has the person. The scope tells whether it has the person.
+struct UnnumberedDelivery {
+    /// The place in [`PersonReport::deliveries`].
+    index: usize,
+    tenant: String,
+    directory: PathBuf,
+    /// The day of publication.
+    day: Date,
 }
 
 /// Returns everything that is kept of these persons and under their other numbers.
@@ -106,57 +115,120 @@ pub fn show_persons(
     numbers: &BTreeSet<Pnr>,
     today: Date,
 ) -> Result<RegisterReport, Error> {
-    let mut persons: Vec<_> = numbers
+    let mut report = RegisterReport {
+        persons: numbers.iter().copied().map(PersonReport::new).collect(),
+        missing: Vec::new(),
+        left: Vec::new(),
+    };
+    let mut searches = Vec::new();
+    for store in &configuration.stores {
+        let Some(ledger) = Ledger::open_to_read(&store.state)? else {
+            report.left.push(format!(
+                "the state directory {}: it has no ledger. If deliveries were processed there, its disk may not be mounted",
+                store.state.display()
+            ));
+            continue;
+        };
+        report.left.extend(crate::erase::left(store, &ledger)?);
+        let search = Search::new(connector, store, ledger)?;
+        search.tie(&mut report.persons)?;
+        searches.push(search);
+    }
+    let numbers: Vec<BTreeSet<Pnr>> = report
+        .persons
         .iter()
-        .map(|number| PersonReport {
-            number: *number,
+        .map(|person| numbers_of(person).collect())
+        .collect();
+    let mut found: Vec<Found> = numbers.iter().map(|_| Found::default()).collect();
+    let (mut generations, mut absent) = (Vec::new(), BTreeSet::new());
+    for search in &searches {
+        let extracts = search.extracts.iter();
+        let searched: BTreeSet<i64> = extracts.map(|kept| kept.delivery).collect();
+        let (store, ledger) = (search.store, &search.ledger);
+        let places = stored::search(connector, store, ledger, &numbers, &searched)?;
+        search.records(&mut report.persons, &mut found, &places)?;
+        search.name_missing(&mut report, &places, &searched)?;
+        for (index, person) in report.persons.iter_mut().enumerate() {
+            person.stored.extend(places.of(index));
+        }
+        report.left.extend(places.left);
+        generations.extend(places.unnumbered);
+        absent.extend(places.absent);
+    }
+    for (person, found) in report.persons.iter_mut().zip(&mut found) {
+        // Numbered by the order of applying.
+        found.own.sort_by(|one, other| one.place.cmp(&other.place));
+        for (index, own) in found.own.iter_mut().enumerate() {
+            own.place.sequence = index as u64 + 1;
+        }
+        person.records = current_records(connector, &found.own)?;
+        for tenant in configuration.tenants() {
+            let scope = Scope::new(connector, tenant, &found.own)?;
+            let name = tenant.name.as_str();
+            let since = scope.since(today)?;
+            if since.is_some() && !absent.contains(&tenant.dataset) {
+                person.stored.extend(current_directory(&tenant.dataset)?);
+            }
+            person.add_unnumbered(name, &scope, found, &generations)?;
+            person.tenants.push(TenantScope {
+                tenant: name.to_owned(),
+                in_scope: since.is_some(),
+                since,
+                is_without_numbers: scope.is_without_numbers(),
+            });
+        }
+        person.stored.sort();
+        person.stored.dedup();
+    }
+    report.left.sort();
+    report.left.dedup();
+    Ok(report)
+}
+
+impl PersonReport {
+    fn new(number: Pnr) -> Self {
+        Self {
+            number,
             other_numbers: Vec::new(),
             records: Vec::new(),
             deliveries: Vec::new(),
             tenants: Vec::new(),
             stored: Vec::new(),
-        })
-        .collect();
-    let mut own: Vec<Vec<OwnRecords>> = persons.iter().map(|_| Vec::new()).collect();
-    let mut missing = Vec::new();
-    let mut left = Vec::new();
-    for store in &configuration.stores {
-        let Some(ledger) = Ledger::open_to_read(&store.state)? else {
-            continue;
-        };
-        left.extend(crate::erase::left(store, &ledger)?);
-        let search = Search {
-            connector,
-            store,
-            ledger,
-            register: Register::of(&store.state),
-        };
-        search.store(&mut persons, &mut own, &mut missing)?;
-    }
-    for (person, own) in persons.iter_mut().zip(&mut own) {
-        // Numbered by the order of applying.
-        own.sort_by(|one, other| one.place.cmp(&other.place));
-        for (index, own) in own.iter_mut().enumerate() {
-            own.place.sequence = index as u64 + 1;
         }
-        person.records = current_records(connector, own)?;
-        for tenant in configuration.tenants() {
-            let scope = tenant_scope(connector, tenant, own, today)?;
-            if scope.in_scope {
-                let current = tenant.dataset.clone();
-                person.stored.extend(current_directory(&current)?);
-                person.stored.extend(rosters(configuration, tenant)?);
+    }
+
+    /// Adds the deliveries and generations of a tenant without numbers that were made while the person was in scope.
+    fn add_unnumbered(
+        &mut self,
+        tenant: &str,
+        scope: &Scope<'_>,
+        found: &Found,
+        generations: &[UnnumberedGeneration],
+    ) -> Result<(), Error> {
+        for share in found.unnumbered.iter().filter(|one| one.tenant == tenant) {
+            if !scope.has_around(share.day)? {
+                continue;
             }
-            person.tenants.push(scope);
+            let one = (share.tenant.clone(), share.directory.clone());
+            self.stored.push(share.directory.clone());
+            if let Some(delivery) = self.deliveries.get_mut(share.index)
+                && !delivery.tenants.contains(&one)
+            {
+                delivery.tenants.push(one);
+            }
         }
-        person.stored.sort();
-        person.stored.dedup();
+        for generation in generations.iter().filter(|one| one.tenant == tenant) {
+            // Without a day, the generation counts: it may have the person.
+            let is_in_scope = match generation.day {
+                Some(day) => scope.has_around(day)?,
+                None => true,
+            };
+            if is_in_scope {
+                self.stored.push(generation.directory.clone());
+            }
+        }
+        Ok(())
     }
-    Ok(RegisterReport {
-        persons,
-        missing,
-        left,
-    })
 }
 
 /// The search of one store.
@@ -165,63 +237,112 @@ struct Search<'a> {
     store: &'a Store,
     ledger: Ledger,
     register: Register,
+    /// The extracts that the register must have.
+    all: Vec<KeptExtract>,
+    /// Those that it has.
+    extracts: Vec<KeptExtract>,
 }
 
-impl Search<'_> {
-    fn store(
+impl<'a> Search<'a> {
+    fn new(connector: &'a Connector, store: &'a Store, ledger: Ledger) -> Result<Self, Error> {
+        let register = Register::of(&store.state);
+        let all = ledger.kept_extracts()?;
+        let mut extracts = all.clone();
+        extracts.retain(|kept| register.path(kept).is_file());
+        Ok(Self {
+            connector,
+            store,
+            ledger,
+            register,
+            all,
+            extracts,
+        })
+    }
+
+    /// Adds the records of the persons, and the deliveries that had them.
+    fn records(
         &self,
         persons: &mut [PersonReport],
-        own: &mut [Vec<OwnRecords>],
-        missing: &mut Vec<PathBuf>,
+        found: &mut [Found],
+        places: &Places,
     ) -> Result<(), Error> {
-        let extracts = self.ledger.kept_extracts()?;
-        let (extracts, gone): (Vec<_>, Vec<_>) = extracts
-            .into_iter()
-            .partition(|kept| self.register.path(kept).is_file());
-        missing.extend(gone.iter().map(|kept| self.register.path(kept)));
-        if extracts.is_empty() {
-            return Ok(());
-        }
-        self.tie(persons, &extracts)?;
-        let mut was_found = vec![false; persons.len()];
-        for kept in &extracts {
-            let found = self.records_in(kept, persons)?;
-            for (index, batches) in found.into_iter().enumerate() {
-                let (Some(person), Some(own), Some(was_found)) = (
-                    persons.get_mut(index),
-                    own.get_mut(index),
-                    was_found.get_mut(index),
-                ) else {
-                    continue;
-                };
+        for kept in &self.extracts {
+            let rows = self.records_in(kept, persons)?;
+            let reports = persons.iter_mut().zip(found.iter_mut()).enumerate();
+            for ((index, (person, found)), batches) in reports.zip(rows) {
                 if batches.is_empty() {
                     continue;
                 }
-                *was_found = true;
-                let delivery = self.delivery(kept, &batches, person)?;
-                own.push(own_records(kept, &batches, delivery.published)?);
-                let tenants = delivery.tenants.iter().map(|(_, path)| path.clone());
+                let delivery = self.delivery(kept, &batches, index, places)?;
+                let day = danish_time(delivery.published.unwrap_or(kept.kept)).date();
+                let shares = places
+                    .shares
+                    .iter()
+                    .filter(|share| share.is_unnumbered && share.delivery == kept.delivery);
+                let unnumbered = shares.map(|share| UnnumberedDelivery {
+                    index: person.deliveries.len(),
+                    tenant: share.tenant.clone(),
+                    directory: share.directory.clone(),
+                    day,
+                });
+                found.unnumbered.extend(unnumbered);
+                found
+                    .own
+                    .push(OwnRecords::new(kept, &batches, delivery.published)?);
                 person.stored.push(delivery.register_file.clone());
                 person.stored.extend(delivery.directory.clone());
-                person.stored.extend(tenants);
                 person.deliveries.push(delivery);
             }
         }
-        let current = current_directory(&self.store.dataset)?;
-        for (person, _) in persons
-            .iter_mut()
-            .zip(was_found)
-            .filter(|(_, found)| *found)
-        {
-            person.stored.extend(current.clone());
+        Ok(())
+    }
+
+    /// Names the extracts that could not be searched, and what cannot be told without them.
+    fn name_missing(
+        &self,
+        report: &mut RegisterReport,
+        places: &Places,
+        searched: &BTreeSet<i64>,
+    ) -> Result<(), Error> {
+        let gone = self.all.iter().filter(|kept| !self.extracts.contains(kept));
+        report
+            .missing
+            .extend(gone.map(|kept| self.register.path(kept)));
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for record in self.ledger.missing_in_register()? {
+            *counts.entry(record.agreement).or_default() += 1;
+        }
+        for (agreement, count) in counts {
+            report.left.push(format!(
+                "the extracts of {count} published deliveries of agreement {agreement}: the register does not have them"
+            ));
+        }
+        let unnumbered = places.shares.iter().filter(|share| share.is_unnumbered);
+        for share in unnumbered.filter(|share| !searched.contains(&share.delivery)) {
+            report.left.push(format!(
+                "the delivery {} of tenant {}: it has no person numbers, and the register does not have its extract",
+                share.directory.display(),
+                share.tenant
+            ));
+        }
+        // A run that works at the same time moves extracts from the spool to the register.
+        if self.ledger.kept_extracts()? != self.all {
+            report.left.push(format!(
+                "the register in {}: it changed while it was searched. Run the command again",
+                self.store.state.display()
+            ));
         }
         Ok(())
     }
 
     /// Finds the other numbers of the persons.
-    fn tie(&self, persons: &mut [PersonReport], extracts: &[KeptExtract]) -> Result<(), Error> {
-        let places: Vec<_> = extracts.iter().rev().map(place).collect();
-        let paths: Vec<_> = extracts
+    fn tie(&self, persons: &mut [PersonReport]) -> Result<(), Error> {
+        if self.extracts.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<_> = self.extracts.iter().rev().map(place).collect();
+        let paths: Vec<_> = self
+            .extracts
             .iter()
             .map(|kept| (place(kept), self.register.path(kept)))
             .collect();
@@ -280,7 +401,8 @@ impl Search<'_> {
         &self,
         kept: &KeptExtract,
         batches: &[TableBatch],
-        person: &PersonReport,
+        person: usize,
+        places: &Places,
     ) -> Result<StoredDelivery, Error> {
         let record = self.ledger.delivery(kept.delivery)?;
         let mut records = BTreeMap::new();
@@ -292,30 +414,19 @@ impl Search<'_> {
             .filter(|record| record.expired.is_none())
             .and_then(|record| record.directory.clone())
             .map(|name| delivery_directory(&self.store.dataset, &kept.agreement, &name));
-        let mut tenants = Vec::new();
-        for tenant in &self.store.tenants {
-            let name = tenant.name.as_str();
-            let share = self.ledger.tenant_delivery(kept.delivery, name)?;
-            let share = share.filter(|share| {
-                share.state == TenantDeliveryState::Published && share.expired.is_none()
-            });
-            let Some(directory) = share.and_then(|share| share.directory) else {
-                continue;
-            };
-            let directory = delivery_directory(&tenant.dataset, &kept.agreement, &directory);
-            let wanted = shown_numbers(tenant, &numbers_of(person).collect())?;
-            if holds(&directory, &wanted)? {
-                tenants.push((name.to_owned(), directory));
-            }
-        }
+        let is_there = !places.absent.contains(&self.store.dataset);
+        let shares = places.shares.iter();
+        let shares = shares
+            .filter(|share| share.delivery == kept.delivery && share.persons.contains(&person));
+        let tenants = shares.map(|share| (share.tenant.clone(), share.directory.clone()));
         Ok(StoredDelivery {
             agreement: kept.agreement.clone(),
             production_date: kept.production_date.clone(),
             published: record.and_then(|record| record.published),
             records,
             register_file: self.register.path(kept),
-            directory: directory.filter(|directory| directory.is_dir()),
-            tenants,
+            directory: directory.filter(|directory| is_there && directory.is_dir()),
+            tenants: tenants.collect(),
         })
     }
 }
@@ -324,10 +435,6 @@ fn numbers_of(person: &PersonReport) -> impl Iterator<Item = Pnr> {
     [person.number]
         .into_iter()
         .chain(person.other_numbers.iter().copied())
-}
-
-fn delivery_directory(dataset: &Path, agreement: &str, name: &str) -> PathBuf {
-    dataset.join(format!("agreement={agreement}")).join(name)
 }
 
 /// Returns the rows of a batch whose `pnr` is one of the numbers.
@@ -350,245 +457,10 @@ fn rows_of(batch: &RecordBatch, numbers: &BTreeSet<Pnr>) -> RecordBatch {
     filtered.and_then(Result::ok).unwrap_or_else(empty)
 }
 
-/// Returns the extract with the rows of one person.
-fn own_records(
-    kept: &KeptExtract,
-    batches: &[TableBatch],
-    published: Option<Timestamp>,
-) -> Result<OwnRecords, Error> {
-    let mut bytes = Vec::new();
-    let mut writer = ExtractWriter::new(&mut bytes, &kept.production_date)?;
-    for batch in batches {
-        writer.write(&batch.table, &batch.batch)?;
-    }
-    writer.finish()?;
-    Ok(OwnRecords {
-        place: place(kept),
-        published: danish_time(published.unwrap_or(kept.kept)).date(),
-        extract: bytes.into(),
-    })
-}
-
-/// Returns the places of extracts, newest first.
-fn places(own: &[OwnRecords]) -> Vec<ExtractPlace> {
-    own.iter().rev().map(|own| own.place.clone()).collect()
-}
-
-/// Returns a function that opens the extracts.
-fn opener(
-    own: &[OwnRecords],
-) -> impl FnMut(&ExtractPlace) -> io::Result<Cursor<Arc<[u8]>>> + Send + 'static + use<> {
-    let own = own.to_vec();
-    move |wanted| {
-        let found = own.iter().find(|own| own.place == *wanted);
-        let found = found.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Cursor::new(found.extract.clone()))
-    }
-}
-
-/// Returns the records that count now.
-fn current_records(connector: &Connector, own: &[OwnRecords]) -> Result<Vec<TableBatch>, Error> {
-    if own.is_empty() {
-        return Ok(Vec::new());
-    }
-    let batches = StateScan::new(connector).read(places(own), opener(own))?;
-    let batches: Result<Vec<_>, _> = batches.collect();
-    Ok(batches?)
-}
-
-fn tenant_scope(
-    connector: &Connector,
-    tenant: &Tenant,
-    own: &[OwnRecords],
-    today: Date,
-) -> Result<TenantScope, Error> {
-    let policy = tenant.policy()?;
-    let key = tenant.pseudonym_key()?;
-    let mut seen: Vec<OwnRecords> = own.to_vec();
-    seen.retain(|own| tenant.sees(&own.place.agreement));
-    let is_in_scope = |day: Date| -> Result<bool, Error> {
-        let mut known = seen.clone();
-        known.retain(|own| own.published <= day);
-        if known.is_empty() {
-            return Ok(false);
-        }
-        let mut scan = StateScan::new(connector).policy(&policy);
-        if policy.day.is_none() {
-            scan = scan.day(day.to_string());
-        }
-        if let Some(key) = &key {
-            scan = scan.pseudonym_key(key.clone());
-        }
-        let batches = scan.read(places(&known), opener(&known))?;
-        Ok(batches
-            .selected()
-            .is_some_and(|selected| selected.persons > 0))
-    };
-    let changes: BTreeSet<Date> = seen.iter().map(|own| own.published).collect();
-    let since = in_scope_since(&changes, today, is_in_scope)?;
-    Ok(TenantScope {
-        tenant: tenant.name.to_string(),
-        in_scope: since.is_some(),
-        since,
-        is_without_numbers: is_without_numbers(&policy),
-    })
-}
-
-/// Returns the day since which a person is in scope without a break. `changes` are the days on which records came; between
-/// them only the age changes.
-fn in_scope_since(
-    changes: &BTreeSet<Date>,
-    today: Date,
-    is_in_scope: impl Fn(Date) -> Result<bool, Error>,
-) -> Result<Option<Date>, Error> {
-    let mut since = None;
-    let mut end = today;
-    for start in changes
-        .iter()
-        .rev()
-        .copied()
-        .filter(|start| *start <= today)
-    {
-        if !is_in_scope(end)? {
-            break;
-        }
-        let (mut out, mut inside) = (start, end);
-        if is_in_scope(start)? {
-            inside = start;
-        }
-        // The person came into scope between two days: out of it on the first, in it on the second.
-        while inside > start && out.tomorrow().is_ok_and(|next| next < inside) {
-            let days = out.until(inside).map(|span| span.get_days());
-            let half = days.unwrap_or_default() / 2;
-            let Ok(middle) = out.checked_add(half.days()) else {
-                break;
-            };
-            match is_in_scope(middle)? {
-                true => inside = middle,
-                false => out = middle,
-            }
-        }
-        since = Some(inside);
-        let Ok(before) = start.yesterday() else { break };
-        if inside > start {
-            break;
-        }
-        end = before;
-    }
-    Ok(since)
-}
-
-fn is_without_numbers(policy: &Policy) -> bool {
-    policy.numbers == NumberRule::Drop
-}
-
-/// Returns what stands for the numbers in a tenant's tables.
-fn shown_numbers(tenant: &Tenant, numbers: &BTreeSet<Pnr>) -> Result<BTreeSet<String>, Error> {
-    let texts = numbers.iter().map(|number| number.as_str().to_owned());
-    match (tenant.rules.numbers, &tenant.key) {
-        (NumberRule::Pseudonym, Some(source)) => {
-            let secret = source.read()?;
-            let pseudonym = |text: String| {
-                // HMAC takes a key of any length.
-                let mut hash = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).ok()?;
-                hash.update(text.as_bytes());
-                Some(base16ct::lower::encode_string(
-                    &hash.finalize().into_bytes(),
-                ))
-            };
-            Ok(texts.filter_map(pseudonym).collect())
-        }
-        _ => Ok(texts.collect()),
-    }
-}
-
-/// Returns whether a table in a directory has a row with one of these values in `pnr`.
-fn holds(directory: &Path, values: &BTreeSet<String>) -> Result<bool, Error> {
-    for path in entries(directory)? {
-        if path
-            .extension()
-            .is_none_or(|extension| extension != "parquet")
-        {
-            continue;
-        }
-        let unreadable = |error: String| Error::Dataset {
-            path: path.clone(),
-            what: format!("the table cannot be read: {error}"),
-        };
-        let file = File::open(&path).map_err(Error::file(&path))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-        let reader = builder.and_then(ParquetRecordBatchReaderBuilder::build);
-        for batch in reader.map_err(|error| unreadable(error.to_string()))? {
-            let batch = batch.map_err(|error| unreadable(error.to_string()))?;
-            let numbers = batch.column_by_name("pnr");
-            let numbers = numbers.and_then(|numbers| numbers.as_string_opt::<i32>());
-            let mut found = numbers
-                .into_iter()
-                .flat_map(|numbers| numbers.iter().flatten());
-            if found.any(|number| values.contains(number)) {
-                return Ok(true);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// Returns the directory of the current tables of a dataset, if it has some.
-fn current_directory(dataset: &Path) -> Result<Option<PathBuf>, Error> {
-    let exists = Dataset::at(dataset).is_some_and(|dataset| dataset.exists());
-    match current_generation(dataset) {
-        Ok(Some(number)) if exists => Ok(Some(generation_directory(dataset, number))),
-        Ok(_) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns the directories with the lists of a tenant's persons.
-fn rosters(configuration: &Configuration, tenant: &Tenant) -> Result<Vec<PathBuf>, Error> {
-    let mut found = Vec::new();
-    for store in &configuration.stores {
-        for directory in ["rosters", GENERATIONS] {
-            let path = store.state.join(directory).join(tenant.name.as_str());
-            if !entries(&path)?.is_empty() {
-                found.push(path);
-            }
-        }
-    }
-    Ok(found)
-}
-
 fn serialize_number<S: Serializer>(number: &Pnr, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(number.as_str())
 }
 
 fn serialize_numbers<S: Serializer>(numbers: &[Pnr], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(numbers.iter().map(Pnr::as_str))
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::*;
-
-    #[test]
-    fn finds_the_day_since_which_a_person_is_in_scope() {
-        let changes = BTreeSet::from([date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)]);
-        let since = |is_in: fn(Date) -> bool| {
-            in_scope_since(&changes, date(2026, 4, 1), |day| Ok(is_in(day))).unwrap()
-        };
-        assert_eq!(since(|_| true), Some(date(2026, 1, 1)));
-        assert_eq!(since(|_| false), None);
-        assert_eq!(since(|day| day >= date(2026, 2, 1)), Some(date(2026, 2, 1)));
-        // By age, between two deliveries.
-        for day in [date(2026, 2, 2), date(2026, 2, 17), date(2026, 2, 28)] {
-            let found = in_scope_since(&changes, date(2026, 4, 1), |one| Ok(one >= day)).unwrap();
-            assert_eq!(found, Some(day));
-        }
-        assert_eq!(since(|day| day >= date(2026, 4, 1)), Some(date(2026, 4, 1)));
-        assert_eq!(since(|day| day < date(2026, 4, 1)), None);
-        // Out of scope in February.
-        let is_in = |day: Date| day.month() != 2;
-        assert_eq!(since(is_in), Some(date(2026, 3, 1)));
-    }
 }
