@@ -29,6 +29,7 @@ mod produce_again;
 mod random;
 mod random_policy;
 mod refused;
+mod register_show;
 mod register_state;
 mod renamed;
 mod report;
