@@ -32,9 +32,9 @@ impl PersonFiles {
             Ok(numbers) if numbers.is_empty() => {}
             Ok(numbers) => self.found.push((path.to_owned(), numbers)),
             // A file can also have been removed by a run meanwhile. What was in it may be elsewhere now.
-            Err(error) => self
-                .unread
-                .push(format!("the file {}: {error}", path.display())),
+            // Only some errors name the file.
+            Err(error @ Error::File { .. }) => self.unread.push(error.to_string()),
+            Err(error) => self.unread.push(format!("{}: {error}", path.display())),
         }
     }
 }

@@ -117,12 +117,15 @@ pub(super) fn search(
 impl Places {
     /// Returns the files and directories that have data of a person.
     pub(super) fn of(&self, person: usize) -> impl Iterator<Item = PathBuf> {
-        let stored = self.stored.iter().map(|(path, persons)| (path, persons));
+        let stored = self.stored.iter();
+        let stored = stored
+            .filter(move |(_, persons)| persons.contains(&person))
+            .map(|(path, _)| path.clone());
         let shares = self.shares.iter();
-        let shares = shares.map(|share| (&share.directory, &share.persons));
-        let own = stored.chain(shares);
-        own.filter(move |(_, persons)| persons.contains(&person))
-            .map(|(path, _)| path.clone())
+        let shares = shares
+            .filter(move |share| share.persons.contains(&person))
+            .map(|share| share.directory.clone());
+        stored.chain(shares)
     }
 
     /// Names the datasets that are not there although something was published in them.
