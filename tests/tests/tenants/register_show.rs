@@ -202,3 +202,26 @@ fn a_table_that_cannot_be_read_is_named() {
         assert_eq!(ask(&test, ALICE).0, 0);
     }
 }
+
+#[test]
+fn an_extract_that_was_changed_is_named() {
+    let test = two_nights();
+    let extract = directories(&test.path("state/register/town")).remove(0);
+    let mut bytes = fs::read(&extract).unwrap();
+    // The size stays.
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&extract, bytes).unwrap();
+    let (code, answer) = ask(&test, BERTA);
+    assert_eq!(code, 1, "{answer}");
+    let path = extract.display().to_string();
+    assert_eq!(answer["missing"], serde_json::json!([path]));
+    let (ended, text) = show(&test, BERTA, "text");
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    assert!(text.contains(&path) && !text.contains(NOTHING), "{text}");
+    // The other extract still has Alice.
+    let (code, answer) = ask(&test, ALICE);
+    assert_eq!(code, 1, "{answer}");
+    let deliveries = answer["persons"][0]["deliveries"].as_array().unwrap();
+    assert_eq!(deliveries.len(), 1);
+}

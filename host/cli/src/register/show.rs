@@ -31,7 +31,7 @@ use crate::usage::UsageError;
 #[command(after_help = "\
 Exit codes:
   0  shown, also if nothing is kept
-  1  extracts are missing, or something could not be searched: the answer is not complete
+  1  something could not be searched, for example a missing extract: the answer is not complete
   2  failed
 
 Examples:
@@ -94,7 +94,7 @@ impl Show {
             0 => Ok(Outcome::NeedsAttention),
             count => {
                 message::warning(&format!(
-                    "{count} extracts are missing in the register, so the answer is not complete. `cprflow status` names them"
+                    "{count} extracts in the register are missing or were changed, so the answer is not complete. `cprflow status` names them"
                 ));
                 Ok(Outcome::NeedsAttention)
             }
@@ -136,7 +136,11 @@ fn print_report(out: &mut impl Write, report: &RegisterReport) -> io::Result<()>
         print(out, person, is_complete)?;
     }
     for path in &report.missing {
-        writeln!(out, "not searched     {}: the file is gone", path.display())?;
+        writeln!(
+            out,
+            "not searched     {}: the file is gone or was changed",
+            path.display()
+        )?;
     }
     for left in &report.left {
         writeln!(out, "not searched     {left}")?;

@@ -25,7 +25,7 @@ use cprflow::{Connector, Pnr, Scan, StateScan, TableBatch};
 pub struct RegisterReport {
     /// The persons, in the order of their numbers.
     pub persons: Vec<PersonReport>,
-    /// Extracts that could not be searched, because their files are gone.
+    /// Extracts that could not be searched, because their files are gone or were changed.
     pub missing: Vec<PathBuf>,
     /// What was not searched, in words: data that no tenant of the configuration has any more, datasets that are not there, and
     /// files that cannot be read.
@@ -239,7 +239,7 @@ struct Search<'a> {
     register: Register,
     /// The extracts that the register must have.
     all: Vec<KeptExtract>,
-    /// Those that it has.
+    /// Those whose files are as they were written.
     extracts: Vec<KeptExtract>,
 }
 
@@ -247,8 +247,12 @@ impl<'a> Search<'a> {
     fn new(connector: &'a Connector, store: &'a Store, ledger: Ledger) -> Result<Self, Error> {
         let register = Register::of(&store.state);
         let all = ledger.kept_extracts()?;
-        let mut extracts = all.clone();
-        extracts.retain(|kept| register.path(kept).is_file());
+        let mut extracts = Vec::new();
+        for kept in &all {
+            if register.is_whole(kept)? {
+                extracts.push(kept.clone());
+            }
+        }
         Ok(Self {
             connector,
             store,
