@@ -49,8 +49,7 @@ fn redact_and_count(text: &str, max_chars: usize) -> (String, usize) {
             redactor.escape(escaped, escape);
         } else if character.is_numeric() {
             redactor.digit(character);
-        } else if is_separator(character) || !character.is_alphabetic() && redactor.is_after_date()
-        {
+        } else if is_separator(character) || !is_letter(character) && redactor.is_after_date() {
             redactor.separator(character);
         } else {
             redactor.end_pending();
@@ -189,6 +188,12 @@ fn is_separator(character: char) -> bool {
         )
 }
 
+/// Returns whether the character is a letter of a language. Unicode also counts the ordinal signs and the micro sign of
+/// ISO-8859-1 as letters. They are symbols like the degree sign, and stand in texts of another code page in place of signs.
+fn is_letter(character: char) -> bool {
+    character.is_alphabetic() && !matches!(character, '\u{aa}' | '\u{b5}' | '\u{ba}')
+}
+
 /// Returns whether the character has no visible form.
 fn is_invisible(character: char) -> bool {
     matches!(
@@ -236,6 +241,10 @@ mod tests {
             "01%2D01%2D01%2D0101",
             "010101\u{b7}0101",
             "01.01.01+0101",
+            "010101\u{aa}0101",
+            "010101\u{b5}0101",
+            "010101\u{ba}0101",
+            "01 01 01 \u{ba} 0101",
         ] {
             assert_eq!(redact(text, 100), NUMBER, "{text}");
             assert!(holds_person_number(text));
@@ -267,6 +276,25 @@ mod tests {
             assert!(!holds_person_number(text));
         }
         assert_eq!(redact(" a\r\n\tb\u{85}c\u{202e} ", 100), "a   b c");
+    }
+
+    /// Letters of ISO-8859-1: of ASCII, and from U+00C0 on without the signs of multiplication and division.
+    fn is_latin1_letter(character: char) -> bool {
+        character.is_ascii_alphabetic()
+            || matches!(character, '\u{c0}'..='\u{ff}') && !matches!(character, '\u{d7}' | '\u{f7}')
+    }
+
+    #[test]
+    fn only_letters_of_latin1_end_a_number_after_its_date() {
+        // A percent sign before two digits is an escape.
+        for character in (0..=u8::MAX).map(char::from).filter(|c| *c != '%') {
+            let text = format!("010101{character}0101");
+            let expected = match is_latin1_letter(character) {
+                true => text.clone(),
+                false => NUMBER.to_owned(),
+            };
+            assert_eq!(redact(&text, 100), expected, "{character:?}");
+        }
     }
 
     #[test]

@@ -91,6 +91,12 @@ mod tests {
         assert_eq!(of(b"child 010180-1234  ").unwrap(), "child [number]");
         assert_eq!(of(b"01018012341299").unwrap(), "[number]");
         assert_eq!(redacted(b"\xe6 0101801234").unwrap(), b"\xe6 [number]");
+        // Degree sign, ordinal signs, micro sign, and a superscript, which counts as a digit.
+        for separator in [0xb0, 0xba, 0xaa, 0xb5, 0xb2] {
+            let text = [&b"t010180"[..], &[separator], b"1234"].concat();
+            assert_eq!(redacted(&text).unwrap(), b"t[number]", "{separator:#x}");
+        }
+        assert_eq!(redacted(b"010180\xe61234"), None);
         for other in [
             &b"1961-00-00"[..],
             b"Anna",

@@ -70,9 +70,14 @@ fn separators(text: &[char], any: bool) -> usize {
     let is_one = |c: &&char| {
         c.is_whitespace()
             || matches!(c, '-' | '.' | '/' | '_')
-            || any && !c.is_alphabetic() && !c.is_numeric()
+            || any && !is_letter(**c) && !c.is_numeric()
     };
     text.iter().take_while(is_one).count()
+}
+
+/// Returns whether the character is a letter of a language, which the two ordinal signs and the micro sign are not.
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() && !['\u{aa}', '\u{b5}', '\u{ba}'].contains(&c)
 }
 
 #[cfg(test)]
@@ -90,6 +95,9 @@ mod tests {
             ("0101801234     5", "[number]     5"),
             ("(010180+1234), 5", "([number]), 5"),
             ("01.01.80+1234", "[number]"),
+            ("010180\u{ba}1234", "[number]"),
+            ("010180\u{aa}1234", "[number]"),
+            ("010180\u{b5}1234", "[number]"),
             (" \u{e6}0101801234 ", "\u{e6}[number]"),
         ] {
             assert_eq!(redacted(text).as_deref(), Some(expected), "{text}");
