@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Remark, StatusReader, action_needed, note};
+use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::integrity::DamagedDelivery;
 use crate::keyed_hash::ListKey;
@@ -13,8 +14,10 @@ use crate::ledger::{
     Generation, Ledger, PolicyChange, Record, TenantDelivery, TenantDeliveryState,
 };
 use crate::spool::Spooled;
+use crate::sync::TenantPublishError;
 use crate::tenant::foreign::foreign_data_remark;
 use crate::tenant::former::former_tenants;
+use crate::tenant::rosters::Rosters;
 use crate::tenant::{Tenant, policy_digest};
 use crate::unmounted::left_agreements;
 
@@ -74,6 +77,9 @@ impl StatusReader<'_> {
                 .filter(|record| own.iter().all(|delivery| delivery.delivery != record.id))
                 .collect();
             remarks.extend(waiting_remark(name, &waiting, records));
+            if waiting.iter().all(|delivery| delivery.reason.is_none()) {
+                remarks.extend(newest.and_then(|newest| self.roster_remark(tenant, newest)));
+            }
             if self.store.publish.deliveries {
                 remarks.extend(self.missing_remark(name, &missing));
             }
@@ -145,6 +151,28 @@ impl StatusReader<'_> {
             missing.len(),
             self.agreement.name,
             last.production_date().unwrap_or("an unknown date"),
+        )))
+    }
+
+    /// Returns a remark if the roster of a tenant's newest delivery is gone, before the next delivery is refused because of
+    /// that.
+    fn roster_remark(&self, tenant: &Tenant, newest: &TenantDelivery) -> Option<Remark> {
+        let name = tenant.name.as_str();
+        let rosters = Rosters::new(&self.store.state, name, &newest.agreement);
+        let path = rosters.path(newest.sequence?);
+        // Deliveries that were moved away need no roster. What cannot be read has remarks of its own.
+        let has_deliveries = Dataset::has_deliveries(&tenant.dataset, &newest.agreement);
+        if path.is_file() || !has_deliveries.unwrap_or(false) || !self.store.publish.deliveries {
+            return None;
+        }
+        let gone = TenantPublishError::RosterGone {
+            path,
+            agreement: newest.agreement.clone(),
+            tenant: name.to_owned(),
+            dataset: tenant.dataset.clone(),
+        };
+        Some(action_needed(format!(
+            "tenant {name}: the next delivery will be refused: {gone}"
         )))
     }
 
