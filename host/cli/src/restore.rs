@@ -95,6 +95,21 @@ impl Restore {
                  subscription reorder`), and when it has come, run `cprflow register accept-missing {agreement}`"
             ));
         }
+        let without_roster = restored
+            .stores
+            .iter()
+            .flat_map(|store| &store.without_roster);
+        for (tenant, agreements) in without_roster {
+            for agreement in agreements {
+                message::note(&format!(
+                    "tenant {tenant} has deliveries of {agreement} that came after the backup, and their roster is lost: the \
+                     next delivery to the tenant will be refused. If you have a newer copy of the state directory, copy \
+                     rosters/{tenant}/{agreement}.* from it. Otherwise move the tenant's deliveries of {agreement} away, run \
+                     `cprflow set-aside --gone --tenant {tenant} --reason …`, and order a new full load (`cprflow \
+                     subscription reorder`)"
+                ));
+            }
+        }
         message::done("restored. Run `cprflow sync`");
         Ok(match lost.is_empty() {
             true => Outcome::Success,

@@ -10,12 +10,14 @@
 //! | `read` | reads the archive, and compares every file with its digest |
 //! | `restore` | [`check_backup`] and [`restore`]: puts the directories in place |
 //! | `erasures` | keeps what was erased after the backup |
+//! | `rosters` | keeps the rosters of deliveries that tenants got after the backup |
 //! | `error` | [`BackupError`] |
 
 mod erasures;
 mod error;
 mod read;
 mod restore;
+mod rosters;
 mod write;
 
 use std::collections::BTreeMap;

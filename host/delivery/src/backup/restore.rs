@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{BackedUpStore, BackupError, BackupSummary, erasures, read};
+use super::{BackedUpStore, BackupError, BackupSummary, erasures, read, rosters};
 use crate::config::{Configuration, Store};
 use crate::erase::known;
 use crate::error::Error;
@@ -45,6 +45,9 @@ pub struct RestoredStore {
     /// The number of deliveries, by agreement, that were published after the backup: their extracts are lost, unless they
     /// are still on the server.
     pub lost: BTreeMap<String, u64>,
+    /// The agreements, by tenant, whose next delivery is refused, because the tenant's newest one came after the backup and
+    /// its roster is lost.
+    pub without_roster: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Reads a whole backup and compares it with its digests. Returns what [`restore`] would do. Changes nothing.
@@ -69,6 +72,7 @@ pub fn check_backup(
             replaced: None,
             has_erasures: sources.any(|source| known::exists(&source)),
             lost: counts(&later),
+            without_roster: BTreeMap::new(),
         })
     });
     let stores = restored.collect::<Result<_, Error>>()?;
@@ -129,6 +133,13 @@ fn restore_to<'a>(
         let later = published_after(&place.store.state, backup.made)?;
         let ledger = Ledger::open(&place.unpacked)?;
         ledger.check()?;
+        // Before the deliveries are adopted: the ledger says up to which one the backup has the rosters.
+        let replaced = match &place.left {
+            // An earlier restore was killed between its two renames.
+            Some(left) if !place.store.state.is_dir() => left,
+            _ => &place.store.state,
+        };
+        rosters::keep(place.store, replaced, &place.unpacked, &ledger)?;
         for record in &later {
             ledger.adopt(record)?;
             if let Some(adopted) = ledger.find(&record.agreement, &record.transfer_uuid)?
@@ -144,10 +155,15 @@ fn restore_to<'a>(
             replaced: None,
             has_erasures,
             lost: counts(&later),
+            without_roster: BTreeMap::new(),
         });
     }
     for (place, restored) in places.iter().zip(&mut stores) {
         restored.replaced = place.switch()?;
+    }
+    // Everything is in place. What cannot be read now is named by the next run.
+    for (place, restored) in places.iter().zip(&mut stores) {
+        restored.without_roster = rosters::missing(place.store).unwrap_or_default();
     }
     Ok(Restored { backup, stores })
 }

@@ -12,6 +12,7 @@
 //!
 //! All files hold person numbers, in the component's own format. Only their owner may read them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -105,6 +106,20 @@ impl Rosters {
         sync_directory(self.directory.parent())
     }
 
+    /// Returns the numbers of the deliveries that have a file here.
+    pub(crate) fn numbers(&self) -> Result<BTreeSet<u64>, Error> {
+        let prefix = format!("{}.", self.agreement);
+        let number = |path: &PathBuf| {
+            let name = path.file_name()?.to_string_lossy();
+            let (number, _) = name.strip_prefix(&prefix)?.split_once('.')?;
+            number.parse::<u64>().ok()
+        };
+        Ok(entries(&self.directory)?
+            .iter()
+            .filter_map(number)
+            .collect())
+    }
+
     /// Removes the rosters that are older than the one of a number, and what a killed run left of an unfinished one.
     ///
     /// Removes nothing if the roster of that number does not exist, because the older ones may be the only ones. Newer
@@ -164,6 +179,7 @@ mod tests {
         rosters.write(1, b"one").unwrap();
         rosters.write(2, b"two").unwrap();
         others.write(3, b"three").unwrap();
+        assert_eq!(rosters.numbers().unwrap(), BTreeSet::from([1, 2]));
         assert_eq!(rosters.read(1).unwrap().unwrap(), b"one");
         rosters.remove_older(7).unwrap();
         rosters.remove_older(1).unwrap();

@@ -7,6 +7,7 @@ mod leavers;
 mod new_ledger;
 mod own_delivery;
 mod policy_text;
+mod restored;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
