@@ -28,6 +28,7 @@ mod policy_view;
 mod produce_again;
 mod random;
 mod random_policy;
+mod recipes;
 mod refused;
 mod register_show;
 mod register_state;
