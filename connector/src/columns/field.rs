@@ -130,7 +130,7 @@ impl FieldBuilder {
             Builder::Counts(counts) => {
                 let length = self.column.length;
                 let fields = block.fields(from, rows);
-                let fields = fields.map(|onward| onward.get(..length).unwrap_or_default());
+                let fields = fields.map(|field| field.get(..length).unwrap_or_default());
                 counts.push_group(fields.map(|raw| value::count(raw, blank)), hidden)
             }
             Builder::Flags(flags) => flags.push_group(block.pieces::<1>(from, rows), hidden),

@@ -91,6 +91,7 @@ impl Text {
         is_ascii: bool,
     ) {
         let rows = fields.len();
+        debug_assert!(rows <= GROUP, "a group has at most 64 rows");
         let valid = filled(lengths);
         if valid == 0 {
             return self.push_nulls(rows);
@@ -192,9 +193,10 @@ fn array(
     bytes: Buffer,
     nulls: Option<NullBuffer>,
 ) -> Result<StringArray, ArrowError> {
-    // SAFETY: every value begins at the end of the one before it, and all lie in `bytes`: `push_group` and `push` add
-    // both together, after making room. A value is ASCII, or `put_latin1` has written it as UTF-8. The other version of
-    // this function checks that, in all tests of this crate and in the fuzz targets.
+    // SAFETY: every value begins at the end of the one before it, and all lie in `bytes`: `push_lengths`, `push_long` and
+    // `push` add both together, after making room. `push_lengths` sets every end, because a group has at most 64 rows. A
+    // value is ASCII, or `put_text` has written it as UTF-8. The other version of this function checks that, in all tests
+    // of this crate and in the fuzz targets.
     let offsets = unsafe { OffsetBuffer::new_unchecked(ScalarBuffer::from(offsets)) };
     // SAFETY: as above.
     Ok(unsafe { StringArray::new_unchecked(offsets, bytes, nulls) })

@@ -310,7 +310,8 @@ pub(crate) fn resume(
 /// Returns whether persons may have to be erased again: the list of erased persons is not the one that was applied last. The
 /// ledger or the list is from a backup, or a late extract has told another number of an erased person.
 fn is_owed(store: &Store, ledger: &Ledger) -> Result<bool, Error> {
-    Ok(known::fingerprint(&store.state)? != ledger.erasures_applied()?)
+    let list = known::fingerprint(&store.state)?;
+    Ok(list.is_some() && list != ledger.erasures_applied()?)
 }
 
 /// Notes that all persons of the list are erased, or that an order has those who are not.
@@ -330,7 +331,7 @@ pub(crate) fn restored(
     earlier: Option<Order>,
     now: Timestamp,
 ) -> Result<Option<Order>, Error> {
-    if known::fingerprint(&store.state)?.is_none() || !is_owed(store, ledger)? {
+    if !is_owed(store, ledger)? {
         return Ok(earlier);
     }
     let order = owed(connector, store, ledger, earlier, now)?;

@@ -34,7 +34,7 @@ fn sets_a_damaged_delivery_aside_and_continues() {
 
     // Errors that cannot be accepted are refused, and so are unknown deliveries.
     assert_eq!(
-        test.run("retry", &["nobody", "--unrestricted", "test"])
+        test.run("retry", &["unknown", "--unrestricted", "test"])
             .code,
         2
     );

@@ -99,8 +99,11 @@ fn a_failing_run_logs_json() {
     let ended = test.run("sync", &[&["--unrestricted", "test"], &json[..]].concat());
     is_told(&ended, "there is no folder");
     is_told(&test.run("sync", &json), "--unrestricted PURPOSE");
-    let nobody = ["sync", "--log-format", "json"].map(str::to_owned);
-    is_told(&test.cprflow(&nobody), "no inbox and no dataset were named");
+    let unnamed = ["sync", "--log-format", "json"].map(str::to_owned);
+    is_told(
+        &test.cprflow(&unnamed),
+        "no inbox and no dataset were named",
+    );
     let half = ["status", "--dataset", "dataset", "--log-format", "json"].map(str::to_owned);
     is_told(&test.cprflow(&half), "--inbox is missing");
 }
