@@ -1,10 +1,11 @@
 //! Predicates on the columns of a table, which select rows.
 //!
 //! `parse` turns the text into an [`Expression`](parse::Expression). `bind` checks it against a table's columns and
-//! makes a [`Predicate`]. `evaluate` applies it to rows. The logic has SQL's three values: a comparison with null is
+//! makes a [`Predicate`]. `byte_range` sorts most records out by their bytes, and `evaluate` applies it to the others. The logic has SQL's three values: a comparison with null is
 //! neither true nor false.
 
 mod bind;
+mod byte_range;
 mod evaluate;
 mod parse;
 mod text_value;
@@ -16,12 +17,15 @@ use crate::columns::schema::ColumnId;
 pub(crate) use bind::Comparable;
 pub(crate) use evaluate::{Row, RowCell};
 
+use byte_range::ByteRange;
 use evaluate::Condition;
 
 /// A condition on the columns of one table.
 #[derive(Clone)]
 pub(crate) struct Predicate {
     condition: Condition,
+    /// Every record that meets the condition has its bytes in these ranges.
+    ranges: Vec<ByteRange>,
     /// The offset after the last field that the condition names.
     end: usize,
 }
@@ -39,6 +43,7 @@ impl Predicate {
         });
         Ok(Self {
             end: ends.max().unwrap_or_default(),
+            ranges: ByteRange::all(&condition),
             condition,
         })
     }
@@ -60,6 +65,12 @@ impl Predicate {
         let mut texts = Vec::new();
         self.condition.add_texts(column, &mut texts);
         texts
+    }
+
+    /// Returns whether a record of the table, of which nothing is hidden, can meet the condition. `false` is certain.
+    #[inline]
+    pub(crate) fn may_be_met(&self, record: &[u8]) -> bool {
+        self.ranges.iter().all(|range| range.has(record))
     }
 
     /// Returns whether the row meets the condition. A result that is neither true nor false counts as not met.

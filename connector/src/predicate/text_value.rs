@@ -27,6 +27,11 @@ impl TextValue {
         &self.text
     }
 
+    /// Returns the text in ISO-8859-1, if all its characters are in it.
+    pub(super) fn latin1(&self) -> Option<&[u8]> {
+        (!self.is_beyond).then_some(&self.latin1)
+    }
+
     /// Returns how a text in ISO-8859-1 compares with this one, by code points. The bytes of ISO-8859-1 are the code
     /// points.
     #[inline]

@@ -212,12 +212,13 @@ impl RowFilter {
                         self.buffer.bytes()
                     }
                 };
-                predicate.is_met(&MaskedRecord {
-                    record,
-                    line,
-                    origin: self.state.as_ref().and_then(StateRows::origin),
-                    view: None,
-                })
+                predicate.may_be_met(record)
+                    && predicate.is_met(&MaskedRecord {
+                        record,
+                        line,
+                        origin: self.state.as_ref().and_then(StateRows::origin),
+                        view: None,
+                    })
             }
         };
         is_met.then(RowMask::default)
