@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::input::Input;
-use super::parts::Division;
+use super::parts::{Division, default_part_bytes};
 use super::policy_scan::Selection;
 use super::reader::{DeliveryReader, RunningScan, TableReader};
 use super::row_order::LINE;
@@ -52,7 +52,9 @@ pub struct Scan {
     pub(super) limits: Limits,
     pub(super) tenant: Option<Arc<str>>,
     block_bytes: usize,
-    division: Division,
+    threads: usize,
+    /// The number of bytes in a part; `None` chooses it by the number of tables.
+    part_bytes: Option<usize>,
     pub(super) policy: Option<Policy>,
     pub(super) roster: Option<Vec<u8>>,
     pub(super) delivered_later: Option<Vec<u8>>,
@@ -73,7 +75,8 @@ impl Scan {
             limits: Limits::default(),
             tenant: None,
             block_bytes: BLOCK_BYTES,
-            division: Division::default(),
+            threads: 0,
+            part_bytes: None,
             policy: None,
             roster: None,
             delivered_later: None,
@@ -200,18 +203,19 @@ impl Scan {
     /// Sets the number of threads that read the extract: each has an instance of the component with the scan's limits.
     /// Default, and with 0: one for each core.
     ///
-    /// The rows, their order, the findings and the errors do not depend on it; only the sizes of batches do. An extract of
-    /// less than 9 MiB is read by one thread, and so is a scan with [`limit`](Self::limit) or with a condition on `line`. If a
-    /// policy selects more than four million persons, one thread makes the rows.
+    /// The rows, their order, the findings and the errors do not depend on it; only the sizes of batches do. An extract that is
+    /// hardly larger than a part ([`part_bytes`](Self::part_bytes)) is read by one thread, and so is a scan with
+    /// [`limit`](Self::limit) or with a condition on `line`. If a policy selects more than four million persons, one thread
+    /// makes the rows.
     pub fn threads(mut self, threads: usize) -> Self {
-        self.division = self.division.with_threads(threads);
+        self.threads = threads;
         self
     }
 
-    /// Sets the number of bytes that a thread reads at a time. Twice as many parts as there are threads can be in memory.
-    /// Default: 8 MiB.
+    /// Sets the number of bytes that a thread reads at a time: a part. Twice as many parts as there are threads can be in
+    /// memory. Default: 8 MiB, or 2 MiB for each requested table if these are fewer than four.
     pub fn part_bytes(mut self, bytes: usize) -> Self {
-        self.division = self.division.with_part_bytes(bytes.max(1));
+        self.part_bytes = Some(bytes.max(1));
         self
     }
 
@@ -262,13 +266,19 @@ impl Scan {
                 .any(|request| request.where_.as_deref().is_some_and(may_name_line));
         match is_whole {
             true => Division::NONE,
-            false => self.division,
+            false => Division::new(self.threads, self.bytes_of_part()),
         }
+    }
+
+    /// Returns the number of bytes in a part.
+    fn bytes_of_part(&self) -> usize {
+        self.part_bytes
+            .unwrap_or_else(|| default_part_bytes(self.requests.len()))
     }
 
     /// Returns a buffer for one block of input.
     pub(super) fn buffer(&self) -> Vec<u8> {
-        vec![0; self.block_bytes.min(self.division.part_bytes())]
+        vec![0; self.block_bytes.min(self.bytes_of_part())]
     }
 
     /// Begins the pass that makes rows, with the persons that a first pass has selected.

@@ -530,6 +530,7 @@ impl DividedPass {
                 return Ok(run.into_rest(Some(bytes)));
             }
             self.bytes += bytes.len() as u64;
+            run.reuse(bytes);
         }
         Ok(run.into_rest(None))
     }

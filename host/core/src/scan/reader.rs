@@ -399,12 +399,14 @@ impl<R: Read> DeliveryReader<R> {
             self.rest = parts.run.into_rest(Some(bytes));
             return Ok(false);
         };
+        let count = bytes.len() as u64;
+        parts.run.reuse(bytes);
         self.parts = Some(parts);
         if let Some(begins) = &mut self.begins {
             let offset = self.bytes;
             begins.push(PartBegin { offset, lines });
         }
-        self.add_bytes(bytes.len() as u64);
+        self.add_bytes(count);
         let has_rows = !rows.batches.is_empty();
         for mut decoded in rows.batches {
             let count = decoded.batch.batch.num_rows() as u64;

@@ -13,6 +13,8 @@ const LONGEST: usize = 128 << 10;
 pub(super) struct Cutter {
     /// The bytes that were read and belong to no part yet.
     pending: Vec<u8>,
+    /// The memory of parts that are not needed any more. New memory costs about as much as reading a part into it.
+    spare: Vec<Vec<u8>>,
     part_bytes: usize,
     /// How records are found that have no line ends.
     walk: Option<Walk>,
@@ -53,6 +55,7 @@ impl Cutter {
         };
         Self {
             pending: first,
+            spare: Vec::new(),
             part_bytes,
             walk: (!has_line_ends).then_some(walk),
             has_ended: false,
@@ -62,6 +65,12 @@ impl Cutter {
     /// Returns the bytes that were read and belong to no part, and whether the input has ended.
     pub(super) fn into_rest(self) -> (Vec<u8>, bool) {
         (self.pending, self.has_ended)
+    }
+
+    /// Takes a part whose memory is used again.
+    pub(super) fn reuse(&mut self, mut part: Vec<u8>) {
+        part.clear();
+        self.spare.push(part);
     }
 
     /// Cuts off the next part. `pass` finds the records of an input without line ends.
@@ -93,7 +102,8 @@ impl Cutter {
                 },
             };
             if let Some(end) = end {
-                let rest = self.pending.split_off(end);
+                let mut rest = self.spare.pop().unwrap_or_default();
+                rest.extend(self.pending.drain(end..));
                 if let Some(walk) = &mut self.walk {
                     walk.walked -= end;
                     walk.whole = 0;

@@ -31,9 +31,20 @@ pub(super) use run::{Begun, FinishedPart, PartRun, Rest};
 pub(super) use scan_pass::{ScanPass, ScanSetup, shift_lines};
 pub(super) use selection_pass::{ChosenPieces, SelectionPassSetup};
 
-/// The default number of bytes in a part. A part must be large, because each of its tables ends with a batch that is
-/// not full. It must be small, because several are in memory.
+/// The default number of bytes in a part of many tables. A part must be large, because each of its tables ends with a batch
+/// that is not full. It must be small, because several are in memory.
 pub(super) const PART_BYTES: usize = 8 << 20;
+
+/// The same for each table, where few are read.
+const PART_BYTES_OF_TABLE: usize = 2 << 20;
+
+/// Returns the default number of bytes in a part of that many requested tables; 0 are all tables.
+pub(super) const fn default_part_bytes(tables: usize) -> usize {
+    match tables {
+        1..4 => tables * PART_BYTES_OF_TABLE,
+        _ => PART_BYTES,
+    }
+}
 
 /// The largest number of threads.
 const MAX_THREADS: usize = 64;
@@ -48,12 +59,6 @@ pub(super) struct Division {
     not_before: u64,
 }
 
-impl Default for Division {
-    fn default() -> Self {
-        Self::new(0, PART_BYTES)
-    }
-}
-
 impl Division {
     /// Reads everything in one instance.
     pub(super) const NONE: Self = Self::new(1, PART_BYTES);
@@ -65,18 +70,6 @@ impl Division {
             part_bytes,
             not_before: (part_bytes / 8) as u64,
         }
-    }
-
-    pub(super) fn part_bytes(self) -> usize {
-        self.part_bytes
-    }
-
-    pub(super) fn with_threads(self, threads: usize) -> Self {
-        Self::new(threads, self.part_bytes)
-    }
-
-    pub(super) fn with_part_bytes(self, part_bytes: usize) -> Self {
-        Self::new(self.threads, part_bytes)
     }
 
     /// Returns whether to try to divide an extract of which the main instance has read that many bytes.

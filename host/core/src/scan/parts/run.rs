@@ -127,14 +127,14 @@ impl<P: PartPass> PartRun<P> {
                 ComponentError::misbehaved("it returned more bytes than it was given").into(),
             );
         }
-        let mut first = std::mem::take(&mut start.rest);
-        first.append(&mut ahead);
+        // What was read ahead stays where it is: new memory of that size costs more than moving it.
+        ahead.splice(0..0, std::mem::take(&mut start.rest));
         let (own, worker) = open(session, &start)?;
         let mut run = Self {
             queue: Arc::new(Queue::new()),
             threads: Vec::new(),
             process: process::id(),
-            cutter: Cutter::new(first, division.part_bytes, block_bytes, start.has_line_ends),
+            cutter: Cutter::new(ahead, division.part_bytes, block_bytes, start.has_line_ends),
             own,
             in_flight: VecDeque::new(),
             first: 0,
@@ -180,13 +180,18 @@ impl<P: PartPass> PartRun<P> {
             match self.queue.turn(index) {
                 Turn::Result(result) => break result,
                 Turn::Job(job) => {
-                    let promise = Promise::new(&self.queue, job.index);
-                    let result = self.own.read(session, &job.bytes, self.queue.stop_flag());
-                    promise.keep(result);
+                    read_job(&self.queue, job, session, &mut self.own);
                 }
             }
         };
         Ok(Some(FinishedPart { bytes, result }))
+    }
+
+    /// Takes a part back whose result was used: the next one is read into its memory.
+    pub(in crate::scan) fn reuse(&mut self, bytes: Arc<Vec<u8>>) {
+        if let Ok(bytes) = Arc::try_unwrap(bytes) {
+            self.cutter.reuse(bytes);
+        }
     }
 
     /// Ends the run and returns what was read of the input after the parts that were returned. `last` is a part that was
@@ -261,8 +266,16 @@ fn work<P: PartPass>(
         }
     };
     while let Some(job) = queue.take() {
-        let promise = Promise::new(queue, job.index);
-        let result = pass.read(&mut session, &job.bytes, queue.stop_flag());
-        promise.keep(result);
+        read_job(queue, job, &mut session, &mut pass);
     }
+}
+
+/// Reads a part and hands its result over.
+fn read_job<P: PartPass>(queue: &Queue<P::Output>, job: Job, session: &mut Session, pass: &mut P) {
+    let Job { index, bytes } = job;
+    let promise = Promise::new(queue, index);
+    let result = pass.read(session, &bytes, queue.stop_flag());
+    // Before the result is handed over: then the memory of the part can be used again.
+    drop(bytes);
+    promise.keep(result);
 }
