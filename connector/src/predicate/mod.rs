@@ -1,8 +1,8 @@
 //! Predicates on the columns of a table, which select rows.
 //!
 //! `parse` turns the text into an [`Expression`](parse::Expression). `bind` checks it against a table's columns and
-//! makes a [`Predicate`]. `byte_range` sorts most records out by their bytes, and `evaluate` applies it to the others. The logic has SQL's three values: a comparison with null is
-//! neither true nor false.
+//! makes a [`Predicate`]. `byte_range` sorts most records out by their bytes, and `evaluate` applies it to the others. The
+//! logic has SQL's three values: a comparison with null is neither true nor false.
 
 mod bind;
 mod byte_range;

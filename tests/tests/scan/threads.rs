@@ -57,6 +57,33 @@ fn small_parts_are_read_as_parts() {
     }
 }
 
+/// By default, the parts of one table are smaller than those of all: an extract of some megabytes is divided for one table
+/// only. Parts are read into the memory of earlier ones, so there are more of them than can be in memory.
+#[test]
+fn one_table_has_smaller_parts() {
+    let mut bytes = extract::small(200, 5);
+    // Input errors (910) follow the end record.
+    let end = bytes.windows(4).position(|window| window == b"\n999");
+    let end = end.unwrap() + 1;
+    let start = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let records = bytes[start..end].to_vec();
+    while bytes.len() < 14 << 20 {
+        bytes.splice(start..start, records.iter().copied());
+    }
+    let rows = |threads: usize| {
+        let batches = Scan::new(connector()).table("person").threads(threads);
+        let batches = batches.read_all(bytes.as_slice()).unwrap();
+        let rows = batches.map(|batch| batch.unwrap().batch.num_rows());
+        rows.collect::<Vec<_>>()
+    };
+    let (alone, divided) = (rows(1), rows(2));
+    assert_eq!(alone.iter().sum::<usize>(), divided.iter().sum::<usize>());
+    // The last batch of each part is not full.
+    let full = *alone.iter().max().unwrap();
+    let parts = divided.iter().filter(|rows| **rows < full).count();
+    assert!(parts > 5, "{parts} parts");
+}
+
 /// The number of bytes that were read never falls, and ends at the size of the extract.
 #[test]
 fn the_bytes_read_only_grow() {
