@@ -6,7 +6,7 @@ import pathlib
 import files
 import layout
 
-NAMES = ("table", "bytes", "columns", "types", "non-ascii", "bad-lines", "batch")
+NAMES = ("table", "bytes", "columns", "types", "non-ascii", "bad-lines", "batch", "tenants")
 
 # The libraries, in the order of the table.
 CPRFLOW = ("sandboxed", "native")
@@ -25,6 +25,7 @@ class Question:
     tables: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     batch_rows: int = 0
+    tenants: int = 0
     peers: tuple[str, ...] = CURVES
 
     @property
@@ -38,6 +39,7 @@ class Question:
             "tables": list(self.tables),
             "columns": list(self.columns),
             "batch_rows": self.batch_rows,
+            "tenants": self.tenants,
         }
 
 
@@ -71,3 +73,7 @@ def ask(name, program, directory, megabytes, sizes):
         case "batch":
             for rows in (1024, 4096, 16384, 65536, 131072):
                 yield Question(name, str(rows), extract, batch_rows=rows, peers=(*CPRFLOW, "arrow-csv"))
+        case "tenants":
+            # The other libraries know no policies.
+            for tenants in (1, 5, 20):
+                yield Question(name, str(tenants), extract, tenants=tenants, peers=("sandboxed",))

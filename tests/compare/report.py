@@ -19,6 +19,7 @@ AXES = {
     "non-ascii": ("records of `name` with a character beyond ASCII, %", False),
     "bad-lines": ("records of `person` with a date that does not exist, %", False),
     "batch": ("largest number of rows of a batch, all tables", True),
+    "tenants": ("tenants, each with the persons of 31 ages, all tables", False),
     "threads, all tables": ("cores and threads, all tables", False),
     "threads, one table": ("cores and threads, one table", False),
 }

@@ -5,6 +5,7 @@
 //!
 //! A question names the file, the engine, and optionally the tables, the columns and the largest number of rows of a batch:
 //! `{"file": "a.cpr", "engine": "sandboxed", "tables": ["person"], "columns": ["status"], "batch_rows": 8192}`.
+//! With `"tenants": 5`, five tenants read the file one after the other, each the persons of other ages. Only `sandboxed` can.
 //! The answer has the time in seconds, the number of rows, and the sum of all buffers, so that no work can be left out.
 //! The engines are:
 //!
@@ -19,12 +20,13 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, Write, stdin, stdout};
+use std::io::{BufRead, Cursor, Write, stdin, stdout};
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{ArrayData, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
+use cprflow::policy::Policy;
 use cprflow_connector::generate::{self, Settings};
 use cprflow_connector::{ScanOptions, TableRequest};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,9 @@ struct Question {
     /// The largest number of rows of a batch; 0 for the engine's default.
     #[serde(default)]
     batch_rows: u32,
+    /// The tenants that read the file one after the other; 0 for no policy.
+    #[serde(default)]
+    tenants: u16,
 }
 
 #[derive(Deserialize)]
@@ -169,6 +174,10 @@ fn serve() -> Result<()> {
         let question: Question = serde_json::from_str(&line?)?;
         loaded.load(&question.file)?;
         let answer = match question.engine {
+            Engine::Sandboxed if question.tenants > 0 => {
+                timed(|| tenants(&connector, &loaded.extract, question.tenants))?
+            }
+            _ if question.tenants > 0 => return Err("only `sandboxed` has tenants".into()),
             Engine::Native => timed(|| native(&loaded.extract, &question))?,
             Engine::Sandboxed => timed(|| sandboxed(&connector, &loaded.extract, &question))?,
             Engine::ArrowCsv => {
@@ -252,6 +261,21 @@ fn sandboxed(
     let mut consumed = Consumed::default();
     for rows in scan.read_all(extract)? {
         consumed.add(&rows?.batch);
+    }
+    Ok(consumed)
+}
+
+/// Reads all tables for each tenant: one pass that chooses the persons, and one that reads their records.
+fn tenants(connector: &cprflow::Connector, extract: &[u8], tenants: u16) -> Result<Consumed> {
+    let mut consumed = Consumed::default();
+    for tenant in 0..tenants {
+        let mut policy = Policy::default();
+        let youngest = tenant * 3 % 60;
+        policy.persons.ages = Some((youngest, youngest + 30));
+        let scan = cprflow::Scan::new(connector).policy(&policy);
+        for rows in scan.read_with_policy(|| Ok(Cursor::new(extract)))? {
+            consumed.add(&rows?.batch);
+        }
     }
     Ok(consumed)
 }
