@@ -1,8 +1,8 @@
-"""The examples of docs/use-from.md and of the README run as they stand, and answer like `cprflow scan`."""
+"""The examples of docs/use-from.md and of the README run as they stand, and answer like `cprflow scan`.
 
-import json
-import os
-import pathlib
+The example for Spark runs in test_spark_example.py, and those for dbt and Airflow run without their packages here.
+"""
+
 import re
 import subprocess
 import sys
@@ -11,132 +11,55 @@ import cprflow
 import pandas
 import polars
 import pytest
-from conftest import DailyJob, need_spark
+from conftest import DailyJob
+from use_from import EXAMPLES, PAGE, REPOSITORY, blocks, run, scanned
+from use_from import children, place  # noqa: F401 (fixtures)
 
-REPOSITORY = pathlib.Path(__file__).parents[3]
-PAGE = (REPOSITORY / "docs/use-from.md").read_text()
-BORN_AFTER, MUNICIPALITY = "2008-11-23", "0265"
-
-# What is added to each example, to print the rows of its answer.
+# What is added to each example that answers the question of the page, to print the rows of its answer.
 ANSWERS = {
     "DuckDB": "rows = children.fetchall()",
     "Polars": "rows = children.collect().rows()",
     "pandas": "rows = children.astype(object).where(children.notna(), None).values.tolist()",
     "dlt": "rows = children",
-    "Airflow": "rows = fetched",
-    "dbt": """
+}
+
+
+def test_every_example_is_run():
+    elsewhere = {"Airflow", "dbt", "Power BI", "Spark, Databricks, Fabric"}
+    assert EXAMPLES.keys() == ANSWERS.keys() | elsewhere
+    headings = set(re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE))
+    assert headings == EXAMPLES.keys() | {"R", "Node", "What not to do"}
+
+
+@pytest.mark.parametrize("heading", ANSWERS)
+def test_the_question(place, children, heading):  # noqa: F811
+    assert sorted(run(place, heading, ANSWERS[heading]), key=str) == children
+
+
+def test_dbt(place):  # noqa: F811
+    """The model runs without dbt."""
+    after = """
 class dbt:
     config = staticmethod(lambda **options: None)
 
 import duckdb
 rows = model(dbt, duckdb.connect()).project("pnr, status").fetchall()
-""",
-    "Spark, Databricks, Fabric": "rows = [list(row) for row in children.collect()]",
-    "Power BI": """
+"""
+    rows = scanned(place, "person")
+    assert sorted(run(place, "dbt", after)) == sorted([row["pnr"], row["status"]] for row in rows)
+
+
+def test_power_bi(place):  # noqa: F811
+    after = """
 import pyarrow.parquet as parquet
 read = {table: parquet.read_table(f"powerbi/{table}.parquet") for table in ["person", "address", "parents"]}
 rows = {table: (len(found), found.schema.names) for table, found in read.items()}
-""",
-}
-
-
-def blocks(text, language):
-    """Returns the examples in a language by the heading above them."""
-    sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)[1:]
-    found = {}
-    for heading, section in zip(sections[::2], sections[1::2]):
-        for block in re.findall(rf"^```{language}\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL):
-            assert heading not in found, f"two examples in {heading}"
-            found[heading] = block
-    return found
-
-
-EXAMPLES = blocks(PAGE, "python")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A directory with what the examples read."""
-    place = tmp_path_factory.mktemp("use-from")
-    generated = re.search(r"`cprflow (generate .*?)`", PAGE, flags=re.DOTALL).group(1).split()
-    command(place, *generated)
-    job = DailyJob(place)
-    job.configure()
-    job.put(place / "extract.cpr", 1)
-    assert cprflow.sync(job.config).ok
-    return place
-
-
-def command(place, *arguments):
-    done = subprocess.run([sys.executable, "-m", "cprflow", *arguments], cwd=place, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def run(place, heading, before=""):
-    """Runs an example and returns the rows of its answer."""
-    script = place / "example.py"
-    after = "import json\nprint(json.dumps(rows, default=str))\n"
-    script.write_text("\n".join([before, EXAMPLES[heading], ANSWERS[heading], after]))
-    scripts = str(pathlib.Path(sys.executable).parent)
-    wrapper = place / "bin"
-    wrapper.mkdir(exist_ok=True)
-    # The tests install the package without its command.
-    (wrapper / "cprflow").write_text(f"#!/bin/sh\nexec {sys.executable} -m cprflow \"$@\"\n")
-    (wrapper / "cprflow").chmod(0o755)
-    environment = {**os.environ, "DLT_DATA_DIR": str(place / "dlt"), "PATH": f"{wrapper}:{scripts}:{os.environ['PATH']}"}
-    # Spark starts Python by this name, and is to use no other network.
-    environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    done = subprocess.run([sys.executable, script], cwd=place, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def scanned(place, table, where=None):
-    condition = ["--where", where] if where else []
-    lines = command(place, "scan", "extract.cpr", "--table", table, "--format", "jsonl", *condition).splitlines()
-    return [json.loads(line) for line in lines]
-
-
-@pytest.fixture(scope="module")
-def expected(place):
-    persons = scanned(place, "person", f"status in ('01', '03') and birth_date > '{BORN_AFTER}'")
-    persons = {row["pnr"]: row for row in persons}
-    parents = {row["pnr"]: row for row in scanned(place, "parents")}
-    columns = ["pnr", "birth_date", "street_code", "house_number", "mother_pnr", "father_pnr"]
-    answer = [
-        [{**address, **persons[address["pnr"]], **parents.get(address["pnr"], {})}.get(column) for column in columns]
-        for address in scanned(place, "address", f"municipality_code = '{MUNICIPALITY}'")
-        if address["pnr"] in persons
-    ]
-    assert len(answer) > 5 and any(row[4] for row in answer)
-    return sorted(answer, key=str)
-
-
-def test_every_example_is_run():
-    assert EXAMPLES.keys() == ANSWERS.keys()
-    headings = set(re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE))
-    assert headings == ANSWERS.keys() | {"R", "Node", "What not to do"}
-
-
-@pytest.mark.parametrize("heading", ["DuckDB", "Polars", "pandas", "dlt", "Spark, Databricks, Fabric"])
-def test_the_question(place, expected, heading):
-    if heading.startswith("Spark"):
-        need_spark()
-    assert sorted(run(place, heading), key=str) == expected
-
-
-def test_dbt(place):
-    rows = scanned(place, "person")
-    assert sorted(run(place, "dbt")) == sorted([row["pnr"], row["status"]] for row in rows)
-
-
-def test_power_bi(place):
-    for table, (count, columns) in run(place, "Power BI").items():
+"""
+    for table, (count, columns) in run(place, "Power BI", after).items():
         assert count == len(scanned(place, table)) and "pnr" in columns and "irregular" not in columns
 
 
-def test_airflow(place):
+def test_airflow(place):  # noqa: F811
     """The task function runs, with stand-ins for the two decorators of Airflow."""
     before = """
 import sys, types
@@ -158,16 +81,16 @@ def task(**options):
 sys.modules["airflow"] = types.ModuleType("airflow")
 sys.modules["airflow.sdk"] = types.SimpleNamespace(dag=dag, task=task)
 """
-    assert run(place, "Airflow", before) == []
+    assert run(place, "Airflow", "rows = fetched", before) == []
     # A delivery that is cut off is set aside, and then the task fails.
     part = place / "part.cpr"
     part.write_bytes((place / "extract.cpr").read_bytes()[:5000])
     DailyJob(place).put(part, 2)
     with pytest.raises(AssertionError, match="missing-end"):
-        run(place, "Airflow", before)
+        run(place, "Airflow", "rows = fetched", before)
 
 
-def test_what_not_to_do(place):
+def test_what_not_to_do(place):  # noqa: F811
     """The page is right about other readers."""
     dataset = place / "dataset"
     mixed = pandas.read_parquet(dataset)
@@ -185,7 +108,7 @@ def test_what_not_to_do(place):
     assert polars.scan_parquet(place / "numbers", hive_partitioning=False).collect().columns == ["pnr"]
 
 
-def test_three_lines_of_the_readme(place):
+def test_three_lines_of_the_readme(place):  # noqa: F811
     """The README has three lines from an extract to a result of DuckDB."""
     example = blocks((REPOSITORY / "README.md").read_text(), "python")["Python"]
     assert len([line for line in example.splitlines() if line.strip()]) == 3

@@ -142,3 +142,8 @@ fn spark_has_ready_answers() {
 fn examples_of_the_documentation() {
     pytest("test_documentation.py");
 }
+
+#[test]
+fn spark_runs_the_example_of_the_documentation() {
+    pytest("test_spark_example.py");
+}
