@@ -1,6 +1,7 @@
 """The examples of docs/use-from.md and of the README run as they stand, and answer like `cprflow scan`.
 
-The example for Spark runs in test_spark_example.py, and those for dbt and Airflow run without their packages here.
+The example for Spark runs in test_spark_example.py. Those for dbt and Airflow run without their packages here, and that for dbt
+with its package in test_dbt.py.
 """
 
 import re
@@ -37,13 +38,15 @@ def test_the_question(place, children, heading):  # noqa: F811
 
 
 def test_dbt(place):  # noqa: F811
-    """The model runs without dbt."""
+    """The model runs without dbt, in a database that has its table already, as in every build but the first."""
     after = """
 class dbt:
     config = staticmethod(lambda **options: None)
 
 import duckdb
-rows = model(dbt, duckdb.connect()).project("pnr, status").fetchall()
+connection = duckdb.connect()
+connection.execute("CREATE TABLE person AS SELECT 'of an earlier build' AS pnr, 1 AS sequence")
+rows = model(dbt, connection).project("pnr, status").fetchall()
 """
     rows = scanned(place, "person")
     assert sorted(run(place, "dbt", after)) == sorted([row["pnr"], row["status"]] for row in rows)

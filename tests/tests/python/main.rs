@@ -147,3 +147,8 @@ fn examples_of_the_documentation() {
 fn spark_runs_the_example_of_the_documentation() {
     pytest("test_spark_example.py");
 }
+
+#[test]
+fn dbt_runs_the_example_of_the_documentation() {
+    pytest("test_dbt.py");
+}
