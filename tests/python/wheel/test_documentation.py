@@ -1,7 +1,6 @@
 """The examples of docs/use-from.md and of the README run as they stand, and answer like `cprflow scan`.
 
-The example for Spark runs in test_spark_example.py. Those for dbt and Airflow run without their packages here, and that for dbt
-with its package in test_dbt.py.
+Those for dbt and Airflow run without their packages here, and with them in test_dbt.py and test_airflow.py.
 """
 
 import re

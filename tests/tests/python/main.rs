@@ -152,3 +152,8 @@ fn spark_runs_the_example_of_the_documentation() {
 fn dbt_runs_the_example_of_the_documentation() {
     pytest("test_dbt.py");
 }
+
+#[test]
+fn airflow_runs_the_example_of_the_documentation() {
+    pytest("test_airflow.py");
+}
