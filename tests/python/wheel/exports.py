@@ -172,6 +172,37 @@ class Exports:
         assert exported == without_empty(current(job.dataset))
         assert not any(victim in row for rows in exported.values() for row in rows)
 
+    @pytest.mark.parametrize("is_current", [True, False])
+    def test_the_status_names_a_target_until_it_has_caught_up(self, sink, export, erase, run, two_nights, is_current):
+        job = two_nights
+        options = [] if is_current else ["--since", "0", "--config", job.config]
+
+        def remarks():
+            ended = run("status", "--config", job.config, "--format", "json")
+            texts = [remark["text"] for status in json.loads(ended.stdout) for remark in status["remarks"]]
+            return [text for text in texts if text.startswith("the export to")]
+
+        target = export(job.dataset, *options)["target"]
+        assert remarks() == []
+        erase(job, own_persons(job, "child")[0])
+        [text] = remarks()
+        assert text.startswith(f"the export to {target} has not caught up with an erasure")
+        proof = json.loads((job.root / "state" / "erasures.jsonl").read_text().splitlines()[-1])
+        assert [(one["target"], one["lag"]) for one in proof["exports"]] == [(target, "rows")]
+        # Some of its tables are not enough.
+        export(job.dataset, *options, *self.some(), "--vacuum", "0")
+        assert remarks() == [text]
+        export(job.dataset, *options)
+        is_delta = sink.kind == "delta"
+        assert ["files of older versions" in text for text in remarks()] == [True] * is_delta
+        export(job.dataset, *options, "--vacuum", "0")
+        assert remarks() == []
+        # A run that is killed may have written something that its file does not name.
+        export(job.dataset, *options, kill="listed")
+        assert len(remarks()) == 1
+        export(job.dataset, *options)
+        assert remarks() == []
+
     def test_a_table_whose_last_row_went_is_empty(self, sink, export, erase, two_nights):
         job = two_nights
         export(job.dataset)

@@ -673,3 +673,69 @@ fn the_proof_names_exports() {
         "{proof}"
     );
 }
+
+/// The proof and the status name the targets that have not caught up with an erasure, and no others.
+#[test]
+fn exports_that_have_caught_up_are_not_named() {
+    let test = three_nights();
+    let generation = || {
+        let target = fs::read_link(test.dataset().join("current")).unwrap();
+        let name = target.file_name().unwrap().to_str().unwrap().to_owned();
+        name.parse::<u64>().unwrap()
+    };
+    let directory = test.dataset().join("_exports");
+    fs::create_dir(&directory).unwrap();
+    let write = |name: &str, started: &str, generation: u64, cleaned: u64| {
+        let text = serde_json::json!({
+            "format": 1,
+            "kind": "delta",
+            "target": format!("/lake/{name}"),
+            "started": started,
+            "finished": started,
+            "tables": {"person": {"generation": generation, "cleaned": cleaned}},
+        });
+        let file = directory.join(format!("delta-{name}.json"));
+        private(&file, &text.to_string());
+    };
+    let (before, after) = ("2026-03-04T09:00:00Z", "2026-03-05T08:00:00.500000Z");
+    let old = generation();
+    write("early", before, old, old);
+    write("files", after, old + 9, old);
+    write("new", after, old + 9, old + 9);
+    let status = test.run("status", &[]);
+    assert!(!status.text().contains("/lake/"), "{}", status.text());
+    erase(&test, &["--references"]);
+    assert!(generation() > old);
+    let proof = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
+    let proof: Value = serde_json::from_str(proof.trim_end()).unwrap();
+    let named: Vec<_> = proof["exports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|export| {
+            let text = |key: &str| export[key].as_str().unwrap().to_owned();
+            (text("target"), text("lag"))
+        })
+        .collect();
+    let expected = [("/lake/early", "rows"), ("/lake/files", "old-files")];
+    assert_eq!(
+        named,
+        expected.map(|(target, lag)| (target.to_owned(), lag.to_owned()))
+    );
+    assert_eq!(proof["generations"]["unrestricted"], generation());
+    let status = test.run("status", &[]);
+    assert_eq!(status.code, 1, "{}", status.stderr);
+    for text in [
+        "the export to /lake/early has not caught up with an erasure",
+        "the export to /lake/files has new rows, but files of older versions",
+    ] {
+        assert!(status.text().contains(text), "{}", status.text());
+    }
+    assert!(!status.text().contains("/lake/new"), "{}", status.text());
+    write("early", after, generation(), generation());
+    write("files", before, generation(), generation());
+    let status = test.run("status", &[]);
+    assert!(!status.text().contains("/lake/early"), "{}", status.text());
+    let text = "the export to /lake/files has not caught up";
+    assert!(status.text().contains(text), "{}", status.text());
+}

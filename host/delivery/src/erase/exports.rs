@@ -1,18 +1,30 @@
 //! The databases and tables that `cprflow export` has loaded from a dataset: `<dataset>/_exports/*.json`, written by the export.
 //!
-//! An erasure cannot reach them. They lose the persons when they are loaded again, so the proof names them.
+//! An erasure cannot reach them. They lose the persons when they are loaded again, so the proof and the status name those that
+//! have not caught up. A target counts as such until its file says the opposite.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::proof;
 use crate::config::Store;
 use crate::error::Error;
 use crate::fs::entries;
+use crate::ledger::{AdoptedDataset, Ledger, RewritingKind};
 
 /// The directory of the files in a dataset.
 const DIRECTORY: &str = "_exports";
+
+/// The version of the files' format.
+const FORMAT: u32 = 1;
+
+/// The kind of a target that keeps no older versions of its tables.
+const POSTGRESQL: &str = "postgresql";
 
 /// A target of exports that has not caught up with an erasure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,37 +35,381 @@ pub struct ExportTarget {
     pub kind: String,
     /// The target, without user and password.
     pub target: String,
+    /// What is known of it.
+    pub lag: ExportLag,
 }
 
-/// What cprflow reads of a file.
+/// Why a target of exports has not caught up with an erasure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportLag {
+    /// It may have rows of erased persons.
+    Rows,
+    /// Its rows are new, but files of older versions may have erased persons.
+    OldFiles,
+    /// Its file cannot be read.
+    Unknown,
+}
+
+/// Displays as a text for a person that says what to do.
+impl fmt::Display for ExportTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            dataset,
+            kind,
+            target,
+            lag,
+        } = self;
+        let directory = dataset.join(DIRECTORY);
+        let directory = directory.display();
+        let option = match kind.as_str() {
+            "delta" => " with --vacuum 0",
+            _ => "",
+        };
+        match lag {
+            ExportLag::Rows => write!(
+                f,
+                "the export to {target} has not caught up with an erasure, so it may have rows of erased persons. Run `cprflow \
+                 export` again{option}. If the target was deleted, remove its file in {directory}"
+            ),
+            ExportLag::OldFiles => write!(
+                f,
+                "the export to {target} has new rows, but files of older versions may have erased persons. Run `cprflow \
+                 export` again{option}"
+            ),
+            ExportLag::Unknown => write!(
+                f,
+                "the file of the export to {target} cannot be read, so the target may have rows of erased persons. Remove \
+                 the file in {directory}, then run `cprflow export` again{option}"
+            ),
+        }
+    }
+}
+
+/// What is known of erasures that are complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Erased {
+    /// The time at which the last of them was ordered.
+    pub(super) ordered: Timestamp,
+    /// The first generation of each dataset without the persons. See [`generations`].
+    pub(super) generations: BTreeMap<String, u64>,
+}
+
+/// Returns all targets of the datasets of a store, because an erasure that is only planned has not reached any.
+pub(super) fn targets(store: &Store) -> Vec<ExportTarget> {
+    let all = listed(store).into_iter();
+    all.map(|listed| listed.target).collect()
+}
+
+/// Returns the targets that have not caught up with the erasures of a store that are complete.
+pub(crate) fn exports_behind(store: &Store, ledger: &Ledger) -> Result<Vec<ExportTarget>, Error> {
+    match proof::erased(&store.state)? {
+        Some(erased) => behind(store, ledger, &erased),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the targets that have not caught up with erasures.
+pub(super) fn behind(
+    store: &Store,
+    ledger: &Ledger,
+    erased: &Erased,
+) -> Result<Vec<ExportTarget>, Error> {
+    let newest = generations(store, ledger)?;
+    let mut found = Vec::new();
+    for listed in listed(store) {
+        let name = key(listed.tenant);
+        let newest = newest.get(&name).copied();
+        let known = erased.generations.get(&name).copied().or(newest);
+        let needed = Needed {
+            ordered: erased.ordered,
+            // After a loss of the state directory, the numbers can begin again.
+            generation: known.map(|number| number.min(newest.unwrap_or(number))),
+            sequences: sequences(ledger, listed.tenant)?,
+        };
+        if let Some(lag) = needed.lag(&listed) {
+            found.push(ExportTarget {
+                lag,
+                ..listed.target
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Returns for each dataset the first generation that has no erased persons, if an erasure is complete: the newest one, or the
+/// next one if the current tables are withdrawn. A dataset that never had current tables is left out.
+pub(super) fn generations(store: &Store, ledger: &Ledger) -> Result<BTreeMap<String, u64>, Error> {
+    let mut found = BTreeMap::new();
+    for (tenant, _) in datasets(store) {
+        let place = tenant.map_or(AdoptedDataset::Dataset, AdoptedDataset::Tenant);
+        if let Some(newest) = ledger.generation(place)? {
+            found.insert(key(tenant), newest.number + u64::from(!newest.is_current));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns for each agreement the number in the change feed with which the last delivery was made again, or removed, without
+/// erased persons.
+fn sequences(ledger: &Ledger, tenant: Option<&str>) -> Result<BTreeMap<String, u64>, Error> {
+    let mut found = BTreeMap::new();
+    for one in ledger.rewritings(tenant)? {
+        if one.kind != RewritingKind::Erased || !one.is_done {
+            continue;
+        }
+        if let Some(record) = ledger.delivery(one.delivery)? {
+            // They come in the order of their numbers.
+            found.insert(record.agreement, one.number);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the name of a dataset in a proof.
+fn key(tenant: Option<&str>) -> String {
+    match tenant {
+        Some(name) => format!("tenant={name}"),
+        None => "unrestricted".to_owned(),
+    }
+}
+
+/// Returns the datasets of a store, with the names of their tenants.
+fn datasets(store: &Store) -> impl Iterator<Item = (Option<&str>, &Path)> {
+    let tenants = store.tenants.iter();
+    let tenants = tenants.map(|tenant| (Some(tenant.name.as_str()), tenant.dataset.as_path()));
+    std::iter::once((None, store.dataset.as_path())).chain(tenants)
+}
+
+/// A target and its file.
+struct Listed<'a> {
+    tenant: Option<&'a str>,
+    target: ExportTarget,
+    /// `None` if it cannot be read.
+    progress: Option<Progress>,
+}
+
+/// How a file names its target.
 #[derive(Deserialize)]
 struct Description {
     kind: String,
     target: String,
 }
 
-/// Returns the targets of the datasets of a store.
-pub(super) fn targets(store: &Store) -> Result<Vec<ExportTarget>, Error> {
-    let mut targets = Vec::new();
-    let datasets = store.tenants.iter().map(|tenant| &tenant.dataset);
-    for dataset in [&store.dataset].into_iter().chain(datasets) {
-        for path in entries(&dataset.join(DIRECTORY))? {
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let text = fs::read(&path).map_err(Error::file(&path))?;
-            let unknown = || Description {
-                kind: "unknown".to_owned(),
-                target: path.display().to_string(),
-            };
-            let Description { kind, target } =
-                serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
-            targets.push(ExportTarget {
-                dataset: dataset.clone(),
+/// What a file says of the rows that its target has.
+#[derive(Deserialize)]
+struct Progress {
+    format: u32,
+    /// The time at which the last run began.
+    started: Timestamp,
+    /// The time at which it ended; `None` if it was interrupted.
+    finished: Option<Timestamp>,
+    tables: BTreeMap<String, Table>,
+}
+
+/// What a table of a target has.
+#[derive(Deserialize)]
+struct Table {
+    #[serde(rename = "generation", alias = "sequences")]
+    rows: Number,
+    /// The number for which all files of older versions were removed.
+    cleaned: Option<Number>,
+}
+
+/// The number of a generation, or the numbers in the change feed by agreement.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Generation(u64),
+    Sequences(BTreeMap<String, u64>),
+}
+
+/// Returns the targets of the datasets of a store. Files that cannot be read are targets too.
+fn listed(store: &Store) -> Vec<Listed<'_>> {
+    let mut all = Vec::new();
+    for (tenant, dataset) in datasets(store) {
+        let directory = dataset.join(DIRECTORY);
+        let mut paths = entries(&directory).unwrap_or_else(|_| vec![directory.clone()]);
+        paths.retain(|path| {
+            *path == directory
+                || path
+                    .extension()
+                    .is_some_and(|extension| extension == "json")
+        });
+        let files = paths.iter();
+        all.extend(files.map(|path| Listed::read(tenant, dataset, path)));
+    }
+    all
+}
+
+impl<'a> Listed<'a> {
+    fn read(tenant: Option<&'a str>, dataset: &Path, path: &Path) -> Self {
+        let text = fs::read(path).unwrap_or_default();
+        let unknown = || Description {
+            kind: "unknown".to_owned(),
+            target: path.display().to_string(),
+        };
+        let Description { kind, target } =
+            serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
+        Self {
+            tenant,
+            target: ExportTarget {
+                dataset: dataset.to_owned(),
                 kind,
                 target,
-            });
+                lag: ExportLag::Rows,
+            },
+            progress: serde_json::from_slice(&text).ok(),
         }
     }
-    Ok(targets)
+}
+
+/// What a target must have, so that it has no rows of erased persons.
+struct Needed {
+    /// The time after which the last run must have begun.
+    ordered: Timestamp,
+    /// `None` if the dataset never had current tables.
+    generation: Option<u64>,
+    /// The numbers in the change feed by agreement.
+    sequences: BTreeMap<String, u64>,
+}
+
+impl Needed {
+    /// Returns why a target has not caught up; `None` if it has.
+    fn lag(&self, listed: &Listed<'_>) -> Option<ExportLag> {
+        let progress = listed.progress.as_ref();
+        let Some(progress) = progress.filter(|progress| progress.format == FORMAT) else {
+            return Some(ExportLag::Unknown);
+        };
+        // A run that was interrupted can have written rows that the file does not name.
+        if progress.finished.is_none() || progress.started < self.ordered {
+            return Some(ExportLag::Rows);
+        }
+        let mut tables = progress.tables.values();
+        if !tables.all(|table| self.is_met(&table.rows, &table.rows)) {
+            return Some(ExportLag::Rows);
+        }
+        let mut tables = progress.tables.values();
+        if listed.target.kind != POSTGRESQL && !tables.all(|table| self.is_met_by_files(table)) {
+            return Some(ExportLag::OldFiles);
+        }
+        None
+    }
+
+    fn is_met_by_files(&self, table: &Table) -> bool {
+        let cleaned = table.cleaned.as_ref();
+        cleaned.is_some_and(|cleaned| self.is_met(&table.rows, cleaned))
+    }
+
+    /// Returns whether numbers are high enough for everything that a table has.
+    fn is_met(&self, rows: &Number, numbers: &Number) -> bool {
+        match (rows, numbers) {
+            (Number::Generation(_), Number::Generation(number)) => {
+                self.generation.is_some_and(|needed| *number >= needed)
+            }
+            (Number::Sequences(rows), Number::Sequences(numbers)) => rows.keys().all(|agreement| {
+                let number = |all: &BTreeMap<String, u64>| all.get(agreement).copied();
+                number(numbers).unwrap_or_default() >= number(&self.sequences).unwrap_or_default()
+            }),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn lag(kind: &str, file: &Value) -> Option<ExportLag> {
+        let needed = Needed {
+            ordered: "2026-03-05T08:00:00.5Z".parse().unwrap(),
+            generation: Some(4),
+            sequences: BTreeMap::from([("town".to_owned(), 9)]),
+        };
+        needed.lag(&Listed {
+            tenant: None,
+            target: ExportTarget {
+                dataset: PathBuf::new(),
+                kind: kind.to_owned(),
+                target: "x".to_owned(),
+                lag: ExportLag::Rows,
+            },
+            progress: serde_json::from_value(file.clone()).ok(),
+        })
+    }
+
+    fn file(tables: &Value) -> Value {
+        let (started, finished) = ("2026-03-05T08:00:00.600000Z", "2026-03-05T09:00:00.000000Z");
+        json!({"format": 1, "started": started, "finished": finished, "tables": tables})
+    }
+
+    #[test]
+    fn a_target_has_caught_up_if_each_table_has() {
+        let cases = [
+            (json!({}), None, None),
+            (json!({"a": {"generation": 4, "cleaned": 4}}), None, None),
+            (json!({"a": {"generation": 7, "cleaned": 5}}), None, None),
+            (
+                json!({"a": {"generation": 7, "cleaned": 3}}),
+                None,
+                Some(ExportLag::OldFiles),
+            ),
+            (
+                json!({"a": {"generation": 4, "cleaned": null}}),
+                None,
+                Some(ExportLag::OldFiles),
+            ),
+            (
+                json!({"a": {"generation": 4, "cleaned": 4}, "b": {"generation": 3, "cleaned": 3}}),
+                Some(ExportLag::Rows),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"a": {"sequences": {"town": 9, "other": 1}, "cleaned": {"town": 9}}}),
+                None,
+                None,
+            ),
+            (
+                json!({"a": {"sequences": {"town": 9}, "cleaned": {"other": 12}}}),
+                None,
+                Some(ExportLag::OldFiles),
+            ),
+            (
+                json!({"a": {"sequences": {"town": 8}, "cleaned": {"town": 8}}}),
+                Some(ExportLag::Rows),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"a": {"cleaned": 4}}),
+                Some(ExportLag::Unknown),
+                Some(ExportLag::Unknown),
+            ),
+        ];
+        for (tables, postgresql, delta) in cases {
+            let file = file(&tables);
+            assert_eq!(lag("postgresql", &file), postgresql, "{tables}");
+            assert_eq!(lag("delta", &file), delta, "{tables}");
+            assert_eq!(lag("unknown", &file), delta, "{tables}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_does_not_count_leaves_a_target_behind() {
+        let good = file(&json!({"a": {"generation": 4, "cleaned": 4}}));
+        assert_eq!(lag("delta", &good), None);
+        let changed = |key: &str, value: Value| {
+            let mut file = good.clone();
+            file[key] = value;
+            lag("delta", &file)
+        };
+        let rows = Some(ExportLag::Rows);
+        assert_eq!(changed("finished", Value::Null), rows);
+        assert_eq!(changed("started", json!("2026-03-05T08:00:00Z")), rows);
+        let unknown = Some(ExportLag::Unknown);
+        assert_eq!(changed("started", json!("yesterday")), unknown);
+        assert_eq!(changed("format", json!(2)), unknown);
+        assert_eq!(lag("delta", &json!("x")), unknown);
+    }
 }

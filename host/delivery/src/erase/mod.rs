@@ -68,7 +68,8 @@ use persons::ErasedPersons;
 
 pub(crate) use again::make_unrestricted_again;
 pub use error::EraseError;
-pub use exports::ExportTarget;
+pub(crate) use exports::exports_behind;
+pub use exports::{ExportLag, ExportTarget};
 pub use extracts::ErasedExtract;
 pub use list::{ListLoss, check as check_list};
 pub(crate) use lists::files_with;
@@ -117,7 +118,7 @@ fn survey(
             ErasedSubject::Tenant(name) => whole::tenant(store, &ledger, name)?,
         };
         found.left = proof::left_after(store, &ledger, &order.subject)?;
-        found.exports = exports::targets(store)?;
+        found.exports = exports::targets(store);
         proof.stores.push(found);
     }
     Ok(proof)

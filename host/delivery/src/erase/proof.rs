@@ -9,9 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::exports::{self, ExportTarget};
+use super::exports::{self, Erased, ExportTarget};
 use super::extracts::{ErasedExtract, without_extract};
 use super::list;
 use super::order::{ErasedSubject, Order};
@@ -208,6 +208,9 @@ struct Line<'a> {
     /// Data that was not erased, because no tenant of the configuration has it any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    /// The first generation of each dataset without the persons.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    generations: BTreeMap<String, u64>,
     /// Databases and tables that have not caught up: they were loaded from the datasets before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     exports: Vec<ExportTarget>,
@@ -219,14 +222,46 @@ struct Line<'a> {
     written_by: &'static str,
 }
 
+/// Returns the proofs of a state directory as text. It is empty if there are none.
+fn read(state: &Path) -> Result<Vec<u8>, Error> {
+    let path = state.join(PROOF_FILE);
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        text => text.map_err(Error::file(path)),
+    }
+}
+
+/// What exports must have caught up with, in a line of the log.
+#[derive(Deserialize)]
+struct Ordered {
+    ordered: Timestamp,
+    /// Older versions did not write it.
+    #[serde(default)]
+    generations: BTreeMap<String, u64>,
+}
+
+/// Returns what the proofs of a state directory say of all erasures together; `None` if nothing was erased.
+pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
+    let text = read(state)?;
+    let lines = text.split(|byte| *byte == b'\n');
+    let mut all: Option<Erased> = None;
+    for line in lines.filter_map(|line| serde_json::from_slice::<Ordered>(line).ok()) {
+        let known = all.get_or_insert_with(|| Erased {
+            ordered: line.ordered,
+            generations: BTreeMap::new(),
+        });
+        known.ordered = known.ordered.max(line.ordered);
+        for (dataset, number) in line.generations {
+            let newest = known.generations.entry(dataset).or_insert(number);
+            *newest = number.max(*newest);
+        }
+    }
+    Ok(all)
+}
+
 /// Returns whether a proof of a state directory says that persons were erased.
 pub(super) fn has_numbers(state: &Path) -> Result<bool, Error> {
-    let path = state.join(PROOF_FILE);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(Error::file(path)(error)),
-    };
+    let text = read(state)?;
     let has_numbers = |line: &[u8]| {
         let proof: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
         proof.get("numbers").and_then(|numbers| numbers.as_u64()) > Some(0)
@@ -268,6 +303,10 @@ pub(super) fn write(
         ("extracts", ledger.kept_extracts()?.len()),
         ("deliveries", deliveries.len()),
     ];
+    let erased = Erased {
+        ordered: order.ordered,
+        generations: exports::generations(store, ledger)?,
+    };
     let line = Line {
         done: now.to_string(),
         ordered: order.ordered.to_string(),
@@ -279,7 +318,8 @@ pub(super) fn write(
         places: [store.state.clone(), store.dataset.clone()],
         tenants: StoreErasure::of(store).tenants,
         left: left_after(store, ledger, &order.subject)?,
-        exports: exports::targets(store)?,
+        exports: exports::behind(store, ledger, &erased)?,
+        generations: erased.generations,
         files: files.into(),
         deliveries,
         outside: OUTSIDE,

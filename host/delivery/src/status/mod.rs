@@ -215,6 +215,7 @@ impl StatusReader<'_> {
         status.tenants = tenants;
         let remarks = [
             self.erasing_remarks(),
+            self.export_remarks(ledger)?,
             self.integrity_remarks(),
             register_remarks,
             current_remarks,
@@ -246,6 +247,16 @@ impl StatusReader<'_> {
         erasing
             .map(|erasing| action_needed(erasing.to_string()))
             .collect()
+    }
+
+    /// Returns remarks about targets of exports that have not caught up with erasures. They are those of the whole store.
+    fn export_remarks(&self, ledger: Option<&Ledger>) -> Result<Vec<Remark>, Error> {
+        let Some(ledger) = ledger.filter(|_| self.is_first_of_store()) else {
+            return Ok(Vec::new());
+        };
+        let behind = erase::exports_behind(self.store, ledger)?;
+        let texts = behind.iter().map(ToString::to_string);
+        Ok(texts.map(action_needed).collect())
     }
 
     fn integrity_remarks(&self) -> Vec<Remark> {

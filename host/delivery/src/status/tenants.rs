@@ -177,7 +177,7 @@ impl StatusReader<'_> {
     }
 
     /// Returns whether this is the agreement whose status has the remarks about the whole store.
-    fn is_first_of_store(&self) -> bool {
+    pub(super) fn is_first_of_store(&self) -> bool {
         let first = self.store.agreements.first();
         first.is_some_and(|first| first.name == self.agreement.name)
     }

@@ -155,7 +155,7 @@ class _Job:
             identity = sink.prepare(self.source.content, self.source.tenant)
             with self._listing(identity, schema) as listing:
                 listing.begin(self.source.content, self.source.tenant)
-                names = self._names(sink.tables())
+                names = self._names(sink.tables() | listing.tables.keys())
                 with sink.transaction():
                     done = {}
                     for number, table in enumerate(names):
