@@ -47,6 +47,23 @@ def question(dataset, municipality="0265"):
     return duckdb.sql(QUESTION.format(born_after="2008-11-23", municipality=municipality)).fetchall()
 
 
+# The modules of the export that one kind of target has for itself.
+OWN_MODULES = {"delta": "delta", "postgresql": "postgres"}
+
+
+def steps(kind, table="event"):
+    """Returns the steps at which a test can kill the export to a kind of target, as its code names them."""
+    found = set()
+    for path in pathlib.Path(cprflow.export.__file__).parent.glob("*.py"):
+        if path.stem == "steps" or path.stem in {own for other, own in OWN_MODULES.items() if other != kind}:
+            continue
+        for argument in re.findall(r"\breached\(([^)]*)\)", path.read_text()):
+            step = re.fullmatch(r'f?"([a-z-]+)(:\{table\})?"', argument)
+            assert step, f"{path.name} has a step that the tests do not understand: {argument}"
+            found.add(step[1] + (f":{table}" if step[2] else ""))
+    return sorted(found)
+
+
 def require(variable, *modules):
     """Skips the tests of a module if a package is not installed, or fails if a variable says that they are needed."""
     for module in modules:
@@ -97,6 +114,24 @@ def delivered(dataset, entries):
 
 def without_empty(tables):
     return {name: rows for name, rows in tables.items() if rows}
+
+
+def put_leavers(job, mover, ended):
+    """Puts a delivery into the inbox: one person has moved to another municipality, and the subscription of another has
+    ended (997)."""
+    first, later = (job.root / f"night-{night}" for night in (0, 2))
+    cprflow.generate(later, persons=60, seed=5, changes=True, night=2, busy=True)
+    address = cprflow.open(first).table("address").schema["municipality_code"]
+    at = slice(address.position - 1, address.position - 1 + address.length)
+    lines = [later.read_bytes().split(b"\n")[0]]
+    for line in first.read_bytes().split(b"\n"):
+        # Events are not repeated.
+        if line[3:13] == mover.encode() and line[:3] not in (b"099", b"997"):
+            lines.append(line[: at.start] + b"0851" + line[at.stop :] if line[:3] == b"002" else line)
+    lines.append(f"997{ended}202603041200A45".encode())
+    lines.append(f"9999999999999{len(lines) - 1:08}".encode())
+    later.write_bytes(b"\n".join(lines) + b"\n")
+    job.put(later, 2)
 
 
 def own_persons(job, table="person"):
@@ -236,6 +271,53 @@ class Exports:
         # The same directory again, as if it belonged to nobody.
         message = export(dataset, "--since", "0", "--config", job.config, code=2)
         assert "tenant school" in message, message
+
+    @pytest.mark.parametrize("is_tenant", [True, False])
+    @pytest.mark.parametrize("is_current", [True, False])
+    def test_persons_who_ended_or_moved_away(self, sink, export, feed, job, is_tenant, is_current):
+        """They leave, or are marked, as in the dataset."""
+        first = job.night(0, persons=60)
+        rows = pyarrow.table(cprflow.open(first).table("address").scan(columns=["municipality_code"]))
+        codes = collections.Counter(rows.column("municipality_code").to_pylist())
+        municipality = next(code for code, _ in codes.most_common() if code not in (None, "0851"))
+        job.configure(
+            EVERYTHING + "[tenant.school]\nagreements = ['town']\npurpose = 'x'\ndataset = 'tenants/school'\n"
+            f"persons = {{ municipalities = ['{municipality}'] }}\n"
+        )
+        assert cprflow.sync(job.config).ok
+        school = job.root / "tenants" / "school"
+        dataset = school if is_tenant else job.dataset
+        options = [] if is_current else ["--since", "0", "--config", job.config]
+        if is_tenant and not is_current:
+            options += ["--tenant", "school"]
+        export(dataset, *options)
+        names = pyarrow.table(cprflow.dataset(school).current("name")).column("pnr").to_pylist()
+        mover, ended = sorted(set(names))[:2]
+        expected = self.expected(dataset, feed, job, is_tenant, is_current)
+        before = self.whole(sink)
+        assert before == expected
+        assert all(any(f'"pnr": "{pnr}"' in row for row in before["person"]) for pnr in (mover, ended))
+        put_leavers(job, mover, ended)
+        report = cprflow.sync(job.config)
+        assert report.ok, (report.problems, report.set_aside)
+        export(dataset, *options)
+        after = self.whole(sink)
+        assert after == self.expected(dataset, feed, job, is_tenant, is_current) != before
+        persons = {json.loads(row)["pnr"] for row in after["person"]}
+        left = {row["pnr"]: row["reason"] for row in map(json.loads, after.get("out_of_scope", []))}
+        if is_tenant:
+            assert (left[mover], left[ended]) == ("moved", "unsubscribed")
+        if is_current:
+            assert ended not in persons and (mover in persons) != is_tenant
+            own = {json.loads(row)["pnr"]: json.loads(row) for row in after["address"]}
+            assert ended not in own and (is_tenant or own[mover]["municipality_code"] == "0851")
+        elif not is_tenant:
+            assert any(ended in row for row in after["subscription_receipt"])
+
+    def expected(self, dataset, feed, job, is_tenant, is_current):
+        if is_current:
+            return without_empty(current(dataset))
+        return delivered(dataset, feed(job, *(["--tenant", "school"] if is_tenant else [])))
 
     def test_an_older_generation_is_refused(self, sink, export, two_nights, tmp_path):
         job = two_nights
@@ -388,7 +470,8 @@ class Exports:
         assert cprflow.sync(job.config).ok
         after = {name: current(job.dataset)[name] for name in SOME}
         assert all(before[name] != after[name] for name in SOME)
-        if not current_step.startswith(("created", "prepared")):
+        # A later run makes no table.
+        if not current_step.startswith("created"):
             export(job.dataset, *self.some(), kill=current_step)
             seen = {name: normal(sink.rows(name)) for name in SOME}
             assert all(seen[name] in (before[name], after[name]) for name in SOME)
@@ -410,7 +493,7 @@ class Exports:
         assert cprflow.sync(job.config).ok
         erase(job, own_persons(job, "event")[0])
         self.expire_the_first(job)
-        if not delivery_step.startswith(("created", "prepared")):
+        if not delivery_step.startswith("created"):
             after = delivered(job.dataset, feed(job))
             export(job.dataset, *options, kill=delivery_step)
             seen = {name: normal(sink.rows(name)) for name in SOME}
@@ -419,6 +502,10 @@ class Exports:
         export(job.dataset, *options)
         self.compare(sink, delivered(job.dataset, feed(job)))
         assert not any(one["changed"] for one in export(job.dataset, *options)["tables"].values())
+
+    def without_nulls(self, rows):
+        values = [{name: value for name, value in json.loads(row).items() if value is not None} for row in rows]
+        return sorted(json.dumps(row, sort_keys=True) for row in values)
 
     def compare(self, sink, expected):
         for name in SOME:

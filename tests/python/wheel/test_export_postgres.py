@@ -169,16 +169,22 @@ def sink(server, database):
     schema.close()
 
 
+STEPS = exports.steps("postgresql")
+
+
 class TestPostgres(Exports):
-    @pytest.fixture(
-        params=["prepared", "listed", "loaded:event", "merged:event", "before-commit", "committed", "before-listing"]
-    )
+    @pytest.fixture(params=STEPS)
     def current_step(self, request):
         return request.param
 
-    @pytest.fixture(params=["loaded:event", "merged:event", "before-commit", "committed"])
+    @pytest.fixture(params=STEPS)
     def delivery_step(self, request):
         return request.param
+
+    @pytest.fixture
+    def column_step(self):
+        # Columns are added in the transaction.
+        return "loaded:person"
 
 
 @pytest.fixture
