@@ -1,15 +1,20 @@
 """The command that the package installs."""
 
+import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import time
 
 import cprflow
+import pyarrow
 import pytest
+
+from conftest import EVERYTHING, tenant
 
 
 def test_version_and_help(run):
@@ -137,16 +142,60 @@ def test_ddl_creates_tables_that_take_the_rows(run, published):
         place = "cpr." if options else ""
         for name in now.tables:
             rows = now.table(name)
-            columns = ", ".join(rows.schema.names)
-            database.execute(f"INSERT INTO {place}{name} ({columns}) SELECT {columns} FROM rows")
+            # By position.
+            database.execute(f"INSERT INTO {place}{name} SELECT * FROM rows")
+            assert [row[0] for row in database.sql(f"DESCRIBE {place}{name}").fetchall()] == rows.schema.names
             [[count]] = database.sql(f"SELECT count(*) FROM {place}{name}").fetchall()
             assert count == now.rows[name], name
         [[comment]] = database.sql(
             "SELECT comment FROM duckdb_columns() WHERE table_name = 'person' AND column_name = 'birth_date'"
         ).fetchall()
         assert comment.startswith("FOED")
+
+
+def test_ddl_of_deliveries_takes_the_rows(run, published):
+    import duckdb
+
+    ended = run("ddl", "--dialect", "duckdb", "--deliveries")
+    assert ended.returncode == 0, ended.stderr
+    database = duckdb.connect()
+    database.execute(ended.stdout.decode())
+    deliveries = cprflow.dataset(published.path, irregular="json").deliveries()
+    assert len(deliveries) == 3
+    for delivery in deliveries:
+        for name in delivery.rows:
+            rows = delivery.table(name)
+            database.execute(f"INSERT INTO {name} SELECT * FROM rows")
+            assert [row[0] for row in database.sql(f"DESCRIBE {name}").fetchall()] == rows.schema.names
+    for name in {name for delivery in deliveries for name in delivery.rows}:
+        [[count]] = database.sql(f"SELECT count(*) FROM {name}").fetchall()
+        assert count == sum(delivery.rows.get(name, 0) for delivery in deliveries), name
     text = run("ddl", "--dialect", "duckdb", "--deliveries", "001").stdout.decode()
     assert text.count("CREATE TABLE") == 1 and '"sequence" BIGINT NOT NULL' in text
+
+
+@pytest.mark.parametrize("dialect", ["mssql", "postgres", "duckdb", "spark"])
+def test_ddl_has_the_columns_of_the_rows_in_their_order(run, published, dialect):
+    now = cprflow.dataset(published.path, irregular="json").generation()
+    tables = ddl_columns(run, dialect)
+    for name in now.tables:
+        assert tables[name] == now.table(name).schema.names, name
+    tables = ddl_columns(run, dialect, "--deliveries")
+    for delivery in cprflow.dataset(published.path, irregular="json").deliveries():
+        for name in delivery.rows:
+            assert tables[name] == delivery.table(name).schema.names, name
+
+
+def ddl_columns(run, dialect, *options):
+    """Returns the columns of the tables that `cprflow ddl` prints."""
+    ended = run("ddl", "--dialect", dialect, *options)
+    assert ended.returncode == 0, ended.stderr
+    tables = {}
+    for name, columns in re.findall(r"^CREATE TABLE (\S+) \(\n(.*?)^\)", ended.stdout.decode(), re.MULTILINE | re.DOTALL):
+        own = [line.split()[0] for line in columns.splitlines()]
+        tables[name.strip('[]"`')] = [column.strip('[]"`') for column in own]
+    assert "person" in tables
+    return tables
 
 
 def test_ddl_of_other_databases(run):
@@ -161,3 +210,56 @@ def test_ddl_of_other_databases(run):
     assert run("ddl", "--dialect", "duckdb", "--schema", "a; DROP").returncode == 2
     assert run("ddl", "--dialect", "duckdb", "nosuch").returncode == 2
     assert run("ddl", "person").returncode == 2
+
+
+DEPLOY = pathlib.Path(__file__).parents[3] / "docs/deploy.md"
+
+
+class SqlServer:
+    """Stands for the package mssql-python, which is not installed. It notes what is copied."""
+
+    def __init__(self):
+        self.statements, self.copied = [], {}
+
+    def connect(self, text):
+        return contextlib.nullcontext(self)
+
+    def cursor(self):
+        return self
+
+    def commit(self):
+        self.statements.append("COMMIT")
+
+    def execute(self, statement):
+        self.statements.append(statement)
+
+    # The parameters of mssql-python 1.16.
+    def bulkcopy_arrow(self, table_name, source, batch_size=0, timeout=30, column_mappings=None, **options):
+        assert self.statements[-2:] == [f"TRUNCATE TABLE {table_name}", "COMMIT"] and not options
+        self.copied[table_name] = (pyarrow.table(source), column_mappings)
+
+
+@pytest.mark.parametrize("is_tenant", [True, False])
+def test_the_load_of_sql_server_names_the_columns(run, job, tmp_path, monkeypatch, is_tenant):
+    """The dataset of a tenant has fewer columns than the tables. SQL Server itself is not tested."""
+    columns = "person = ['pnr', 'status'], address = ['pnr', 'municipality_code'], name = ['surname']"
+    job.configure(EVERYTHING + tenant("school", f"columns = {{ {columns} }}"))
+    job.night(0)
+    report = cprflow.sync(job.config)
+    assert report.ok, report.problems
+    dataset = job.root / "tenants" / "school" if is_tenant else job.dataset
+    section = DEPLOY.read_text().split("\n## SQL Server\n")[1].split("\n## ")[0]
+    [script] = re.findall(r"^```python\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    server = SqlServer()
+    monkeypatch.setitem(sys.modules, "mssql_python", server)
+    (tmp_path / "dataset").symlink_to(dataset)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script, str(DEPLOY), "exec"), {})
+    created = ddl_columns(run, "mssql")
+    now = cprflow.dataset(dataset, irregular="json").generation()
+    assert set(server.copied) == {"cpr.person", "cpr.address", "cpr.name"}
+    for place, (rows, names) in server.copied.items():
+        name = place.removeprefix("cpr.")
+        assert rows.num_rows == now.rows[name] > 0
+        assert names == rows.schema.names == [column for column in created[name] if column in names]
+        assert (len(names) < len(created[name])) == is_tenant, name
