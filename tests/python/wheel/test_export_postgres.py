@@ -398,6 +398,34 @@ except cprflow.export.TargetError as error:
     assert sink.tables() == set()
 
 
+@pytest.mark.parametrize("is_current", [True, False])
+def test_the_tables_of_ddl_take_the_rows(server, database, run, two_nights, is_current):
+    """`cprflow ddl` makes the tables, without the export."""
+    schema = Schema(server, database, "ddl")
+    statements = run("ddl", "--dialect", "postgres", "--schema", "ddl", *([] if is_current else ["--deliveries"]))
+    assert statements.returncode == 0, statements.stderr
+    psql = [PROGRAMS / "psql", "--no-psqlrc", "--quiet", "-v", "ON_ERROR_STOP=1", "-h", server, "-U", "owner", database]
+    made = subprocess.run(psql, input=statements.stdout, capture_output=True)
+    assert made.returncode == 0, made.stderr
+    dataset = cprflow.dataset(two_nights.dataset, irregular="json")
+    now = dataset.generation() if is_current else dataset.deliveries()[0]
+    names = now.tables if is_current else list(now.rows)
+    with dbapi.connect(schema.to, autocommit=True) as connection, connection.cursor() as cursor:
+        for name in names:
+            rows = pyarrow.table(now.table(name))
+            types, _ = schema.columns(name)
+            assert list(types) == rows.column_names, name
+            cursor.adbc_ingest("new", rows, mode="create", temporary=True)
+            # Only JSON must be converted. The other columns come by position.
+            columns = ", ".join("irregular::jsonb" if column == "irregular" else f'"{column}"' for column in rows.column_names)
+            cursor.execute(f"INSERT INTO {schema.quoted(name)} SELECT {columns} FROM pg_temp.new")
+            cursor.execute("DROP TABLE pg_temp.new")
+            assert normal(schema.rows(name)) == normal(rows), name
+    _, comments = schema.columns("person")
+    assert comments["birth_date"].startswith("FOED") and schema.table_comment("person")
+    schema.close()
+
+
 def test_missing_packages_are_named(two_nights):
     script = (
         "import sys; sys.modules['adbc_driver_postgresql'] = None; "

@@ -8,6 +8,7 @@ import cprflow
 import pyarrow
 import pyarrow.parquet
 import pytest
+from exports import normal
 from spark_support import session  # noqa: F401 (fixture)
 from spark_support import case_insensitive, filter, frame, holds, read, reader, returned, sort, source
 from test_extract import plain
@@ -214,6 +215,26 @@ def test_the_current_tables_are_read(session, published):
     assert sort(parquet.toArrow()) == sort(expected)
     women = reader(published.path, current="true", filters=[filter("EqualTo", "sex", "K")])
     assert read(women).to_pylist() == [row for row in expected.to_pylist() if row["sex"] == "K"]
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_the_tables_of_ddl_take_the_rows(session, run, published, is_current):
+    place = "ddl_current" if is_current else "ddl_deliveries"
+    statements = run("ddl", "--dialect", "spark", "--schema", place, *([] if is_current else ["--deliveries"]))
+    assert statements.returncode == 0, statements.stderr
+    for statement in statements.stdout.decode().rstrip().removesuffix(";").split(";\n"):
+        session.sql(statement)
+    dataset = cprflow.dataset(published.path, irregular="json")
+    now = dataset.generation() if is_current else dataset.deliveries()[0]
+    for name in now.tables if is_current else list(now.rows):
+        rows = pyarrow.table(now.table(name))
+        table = session.table(f"{place}.{name}")
+        assert table.columns == rows.column_names, name
+        # By position.
+        session.createDataFrame(rows, table.schema).write.insertInto(f"{place}.{name}")
+        assert normal(session.table(f"{place}.{name}").toArrow()) == normal(rows), name
+    described = {row.col_name: row.comment for row in session.sql(f"DESCRIBE TABLE {place}.person").collect()}
+    assert described["birth_date"].startswith("FOED")
 
 
 def test_a_delivery_or_generation_that_is_gone_is_an_error(job):
