@@ -1,4 +1,4 @@
-//! Ctrl-C during long work: Python's signal handlers run between two blocks of input.
+//! Ctrl-C during long work: Python's signal handlers run between two blocks of input, or two pages of a Parquet file.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};

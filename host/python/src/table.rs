@@ -217,7 +217,13 @@ impl Scan {
                 let rows = extract.read(&self.table.name, &query, interrupt)?;
                 Rows::Extract(Box::new(rows))
             }
-            Source::Dataset(table) => Rows::Dataset(Box::new(table.read(&query)?)),
+            Source::Dataset(table) => {
+                let rows = table.read(&query)?;
+                Rows::Dataset(Box::new(match interrupt {
+                    None => rows,
+                    Some(interrupt) => rows.check_with(move || interrupt.check()),
+                }))
+            }
             Source::Part(part) => part.read(interrupt)?,
         };
         Ok(Stream::new(

@@ -17,6 +17,7 @@ import cprflow.polars
 import duckdb
 import polars
 import pyarrow
+import pyarrow.parquet
 import pytest
 
 from conftest import resident_memory
@@ -496,6 +497,38 @@ raise SystemExit(8)
     assert code == 7, errors
     assert 4 << 20 < int(read) < large.stat().st_size
     assert not target.exists() and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("files, groups", [(1, 100), (100, 1)], ids=["row groups", "files"])
+def test_ctrl_c_ends_a_dataset_scan_without_rows(published, tmp_path, files, groups):
+    """No row meets the condition, so one step of the iterator reads 100 million rows: one file, or one of each delivery."""
+    manifest = cprflow.dataset(published.path).deliveries()[0].directory / "_delivery.json"
+    rows = pyarrow.table({"status": [f"{code:02}" for code in range(16)] * 65_536})
+    file = tmp_path / "person.parquet"
+    with pyarrow.parquet.ParquetWriter(file, rows.schema, compression="none") as writer:
+        for _ in range(groups):
+            writer.write_table(rows)
+    for number in range(files):
+        delivery = tmp_path / "dataset" / "agreement=town" / f"delivery={number:03}"
+        delivery.mkdir(parents=True)
+        (delivery / manifest.name).write_bytes(manifest.read_bytes())
+        (delivery / file.name).hardlink_to(file)
+    script = f"""
+import cprflow
+{MOVED}
+person = cprflow.dataset({str(tmp_path / "dataset")!r}).table("person")
+before = moved()
+print(before)
+try:
+    list(person.scan(filter="status = 'none'"))
+except KeyboardInterrupt:
+    print(moved() - before)
+    raise SystemExit(7)
+raise SystemExit(8)
+"""
+    code, read, errors = interrupt(script, lambda child, before: moved(child.pid) - int(before) > 1 << 20)
+    assert code == 7, errors
+    assert 1 << 20 < int(read) < files * file.stat().st_size
 
 
 def test_ctrl_c_ends_waiting_for_a_pipe(tiny, tmp_path):

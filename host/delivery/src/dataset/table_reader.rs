@@ -1,6 +1,7 @@
 //! Returns the rows of a table, one delivery after the other.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +26,9 @@ use crate::error::Error;
 /// The default number of rows in a batch.
 const BATCH_ROWS: u32 = 8 * 1024;
 
+/// Returns an error if reading must stop.
+type Check = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
 /// The rows of a table of a dataset: an Arrow [`RecordBatchReader`].
 pub struct DatasetTableReader {
     schema: SchemaRef,
@@ -38,6 +42,8 @@ pub struct DatasetTableReader {
     batch_rows: usize,
     bytes: Arc<AtomicU64>,
     rows: u64,
+    /// Called before each page is read.
+    check: Option<Check>,
 }
 
 impl DatasetTableReader {
@@ -62,7 +68,20 @@ impl DatasetTableReader {
             batch_rows: batch_rows as usize,
             bytes: Arc::default(),
             rows: 0,
+            check: None,
         }
+    }
+
+    /// Sets a function that is called before each page of a file is read. If it returns an error, the read fails.
+    ///
+    /// A condition that few rows meet can keep the reader busy for a long time before the next batch. The function can
+    /// stop it.
+    pub fn check_with(
+        mut self,
+        check: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.check = Some(Arc::new(check));
+        self
     }
 
     /// Returns the number of bytes of pages that were read so far.
@@ -131,6 +150,7 @@ impl DatasetTableReader {
         let input = CountedFile {
             file: Arc::new(File::open(path).map_err(Error::file(path))?),
             bytes: self.bytes.clone(),
+            check: self.check.clone(),
         };
         let before = self.bytes_read();
         let builder = ParquetRecordBatchReaderBuilder::try_new(input);
@@ -237,10 +257,20 @@ fn repeated(text: &str, rows: usize) -> ArrayRef {
     )))
 }
 
-/// A file that counts the bytes of the pages that are read.
+/// A file that counts the bytes of the pages that are read, and that can refuse to read more.
 struct CountedFile {
     file: Arc<File>,
     bytes: Arc<AtomicU64>,
+    check: Option<Check>,
+}
+
+impl CountedFile {
+    fn check(&self) -> Result<(), ParquetError> {
+        match &self.check {
+            None => Ok(()),
+            Some(check) => Ok(check()?),
+        }
+    }
 }
 
 impl Length for CountedFile {
@@ -253,10 +283,12 @@ impl ChunkReader for CountedFile {
     type T = <File as ChunkReader>::T;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        self.check()?;
         self.file.get_read(start)
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.check()?;
         self.bytes.fetch_add(length as u64, Ordering::Relaxed);
         self.file.get_bytes(start, length)
     }
