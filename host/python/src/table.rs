@@ -130,7 +130,10 @@ impl Table {
     ///
     /// `columns` are the columns, in this order. `filter` is a condition as for `cprflow scan --where`, for example
     /// `"status in ('01', '03') and birth_date < '1990-01-01'"`; times in it are Danish local time. `limit` is the
-    /// largest number of rows, and `batch_rows` the largest number of rows in a batch.
+    /// largest number of rows.
+    ///
+    /// `batch_rows` is the largest number of rows in a batch. Default: 8,192. Any batch can have fewer rows, for example at
+    /// the end of a part of the extract that one thread reads, or at the end of a delivery.
     ///
     /// >>> adults = extract.table("person").scan(columns=["pnr"], filter="birth_date < '2008-11-23'")
     /// >>> polars.DataFrame(adults)

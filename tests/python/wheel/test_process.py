@@ -155,7 +155,7 @@ if {is_scanned}:
     threading.Thread(target=scan, daemon=True).start()
 for _ in range(4 if {is_scanned} else 1):
     running = iter(opened.table("person").scan(columns=["pnr"], batch_rows=100))
-    # The first megabyte is read by one thread.
+    # The first 256 KiB are read before the extract is divided into parts.
     rows = sum(len(next(running)) for _ in range(30))
     while not {is_scanned} and not has_threads():
         time.sleep(0.01)
@@ -271,7 +271,7 @@ def test_half_read_streams_leave_no_thread(parts):
     assert sum(len(batch) for batch in opened.table("person").scan(columns=["pnr"])) == 15_000
     before, most = threads_of_this_process(), 0
     for _ in range(50):
-        # The first megabyte is read by one thread.
+        # The first 256 KiB are read before the extract is divided into parts.
         batches = iter(opened.table("person").scan(columns=["pnr"], batch_rows=100))
         assert sum(len(next(batches)) for _ in range(30)) > 2000
         most = max(most, threads_of_this_process())

@@ -163,7 +163,8 @@ impl Scan {
         self
     }
 
-    /// Sets the largest number of rows in a batch. Default: 8,192.
+    /// Sets the largest number of rows in a batch. Default: 8,192. Any batch can have fewer rows, for example at the end of
+    /// a part of the extract that one thread reads: see [`threads`](Self::threads).
     pub fn batch_rows(mut self, rows: u32) -> Self {
         self.batch_rows = rows;
         self

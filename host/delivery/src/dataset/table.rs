@@ -57,7 +57,8 @@ pub struct TableQuery {
     pub condition: Option<String>,
     /// The largest number of rows. Default: all.
     pub limit: Option<u64>,
-    /// The largest number of rows in a batch. Default: 8,192.
+    /// The largest number of rows in a batch. Default: 8,192. A batch can have fewer rows, for example at the end of a
+    /// delivery.
     pub batch_rows: Option<u32>,
 }
 
