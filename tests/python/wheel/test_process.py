@@ -232,31 +232,40 @@ if __name__ == "__main__":
     assert ended.returncode == 0, ended.stderr
 
 
-def test_ten_thousand_streams_leave_nothing(tiny):
-    opened = cprflow.open(tiny)
-    person = opened.table("person")
+def read_streams(table, times):
+    """Starts streams of a table and reads all, some or none of the rows."""
+    for number in range(times):
+        if number % 5 == 0:
+            pyarrow.table(table)
+        elif number % 5 == 1:
+            # Never used.
+            table.__arrow_c_stream__()
+        elif number % 5 == 2:
+            # Dropped half-way.
+            next(iter(table.scan(batch_rows=1)))
+        elif number % 5 == 3:
+            table.scan(columns=["pnr"], filter="status = '01'").__arrow_c_stream__()
+        else:
+            # Dropped half-way by a consumer of the stream.
+            pyarrow.RecordBatchReader.from_stream(table.scan(batch_rows=1)).read_next_batch()
+    gc.collect()
 
-    def read(times):
-        for number in range(times):
-            if number % 5 == 0:
-                pyarrow.table(person)
-            elif number % 5 == 1:
-                # Never used.
-                person.__arrow_c_stream__()
-            elif number % 5 == 2:
-                # Dropped half-way.
-                next(iter(person.scan(batch_rows=1)))
-            elif number % 5 == 3:
-                person.scan(columns=["pnr"], filter="status = '01'").__arrow_c_stream__()
-            else:
-                # Dropped half-way by a consumer of the stream.
-                pyarrow.RecordBatchReader.from_stream(person.scan(batch_rows=1)).read_next_batch()
-        gc.collect()
 
-    read(2000)
+@pytest.mark.parametrize("kind", ["extract", "deliveries", "current"])
+def test_ten_thousand_streams_leave_nothing(tiny, job, kind):
+    if kind == "extract":
+        opened = cprflow.open(tiny)
+        table = opened.table("person")
+    else:
+        job.configure()
+        job.night(0, persons=5)
+        assert cprflow.sync(job.config).ok
+        opened = cprflow.dataset(job.dataset)
+        table = opened.table("person") if kind == "deliveries" else opened.current("person")
+    read_streams(table, 2000)
     before = resident_memory()
     descriptors = len(os.listdir("/proc/self/fd"))
-    read(10_000)
+    read_streams(table, 10_000)
     assert resident_memory() - before < 8 << 20
     assert len(os.listdir("/proc/self/fd")) == descriptors
     assert opened.stats().streams == 12_000
