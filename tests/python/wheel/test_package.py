@@ -3,6 +3,7 @@
 import ast
 import inspect
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -69,6 +70,39 @@ def compare_signature(function, stub, name):
     assert [one for one in found if one != "self"] == [one for one in names if one != "self"], name
     keyword_only = {one for one, value in found.items() if value.kind is inspect.Parameter.KEYWORD_ONLY}
     assert keyword_only == {one.arg for one in arguments.kwonlyargs}, name
+
+
+def mypy(directory, *arguments):
+    """Runs mypy like a user who has installed the package."""
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir=cache", "--ignore-missing-imports"]
+    return subprocess.run([*command, *arguments], cwd=directory, capture_output=True, text=True)
+
+
+def test_type_checkers_find_wrong_names_and_values(tmp_path):
+    """They know the modules that `cprflow.__getattr__` imports, and must not take it for one that knows every name."""
+    script = """
+import cprflow
+cprflow.nothing  # wrong
+cprflow.open("extract").nothing  # wrong
+cprflow.dataset("dataset", timestamps="local")  # wrong
+cprflow.polars.nothing  # wrong
+cprflow.polars.scan("extract", "person")
+cprflow.dlt.resource("dataset", "person", timestamps="local")  # wrong
+cprflow.dlt.resource("dataset", "person", write_disposition="replace", timestamps="utc")
+cprflow.spark.register
+cprflow.export.nothing  # wrong
+rows: int = cprflow.dataset("dataset").table("person").scan(columns=["pnr"]).stats().rows
+"""
+    (tmp_path / "script.py").write_text(script)
+    checked = mypy(tmp_path, "--strict", "script.py")
+    found = [int(line) for line in re.findall(r"^script\.py:(\d+): error", checked.stdout, flags=re.MULTILINE)]
+    lines = script.splitlines()
+    assert found == [number for number, line in enumerate(lines, 1) if line.endswith("# wrong")], checked
+
+
+def test_the_package_has_no_type_error(tmp_path):
+    checked = mypy(tmp_path, "-p", "cprflow")
+    assert checked.returncode == 0, checked
 
 
 def test_everything_has_a_docstring():

@@ -106,11 +106,20 @@ __all__ = [
     "sync",
 ]
 
+# Type checkers know this name. The one of `typing` would make the import slower.
+TYPE_CHECKING = False
 
-def __getattr__(name):
-    # Imported when they are used, because they need packages that may not be installed.
-    if name in ("polars", "dlt", "spark", "export"):
-        import importlib
+if TYPE_CHECKING:
+    from cprflow import dlt as dlt
+    from cprflow import export as export
+    from cprflow import polars as polars
+    from cprflow import spark as spark
+else:
+    # Type checkers must not see this function: to them, it would give the module every attribute.
+    def __getattr__(name):
+        # Imported when they are used, because they need packages that may not be installed.
+        if name in ("polars", "dlt", "spark", "export"):
+            import importlib
 
-        return importlib.import_module(f"cprflow.{name}")
-    raise AttributeError(f"module 'cprflow' has no attribute {name!r}")
+            return importlib.import_module(f"cprflow.{name}")
+        raise AttributeError(f"module 'cprflow' has no attribute {name!r}")

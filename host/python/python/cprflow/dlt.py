@@ -22,7 +22,9 @@ import cprflow
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from typing import Literal
 
+    from dlt.common.schema.typing import TWriteDispositionConfig
     from dlt.extract import DltResource
 
 __all__ = ["resource"]
@@ -39,8 +41,8 @@ def resource(
     columns: Sequence[str] | None = None,
     filter: str | None = None,
     name: str | None = None,
-    write_disposition: str = "append",
-    timestamps: str = "naive",
+    write_disposition: TWriteDispositionConfig = "append",
+    timestamps: Literal["naive", "utc"] = "naive",
     **hints: Any,
 ) -> DltResource:
     """Return a dlt resource of a table of a dataset.

@@ -52,15 +52,16 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
 
     Raises RequestError if the table does not exist.
     """
-    if not isinstance(source, cprflow.Table):
-        if table is None:
-            raise TypeError("scan() needs the name of a table: scan(source, \"person\")")
-        source = _open(source, options).table(table)
-    elif table is not None or options:
-        raise TypeError("scan() of a table takes no further arguments")
-    whole = source.scan()
-    schema = _polars.DataFrame(whole.schema.empty()).schema
-    types = _conditions.comparable(source)
+    if isinstance(source, cprflow.Table):
+        if table is not None or options:
+            raise TypeError("scan() of a table takes no further arguments")
+        opened = source
+    elif table is None:
+        raise TypeError("scan() needs the name of a table: scan(source, \"person\")")
+    else:
+        opened = _open(source, options).table(table)
+    schema = _polars.DataFrame(opened.schema.empty()).schema
+    types = _conditions.comparable(opened)
 
     def read(with_columns, predicate, n_rows, batch_size):
         # Polars cuts off at `n_rows` before it filters.
@@ -68,7 +69,7 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
         query = {"columns": with_columns, "limit": n_rows}
         if batch_size:
             query["batch_rows"] = min(batch_size, 8192)
-        for batch in _scan(source, query, conditions):
+        for batch in _scan(opened, query, conditions):
             frame = _polars.DataFrame(batch)
             yield frame.filter(predicate) if predicate is not None else frame
 
