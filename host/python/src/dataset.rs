@@ -159,6 +159,12 @@ impl Dataset {
     }
 
     /// Return the greatest sequence number of each agreement, for `since` of a later call.
+    ///
+    /// >>> cursor = published.cursor()
+    /// >>> cursor
+    /// {'town': 43}
+    /// >>> published.deliveries(since=cursor)
+    /// []
     fn cursor(&self, py: Python<'_>) -> PyResult<BTreeMap<String, u64>> {
         let deliveries = detached(py, || Ok(published_deliveries(&self.path)?))?;
         let mut cursor = BTreeMap::new();
@@ -225,6 +231,10 @@ impl Dataset {
     }
 
     /// Return what all streams of this dataset have read so far.
+    ///
+    /// >>> polars.DataFrame(published.current("person"))
+    /// >>> published.stats().rows
+    /// 1000
     fn stats(&self) -> ScanStats {
         self.shared.totals.stats()
     }
@@ -293,6 +303,9 @@ impl Generation {
     }
 
     /// Return a table of this generation.
+    ///
+    /// >>> now = published.generation()
+    /// >>> polars.DataFrame(now.table("person"))
     ///
     /// Raises RequestError if the generation does not have the table.
     fn table(&self, py: Python<'_>, name: String) -> PyResult<Table> {
@@ -390,6 +403,11 @@ impl Delivery {
     }
 
     /// Return a table of this delivery alone, like `Dataset.table`.
+    ///
+    /// >>> newest = published.deliveries()[-1]
+    /// >>> polars.DataFrame(newest.table("person"))
+    ///
+    /// Raises RequestError if the delivery does not have the table.
     fn table(&self, py: Python<'_>, name: String) -> PyResult<Table> {
         let known = std::slice::from_ref(&self.delivery);
         Ok(detached(py, || self.shared.table(known, name, |_| true))?)

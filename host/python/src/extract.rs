@@ -261,7 +261,11 @@ impl Extract {
         Ok(start.map(Start::from))
     }
 
-    /// Return a table. Raises RequestError if it does not exist, or if the tenant's policy hides it.
+    /// Return a table.
+    ///
+    /// >>> polars.DataFrame(extract.table("person"))
+    ///
+    /// Raises RequestError if the table does not exist, or if the tenant's policy hides it.
     fn table(&self, py: Python<'_>, name: String) -> PyResult<Table> {
         let source = TableSource {
             source: Source::Extract(self.extract.clone()),
@@ -294,6 +298,10 @@ impl Extract {
     }
 
     /// Return what all streams of this extract have read so far.
+    ///
+    /// >>> polars.DataFrame(extract.table("person"))
+    /// >>> extract.stats().rows
+    /// 1000
     fn stats(&self) -> ScanStats {
         self.totals.stats()
     }

@@ -82,7 +82,7 @@ fn from_bytes(bytes: &[u8]) -> Result<(ScanPart, Representation), Failure> {
 /// divided: the key of pseudonyms and the limits come from there. One thread reads a part.
 ///
 /// >>> parts = cprflow.open("d261123.l000001").table("person").scan(columns=["pnr"]).divide()
-/// >>> rows = [row for part in parts for row in cprflow.read_part("d261123.l000001", part)]
+/// >>> batches = [batch for part in parts for batch in cprflow.read_part("d261123.l000001", part)]
 ///
 /// Raises RequestError if the extract, the policy or the version of cprflow is another one.
 #[pyfunction]
@@ -149,6 +149,9 @@ pub(crate) fn read_part(
 }
 
 /// Return the SHA-256 of the component that reads extracts. Parts can only be read with the component that divided them.
+///
+/// >>> len(cprflow.component_digest())
+/// 64
 #[pyfunction]
 pub(crate) fn component_digest(py: Python<'_>) -> PyResult<String> {
     let connector = detached(py, || crate::connector().map_err(Failure::from))?;

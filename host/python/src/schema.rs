@@ -32,6 +32,8 @@ impl Schema {
     }
 
     /// Return a batch without rows, for libraries that take types from data only.
+    ///
+    /// >>> types = polars.DataFrame(extract.table("person").schema.empty()).schema
     fn empty(&self) -> Batch {
         Batch(RecordBatch::new_empty(self.0.clone()))
     }

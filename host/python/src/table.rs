@@ -280,6 +280,11 @@ impl Scan {
     ///
     /// `bytes_returned` counts the bytes of batches that left the sandbox. For a dataset, which needs no sandbox,
     /// `bytes_read` counts the pages of its Parquet files.
+    ///
+    /// >>> scan = extract.table("person").scan(columns=["pnr"])
+    /// >>> numbers = polars.DataFrame(scan)
+    /// >>> scan.stats().rows
+    /// 1000
     fn stats(&self) -> ScanStats {
         self.counters.stats()
     }
@@ -290,6 +295,9 @@ impl Scan {
     /// only one part if the extract has no line ends or is small, if the scan has a limit or a condition on `line`, or if the
     /// tenant's policy hides the order of rows. A part of a tenant has the numbers of the tenant's persons: keep it as secret
     /// as the extract.
+    ///
+    /// >>> parts = extract.table("person").scan(columns=["pnr"]).divide(part_bytes=16 << 20)
+    /// >>> frames = [polars.DataFrame(cprflow.read_part("d261123.l000001", part)) for part in parts]
     ///
     /// Raises DataError if the extract cannot be read to its end, or if a finding says that it cannot be trusted.
     #[pyo3(signature = (*, part_bytes=64 << 20))]

@@ -1,6 +1,7 @@
 """The package itself: what importing it costs, its types and its documentation."""
 
 import ast
+import doctest
 import inspect
 import pathlib
 import re
@@ -114,8 +115,49 @@ def test_everything_has_a_docstring():
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
             if not member.startswith("_") and (callable(value) or inspect.isdatadescriptor(value)):
                 assert value.__doc__ and value.__doc__.strip(), f"{name}.{member}"
-    for thing in (cprflow.open, cprflow.dataset, cprflow.sync, cprflow.generate, cprflow.catalog):
-        assert ">>>" in thing.__doc__, thing
+
+
+def functions():
+    """Returns the functions and methods of the package by their names, without those of Spark and of the export."""
+    found = {}
+    for name in cprflow.__all__:
+        thing = getattr(cprflow, name)
+        if inspect.isclass(thing):
+            methods = {member: value for member, value in vars(thing).items() if not member.startswith("_")}
+            found |= {f"{name}.{member}": value for member, value in methods.items() if callable(value)}
+        elif callable(thing):
+            found[name] = thing
+    for module in (cprflow.polars, cprflow.dlt):
+        found |= {f"{module.__name__}.{name}": getattr(module, name) for name in module.__all__}
+    return found
+
+
+def test_every_function_has_an_example_that_runs(two_nights, monkeypatch):
+    """An example can show other values than here, and they have the same types."""
+    import dlt
+    import polars
+
+    monkeypatch.chdir(two_nights.root)
+    cprflow.generate("d261123.l000001", persons=1000, seed=7)
+    names = {
+        "cprflow": cprflow,
+        "polars": polars,
+        "extract": cprflow.open("d261123.l000001"),
+        "published": cprflow.dataset(two_nights.dataset),
+        "pipeline": dlt.pipeline(
+            "examples", destination=dlt.destinations.duckdb("loaded.db"), pipelines_dir=str(two_nights.root / "dlt")
+        ),
+    }
+    for name, function in functions().items():
+        examples = doctest.DocTestParser().get_examples(inspect.getdoc(function))
+        assert examples, name
+        for example in examples:
+            source = example.source.replace("/srv/cpr", str(two_nights.dataset))
+            if example.want:
+                shown = eval(source, names)
+                assert type(shown) is type(ast.literal_eval(example.want)), (name, source, shown)
+            else:
+                exec(source, names)
 
 
 def test_results_print_without_values(extract, published):

@@ -55,6 +55,9 @@ def resource(
     ``columns`` and ``filter`` are those of ``Table.scan``. ``hints`` are further arguments of ``dlt.resource``. The
     column ``irregular`` is a text with a JSON object, because most destinations have no maps.
 
+    >>> persons = cprflow.dlt.resource("/srv/cpr", "person", columns=["pnr", "status", "sequence"])
+    >>> loaded = pipeline.run(persons)
+
     Raises RequestError if a delivery lacks a column, or if the condition is not valid.
     """
     if not isinstance(dataset, cprflow.Dataset):

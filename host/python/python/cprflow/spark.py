@@ -44,7 +44,11 @@ __all__ = [
 
 
 def register(spark: SparkSession) -> None:
-    """Register the format "cprflow" in a session."""
+    """Register the format "cprflow" in a session.
+
+    >>> cprflow.spark.register(spark)
+    >>> spark.read.format("cprflow").option("table", "person").load("d261123.l000001").show()
+    """
     spark.dataSource.register(CprflowDataSource)
 
 
