@@ -28,7 +28,7 @@ def test_every_example_is_run():
     elsewhere = {"Airflow", "dbt", "Power BI", "Spark, Databricks, Fabric"}
     assert EXAMPLES.keys() == ANSWERS.keys() | elsewhere
     headings = set(re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE))
-    assert headings == EXAMPLES.keys() | {"R", "Node", "What not to do"}
+    assert headings == EXAMPLES.keys() | {"R", "Node", "Errors in Python", "What not to do"}
 
 
 @pytest.mark.parametrize("heading", ANSWERS)

@@ -12,6 +12,7 @@ import cprflow
 import pytest
 
 PACKAGE = pathlib.Path(cprflow.__file__).parent
+REPOSITORY = pathlib.Path(__file__).parents[3]
 
 
 def seconds(statement):
@@ -115,6 +116,26 @@ def test_everything_has_a_docstring():
         for member, value in vars(thing).items() if inspect.isclass(thing) else ():
             if not member.startswith("_") and (callable(value) or inspect.isdatadescriptor(value)):
                 assert value.__doc__ and value.__doc__.strip(), f"{name}.{member}"
+
+
+def test_the_table_of_exceptions_has_exactly_those_of_the_package():
+    page = (REPOSITORY / "docs/use-from.md").read_text()
+    documented = {}
+    for row in re.findall(r"^\| `(cprflow\.[\w.]*Error)` \| ([^|]*)\| [^|]*\| ([^|]*)\| [^|]* \|$", page, flags=re.MULTILINE):
+        documented[row[0]] = [re.findall(r"`(\w+)`", cell) for cell in row[1:]]
+    assert issubclass(cprflow.export.TargetError, cprflow.Error)
+    expected = {}
+    for cls in [cprflow.Error, *cprflow.Error.__subclasses__()]:
+        bases = [base.__name__ for base in cls.__bases__ if not issubclass(base, cprflow.Error) and base is not Exception]
+        attributes = [name for name in vars(cls) if not name.startswith("_")]
+        expected[f"{cls.__module__}.{cls.__name__}"] = [bases, attributes + ["errno"] * issubclass(cls, OSError)]
+    assert documented == expected
+    # The codes of errors that end a scan early. Nothing in Python copies an extract.
+    source = (REPOSITORY / "host/core/src/error.rs").read_text()
+    [kinds] = re.findall(r"impl DataErrorKind \{.*?\n\}\n", source, flags=re.DOTALL)
+    early = re.search(r"\bor `record-too-long`.*? if reading stopped early", page, flags=re.DOTALL).group()
+    codes = re.findall(r'=> "([a-z-]+)"', kinds)
+    assert re.findall(r"`([a-z-]+)`", early) == [code for code in codes if code != "not-separable"]
 
 
 def functions():
