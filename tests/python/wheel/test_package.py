@@ -74,6 +74,14 @@ def compare_signature(function, stub, name):
     assert keyword_only == {one.arg for one in arguments.kwonlyargs}, name
 
 
+def test_stubtest_finds_no_difference(tmp_path):
+    # No program imports all names of the native module.
+    (tmp_path / "allowed").write_text("cprflow._native.__all__\n")
+    command = [sys.executable, "-m", "mypy.stubtest", "--allowlist", "allowed", "cprflow._native"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert checked.returncode == 0, checked
+
+
 def mypy(directory, *arguments):
     """Runs mypy like a user who has installed the package."""
     command = [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir=cache", "--ignore-missing-imports"]
