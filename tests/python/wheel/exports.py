@@ -503,6 +503,31 @@ class Exports:
         self.compare(sink, delivered(job.dataset, feed(job)))
         assert not any(one["changed"] for one in export(job.dataset, *options)["tables"].values())
 
+    @pytest.mark.parametrize("is_current", [True, False])
+    def test_a_killed_export_that_adds_columns_is_completed(self, sink, export, feed, job, column_step, is_current):
+        policy = "[tenant.school]\nagreements = ['town']\npurpose = 'x'\ndataset = 'tenants/school'\n"
+        job.configure(policy + "[tenant.school.columns]\nperson = ['pnr', 'status']\n")
+        job.night(0, persons=60)
+        assert cprflow.sync(job.config).ok
+        dataset = job.root / "tenants" / "school"
+        options = [] if is_current else ["--since", "0", "--config", job.config, "--tenant", "school"]
+        export(dataset, *options, "--table", "person")
+        before = normal(sink.rows("person"))
+        job.configure(policy)
+        job.night(1, persons=60)
+        assert cprflow.sync(job.config).ok
+        export(dataset, *options, "--table", "person", kill=column_step)
+        # The older rows, with or without the new columns.
+        assert self.without_nulls(normal(sink.rows("person"))) == self.without_nulls(before)
+        export(dataset, *options, "--table", "person")
+        assert "birth_date" in sink.rows("person").column_names
+        if is_current:
+            assert normal(sink.rows("person")) == current(dataset)["person"]
+        else:
+            expected = delivered(dataset, feed(job, "--tenant", "school"))["person"]
+            assert self.without_nulls(normal(sink.rows("person"))) == self.without_nulls(expected)
+        assert not export(dataset, *options, "--table", "person")["tables"]["person"]["changed"]
+
     def without_nulls(self, rows):
         values = [{name: value for name, value in json.loads(row).items() if value is not None} for row in rows]
         return sorted(json.dumps(row, sort_keys=True) for row in values)
