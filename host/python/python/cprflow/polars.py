@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["scan"]
 
+# The rows of a batch of cprflow by default.
+BATCH_ROWS = 8192
+
 
 def scan(source: Source, table: str | None = None, **options: Any) -> _polars.LazyFrame:
     """Return a lazy frame of a table.
@@ -66,14 +69,25 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
     def read(with_columns, predicate, n_rows, batch_size):
         # Polars cuts off at `n_rows` before it filters.
         conditions = _pushdown.conditions(predicate, types) if predicate is not None and n_rows is None else []
-        query = {"columns": with_columns, "limit": n_rows}
-        if batch_size:
-            query["batch_rows"] = min(batch_size, 8192)
-        for batch in _scan(opened, query, conditions):
-            frame = _polars.DataFrame(batch)
+        size = min(batch_size or BATCH_ROWS, BATCH_ROWS)
+        query = {"columns": with_columns, "limit": n_rows, "batch_rows": size}
+        for frame in _gathered(_scan(opened, query, conditions), size):
             yield frame.filter(predicate) if predicate is not None else frame
 
     return _register(read, schema=schema, is_pure=True)
+
+
+def _gathered(batches, size):
+    """Yield frames of at most ``size`` rows. A condition leaves few rows of each part, and each frame has a cost in polars."""
+    frames, rows = [], 0
+    for batch in batches:
+        if frames and rows + len(batch) > size:
+            yield _polars.concat(frames)
+            frames, rows = [], 0
+        frames.append(_polars.DataFrame(batch))
+        rows += len(batch)
+    if frames:
+        yield _polars.concat(frames)
 
 
 def _open(source, options):
