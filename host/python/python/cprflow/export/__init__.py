@@ -132,8 +132,7 @@ class _Job:
 
         sink = Delta(self.target, self.source.content, self.source.tenant)
         with self._listing(sink.identity(), None) as listing:
-            listing.begin(self.source.content, self.source.tenant)
-            names = self._names(sink.tables() | listing.tables.keys())
+            names = self._begin(listing, sink.tables())
             done = {}
             removed = 0
             for number, table in enumerate(names):
@@ -154,8 +153,7 @@ class _Job:
         with Postgres(self.target, schema) as sink:
             identity = sink.prepare(self.source.content, self.source.tenant)
             with self._listing(identity, schema) as listing:
-                listing.begin(self.source.content, self.source.tenant)
-                names = self._names(sink.tables() | listing.tables.keys())
+                names = self._begin(listing, sink.tables())
                 with sink.transaction():
                     done = {}
                     for number, table in enumerate(names):
@@ -173,6 +171,13 @@ class _Job:
 
     def _listing(self, identity: str, schema: str | None) -> Listing:
         return Listing(self.dataset, self.target, identity=identity, schema=schema, is_listed=self.is_listed)
+
+    def _begin(self, listing: Listing, found: set[str]) -> list[str]:
+        """List the target, which has the tables ``found``. Returns the tables to export."""
+        listing.check(self.source.content, self.source.tenant)
+        names = self._names(found | listing.tables.keys())
+        listing.begin(names, found, self._state()["sequences"])
+        return names
 
     def _names(self, exported: set[str]) -> list[str]:
         """Return the tables to export: those of the dataset, and those that only the target still has."""

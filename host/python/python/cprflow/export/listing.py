@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Collection, Iterable
 from types import TracebackType
 from typing import Any
 
@@ -74,8 +75,8 @@ class Listing:
         except ValueError:
             raise cprflow.DatasetError(f"{self._path} is damaged. Remove it, then export all tables again.") from None
 
-    def begin(self, content: str, tenant: str | None) -> None:
-        """Record the target before anything is written to it. Refuses a target that has something else."""
+    def check(self, content: str, tenant: str | None) -> None:
+        """Refuse a target that has something else. Reads what the tables of the target have."""
         self._head |= {"content": content, "tenant": tenant}
         if self._before is not None:
             if (self._before["content"], self._before["tenant"]) != (content, tenant):
@@ -84,6 +85,19 @@ class Listing:
                     f"Export to another target. If the old one was deleted, remove {self._path}."
                 )
             self.tables = self._before["tables"]
+
+    def begin(self, tables: Iterable[str], found: Iterable[str], sequences: Collection[str] | None) -> None:
+        """Record the target before anything is written to it.
+
+        ``tables`` are those that the run writes, ``found`` are those that the target has, and ``sequences`` are the
+        agreements of the change feed. Without an entry, a run that is killed would leave a table that no file names.
+        """
+        for table in {*tables, *found}:
+            nothing = {"generation": 0} if sequences is None else {"sequences": dict.fromkeys(sequences, 0)}
+            self.tables.setdefault(table, {**nothing, "cleaned": None})
+        for table in tables:
+            for agreement in sequences or ():
+                self.tables[table]["sequences"].setdefault(agreement, 0)
         self._write(finished=None)
         reached("listed")
 
