@@ -643,6 +643,50 @@ class Exports:
         export(job.dataset, *options, "--vacuum", "0")
         assert remarks(job) == []
 
+    @pytest.mark.parametrize("is_current", [True, False])
+    def test_the_file_says_when_each_table_was_exported(self, sink, export, two_nights, is_current):
+        job = two_nights
+        options = [] if is_current else ["--since", "0", "--config", job.config]
+
+        def content():
+            [listed] = (job.dataset / "_exports").glob("*.json")
+            return json.loads(listed.read_text())
+
+        def times(content, name):
+            exported = content["tables"][name]["exported"]
+            return exported if is_current else exported["town"]
+
+        export(job.dataset, *options, *self.some())
+        first = content()
+        assert {times(first, name) for name in SOME} == {first["started"]}
+        export(job.dataset, *options, "--table", "person", "--vacuum", "0")
+        second = content()
+        assert second["tables"]["event"] == first["tables"]["event"]
+        assert first["started"] < second["started"] == times(second, "person")
+        cleaned = [second["tables"][name]["cleaned_at"] for name in ("person", "event")]
+        assert cleaned[0] == (second["started"] if sink.kind == "delta" else None)
+        assert cleaned[1] != second["started"]
+
+    def test_an_export_of_one_agreement_leaves_the_times_of_others(self, sink, export, two_nights):
+        """Also if the file was removed: the table still has the rows of the other agreement."""
+        job = two_nights
+        options = ["--since", "0", "--config", job.config]
+        job.configure(EVERYTHING + "[agreement.other]\ninbox = 'other/inbox'\n" + EVERYTHING)
+        DailyJob(job.root / "other").night(0, persons=60, seed=9)
+        assert cprflow.sync(job.config).ok
+        export(job.dataset, *options, "--table", "person")
+        [listed] = (job.dataset / "_exports").glob("*.json")
+        before = json.loads(listed.read_text())
+        assert before["tables"]["person"]["exported"] == dict.fromkeys(["other", "town"], before["started"])
+        export(job.dataset, *options, "--table", "person", "--agreement", "town")
+        after = json.loads(listed.read_text())
+        assert after["tables"]["person"]["exported"] == {"other": before["started"], "town": after["started"]}
+        listed.unlink()
+        export(job.dataset, *options, "--table", "person", "--agreement", "town")
+        alone = json.loads(listed.read_text())
+        assert alone["tables"]["person"]["exported"] == {"town": alone["started"]}
+        assert alone["tables"]["person"]["sequences"]["other"] == 0
+
     def test_an_unlisted_target(self, sink, export, two_nights):
         job = two_nights
         export(job.dataset, "--table", "person", "--unlisted")

@@ -692,7 +692,14 @@ fn exports_that_have_caught_up_are_not_named() {
             "target": format!("/lake/{name}"),
             "started": started,
             "finished": started,
-            "tables": {"person": {"generation": generation, "cleaned": cleaned}},
+            "tables": {
+                "person": {
+                    "generation": generation,
+                    "exported": started,
+                    "cleaned": cleaned,
+                    "cleaned_at": started,
+                },
+            },
         });
         let file = directory.join(format!("delta-{name}.json"));
         private(&file, &text.to_string());

@@ -212,8 +212,20 @@ struct Progress {
 struct Table {
     #[serde(rename = "generation", alias = "sequences")]
     rows: Number,
+    /// The time at which the last run that exported the table began. Older versions did not write it.
+    exported: Option<Times>,
     /// The number for which all files of older versions were removed.
     cleaned: Option<Number>,
+    /// The time at which the run that removed them began. Older versions did not write it.
+    cleaned_at: Option<Timestamp>,
+}
+
+/// A time, or times by agreement for the change feed.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Times {
+    All(Timestamp),
+    Agreements(BTreeMap<String, Timestamp>),
 }
 
 /// The number of a generation, or the numbers in the change feed by agreement.
@@ -286,7 +298,7 @@ impl Needed {
             return Some(ExportLag::Rows);
         }
         let mut tables = progress.tables.values();
-        if !tables.all(|table| self.is_met(&table.rows, &table.rows)) {
+        if !tables.all(|table| self.is_met_by_rows(table)) {
             return Some(ExportLag::Rows);
         }
         let mut tables = progress.tables.values();
@@ -296,9 +308,26 @@ impl Needed {
         None
     }
 
+    /// Returns whether a table was exported after the erasure was ordered, and has numbers that are high enough.
+    ///
+    /// The numbers do not say enough: an erasure makes no new number for a delivery that expired before it, and after a loss of
+    /// the state directory the numbers can begin again. The rows of a table that is not exported any more stay.
+    fn is_met_by_rows(&self, table: &Table) -> bool {
+        let is_late = |at: &Timestamp| *at >= self.ordered;
+        let is_exported = match (&table.rows, &table.exported) {
+            (Number::Generation(_), Some(Times::All(at))) => is_late(at),
+            (Number::Sequences(rows), Some(Times::Agreements(times))) => rows
+                .keys()
+                .all(|agreement| times.get(agreement).is_some_and(is_late)),
+            _ => false,
+        };
+        is_exported && self.is_met(&table.rows, &table.rows)
+    }
+
     fn is_met_by_files(&self, table: &Table) -> bool {
+        let is_late = table.cleaned_at.is_some_and(|at| at >= self.ordered);
         let cleaned = table.cleaned.as_ref();
-        cleaned.is_some_and(|cleaned| self.is_met(&table.rows, cleaned))
+        is_late && cleaned.is_some_and(|cleaned| self.is_met(&table.rows, cleaned))
     }
 
     /// Returns whether numbers are high enough for everything that a table has.
@@ -345,6 +374,76 @@ mod tests {
         json!({"format": 1, "started": started, "finished": finished, "tables": tables})
     }
 
+    const EARLY: &str = "2026-03-05T08:00:00.499999Z";
+    const LATE: &str = "2026-03-05T08:00:00.500000Z";
+
+    /// Adds the times of the last export and of the last removal of files to a table that lacks them.
+    fn with_times(table: &Value) -> Value {
+        let mut table = table.clone();
+        let times: Value = match table.get("sequences").and_then(Value::as_object) {
+            Some(agreements) => agreements
+                .keys()
+                .map(|name| (name.clone(), json!(LATE)))
+                .collect(),
+            None => json!(LATE),
+        };
+        for (key, value) in [("exported", times), ("cleaned_at", json!(LATE))] {
+            if table.get(key).is_none() {
+                table[key] = value;
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn each_table_must_be_exported_after_the_order() {
+        let sequences = json!({"town": 9, "other": 1});
+        let cases = [
+            (
+                json!({"generation": 4, "cleaned": 4, "exported": EARLY}),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"generation": 4, "cleaned": 4, "exported": null}),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"generation": 4, "cleaned": 4, "exported": {"town": LATE}}),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"generation": 4, "cleaned": 4, "cleaned_at": EARLY}),
+                Some(ExportLag::OldFiles),
+            ),
+            (
+                json!({"generation": 4, "cleaned": 4, "cleaned_at": null}),
+                Some(ExportLag::OldFiles),
+            ),
+            (
+                json!({"sequences": sequences, "cleaned": sequences, "exported": {"town": LATE, "other": LATE}}),
+                None,
+            ),
+            (
+                json!({"sequences": sequences, "cleaned": sequences, "exported": {"town": LATE, "other": EARLY}}),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"sequences": sequences, "cleaned": sequences, "exported": {"town": LATE}}),
+                Some(ExportLag::Rows),
+            ),
+            (
+                json!({"sequences": {}, "cleaned": {}, "exported": null}),
+                Some(ExportLag::Rows),
+            ),
+        ];
+        for (table, expected) in cases {
+            let file = file(&json!({"a": with_times(&table)}));
+            assert_eq!(lag("delta", &file), expected, "{table}");
+        }
+        let old = file(&json!({"a": {"generation": 4, "cleaned": 4}}));
+        assert_eq!(lag("delta", &old), Some(ExportLag::Rows));
+    }
+
     #[test]
     fn a_target_has_caught_up_if_each_table_has() {
         let cases = [
@@ -388,7 +487,11 @@ mod tests {
             ),
         ];
         for (tables, postgresql, delta) in cases {
-            let file = file(&tables);
+            let each = tables.as_object().unwrap().iter();
+            let timed: Value = each
+                .map(|(name, table)| (name.clone(), with_times(table)))
+                .collect();
+            let file = file(&timed);
             assert_eq!(lag("postgresql", &file), postgresql, "{tables}");
             assert_eq!(lag("delta", &file), delta, "{tables}");
             assert_eq!(lag("unknown", &file), delta, "{tables}");
@@ -397,7 +500,7 @@ mod tests {
 
     #[test]
     fn a_run_that_does_not_count_leaves_a_target_behind() {
-        let good = file(&json!({"a": {"generation": 4, "cleaned": 4}}));
+        let good = file(&json!({"a": with_times(&json!({"generation": 4, "cleaned": 4}))}));
         assert_eq!(lag("delta", &good), None);
         let changed = |key: &str, value: Value| {
             let mut file = good.clone();

@@ -11,7 +11,7 @@ The command ``cprflow export`` does the same. It needs ``pip install 'cprflow[ex
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -143,7 +143,7 @@ class _Job:
                     done[table] = sink.export_deliveries(self.source, table)
                 removed += sink.clean(table, self.vacuum)
                 # Files of older versions are gone for certain only if all of them were removed.
-                listing.exported(table, **self._state(), is_clean=self.vacuum == 0)
+                self._note(listing, table, sink.agreements, is_clean=self.vacuum == 0)
             listing.finish()
         return self._exported(done, removed)
 
@@ -165,7 +165,7 @@ class _Job:
                     if isinstance(self.source, Current):
                         sink.record_day(self.source)
                 for table in names:
-                    listing.exported(table, **self._state(), is_clean=False)
+                    self._note(listing, table, sink.agreements, is_clean=False)
                 listing.finish()
         return self._exported(done, 0)
 
@@ -178,6 +178,11 @@ class _Job:
         names = self._names(found | listing.tables.keys())
         listing.begin(names, found, self._state()["sequences"])
         return names
+
+    def _note(self, listing: Listing, table: str, agreements: Mapping[str, set[str]], *, is_clean: bool) -> None:
+        """Note that a table was exported. ``agreements`` are those of which the tables had rows before."""
+        found = agreements.get(table, set())
+        listing.exported(table, **self._state(), agreement=self.source.agreement, agreements=found, is_clean=is_clean)
 
     def _names(self, exported: set[str]) -> list[str]:
         """Return the tables to export: those of the dataset, and those that only the target still has."""

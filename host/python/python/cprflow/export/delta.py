@@ -59,6 +59,8 @@ class Delta:
         # The names of Delta's transactions. Another content or tenant has other names, so that they are not mixed.
         self._application = f"cprflow/{content}" + (f"/tenant={tenant}" if tenant else "")
         self._is_partitioned = content == "deliveries"
+        # The agreements of which each table had rows before, for deliveries.
+        self.agreements: dict[str, set[str]] = {}
 
     def identity(self) -> str:
         return self._base
@@ -104,7 +106,9 @@ class Delta:
             numbers = {one: f"{self._application}/agreement={one}" for one in source.sequences}
             recorded = {one: found.transaction_version(name) or 0 for one, name in numbers.items()}
             source.check(recorded, table)
-            plan = source.plan(table, _exported(found))
+            exported = _exported(found)
+            self.agreements[table] = {agreement for agreement, _ in exported}
+            plan = source.plan(table, exported)
             transactions = {name: source.sequences[one] for one, name in numbers.items()}
             if plan.added:
                 found = self._with_columns(found, table, source.columns(table, plan.added))

@@ -102,14 +102,32 @@ class Listing:
         reached("listed")
 
     def exported(
-        self, table: str, *, generation: int | None, sequences: dict[str, int] | None, is_clean: bool
+        self,
+        table: str,
+        *,
+        generation: int | None,
+        sequences: dict[str, int] | None,
+        agreement: str | None,
+        agreements: Iterable[str],
+        is_clean: bool,
     ) -> None:
-        """Note what a table has. ``is_clean`` says that no file of an older version is left."""
+        """Note what a table has, and since when.
+
+        ``agreement`` is the one to which the run was limited, ``agreements`` are those of which the table had rows before,
+        and ``is_clean`` says that no file of an older version is left.
+        """
         before = self.tables.get(table, {})
-        # An export can be limited to one agreement.
-        merged = {**before.get("sequences", {}), **sequences} if sequences is not None else None
-        new = {"generation": generation} if merged is None else {"sequences": merged}
-        self.tables[table] = {**new, "cleaned": (generation or merged) if is_clean else before.get("cleaned")}
+        new: dict[str, Any]
+        if sequences is None:
+            new = {"generation": generation, "exported": self._started}
+            number: Any = generation
+        else:
+            number = {**dict.fromkeys(agreements, 0), **before.get("sequences", {}), **sequences}
+            # A run that is limited to an agreement leaves the rows of the others.
+            done = number if agreement is None else {agreement}
+            new = {"sequences": number, "exported": {**before.get("exported", {}), **dict.fromkeys(done, self._started)}}
+        cleaned = (number, self._started) if is_clean else (before.get("cleaned"), before.get("cleaned_at"))
+        self.tables[table] = {**new, "cleaned": cleaned[0], "cleaned_at": cleaned[1]}
 
     def finish(self) -> None:
         """Record what the target has now."""

@@ -96,6 +96,8 @@ class Postgres:
             raise cprflow.RequestError("the name of the schema must not be empty")
         self._target = target
         self._schema = schema_name
+        # The agreements of which each table had rows before, for deliveries.
+        self.agreements: dict[str, set[str]] = {}
 
     def __enter__(self) -> Postgres:
         try:
@@ -202,6 +204,7 @@ class Postgres:
         relation = self._known_relation(table)
         source.check(dict(self._query(f"SELECT agreement, sequence FROM {feed} WHERE name = $1", table)), table)
         exported = self._query(f"SELECT agreement, delivery, sequence FROM {deliveries} WHERE name = $1", table)
+        self.agreements[table] = {agreement for agreement, _, _ in exported}
         plan = source.plan(table, {(agreement, delivery): number for agreement, delivery, number in exported})
         own = source.columns(table, plan.added) if plan.added or relation is None else []
         if own:

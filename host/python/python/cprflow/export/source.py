@@ -31,6 +31,7 @@ class Current:
         self.generation = cprflow.dataset(path, irregular="json", timestamps=timestamps).generation()
         self.number = self.generation.number
         self.tenant: str | None = self.generation.manifest.get("tenant")
+        self.agreement: str | None = None
         self.tables = set(self.generation.tables)
         # The day for which the generation was made, YYYY-MM-DD.
         self.day = str(self.generation.manifest["day"])
@@ -98,7 +99,8 @@ class Deliveries:
         others = {one.agreement for one in every if one.is_kept} - agreements
         self.tenant = tenant
         self._since = since
-        self._agreement = agreement
+        # The one to which the export is limited.
+        self.agreement = agreement
         self._feed = [one for one in every if one.agreement not in others]
         self._published = {(one.agreement, one.name): one for one in published}
         self.sequences: dict[str, int] = {}
@@ -160,7 +162,7 @@ class Deliveries:
             key = (one.agreement, one.name)
             if self._published[key].rows.get(table) and (key in exported or one.first > self._since):
                 wanted[key] = one.sequence
-        own = {key: sequence for key, sequence in exported.items() if self._agreement in (None, key[0])}
+        own = {key: sequence for key, sequence in exported.items() if self.agreement in (None, key[0])}
         removed = [key for key, sequence in own.items() if wanted.get(key) != sequence]
         return Plan(removed, {key: sequence for key, sequence in wanted.items() if own.get(key) != sequence})
 
