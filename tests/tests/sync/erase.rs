@@ -674,6 +674,21 @@ fn the_proof_names_exports() {
     );
 }
 
+/// A run that was killed while it wrote a proof can have left a part of a line.
+#[test]
+fn a_proof_begins_on_its_own_line() {
+    let test = three_nights();
+    let path = test.path("state/erasures.jsonl");
+    let part = r#"{"done":"2026-03-0"#;
+    private(&path, part);
+    erase(&test, &["--references"]);
+    let text = fs::read_to_string(&path).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert_eq!(first, part);
+    let proof: Value = serde_json::from_str(rest).unwrap();
+    assert_eq!(proof["subject"], "numbers");
+}
+
 /// The proof and the status name the targets that have not caught up with an erasure, and no others.
 #[test]
 fn exports_that_have_caught_up_are_not_named() {

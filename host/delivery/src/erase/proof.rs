@@ -241,11 +241,17 @@ struct Ordered {
 }
 
 /// Returns what the proofs of a state directory say of all erasures together; `None` if nothing was erased.
+///
+/// A line that cannot be read is the proof of an erasure too. It was ordered before the file was changed last.
 pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
     let text = read(state)?;
     let lines = text.split(|byte| *byte == b'\n');
     let mut all: Option<Erased> = None;
-    for line in lines.filter_map(|line| serde_json::from_slice::<Ordered>(line).ok()) {
+    for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
+        let line = serde_json::from_slice(line).unwrap_or_else(|_| Ordered {
+            ordered: last_change(state),
+            generations: BTreeMap::new(),
+        });
         let known = all.get_or_insert_with(|| Erased {
             ordered: line.ordered,
             generations: BTreeMap::new(),
@@ -257,6 +263,14 @@ pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
         }
     }
     Ok(all)
+}
+
+/// Returns the time at which the proofs were changed last, or the latest time if it cannot be read.
+fn last_change(state: &Path) -> Timestamp {
+    let metadata = fs::metadata(state.join(PROOF_FILE));
+    let modified = metadata.and_then(|metadata| metadata.modified());
+    let modified = modified.ok().map(Timestamp::try_from);
+    modified.and_then(Result::ok).unwrap_or(Timestamp::MAX)
 }
 
 /// Returns whether a proof of a state directory says that persons were erased.
@@ -331,15 +345,19 @@ pub(super) fn write(
         .map_err(Error::file(&path))?;
     text.push(b'\n');
     // A run that was killed after this has written the proof already.
-    let known = fs::read_to_string(&path).unwrap_or_default();
-    let is_same = |other: &str| {
-        let other: serde_json::Value = serde_json::from_str(other).unwrap_or_default();
+    let known = read(&store.state)?;
+    let is_same = |other: &[u8]| {
+        let other: serde_json::Value = serde_json::from_slice(other).unwrap_or_default();
         other.get("ordered").and_then(|at| at.as_str()) == Some(line.ordered.as_str())
             && other.get("subject").and_then(|subject| subject.as_str()) == Some(line.subject)
             && other.get("digest").and_then(|digest| digest.as_str()) == line.digest.as_deref()
     };
-    if known.lines().any(is_same) {
+    if known.split(|byte| *byte == b'\n').any(is_same) {
         return Ok(());
+    }
+    // A run that was killed, or a full disk, can have left a part of a line.
+    if known.last().is_some_and(|last| *last != b'\n') {
+        text.insert(0, b'\n');
     }
     let file = OpenOptions::new()
         .create(true)
@@ -351,4 +369,32 @@ pub(super) fn write(
         .and_then(|()| file.sync_all())
         .map_err(Error::file(&path))?;
     sync_directory(Some(&store.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn erased_by(text: &[u8]) -> Option<Erased> {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join(PROOF_FILE), text).unwrap();
+        erased(state.path()).unwrap()
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_an_erasure() {
+        assert_eq!(erased_by(b""), None);
+        assert_eq!(erased_by(b"\n \n"), None);
+        let line = br#"{"ordered": "2020-03-05T08:00:00Z", "generations": {"unrestricted": 4}}"#;
+        let known = erased_by(line).unwrap();
+        assert_eq!(known.ordered.to_string(), "2020-03-05T08:00:00Z");
+        let begun = Timestamp::now() - jiff::SignedDuration::from_secs(60);
+        for part in [&line[..20], &b"\xff"[..], &b"{}"[..]] {
+            let text = [&line[..], part].join(&b'\n');
+            let known = erased_by(&text).unwrap();
+            assert!(known.ordered >= begun, "{known:?}");
+            assert_eq!(known.generations["unrestricted"], 4);
+            assert!(erased_by(part).unwrap().ordered >= begun);
+        }
+    }
 }
