@@ -200,6 +200,34 @@ def test_no_file_has_an_erased_person_after_vacuum(sink, run, two_nights, option
     assert sink.rows("person").num_rows == len({*own_persons(job)}) or options
 
 
+def test_a_new_table_has_no_old_files(sink, run, two_nights):
+    job = two_nights
+
+    def tables(*options):
+        ended = run("export", job.dataset, "--to", sink.to, "--table", "person", "--table", "event", *options)
+        assert ended.returncode == 0, ended.stderr
+        [listed] = (job.dataset / "_exports").glob("*.json")
+        content = json.loads(listed.read_text())
+        return content["tables"], content["started"]
+
+    first, started = tables()
+    for one in first.values():
+        assert (one["cleaned"], one["cleaned_at"]) == (one["generation"], started)
+    job.night(2, persons=60)
+    assert cprflow.sync(job.config).ok
+    # Now the table has replaced files.
+    second, _ = tables()
+    for name, one in second.items():
+        assert one["generation"] > one["cleaned"] == first[name]["generation"]
+        assert one["cleaned_at"] == started
+    # Only the log of one table, and everything of the other, was removed.
+    shutil.rmtree(sink.path / "person" / "_delta_log")
+    shutil.rmtree(sink.path / "event")
+    third, again = tables()
+    assert third["person"]["cleaned_at"] == started
+    assert third["event"]["cleaned_at"] == again
+
+
 def test_old_logs_are_removed(sink, run, two_nights):
     """A log that is older than seven days goes when a later run has made a checkpoint."""
     job = two_nights

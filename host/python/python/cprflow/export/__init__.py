@@ -142,8 +142,8 @@ class _Job:
                 else:
                     done[table] = sink.export_deliveries(self.source, table)
                 removed += sink.clean(table, self.vacuum)
-                # Files of older versions are gone for certain only if all of them were removed.
-                self._note(listing, table, sink.agreements, is_clean=self.vacuum == 0)
+                # Files of older versions are gone for certain only if all of them were removed, or if there were none.
+                self._note(listing, table, sink.agreements, is_clean=self.vacuum == 0 or table in sink.created)
             listing.finish()
         return self._exported(done, removed)
 

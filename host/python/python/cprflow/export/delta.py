@@ -59,6 +59,8 @@ class Delta:
         # The names of Delta's transactions. Another content or tenant has other names, so that they are not mixed.
         self._application = f"cprflow/{content}" + (f"/tenant={tenant}" if tenant else "")
         self._is_partitioned = content == "deliveries"
+        # The tables that this run made, so that no file of an older version exists.
+        self.created: set[str] = set()
         # The agreements of which each table had rows before, for deliveries.
         self.agreements: dict[str, set[str]] = {}
 
@@ -184,8 +186,11 @@ class Delta:
         return deltalake.DeltaTable(self._uri(table))
 
     def _create(self, uri: str, table: str, columns: list[Column]) -> None:
+        is_new = True
         if "://" not in uri:
             os.makedirs(uri, mode=0o700, exist_ok=True)
+            # A table of which only the log was removed leaves its files.
+            is_new = not os.listdir(uri)
         deltalake.DeltaTable.create(
             uri,
             schema.arrow(columns),
@@ -194,6 +199,8 @@ class Delta:
             configuration=_PROPERTIES,
             commit_properties=_commit({self._application: 0}),
         )
+        if is_new:
+            self.created.add(table)
         reached(f"created:{table}")
 
     def _write(
