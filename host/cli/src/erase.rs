@@ -253,7 +253,7 @@ fn print(out: &mut impl Write, proof: &Proof, report: Option<&RunReport>) -> io:
                 out,
                 "export    {} {}: load it again with `cprflow export`{}",
                 export.kind,
-                export.target,
+                export.name(),
                 match export.kind.as_str() {
                     "delta" => " --vacuum 0",
                     _ => "",

@@ -226,7 +226,10 @@ class Exports:
         assert remarks(job) == []
         erase(job, own_persons(job, "child")[0])
         [text] = remarks(job)
-        assert text.startswith(f"the export to {target} has not caught up with an erasure")
+        name = target if sink.kind == "delta" else f"{target} (schema {sink.keywords['schema']})"
+        assert text.startswith(f"the export to {name} has not caught up with an erasure")
+        [listed] = (job.dataset / "_exports").glob("*.json")
+        assert text.endswith(f"/_exports/{listed.name}")
         proof = json.loads((job.root / "state" / "erasures.jsonl").read_text().splitlines()[-1])
         assert [(one["target"], one["lag"]) for one in proof["exports"]] == [(target, "rows")]
         # Some of its tables are not enough.

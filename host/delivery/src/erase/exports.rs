@@ -35,6 +35,10 @@ pub struct ExportTarget {
     pub kind: String,
     /// The target, without user and password.
     pub target: String,
+    /// The schema in PostgreSQL.
+    pub schema: Option<String>,
+    /// The file of the target.
+    pub file: PathBuf,
     /// What is known of it.
     pub lag: ExportLag,
 }
@@ -51,17 +55,24 @@ pub enum ExportLag {
     Unknown,
 }
 
+impl ExportTarget {
+    /// Returns the target and its schema, for a person.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.schema {
+            Some(schema) => format!("{} (schema {schema})", self.target),
+            None => self.target.clone(),
+        }
+    }
+}
+
 /// Displays as a text for a person that says what to do.
 impl fmt::Display for ExportTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            dataset,
-            kind,
-            target,
-            lag,
+            kind, file, lag, ..
         } = self;
-        let directory = dataset.join(DIRECTORY);
-        let directory = directory.display();
+        let (target, file) = (self.name(), file.display());
         let option = match kind.as_str() {
             "delta" => " with --vacuum 0",
             _ => "",
@@ -70,7 +81,7 @@ impl fmt::Display for ExportTarget {
             ExportLag::Rows => write!(
                 f,
                 "the export to {target} has not caught up with an erasure, so it may have rows of erased persons. Run `cprflow \
-                 export` again{option}. If the target was deleted, remove its file in {directory}"
+                 export` again{option}. If the target was deleted, remove its file {file}"
             ),
             ExportLag::OldFiles => write!(
                 f,
@@ -80,7 +91,7 @@ impl fmt::Display for ExportTarget {
             ExportLag::Unknown => write!(
                 f,
                 "the file of the export to {target} cannot be read, so the target may have rows of erased persons. Remove \
-                 the file in {directory}, then run `cprflow export` again{option}"
+                 {file}, then run `cprflow export` again{option}"
             ),
         }
     }
@@ -194,6 +205,7 @@ struct Listed<'a> {
 struct Description {
     kind: String,
     target: String,
+    schema: Option<String>,
 }
 
 /// What a file says of the rows that its target has.
@@ -260,15 +272,21 @@ impl<'a> Listed<'a> {
         let unknown = || Description {
             kind: "unknown".to_owned(),
             target: path.display().to_string(),
+            schema: None,
         };
-        let Description { kind, target } =
-            serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
+        let Description {
+            kind,
+            target,
+            schema,
+        } = serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
         Self {
             tenant,
             target: ExportTarget {
                 dataset: dataset.to_owned(),
                 kind,
                 target,
+                schema,
+                file: path.to_owned(),
                 lag: ExportLag::Rows,
             },
             progress: serde_json::from_slice(&text).ok(),
@@ -363,6 +381,8 @@ mod tests {
                 dataset: PathBuf::new(),
                 kind: kind.to_owned(),
                 target: "x".to_owned(),
+                schema: None,
+                file: PathBuf::new(),
                 lag: ExportLag::Rows,
             },
             progress: serde_json::from_value(file.clone()).ok(),
@@ -393,6 +413,23 @@ mod tests {
             }
         }
         table
+    }
+
+    #[test]
+    fn a_text_names_the_schema_and_the_file() {
+        let target = ExportTarget {
+            dataset: PathBuf::from("/d"),
+            kind: "postgresql".to_owned(),
+            target: "postgresql://db.example/cpr".to_owned(),
+            schema: Some("cpr".to_owned()),
+            file: PathBuf::from("/d/_exports/postgresql-1.json"),
+            lag: ExportLag::Rows,
+        };
+        let text = target.to_string();
+        let start = "the export to postgresql://db.example/cpr (schema cpr) has not caught up with an erasure";
+        assert!(text.starts_with(start), "{text}");
+        let end = "If the target was deleted, remove its file /d/_exports/postgresql-1.json";
+        assert!(text.ends_with(end), "{text}");
     }
 
     #[test]
