@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -335,3 +336,64 @@ def test_output_that_nobody_reads_is_no_error(two_nights, sink):
     assert ended.returncode == 0 and ended.stderr == b""
     ended = subprocess.run(["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
     assert ended.returncode == 2 and "No space left on device" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "postgresql://cprflow:se#cret@db/cpr",
+        "postgresql://cprflow:se?cret@db/cpr",
+        "postgresql://cprflow:se/cret@db/cpr",
+        "postgresql://cprflow:se@cret@db/cpr",
+        "postgresql://cprflow:se[cret@db/cpr",
+        "postgres://db/cpr?user=cprflow&password=se@cret",
+        "delta:s3://KEY:SE/CRET@bucket/cpr",
+        "delta:s3://KEY:SE#CRET@bucket/cpr",
+        "delta:s3://KEY:SE?CRET@bucket/cpr",
+        "delta:s3://KEY:SE@CRET@bucket/cpr",
+        "delta:s3://KEY:SE[CRET@bucket/cpr",
+        "mysql://cprflow:se/cret@db/cpr",
+    ],
+)
+def test_a_password_that_is_not_encoded_is_refused_and_not_told(two_nights, to):
+    command = [sys.executable, "-m", "cprflow", "export", two_nights.dataset]
+    # In the second command, the URL is an argument too many.
+    for arguments in (["--to", to], ["--to", "delta:lake", to]):
+        ended = subprocess.run([*command, *arguments], capture_output=True, text=True)
+        assert ended.returncode == 2
+        told = (ended.stdout + ended.stderr).lower()
+        assert not [part for part in ("se", "cret", "cprflow:", "key:") if part in re.split(r"\W", told)], told
+        if arguments[1] == to and "[" not in to and "mysql" not in to:
+            assert "percent-encode" in told
+
+
+def test_names_of_targets_have_no_password():
+    from cprflow.export.target import parse
+
+    names = {
+        "postgresql://cprflow:se%23cret@db/cpr": "postgresql://db/cpr",
+        "postgresql://cprflow:x@one:5432,two/cpr": "postgresql://one:5432,two/cpr",
+        "postgres://db/cpr?host=/run&password=x&user=cprflow%40azure#y": "postgresql://db/cpr?host=/run",
+        "delta:s3://KEY:SEC%2FRET@bucket/cpr": "s3://bucket/cpr",
+        "delta:s3://bucket/cpr?secret=x#y": "s3://bucket/cpr",
+        "delta:abfss://cpr@account.dfs.core.windows.net/lake": "abfss://cpr@account.dfs.core.windows.net/lake",
+        "delta:file:///srv/lake": "file:///srv/lake",
+        "delta:/srv/a@b": "/srv/a@b",
+    }
+    assert {to: parse(to).name for to in names} == names
+
+
+def test_texts_of_the_command_line_are_redacted():
+    from cprflow.export.errors import redact
+
+    texts = {
+        "unrecognized arguments: postgresql://cprflow:se/c#r?e t@db/cpr": "unrecognized arguments: postgresql://[hidden]",
+        "a postgresql://u:x@one/a postgresql://v:y@z@two/b": "a postgresql://[hidden]",
+        "a postgres://db/cpr?user=u&password=x@y z": "a postgres://[hidden]",
+        "a postgresql://db/cpr?PASSWORD=x y&z": "a postgresql://[hidden]",
+        "a cprflow:se/cret@db b": "a [hidden]",
+        "a host=db password='x y'": "a host=db [hidden]",
+        "a postgresql://db/cpr b": "a postgresql://db/cpr b",
+        "a 010203-4567": "a [number]",
+    }
+    assert {text: redact(text) for text in texts} == texts

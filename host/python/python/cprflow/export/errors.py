@@ -14,7 +14,9 @@ class TargetError(cprflow.Error):
 
 def redact(text: str) -> str:
     """Return a text of the command line without passwords and person numbers."""
-    text = re.sub(r"(?<=://)[^\s/]*@", "", text)
+    # A password can have any character, for example @ or a space, so the rest of the text is left out too.
+    text = re.sub(r"(?is)(?<=://).*(@|password=).*", "[hidden]", text)
+    text = re.sub(r"(?is)(\S*:\S*@|password=).*", "[hidden]", text)
     return re.sub(r"\d{6}-?\d{4,}", "[number]", text)
 
 

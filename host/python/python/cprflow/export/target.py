@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import cprflow
 
@@ -41,21 +41,35 @@ def _delta(path: str) -> Target:
     if "://" not in path:
         path = os.path.realpath(path)
         return Target("delta", path, path)
-    parts = urlsplit(path)
+    parts = _split(path)
     user, at, host = parts.netloc.rpartition("@")
     # In abfss://CONTAINER@ACCOUNT the part before @ is no user.
     netloc = host if ":" in user else f"{user}{at}{host}"
-    return Target("delta", path, parts._replace(netloc=netloc, query="", fragment="").geturl())
+    return Target("delta", path, f"{parts.scheme}://{netloc}{parts.path}")
 
 
 def _postgres_name(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise cprflow.RequestError("the postgresql:// URL of --to is not valid") from None
+    parts = _split(text)
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name in _DATABASE_PARAMETERS]
     query = "?" + urlencode(kept, safe="/") if kept else ""
     return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
+
+
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL. Only its authority can have an `@`, and only one.
+
+    A password with `/`, `?` or `#` ends the authority early. Its rest would be taken for a path, which is printed.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise cprflow.RequestError("the URL of --to is not valid") from None
+    if url.count("@") != parts.netloc.count("@") or url.count("@") > 1:
+        raise cprflow.RequestError(
+            "the URL of --to has an @ that does not end the user and password. Percent-encode the characters @ / ? # : "
+            "of the user, the password and all other parts: %40 %2F %3F %23 %3A"
+        )
+    return parts
 
 
 def check_apart(target: Target, dataset: str | os.PathLike[str]) -> None:
