@@ -41,7 +41,14 @@ impl BatchIterator {
             let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
             stream.next_batch()
         });
-        let next = next.map_err(|failure| self.interrupt.explain(failure))?;
+        let next = next.map_err(|failure| {
+            // The log can also fail after the stream has returned a batch, which is then lost.
+            py.detach(|| {
+                let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+                stream.fail();
+            });
+            self.interrupt.explain(failure)
+        })?;
         Ok(next.map(Batch))
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Stream {
     accept: Arc<[String]>,
     counters: Vec<Arc<Counters>>,
     counted: Counts,
+    /// Whether an error has ended the stream before the last row.
+    failed: bool,
 }
 
 /// The rows of an extract or of a dataset.
@@ -57,13 +59,36 @@ impl Stream {
             accept,
             counters,
             counted: Counts::default(),
+            failed: false,
         }
     }
 
     /// Returns the next batch, or `None` after the last.
     ///
-    /// Fails after the last batch if a finding says that the extract cannot be trusted.
+    /// Fails after the last batch if a finding says that the extract cannot be trusted. After an error, each further call
+    /// fails: an ordinary end would say that the rows before the error are all rows.
     pub(crate) fn next_batch(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        if self.failed {
+            return Err(Failure::request(
+                "an error has ended this stream before, so the rows that it returned are not all rows. Discard them and \
+                 start a new scan",
+            ));
+        }
+        // Also a panic leaves the stream failed.
+        self.failed = true;
+        let next = self.advance()?;
+        self.failed = false;
+        Ok(next)
+    }
+
+    /// Ends the stream after an error of its user, for example if a batch could not be handed on.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
+        self.rows = None;
+    }
+
+    /// Returns the next batch of a stream that has not failed.
+    fn advance(&mut self) -> Result<Option<RecordBatch>, Failure> {
         let Some(mut rows) = self.rows.take() else {
             return Ok(None);
         };

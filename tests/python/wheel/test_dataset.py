@@ -1,6 +1,7 @@
 """Datasets: deliveries, cursors and tables over several deliveries."""
 
 import json
+import shutil
 
 import cprflow
 import cprflow.dlt
@@ -259,3 +260,29 @@ def test_two_agreements_and_a_delivery_that_arrives_late(job, tmp_path):
     assert list(zip(*(column.to_pylist() for column in found.columns))) == rows
     # dlt loads the late delivery, which is older than one that it has loaded.
     assert load() == [(one.agreement, one.sequence, one.rows["person"]) for one in deliveries]
+
+
+def test_a_stream_that_failed_has_no_ordinary_end(published, tiny, tmp_path):
+    """The rows before an error are not all rows, also for code that catches the error and asks for more."""
+    shutil.copytree(published.path, tmp_path / "dataset")
+    damaged = cprflow.dataset(tmp_path / "dataset")
+    file = damaged.deliveries()[1].directory / "person.parquet"
+    content = file.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    file.chmod(0o600)
+    file.write_bytes(b"PAR1" + b"\xff" * (len(content) - 4 - footer) + content[-footer:])
+    extract = cprflow.open(b"".join(tiny.splitlines(True)[:-1]))
+    for table, expected in [(damaged.table("person"), cprflow.FileError), (extract.table("person"), cprflow.DataError)]:
+        batches, rows = iter(table.scan()), 0
+        with pytest.raises(expected):
+            while True:
+                rows += len(next(batches))
+        assert rows > 0
+        for _ in range(2):
+            with pytest.raises(cprflow.RequestError, match="start a new scan"):
+                next(batches)
+        stream = pyarrow.RecordBatchReader.from_stream(table)
+        with pytest.raises(pyarrow.ArrowException):
+            stream.read_all()
+        with pytest.raises(pyarrow.ArrowException, match="start a new scan"):
+            stream.read_next_batch()

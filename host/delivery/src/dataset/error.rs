@@ -24,6 +24,13 @@ pub enum DatasetError {
         path: PathBuf,
     },
 
+    /// The read of a table has failed before, and somebody asks for more rows.
+    #[error(
+        "the read of this table has failed before, so that rows are missing. Discard the rows that were read and read the \
+         table again from its beginning"
+    )]
+    ReadFailed,
+
     /// The manifest of a delivery cannot be read.
     #[error(
         "{path} is no description of a delivery, so that cprflow cannot tell whether the delivery is published. Another \

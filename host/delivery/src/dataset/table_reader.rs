@@ -20,6 +20,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::error::DatasetError;
 use super::table::{DELIVERY_COLUMNS, TableFile, TableQuery, other_type, unreadable};
 use crate::error::Error;
 
@@ -44,6 +45,8 @@ pub struct DatasetTableReader {
     rows: u64,
     /// Called before each page is read.
     check: Option<Check>,
+    /// Whether a read has failed. The rows after it cannot be returned, because some before them are missing.
+    failed: bool,
 }
 
 impl DatasetTableReader {
@@ -69,6 +72,7 @@ impl DatasetTableReader {
             bytes: Arc::default(),
             rows: 0,
             check: None,
+            failed: false,
         }
     }
 
@@ -95,7 +99,21 @@ impl DatasetTableReader {
     }
 
     /// Returns the next batch, or `None` after the last.
+    ///
+    /// After an error, each further call returns [`DatasetError::ReadFailed`].
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>, Error> {
+        if self.failed {
+            return Err(DatasetError::ReadFailed.into());
+        }
+        // Also a panic leaves the reader failed.
+        self.failed = true;
+        let next = self.advance()?;
+        self.failed = false;
+        Ok(next)
+    }
+
+    /// Returns the next batch of a reader that has not failed.
+    fn advance(&mut self) -> Result<Option<RecordBatch>, Error> {
         loop {
             if self.left == Some(0) {
                 return Ok(None);
