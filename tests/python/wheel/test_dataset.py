@@ -271,7 +271,7 @@ def test_a_stream_that_failed_has_no_ordinary_end(published, tiny, tmp_path):
     footer = int.from_bytes(content[-8:-4], "little") + 8
     file.chmod(0o600)
     file.write_bytes(b"PAR1" + b"\xff" * (len(content) - 4 - footer) + content[-footer:])
-    extract = cprflow.open(b"".join(tiny.splitlines(True)[:-1]))
+    extract = cprflow.open(tiny[: tiny.index(b"\n999") + 1])
     for table, expected in [(damaged.table("person"), cprflow.FileError), (extract.table("person"), cprflow.DataError)]:
         batches, rows = iter(table.scan()), 0
         with pytest.raises(expected):
