@@ -93,7 +93,7 @@ class Listing:
         agreements of the change feed. Without an entry, a run that is killed would leave a table that no file names.
         """
         for table in {*tables, *found}:
-            nothing = {"generation": 0} if sequences is None else {"sequences": dict.fromkeys(sequences, 0)}
+            nothing: dict[str, Any] = {"generation": 0} if sequences is None else {"sequences": dict.fromkeys(sequences, 0)}
             self.tables.setdefault(table, {**nothing, "cleaned": None})
         for table in tables:
             for agreement in sequences or ():
