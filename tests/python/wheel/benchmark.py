@@ -3,8 +3,8 @@
 What comes back as Arrow is summed, buffer by buffer, because its values may not have been looked at yet. Polars and pandas
 have made their own columns of it.
 
-Runs with the package installed. Prints the medians of nine runs in turn, in seconds, and their ratio, and the megabytes that leave
-the sandbox in one run and their ratio.
+Runs with the package installed. Prints the medians of nine runs in turn, in seconds, and their ratio, and the megabytes
+that leave the sandbox in one run and their ratio.
 """
 
 import argparse
