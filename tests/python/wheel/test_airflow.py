@@ -1,4 +1,4 @@
-"""The task for Airflow of docs/use-from.md runs as it stands in Airflow.
+"""Airflow runs the task of docs/use-from.md without a change.
 
 Airflow has a Python of its own, because it needs other versions of packages than the rest: that of CPRFLOW_AIRFLOW_PYTHON, or
 of .venv-airflow in the repository. Install tests/python/requirements-airflow.txt there.

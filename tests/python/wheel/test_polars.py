@@ -167,3 +167,11 @@ def test_wrong_arguments_are_refused(extract, person):
         cprflow.polars.scan(cprflow.open(extract), "person", irregular="json")
     with pytest.raises(Exception, match="missing-end"):
         cprflow.polars.scan(extract.read_bytes()[:5000], "person").collect()
+
+
+def test_small_batches_become_one_frame_up_to_the_size(person, frame):
+    """A condition leaves few rows of each part of an extract."""
+    gathered = list(cprflow.polars._gathered(person.scan(batch_rows=30, limit=200), 100))
+    assert [len(one) for one in gathered] == [90, 90, 20]
+    assert polars.concat(gathered).equals(frame.head(200))
+    assert list(cprflow.polars._gathered([], 100)) == []

@@ -1,4 +1,4 @@
-"""The example for Spark of docs/use-from.md runs as it stands, and answers like `cprflow scan`."""
+"""Spark runs the example of docs/use-from.md without a change. Its rows are those of `cprflow scan`."""
 
 from conftest import need_spark
 

@@ -1,10 +1,8 @@
-//! The wheel as a user installs it.
+//! The content of the wheel, and what a plain build leaves out.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
-use cprflow_tests::command::TestDirectory;
 use cprflow_tests::{Requirement, require};
 
 use crate::package::{is_release, python_for_package, run, wheel};
@@ -12,10 +10,9 @@ use crate::package::{is_release, python_for_package, run, wheel};
 /// The largest size of the wheel in bytes.
 const MAX_WHEEL: u64 = 20_000_000;
 
-/// In an environment without any other package, the wheel brings the module and the command. With DuckDB, the lines of the
-/// README give a result.
+/// `tests/packages/test_readme.py` installs the wheel and uses it.
 #[test]
-fn the_wheel_is_small_and_needs_no_other_package() {
+fn the_wheel_is_small_and_has_all_its_files() {
     let missing = "building the wheel was not asked for, so it is not tested";
     let Some(python) = require(Requirement::Wheel, is_release().then_some(()), missing)
         .and_then(|()| python_for_package())
@@ -44,55 +41,6 @@ fn the_wheel_is_small_and_needs_no_other_package() {
         assert!(listed.contains(file), "{file} is missing:\n{listed}");
     }
     assert!(!listed.contains("__pycache__"), "{listed}");
-    let place = TestDirectory::new();
-    let environment = place.path("environment");
-    run(Command::new(&python).args(["-m", "venv", &environment]));
-    let own = |name: &str| Path::new(&environment).join("bin").join(name);
-    run(Command::new(own("pip"))
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-index",
-        ])
-        .arg(wheel));
-    let version = run(Command::new(own("cprflow")).arg("--version"));
-    assert_eq!(
-        version.trim(),
-        format!("cprflow {}", env!("CARGO_PKG_VERSION"))
-    );
-    let help = run(Command::new(own("cprflow")).arg("--help"));
-    for command in ["scan", "sync", "verify"] {
-        assert!(
-            help.contains(&format!("\n  {command} ")),
-            "{command}:\n{help}"
-        );
-    }
-    let extract = place.path("extract.cpr");
-    run(Command::new(own("cprflow")).args(["generate", "--persons", "50", "-o", &extract]));
-    let script =
-        "import cprflow, sys; print(sum(map(len, cprflow.open(sys.argv[1]).table('person'))))";
-    let rows = run(Command::new(own("python")).args(["-I", "-c", script, &extract]));
-    assert_eq!(rows.trim(), "50");
-    run(Command::new(own("pip"))
-        .args(["install", "--quiet", "--disable-pip-version-check"])
-        .arg("duckdb"));
-    let result = run(Command::new(own("python"))
-        .args(["-I", "-c", &readme_lines()])
-        .current_dir(Path::new(&extract).parent().expect("it is in a directory")));
-    assert!(result.contains("count_star()"), "{result}");
-}
-
-/// Returns the Python code of the README.
-fn readme_lines() -> String {
-    let readme = std::fs::read_to_string(cprflow_tests::root().join("README.md"))
-        .expect("there is a README");
-    let (_, code) = readme
-        .split_once("```python\n")
-        .expect("it has Python code");
-    let (code, _) = code.split_once("```").expect("the code ends");
-    assert!(code.contains("duckdb.sql"), "{code}");
-    code.to_owned()
 }
 
 /// A plain `cargo build` at the root builds the command, and neither the Python package nor what only tests need.

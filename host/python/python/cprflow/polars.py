@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["scan"]
 
 # The rows of a batch of cprflow by default.
-BATCH_ROWS = 8192
+_BATCH_ROWS = 8192
 
 
 def scan(source: Source, table: str | None = None, **options: Any) -> _polars.LazyFrame:
@@ -69,7 +69,7 @@ def scan(source: Source, table: str | None = None, **options: Any) -> _polars.La
     def read(with_columns, predicate, n_rows, batch_size):
         # Polars cuts off at `n_rows` before it filters.
         conditions = _pushdown.conditions(predicate, types) if predicate is not None and n_rows is None else []
-        size = min(batch_size or BATCH_ROWS, BATCH_ROWS)
+        size = min(batch_size or _BATCH_ROWS, _BATCH_ROWS)
         query = {"columns": with_columns, "limit": n_rows, "batch_rows": size}
         for frame in _gathered(_scan(opened, query, conditions), size):
             yield frame.filter(predicate) if predicate is not None else frame
