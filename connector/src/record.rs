@@ -257,20 +257,18 @@ impl RecordTypes {
     /// Returns whether the line is a record of one of the types, with a whole key, and is no longer than its layout.
     #[inline]
     pub(crate) fn has_type_of(&self, line: &[u8]) -> bool {
-        let number = line
-            .first_chunk()
-            .and_then(|digits| layout::type_number(*digits));
-        let index = number.and_then(|number| self.get(number));
         // A longer line is not skipped, because another record may be joined to it.
-        index.is_some_and(|index| {
+        self.of_line(line).is_some_and(|index| {
             let table = layout::tables().get(index);
             table.is_some_and(|table| line.len() <= table.record_length())
                 && line.get(3..13).is_some_and(value::is_pnr)
         })
     }
 
+    /// Returns the index of the line's type, if it is one of these.
     #[inline]
-    pub(crate) fn get(&self, number: u16) -> Option<usize> {
+    pub(crate) fn of_line(&self, line: &[u8]) -> Option<usize> {
+        let number = layout::type_number(*line.first_chunk()?)?;
         let index = self.indexes.get(usize::from(number)).copied().flatten()?;
         Some(usize::from(index.get()))
     }

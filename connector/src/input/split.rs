@@ -245,34 +245,33 @@ impl Splitter {
     /// Moves to the next record. Blank lines are skipped.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Step, Error> {
-        // The fast path: the next record is a line within the block.
-        if let Some(line) = self.clean_line() {
-            let from = self.block_at;
-            self.span = RecordSpan::Block(from, from + line.length);
-            self.survey = Some(line.survey);
-            self.block_at = from + line.length_with_end;
-            self.offset = self.next_offset;
-            self.next_offset += line.length_with_end as u64;
-            self.line += 1;
-            return Ok(Step::Record);
-        }
-        self.survey = None;
-        self.next_anywhere()
+        self.next_after(|_, _| false)
     }
 
-    /// Skips lines within the block while `pass` returns true. It gets a line without control characters and without
-    /// its end. Other lines end the skipping.
+    /// Moves to the next record after those for which `skip` returns true. It gets records that are lines within the block
+    /// and have no control characters, without their ends; others are never skipped.
     #[inline]
-    pub(crate) fn skip_lines(&mut self, mut pass: impl FnMut(&[u8], Survey) -> bool) {
+    pub(crate) fn next_after(
+        &mut self,
+        mut skip: impl FnMut(&[u8], Survey) -> bool,
+    ) -> Result<Step, Error> {
+        // The fast path: the next record is a line within the block.
         while let Some(line) = self.clean_line() {
-            let record = self.block.get(self.block_at..self.block_at + line.length);
-            if !record.is_some_and(|record| pass(record, line.survey)) {
-                break;
-            }
+            let (from, to) = (self.block_at, self.block_at + line.length);
+            let offset = self.next_offset;
             self.block_at += line.length_with_end;
             self.next_offset += line.length_with_end as u64;
             self.line += 1;
+            let record = self.block.get(from..to).unwrap_or_default();
+            if !skip(record, line.survey) {
+                self.span = RecordSpan::Block(from, to);
+                self.survey = Some(line.survey);
+                self.offset = offset;
+                return Ok(Step::Record);
+            }
         }
+        self.survey = None;
+        self.next_anywhere()
     }
 
     /// Returns the next line, if it lies within the block, is not blank, and has no control characters but those at its

@@ -67,6 +67,11 @@ impl Predicate {
         texts
     }
 
+    /// Returns whether [`may_be_met`](Self::may_be_met) can return `false`.
+    pub(crate) fn has_ranges(&self) -> bool {
+        !self.ranges.is_empty()
+    }
+
     /// Returns whether a record of the table, of which nothing is hidden, can meet the condition. `false` is certain.
     #[inline]
     pub(crate) fn may_be_met(&self, record: &[u8]) -> bool {

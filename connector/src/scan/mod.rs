@@ -48,7 +48,8 @@ pub struct Scan {
     stats: ScanStats,
     /// The builders by index in [`all_tables`]; `None` for tables that are not requested.
     builders: Vec<Option<TableBuilder>>,
-    /// The types whose records are only counted, if there are any.
+    /// The types whose records are only counted, all of them or those that do not meet a condition; `None` if there are no
+    /// such types.
     counted_only: Option<RecordTypes>,
     batch_rows: usize,
     /// `None` if every record is returned unchanged.
@@ -111,8 +112,12 @@ impl Scan {
             row_filter,
             scope_tables,
         } = Plan::new(options.tables.as_deref(), chosen)?;
-        // Every protection is checked for damage.
-        let is_unwanted = |index| index != PROTECTION && matches!(builders.get(index), Some(None));
+        let is_unwanted = |index| {
+            let is_requested = builders.get(index).is_none_or(Option::is_some);
+            let has_condition = |filter: &RowFilter| filter.can_sort_out(index);
+            // Every protection is checked for damage.
+            index != PROTECTION && (!is_requested || row_filter.as_ref().is_some_and(has_condition))
+        };
         Ok(Self {
             splitter: Splitter::default(),
             stats: ScanStats::new(options.check_persons, expected_previous),
@@ -261,14 +266,19 @@ impl Scan {
     /// Reads until a table's batch is full, and returns the table's index. Returns `None` if more bytes are needed.
     fn read(&mut self) -> Result<Option<usize>, Error> {
         loop {
-            if let Some(counted_only) = &self.counted_only
-                && self.stats.is_inside()
-            {
-                let stats = &mut self.stats;
-                self.splitter
-                    .skip_lines(|line, survey| stats.add_usual_of(counted_only, line, survey));
-            }
-            if self.splitter.next()? != Step::Record {
+            let step = match &self.counted_only {
+                Some(counted_only) if self.stats.is_inside() => {
+                    let (stats, row_filter) = (&mut self.stats, self.row_filter.as_ref());
+                    self.splitter.next_after(|line, survey| {
+                        let index = counted_only.of_line(line).filter(|index| {
+                            row_filter.is_none_or(|filter| !filter.may_return(*index, line))
+                        });
+                        index.is_some_and(|index| stats.add_usual_of(index, line, survey))
+                    })?
+                }
+                _ => self.splitter.next()?,
+            };
+            if step != Step::Record {
                 return Ok(None);
             }
             let position = self.splitter.position();

@@ -97,6 +97,35 @@ impl RowFilter {
         }
     }
 
+    /// Returns whether [`may_return`](Self::may_return) can sort out records of a table.
+    pub(crate) fn can_sort_out(&self, index: usize) -> bool {
+        self.shows_all() && self.predicate(index).is_some_and(Predicate::has_ranges)
+    }
+
+    /// Returns whether a record of that table may be returned, by its bytes alone. `false` is certain.
+    #[inline]
+    pub(crate) fn may_return(&self, index: usize, record: &[u8]) -> bool {
+        let Some(Some(filter)) = self.tables.get(index) else {
+            // The table is not requested.
+            return false;
+        };
+        // The bytes after the end of a record count as spaces, which are not here.
+        !self.shows_all()
+            || filter.predicate.as_ref().is_none_or(|predicate| {
+                record.len() < predicate.end() || predicate.may_be_met(record)
+            })
+    }
+
+    /// Returns whether records are returned unchanged, of all persons.
+    #[inline]
+    fn shows_all(&self) -> bool {
+        self.chosen.is_none() && self.state.is_none()
+    }
+
+    fn predicate(&self, index: usize) -> Option<&Predicate> {
+        self.tables.get(index)?.as_ref()?.predicate.as_ref()
+    }
+
     /// Returns the mask for a record, or `None` if the record is not returned. `index` is the index of its table.
     pub(crate) fn apply(
         &mut self,
@@ -109,7 +138,7 @@ impl RowFilter {
             RecordClass::Known(index) => layout::tables().get(index),
             RecordClass::Unknown(_) | RecordClass::Rejected(_) => None,
         };
-        if self.chosen.is_none() && self.state.is_none() {
+        if self.shows_all() {
             return self.meets_predicate(class, table, index, record, line);
         }
         let person = table

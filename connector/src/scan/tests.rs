@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 
 use super::*;
 use crate::finding::{Code, Finding, Level};
@@ -96,7 +97,23 @@ fn findings(bytes: &[u8]) -> Vec<String> {
         ..ScanOptions::default()
     };
     assert_eq!(without(&of(&counting)), without(&all));
+    // So have records that do not meet a condition.
+    for condition in ["pnr = '0101010029'", "birth_date > '2000-01-01'"] {
+        assert_eq!(without(&of(&persons(condition))), without(&all));
+    }
     all
+}
+
+/// Returns the options of a scan of the persons who meet a condition.
+fn persons(condition: &str) -> ScanOptions {
+    ScanOptions {
+        tables: Some(vec![TableRequest {
+            name: "person".to_owned(),
+            columns: None,
+            predicate: Some(condition.to_owned()),
+        }]),
+        ..ScanOptions::default()
+    }
 }
 
 fn none() -> Vec<String> {
@@ -392,4 +409,68 @@ fn repeated_carriage_returns_do_not_get_into_values() {
         rows += given.len();
     }
     assert_eq!(rows, names.len());
+}
+
+#[test]
+fn records_that_do_not_meet_a_condition_count_as_lines() {
+    let person = |number: &str, birth: &str| {
+        PERSON
+            .replace("0101010010", number)
+            .replace("1990-01-01", birth)
+    };
+    let of = |number: &str| person(number, "1990-01-01");
+    let short = PERSON.get(..30).unwrap();
+    let longer = format!("{:200}x", of("0101010045"));
+    let records = [
+        &of("0101010010"),
+        &person("0101010029", "2010-01-01"),
+        "0080101010029Anna",
+        // A record that ends before the date, one with characters of ISO-8859-1, one that is too long, and a blank line.
+        short,
+        &format!("{}\u{e6}", of("0101010037")),
+        &longer,
+        "",
+        "777",
+        &person("0101010010", "2011-02-03"),
+        &format!("{}\r", person("0101010010", "2012-03-04")),
+        &of("0101010053"),
+    ];
+    let bytes = extract(&records);
+    let lines = |condition: &str| {
+        let (_, batches) = scan(&bytes, &persons(condition));
+        let lines = rows(&batches).get("person").map(|rows| {
+            let line = rows.column_by_name("line").unwrap();
+            line.as_primitive::<Int64Type>().values().to_vec()
+        });
+        lines.unwrap_or_default()
+    };
+    // Blank lines are no records.
+    assert_eq!(lines("birth_date > '2000-01-01'"), [3, 9, 10]);
+    assert_eq!(lines("birth_date < '2000-01-01'"), [2, 6, 7, 11]);
+    assert_eq!(lines("birth_date is null"), [5]);
+    assert_eq!(
+        lines("pnr = '0101010010' and birth_date > '2000-01-01'"),
+        [9, 10]
+    );
+    assert_eq!(
+        lines("pnr = '0101010053' or birth_date > '2011-12-31'"),
+        [10, 11]
+    );
+    assert_eq!(lines("birth_date > '2020-01-01'"), []);
+    let counts = |options: &ScanOptions| {
+        let mut scan = Scan::open(options, None).unwrap();
+        scan.push(bytes.clone()).unwrap();
+        scan.finish().unwrap();
+        while scan.next().unwrap().is_some() {}
+        let summary = scan.summary();
+        (
+            summary.records,
+            summary.bytes,
+            format!("{:?}", summary.tables),
+        )
+    };
+    assert_eq!(
+        counts(&persons("birth_date > '2020-01-01'")),
+        counts(&ScanOptions::default())
+    );
 }

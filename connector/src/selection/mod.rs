@@ -441,12 +441,11 @@ impl Selection {
 
     fn read(&mut self) -> Result<(), Error> {
         loop {
-            if self.has_begun {
-                let irrelevant = &self.irrelevant;
-                self.splitter
-                    .skip_lines(|line, _| irrelevant.has_type_of(line));
-            }
-            if self.splitter.next()? != Step::Record {
+            let (has_begun, irrelevant) = (self.has_begun, &self.irrelevant);
+            let step = self
+                .splitter
+                .next_after(|line, _| has_begun && irrelevant.has_type_of(line))?;
+            if step != Step::Record {
                 return Ok(());
             }
             let is_first = !std::mem::replace(&mut self.has_begun, true);

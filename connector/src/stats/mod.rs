@@ -15,8 +15,8 @@ use crate::input::{GREENLAND, GREENLAND_PERSON_LENGTH};
 use crate::layout::{self, Table};
 use crate::record::{
     END, FORMER_NUMBER, INPUT_ERROR, LinkedNumber, PERSON, PROTECTION, RECEIPT, RecordClass,
-    RecordTypes, RejectReason, START, classify, ends_before_marks, is_padding, linked_number,
-    marked_relatives, may_protect,
+    RejectReason, START, classify, ends_before_marks, is_padding, linked_number, marked_relatives,
+    may_protect,
 };
 use crate::value::{self, Survey};
 use control_characters::ControlCharacters;
@@ -113,21 +113,10 @@ impl ScanStats {
         self.count_usual(index, is_usual).then_some(index)
     }
 
-    /// Counts a line like [`add_usual`](Self::add_usual), if it is of one of these types too. May be used while
+    /// Counts a line of the type with that index like [`add_usual`](Self::add_usual). May be used while
     /// [`is_inside`](Self::is_inside).
     #[inline]
-    pub(crate) fn add_usual_of(
-        &mut self,
-        types: &RecordTypes,
-        line: &[u8],
-        survey: Survey,
-    ) -> bool {
-        let number = line
-            .first_chunk()
-            .and_then(|digits| layout::type_number(*digits));
-        let Some(index) = number.and_then(|number| types.get(number)) else {
-            return false;
-        };
+    pub(crate) fn add_usual_of(&mut self, index: usize, line: &[u8], survey: Survey) -> bool {
         let is_usual = self.is_usual(index, line, survey);
         self.count_usual(index, is_usual)
     }
