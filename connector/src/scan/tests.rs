@@ -456,7 +456,7 @@ fn records_that_do_not_meet_a_condition_count_as_lines() {
         lines("pnr = '0101010053' or birth_date > '2011-12-31'"),
         [10, 11]
     );
-    assert_eq!(lines("birth_date > '2020-01-01'"), []);
+    assert!(lines("birth_date > '2020-01-01'").is_empty());
     let counts = |options: &ScanOptions| {
         let mut scan = Scan::open(options, None).unwrap();
         scan.push(bytes.clone()).unwrap();
