@@ -109,7 +109,7 @@ impl RowFilter {
             // The table is not requested.
             return false;
         };
-        // The bytes after the end of a record count as spaces, which are not here.
+        // A record that ends before the fields of the condition has spaces there, and `apply` must add them first.
         !self.shows_all()
             || filter.predicate.as_ref().is_none_or(|predicate| {
                 record.len() < predicate.end() || predicate.may_be_met(record)

@@ -2,7 +2,7 @@
 """Compares the speed of this commit with that of an earlier one, on one core.
 
 Both are built in worktrees with the same program, `rounds.rs`, and answer the same questions about the same extract in
-turn. Prints medians and their ratios, and says where the results differ.
+turn. Prints medians and their ratios. Exits with code 1 if the results differ.
 """
 
 import argparse
@@ -25,6 +25,8 @@ QUESTIONS = {
 
 def main():
     options = arguments()
+    if not options.extract.is_file():
+        sys.exit(f"{options.extract} is no file: make one with `cprflow generate`")
     programs = [built(commit) for commit in (options.commit, "HEAD")]
     size = options.extract.stat().st_size / 1e6
     pin = ["taskset", "--cpu-list", str(options.cpu)]
@@ -32,6 +34,7 @@ def main():
         subprocess.Popen([*pin, program, options.extract], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for program in programs
     ]
+    differ = []
     print(f"{size:.0f} MB, core {options.cpu}, medians of {options.rounds} rounds in turn")
     print(f"{'question':24} {'before':>12} {'now':>12} {'ratio':>6}")
     for name, question in QUESTIONS.items():
@@ -45,7 +48,9 @@ def main():
         before, now = map(statistics.median, times)
         print(f"{name:24} {size / before:7.0f} MB/s {size / now:7.0f} MB/s {before / now:6.2f}")
         if results[0] != results[1]:
-            print(f"  the rows or bytes differ: {' '.join(results[0])} before, {' '.join(results[1])} now")
+            differ.append(name)
+    if differ:
+        sys.exit(f"the rows or the sums of the buffers differ: {'; '.join(differ)}")
 
 
 def arguments():
