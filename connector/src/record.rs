@@ -1,7 +1,5 @@
 //! Classifies a line of the extract: its record type, or why it is not a record.
 
-use std::num::NonZeroU8;
-
 use crate::layout::{self, Column, Sensitivity, Table};
 use crate::value;
 
@@ -231,32 +229,32 @@ pub(crate) fn padded<'a>(record: &'a [u8]) -> impl Fn(&Column) -> &'a [u8] {
 }
 
 /// A set of record types that have a PNR as their key.
+#[derive(Clone, Copy)]
 pub(crate) struct RecordTypes {
-    /// The index in [`layout::tables`] by record type number; `None` for types outside the set.
-    indexes: Vec<Option<NonZeroU8>>,
+    /// A bit for each index in [`layout::tables`].
+    indexes: u64,
 }
+
+const _: () = assert!(layout::tables().len() <= u64::BITS as usize);
 
 impl RecordTypes {
     /// Builds the set of those keyed types for whose index in [`layout::tables`] `chosen` returns true.
     pub(crate) fn keyed(chosen: impl Fn(usize) -> bool) -> Self {
-        let index = |number| {
-            // Index 0 is the start record, which has no key, so every index here is at least 1.
-            let index = layout::index_of_number(number).filter(|index| is_keyed(*index))?;
-            NonZeroU8::new(u8::try_from(index).ok().filter(|_| chosen(index))?)
-        };
+        let indexes = 0..layout::tables().len();
+        let chosen = indexes.filter(|index| is_keyed(*index) && chosen(*index));
         Self {
-            indexes: (0..1000).map(index).collect(),
+            indexes: chosen.fold(0, |all, index| all | 1 << index),
         }
     }
 
     /// Returns whether the set is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.indexes.iter().all(Option::is_none)
+    pub(crate) fn is_empty(self) -> bool {
+        self.indexes == 0
     }
 
     /// Returns whether the line is a record of one of the types, with a whole key, and is no longer than its layout.
     #[inline]
-    pub(crate) fn has_type_of(&self, line: &[u8]) -> bool {
+    pub(crate) fn has_type_of(self, line: &[u8]) -> bool {
         // A longer line is not skipped, because another record may be joined to it.
         self.of_line(line).is_some_and(|index| {
             let table = layout::tables().get(index);
@@ -267,10 +265,9 @@ impl RecordTypes {
 
     /// Returns the index of the line's type, if it is one of these.
     #[inline]
-    pub(crate) fn of_line(&self, line: &[u8]) -> Option<usize> {
-        let number = layout::type_number(*line.first_chunk()?)?;
-        let index = self.indexes.get(usize::from(number)).copied().flatten()?;
-        Some(usize::from(index.get()))
+    pub(crate) fn of_line(self, line: &[u8]) -> Option<usize> {
+        let index = layout::index_of(*line.first_chunk()?)?;
+        (self.indexes >> index & 1 == 1).then_some(index)
     }
 }
 
@@ -278,11 +275,11 @@ impl RecordTypes {
 #[inline]
 pub(crate) fn classify(record: &[u8]) -> RecordClass {
     let digits = record.first_chunk::<3>();
-    let Some(number) = digits.and_then(|digits| layout::type_number(*digits)) else {
-        return RecordClass::Rejected(RejectReason::NoRecordType);
-    };
-    match layout::index_of_number(number) {
-        None => RecordClass::Unknown(number),
+    match digits.and_then(|digits| layout::index_of(*digits)) {
+        None => match digits.and_then(|digits| layout::type_number(*digits)) {
+            Some(number) => RecordClass::Unknown(number),
+            None => RecordClass::Rejected(RejectReason::NoRecordType),
+        },
         Some(index) if is_keyed(index) && !record.get(3..13).is_some_and(value::is_pnr) => {
             RecordClass::Rejected(RejectReason::IncompleteKey)
         }

@@ -22,7 +22,8 @@ pub(crate) enum Cell<T> {
 pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Converts `YYYY-MM-DD` to days since 1970-01-01.
-#[inline]
+// A call for each field costs more than the conversion. So do the calls in `timestamp` and `days_of`.
+#[inline(always)]
 pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
     const HYPHENS: u64 = u64::from_le_bytes(*b"\0\0\0\0-\0\0-");
     const AT_HYPHENS: u64 = u64::from_le_bytes([0, 0, 0, 0, 0xff, 0, 0, 0xff]);
@@ -42,7 +43,7 @@ pub(crate) fn date(raw: &[u8], blank: Blank) -> Cell<i32> {
 }
 
 /// Converts `YYYYMMDD` to days since 1970-01-01.
-#[inline]
+#[inline(always)]
 pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
     let Ok(digits) = <[u8; 8]>::try_from(raw) else {
         return Cell::Irregular(None);
@@ -56,7 +57,7 @@ pub(crate) fn date8(raw: &[u8], blank: Blank) -> Cell<i32> {
 /// Converts `YYYYMMDDHHMM` to microseconds since 1970-01-01T00:00 of the same local clock.
 ///
 /// If the date is valid and the time is impossible (`…1299`), the value is the date at 00:00 and irregular.
-#[inline]
+#[inline(always)]
 pub(crate) fn timestamp(raw: &[u8], blank: Blank) -> Cell<i64> {
     let Some((day, [h0, h1, n0, n1])) = raw.split_first_chunk() else {
         return Cell::Irregular(None);
@@ -162,47 +163,6 @@ pub(crate) fn survey(bytes: &[u8]) -> Survey {
     }
 }
 
-/// Finds the first control character. Returns its place, and whether all bytes before it are ASCII.
-#[inline]
-pub(crate) fn first_control(bytes: &[u8]) -> Option<(usize, bool)> {
-    /// The number of bytes that one turn of the loop looks at. A turn has a fixed cost in the sandbox, where the deadline
-    /// is checked in each.
-    const TURN: usize = 4 * LANES;
-    let (turns, rest) = bytes.as_chunks::<TURN>();
-    let mut before = Lanes::zero();
-    for (index, turn) in turns.iter().enumerate() {
-        let [a, b, c, d] = quarters(turn).map(Lanes::load);
-        let controls = bits_of([a, b, c, d].map(Lanes::controls));
-        if controls != 0 {
-            let place = controls.trailing_zeros();
-            let is_ascii = before.high() == 0 && bits_of([a, b, c, d]).trailing_zeros() >= place;
-            return Some((index * TURN + place as usize, is_ascii));
-        }
-        before = before.or(a.or(b).or(c.or(d)));
-    }
-    let place = rest.iter().position(|byte| is_control(*byte))?;
-    let is_ascii = before.high() == 0 && rest.get(..place).is_some_and(<[u8]>::is_ascii);
-    Some((turns.len() * TURN + place, is_ascii))
-}
-
-/// Divides the bytes into four pieces.
-#[inline]
-fn quarters(bytes: &[u8; 4 * LANES]) -> [&[u8; LANES]; 4] {
-    let (pieces, _) = bytes.as_chunks::<LANES>();
-    match pieces {
-        [a, b, c, d] => [a, b, c, d],
-        // There are always four.
-        _ => [&[b' '; LANES]; 4],
-    }
-}
-
-/// Returns a bit for each byte whose highest bit is set, of four pieces.
-#[inline]
-fn bits_of([a, b, c, d]: [Lanes; 4]) -> u64 {
-    let bits = |lanes: Lanes| u64::from(lanes.high());
-    bits(a) | bits(b) << LANES | bits(c) << (2 * LANES) | bits(d) << (3 * LANES)
-}
-
 /// Returns whether a byte of ISO-8859-1 is a control character.
 pub(crate) const fn is_control(byte: u8) -> bool {
     // Bits 5 and 6 are both clear in 0x00-0x1F and 0x80-0x9F.
@@ -215,11 +175,16 @@ pub(crate) fn is_zeros(raw: &[u8]) -> bool {
 }
 
 /// Returns whether the field is exactly ten digits.
+#[inline]
 pub(crate) fn is_pnr(raw: &[u8]) -> bool {
-    let Some((eight, two)) = raw.split_first_chunk::<8>() else {
+    let Ok(raw) = <&[u8; 10]>::try_from(raw) else {
         return false;
     };
-    two.len() == 2 && all_digits(u64::from_le_bytes(*eight)) && two.iter().all(u8::is_ascii_digit)
+    // The two words overlap.
+    let [a, b, c, d, e, f, g, h, i, j] = *raw;
+    let first = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let last = u64::from_le_bytes([c, d, e, f, g, h, i, j]);
+    (not_digits(first) | not_digits(last)) == 0
 }
 
 /// Returns the year, month and day of a day number.
@@ -249,7 +214,7 @@ pub(crate) fn iso_date(days: i32) -> String {
 }
 
 /// Returns the day number of a date in the years 1 to 9999, or `None` if the date does not exist.
-pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
+pub(crate) const fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
     const LENGTHS: [u8; 13] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     /// Days before the month, in a year that begins in March.
     const BEFORE: [u16; 13] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275];
@@ -257,16 +222,17 @@ pub(crate) fn days_from_civil(year: u32, month: u32, day: u32) -> Option<i32> {
         return None;
     }
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let length = u32::from(LENGTHS[month as usize]) + u32::from(leap && month == 2);
+    let length = LENGTHS[month as usize] as u32 + (leap && month == 2) as u32;
     if day > length {
         return None;
     }
-    let year = year - u32::from(month <= 2);
+    let year = year - (month <= 2) as u32;
     let days = year * 365 + year / 4 - year / 100 + year / 400;
-    Some((days + u32::from(BEFORE[month as usize]) + day) as i32 - 719_469)
+    Some((days + BEFORE[month as usize] as u32 + day) as i32 - 719_469)
 }
 
 /// Returns null for the usual filling of an empty field, and an irregular cell for anything else.
+#[inline(never)]
 fn filling<T>(raw: &[u8], blank: Blank) -> Cell<T> {
     let usual = match blank {
         Blank::Spaces => is_spaces(raw),
@@ -280,6 +246,7 @@ fn filling<T>(raw: &[u8], blank: Blank) -> Cell<T> {
 }
 
 /// Converts eight ASCII digits `YYYYMMDD` in a little-endian word to days since 1970-01-01, if they are a date.
+#[inline(always)]
 fn days_of(word: u64) -> Option<i32> {
     if !all_digits(word) {
         return None;
@@ -287,20 +254,80 @@ fn days_of(word: u64) -> Option<i32> {
     let digits = word & 0x0f0f_0f0f_0f0f_0f0f;
     // All four pairs of digits become numbers below 100 at once: 10 × the first byte + the second.
     let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let century = (pairs & 0xff) as u32;
-    let year = (pairs >> 16 & 0xff) as u32;
-    let month = (pairs >> 32 & 0xff) as u32;
-    let day = (pairs >> 48 & 0xff) as u32;
-    days_from_civil(century * 100 + year, month, day)
+    let year = (pairs & 0xff) as u32 * 100 + (pairs >> 16 & 0xff) as u32;
+    let (month, day) = ((pairs >> 32 & 0xff) as usize, (pairs >> 48) as usize);
+    let Some(begin) = YEARS.get(year.wrapping_sub(FIRST_YEAR) as usize) else {
+        return days_from_civil(year, month as u32, day as u32);
+    };
+    let days = if begin.is_leap { &LEAP } else { &COMMON };
+    match days.get(month << 7 | day) {
+        Some(&in_year) if in_year > 0 => Some(begin.before + i32::from(in_year)),
+        _ => None,
+    }
+}
+
+/// A year that most dates are in.
+#[derive(Clone, Copy)]
+struct Year {
+    /// The day number of the day before the first.
+    before: i32,
+    is_leap: bool,
+}
+
+/// The first year of [`YEARS`].
+const FIRST_YEAR: u32 = 1850;
+
+/// 256 years: those of persons who live, of their parents, and of what is to come.
+static YEARS: [Year; 256] = {
+    let mut years = [Year {
+        before: 0,
+        is_leap: false,
+    }; 256];
+    let mut i = 0;
+    while i < years.len() {
+        let year = FIRST_YEAR + i as u32;
+        let first = match days_from_civil(year, 1, 1) {
+            Some(first) => first,
+            None => panic!(),
+        };
+        years[i] = Year {
+            before: first - 1,
+            is_leap: days_from_civil(year, 2, 29).is_some(),
+        };
+        i += 1;
+    }
+    years
+};
+
+/// The number of each day in its year, from 1 on, by `month << 7 | day`. 0 means that there is no such day.
+static COMMON: [u16; 13 << 7] = days_of_year(2001);
+static LEAP: [u16; 13 << 7] = days_of_year(2000);
+
+const fn days_of_year(year: u32) -> [u16; 13 << 7] {
+    let mut days = [0; 13 << 7];
+    let mut number = 1;
+    let mut place = 0;
+    while place < days.len() {
+        let (month, day) = (place >> 7, place & 0x7f);
+        if days_from_civil(year, month as u32, day as u32).is_some() {
+            days[place] = number;
+            number += 1;
+        }
+        place += 1;
+    }
+    days
 }
 
 /// Returns whether all eight bytes are ASCII digits.
 const fn all_digits(word: u64) -> bool {
-    let high = word & 0xf0f0_f0f0_f0f0_f0f0;
-    // A low nibble above 9 carries into the high nibble when 6 is added.
-    let carried =
-        (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
-    high == 0x3030_3030_3030_3030 && carried == 0
+    not_digits(word) == 0
+}
+
+/// Returns 0 if all eight bytes are ASCII digits, and another number if not.
+const fn not_digits(word: u64) -> u64 {
+    let value = word ^ 0x3030_3030_3030_3030;
+    // A value above 9 sets the highest bit of its byte, or had it before. Only one that had it can carry into the next byte.
+    (value.wrapping_add(0x7676_7676_7676_7676) | value) & 0x8080_8080_8080_8080
 }
 
 fn two_digits(tens: u8, units: u8) -> Option<u8> {
@@ -400,6 +427,24 @@ mod tests {
     }
 
     #[test]
+    fn converts_dates_by_table_as_by_calculation() {
+        let years = [0, 1, 1849, 9999].into_iter().chain(1890..1912);
+        for year in years.chain(1990..2010).chain(2095..2110) {
+            for month in 0..100 {
+                for day in 0..100 {
+                    let text = format!("{year:04}{month:02}{day:02}");
+                    let expected = match days_from_civil(year, month, day) {
+                        Some(days) => Cell::Value(days),
+                        None if year + month + day == 0 => Cell::Null,
+                        None => Cell::Irregular(None),
+                    };
+                    assert_eq!(date8(text.as_bytes(), Blank::Zeros), expected, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn converts_every_day_of_four_centuries_and_back() {
         let mut expected = days_from_civil(1800, 1, 1).unwrap();
         for year in 1800..2200 {
@@ -414,23 +459,6 @@ mod tests {
             }
         }
         assert_eq!(days_from_civil(2200, 1, 1), Some(expected));
-    }
-
-    proptest! {
-        #[test]
-        fn finds_the_first_control_character(
-            mut bytes in proptest::collection::vec(0x20_u8..0x7f, 0..300),
-            placed in proptest::collection::vec((0_usize..300, any::<u8>()), 0..4),
-        ) {
-            for (place, byte) in placed {
-                if let Some(at) = bytes.get_mut(place) {
-                    *at = byte;
-                }
-            }
-            let expected = bytes.iter().position(|byte| is_control(*byte));
-            let expected = expected.map(|place| (place, bytes[..place].is_ascii()));
-            prop_assert_eq!(first_control(&bytes), expected);
-        }
     }
 
     proptest! {

@@ -39,7 +39,7 @@ impl<T: Default + Copy> Numbers<T> {
         self.values.resize(before + rows, T::default());
         let values = self.values.get_mut(before..).unwrap_or_default();
         let (mut valid, mut irregular) = (0, 0);
-        each(cells.zip(&mut *values), |(cell, to)| {
+        for (cell, to) in cells.zip(&mut *values) {
             let (value, is_irregular) = match cell {
                 Cell::Value(value) => (Some(value), false),
                 Cell::Null => (None, false),
@@ -48,7 +48,7 @@ impl<T: Default + Copy> Numbers<T> {
             *to = value.unwrap_or_default();
             valid = valid >> 1 | u64::from(value.is_some()) << (GROUP - 1);
             irregular = irregular >> 1 | u64::from(is_irregular) << (GROUP - 1);
-        });
+        }
         let mut rows_hidden = hidden;
         while rows_hidden != 0 {
             if let Some(value) = values.get_mut(rows_hidden.trailing_zeros() as usize) {

@@ -33,11 +33,22 @@ pub(crate) fn may_be_damaged(class: RecordClass, record: &[u8]) -> bool {
         RecordClass::Rejected(_) | RecordClass::Unknown(_) => true,
         RecordClass::Known(index) => {
             let table = layout::tables().get(index);
-            may_protect(index)
-                || table.is_some_and(|table| record.len() > table.record_length())
-                || linked_number(index, record) != LinkedNumber::None
+            table.is_some_and(|table| record.len() > table.record_length())
+                || match index {
+                    PROTECTION => !is_whole_protection(record),
+                    _ => may_protect(index) || linked_number(index, record) != LinkedNumber::None,
+                }
         }
     }
+}
+
+/// Returns whether a 004 has a possible person number, a type that exists, and two dates in their places. No longer than its
+/// layout, it has no sign of damage: a second 004 has no room beside the hyphens and spaces of the dates.
+#[inline]
+pub(crate) fn is_whole_protection(record: &[u8]) -> bool {
+    matches!(record.get(13..17), Some([b'0', b'0', b'0', b'1'..=b'5']))
+        && has_person(record)
+        && has_protection_dates(record)
 }
 
 /// Returns what a record tells about a protection that is damaged or not in its place, or `None` if there is no sign of

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::classify;
+use proptest::prelude::*;
 
 fn damaged(line: &str) -> Option<DamagedProtection> {
     damaged_protection(classify(line.as_bytes()), line.as_bytes())
@@ -424,5 +425,59 @@ fn a_protection_of_no_type_that_exists_with_dates_out_of_place_has_lost_bytes() 
     }
     for in_place in ["004010180000100062020-01-01", "004010180000100022x20-01-01"] {
         assert_eq!(damaged(in_place), None, "{in_place}");
+    }
+}
+
+/// Bytes as they stand in a 004, or as damage leaves them.
+fn like_protection() -> impl Strategy<Value = String> {
+    let number = prop_oneof!["[0-3][0-9][01][0-9]{7}", "[0-9]{10}", "(004)?[0-9]{7}"];
+    let kind = prop_oneof![4 => "000[0-6]", 1 => "[0-9 ]{4}"];
+    let date = || {
+        prop_oneof![
+            4 => "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]",
+            1 => Just(" ".repeat(10)),
+            1 => "0{10}",
+            1 => "[0-9 -]{0,10}",
+            1 => "004[0-9]{7}",
+        ]
+    };
+    (number, kind, date(), date()).prop_map(|parts| {
+        let (number, kind, from, to) = parts;
+        format!("004{number}{kind}{from}{to}")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn a_whole_protection_has_no_sign_of_damage(record in like_protection(), length in 13..=60_usize) {
+        let record = &record.as_bytes()[..record.len().min(length)];
+        let class = classify(record);
+        let is_whole = is_whole_protection(record);
+        if is_whole && record.len() <= 37 && class == RecordClass::Known(PROTECTION) {
+            prop_assert_eq!(damaged_protection(class, record), None);
+            prop_assert!(protection_type(record) != ProtectionType::Unreadable);
+        }
+    }
+}
+
+#[test]
+fn usual_protections_are_whole() {
+    for whole in [
+        "004010101001000012020-01-01",
+        "004010101001000012020-01-012030-00-00",
+        "00401010100100003          2030-12-31",
+        "00401010100100002",
+    ] {
+        assert!(is_whole_protection(whole.as_bytes()), "{whole}");
+    }
+    for other in [
+        "0040101010010000520200-01-01",
+        "004010101001000062020-01-01",
+        "004320101001000012020-01-01",
+        "0040101010010000",
+    ] {
+        assert!(!is_whole_protection(other.as_bytes()), "{other}");
     }
 }

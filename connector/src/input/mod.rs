@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+mod line_ends;
 mod other_formats;
 mod shape_detection;
 mod split;

@@ -2,12 +2,13 @@
 
 use memchr::memchr;
 
+use super::line_ends::ControlPlaces;
 use super::other_formats;
 use super::shape_detection::{self, Lengths, MAX_RECORD, Shape};
 use crate::error::{Error, Position};
 use crate::finding::Occurrences;
 use crate::record::is_padding;
-use crate::value::{Survey, first_control, is_spaces};
+use crate::value::{Survey, is_spaces};
 use crate::wire::{DAMAGED, Reader, Writer};
 
 /// The byte order mark of UTF-8.
@@ -37,6 +38,8 @@ pub(crate) struct Splitter {
     searched: usize,
     block: Vec<u8>,
     block_at: usize,
+    /// Where `block` has control characters.
+    controls: ControlPlaces,
     ended: bool,
     has_byte_order_mark: bool,
     is_cut_off: bool,
@@ -96,9 +99,9 @@ impl SplitterStart {
 }
 
 /// A line without control characters.
-struct CleanLine {
-    /// The number of bytes before the line end.
-    length: usize,
+struct CleanLine<'a> {
+    /// The bytes before the line end.
+    record: &'a [u8],
     length_with_end: usize,
     survey: Survey,
 }
@@ -117,6 +120,7 @@ impl Splitter {
         self.save_rest();
         self.block = block;
         self.block_at = 0;
+        self.controls.restart();
     }
 
     /// Marks the end of the input.
@@ -256,51 +260,32 @@ impl Splitter {
         mut skip: impl FnMut(&[u8], Survey) -> bool,
     ) -> Result<Step, Error> {
         // The fast path: the next record is a line within the block.
-        while let Some(line) = self.clean_line() {
-            let (from, to) = (self.block_at, self.block_at + line.length);
-            let offset = self.next_offset;
-            self.block_at += line.length_with_end;
-            self.next_offset += line.length_with_end as u64;
-            self.line += 1;
-            let record = self.block.get(from..to).unwrap_or_default();
-            if !skip(record, line.survey) {
-                self.span = RecordSpan::Block(from, to);
-                self.survey = Some(line.survey);
-                self.offset = offset;
+        if matches!(self.shape, Shape::Lines) && self.head_at >= self.head.len() {
+            let mut at = self.block_at;
+            let mut line = self.line;
+            let mut found = None;
+            while let Some(clean) = clean_line(&self.block, at, &mut self.controls) {
+                let from = at;
+                at += clean.length_with_end;
+                line += 1;
+                if !skip(clean.record, clean.survey) {
+                    found = Some((from, clean.record.len(), clean.survey));
+                    break;
+                }
+            }
+            let before = self.next_offset;
+            self.next_offset += (at - self.block_at) as u64;
+            let block_at = std::mem::replace(&mut self.block_at, at);
+            self.line = line;
+            if let Some((from, length, survey)) = found {
+                self.span = RecordSpan::Block(from, from + length);
+                self.survey = Some(survey);
+                self.offset = before + (from - block_at) as u64;
                 return Ok(Step::Record);
             }
         }
         self.survey = None;
         self.next_anywhere()
-    }
-
-    /// Returns the next line, if it lies within the block, is not blank, and has no control characters but those at its
-    /// end. One search finds the end and shows that.
-    #[inline]
-    fn clean_line(&self) -> Option<CleanLine> {
-        if !matches!(self.shape, Shape::Lines) || self.head_at < self.head.len() {
-            return None;
-        }
-        let rest = self.block.get(self.block_at..)?;
-        let (length, is_ascii) = first_control(rest)?;
-        let (line, end) = rest.split_at_checked(length)?;
-        let end = match end {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => return None,
-        };
-        // A line that begins with a space may be blank.
-        if line.first().is_none_or(|first| *first == b' ') || length > MAX_RECORD {
-            return None;
-        }
-        Some(CleanLine {
-            length,
-            length_with_end: length + end,
-            survey: Survey {
-                has_control: false,
-                is_ascii,
-            },
-        })
     }
 
     /// Moves to the next record in any shape, also across blocks.
@@ -611,6 +596,34 @@ impl Splitter {
             offset: self.next_offset,
         }
     }
+}
+
+/// Returns the line at `from`, if it lies within the block, is not blank, and has no control characters but those at its end.
+#[inline]
+fn clean_line<'a>(
+    block: &'a [u8],
+    from: usize,
+    controls: &mut ControlPlaces,
+) -> Option<CleanLine<'a>> {
+    let (place, is_ascii) = controls.next(block, from)?;
+    let end = match block.get(place..)? {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => return None,
+    };
+    let record = block.get(from..place)?;
+    // A line that begins with a space may be blank.
+    if record.first().is_none_or(|first| *first == b' ') || record.len() > MAX_RECORD {
+        return None;
+    }
+    Some(CleanLine {
+        record,
+        length_with_end: record.len() + end,
+        survey: Survey {
+            has_control: false,
+            is_ascii,
+        },
+    })
 }
 
 /// Returns how many CR a line ends with.

@@ -307,14 +307,14 @@ pub fn by_name(name: &str) -> Option<&'static Table> {
 }
 
 /// Returns the index in [`tables()`] of a record type given as three ASCII digits.
-pub fn index_of(record_type: [u8; 3]) -> Option<usize> {
-    index_of_number(type_number(record_type)?)
-}
-
-/// Returns the index in [`tables()`] of a record type given as a number below 1,000.
 #[inline]
-pub fn index_of_number(record_type: u16) -> Option<usize> {
-    match INDEX.get(usize::from(record_type)) {
+pub fn index_of([a, b, c]: [u8; 3]) -> Option<usize> {
+    // All three bytes are tested at once: the high halves here, and the low halves by the table.
+    let digits = u32::from_le_bytes([a, b, c, b'0']) ^ u32::from_le_bytes([b'0'; 4]);
+    if digits & 0xf0f0_f0f0 != 0 {
+        return None;
+    }
+    match INDEX.get(place([a, b, c])) {
         Some(&index) if index != NO_TABLE => Some(usize::from(index)),
         _ => None,
     }
@@ -329,23 +329,26 @@ pub fn type_number(record_type: [u8; 3]) -> Option<u16> {
 
 const NO_TABLE: u8 = u8::MAX;
 
-/// The index in [`tables()`] by record type number.
-static INDEX: [u8; 1000] = index(tables::TABLES);
+/// The index in [`tables()`] by the low halves of a record type's digits.
+static INDEX: [u8; 0x1000] = index(tables::TABLES);
 
-const fn index(tables: &[Table]) -> [u8; 1000] {
-    let mut index = [NO_TABLE; 1000];
+const fn index(tables: &[Table]) -> [u8; 0x1000] {
+    let mut index = [NO_TABLE; 0x1000];
     let mut i = 0;
     while i < tables.len() {
         let digits = tables[i].record_type.as_bytes();
         assert!(digits.len() == 3);
-        let number = (digits[0] - b'0') as usize * 100
-            + (digits[1] - b'0') as usize * 10
-            + (digits[2] - b'0') as usize;
-        assert!(index[number] == NO_TABLE, "a record type occurs twice");
-        index[number] = i as u8;
+        let place = place([digits[0], digits[1], digits[2]]);
+        assert!(index[place] == NO_TABLE, "a record type occurs twice");
+        index[place] = i as u8;
         i += 1;
     }
     index
+}
+
+/// Returns the place of three digits in [`INDEX`].
+const fn place([a, b, c]: [u8; 3]) -> usize {
+    (a as usize & 15) << 8 | (b as usize & 15) << 4 | (c as usize & 15)
 }
 
 const fn longest(tables: &[Table]) -> usize {

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::grammar;
 use crate::input::{Splitter, Step};
 use crate::layout;
-use crate::record::{PROTECTION, RecordClass, RecordTypes};
+use crate::record::{RecordClass, RecordTypes};
 use crate::selection::Selection;
 use crate::stats::ScanStats;
 use crate::value::iso_date;
@@ -115,8 +115,7 @@ impl Scan {
         let is_unwanted = |index| {
             let is_requested = builders.get(index).is_none_or(Option::is_some);
             let has_condition = |filter: &RowFilter| filter.can_sort_out(index);
-            // Every protection is checked for damage.
-            index != PROTECTION && (!is_requested || row_filter.as_ref().is_some_and(has_condition))
+            !is_requested || row_filter.as_ref().is_some_and(has_condition)
         };
         Ok(Self {
             splitter: Splitter::default(),
@@ -268,13 +267,13 @@ impl Scan {
         loop {
             let step = match &self.counted_only {
                 Some(counted_only) if self.stats.is_inside() => {
-                    let (stats, row_filter) = (&mut self.stats, self.row_filter.as_ref());
-                    self.splitter.next_after(|line, survey| {
-                        let index = counted_only.of_line(line).filter(|index| {
-                            row_filter.is_none_or(|filter| !filter.may_return(*index, line))
-                        });
-                        index.is_some_and(|index| stats.add_usual_of(index, line, survey))
-                    })?
+                    let (splitter, stats) = (&mut self.splitter, &mut self.stats);
+                    match &self.row_filter {
+                        None => next_not_counted(splitter, stats, *counted_only)?,
+                        Some(filter) => {
+                            next_that_may_return(splitter, stats, *counted_only, filter)?
+                        }
+                    }
                 }
                 _ => self.splitter.next()?,
             };
@@ -345,6 +344,35 @@ impl Scan {
         }
         Ok(None)
     }
+}
+
+/// Moves to the next record after those that are only counted, and counts these.
+// The two functions stand apart from the rest of the scan: in one function, the loop would have too few registers.
+#[inline(never)]
+fn next_not_counted(
+    splitter: &mut Splitter,
+    stats: &mut ScanStats,
+    counted_only: RecordTypes,
+) -> Result<Step, Error> {
+    splitter.next_after(|line, survey| {
+        let index = counted_only.of_line(line);
+        index.is_some_and(|index| stats.add_usual_of(index, line, survey))
+    })
+}
+
+/// Moves to the next record that may be returned, or that must be looked at, and counts those before it.
+#[inline(never)]
+fn next_that_may_return(
+    splitter: &mut Splitter,
+    stats: &mut ScanStats,
+    counted_only: RecordTypes,
+    row_filter: &RowFilter,
+) -> Result<Step, Error> {
+    splitter.next_after(|line, survey| {
+        let index = counted_only.of_line(line);
+        let index = index.filter(|index| !row_filter.may_return(*index, line));
+        index.is_some_and(|index| stats.add_usual_of(index, line, survey))
+    })
 }
 
 /// Returns the index of the first builder from `from` on that has rows.

@@ -8,6 +8,7 @@ mod persons;
 use std::collections::BTreeMap;
 
 use crate::columns::schema;
+use crate::damage::is_whole_protection;
 use crate::error::{Error, Position};
 use crate::finding::{Code, Finding, Level, Occurrences, Place, place};
 use crate::grammar::{self, StartRecord};
@@ -103,7 +104,7 @@ impl ScanStats {
     /// number, no longer than the layout, without control characters, and without a tie to another number.
     #[inline]
     pub(crate) fn add_usual(&mut self, record: &[u8], survey: Option<Survey>) -> Option<usize> {
-        let index = layout::index_of_number(layout::type_number(*record.first_chunk()?)?)?;
+        let index = layout::index_of(*record.first_chunk()?)?;
         let is_usual = self.is_inside()
             && self.is_usual(
                 index,
@@ -115,7 +116,7 @@ impl ScanStats {
 
     /// Counts a line of the type with that index like [`add_usual`](Self::add_usual). May be used while
     /// [`is_inside`](Self::is_inside).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_usual_of(&mut self, index: usize, line: &[u8], survey: Survey) -> bool {
         let is_usual = self.is_usual(index, line, survey);
         self.count_usual(index, is_usual)
@@ -129,16 +130,17 @@ impl ScanStats {
     }
 
     /// Returns whether a record of this type needs no further checks.
-    #[inline]
+    // A call for each record costs as much as the checks.
+    #[inline(always)]
     fn is_usual(&self, index: usize, record: &[u8], survey: Survey) -> bool {
-        record.len() <= longest_usual(index)
+        let Some(usual) = USUAL.get(index) else {
+            return false;
+        };
+        record.len() <= usize::from(usual.longest)
             && !survey.has_control
-            && (survey.is_ascii || self.encoding.is_latin1)
             && record.get(3..13).is_some_and(value::is_pnr)
-            && match index {
-                PERSON => linked_number(index, record) == LinkedNumber::None,
-                _ => !may_protect(index) || shows_no_protection(index, record),
-            }
+            && (self.encoding.is_latin1 || survey.is_ascii || is_ascii(record))
+            && (usual.check == Check::Nothing || usual.check.is_met(index, record))
     }
 
     #[inline]
@@ -604,24 +606,67 @@ fn add_finding(findings: &mut Vec<Finding>, code: Code, message: &str, mut place
     }
 }
 
-/// Returns the length of the longest record of a type that needs no further checks, or 0 if all its records need them:
-/// those without a person, protections, and former numbers.
-#[inline]
-fn longest_usual(index: usize) -> usize {
-    static LONGEST: [usize; layout::tables().len()] = {
-        let mut longest = [0; layout::tables().len()];
-        let mut i = 0;
-        while i < longest.len() {
-            let table = &layout::tables()[i];
-            if table.is_keyed() && i != PROTECTION && i != FORMER_NUMBER {
-                longest[i] = table.record_length();
-            }
-            i += 1;
-        }
-        longest
-    };
-    LONGEST.get(index).copied().unwrap_or_default()
+/// What the records of a type are that need no further checks.
+#[derive(Clone, Copy)]
+struct Usual {
+    /// The length of the longest, or 0 if there are none: of types without a person, and of former numbers.
+    longest: u16,
+    check: Check,
 }
+
+/// What must be looked at in a record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Nothing,
+    /// That it names no other number of the person.
+    ValidNumber,
+    /// That it is a whole protection.
+    Protection,
+    /// That it does not show a relative's protection.
+    Marks,
+}
+
+impl Check {
+    // Apart from the loop over records, most of which need no such check.
+    #[inline(never)]
+    fn is_met(self, index: usize, record: &[u8]) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::ValidNumber => linked_number(index, record) == LinkedNumber::None,
+            Self::Protection => is_whole_protection(record),
+            Self::Marks => shows_no_protection(index, record),
+        }
+    }
+}
+
+/// Returns whether all bytes are ASCII. Most extracts soon show that they are not, and are not asked again.
+#[cold]
+fn is_ascii(record: &[u8]) -> bool {
+    record.is_ascii()
+}
+
+/// By index in [`layout::tables`].
+static USUAL: [Usual; layout::tables().len()] = {
+    let mut all = [Usual {
+        longest: 0,
+        check: Check::Nothing,
+    }; layout::tables().len()];
+    let mut i = 0;
+    while i < all.len() {
+        let table = &layout::tables()[i];
+        if table.is_keyed() && i != FORMER_NUMBER {
+            all[i].longest = table.record_length() as u16;
+        }
+        all[i].check = match i {
+            PERSON => Check::ValidNumber,
+            PROTECTION => Check::Protection,
+            _ if may_protect(i) => Check::Marks,
+            _ => Check::Nothing,
+        };
+        i += 1;
+    }
+    all
+};
 
 /// Returns whether a record of a relative's address shows no protection.
 fn shows_no_protection(index: usize, record: &[u8]) -> bool {
