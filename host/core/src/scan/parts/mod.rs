@@ -9,11 +9,13 @@
 //! instance reads on from there alone: rows, findings and errors are always those of a scan with one thread.
 //!
 //! - `cut` cuts the input into parts.
+//! - `memory` keeps the memory of parts for the next ones.
 //! - `queue` hands parts to threads and their results back.
 //! - `run` joins both: [`PartRun`].
 //! - `scan_pass` makes the rows of a part, and `selection_pass` selects the persons of a part.
 
 mod cut;
+mod memory;
 mod queue;
 mod run;
 mod scan_pass;

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use super::cut::{Cut, Cutter, read_until};
 use super::queue::{Job, Promise, Queue, Turn};
-use super::{Division, Helpers, PartError, PartPass};
+use super::{Division, Helpers, PartError, PartPass, memory};
 use crate::error::{ComponentError, Error};
 use crate::sandbox::Session;
 use crate::wit::source as wit;
@@ -113,6 +113,7 @@ impl<P: PartPass> PartRun<P> {
         if count == 0 {
             return Ok(Begun::Whole(Rest::default()));
         }
+        memory::keep_freed();
         let mut ahead = Vec::new();
         // An input with less than another part is read by one instance.
         if read_until(input, &mut ahead, division.part_bytes)? {
