@@ -7,7 +7,7 @@ import pathlib
 import cprflow
 import pyarrow
 import pytest
-from conftest import tenant
+from conftest import DailyJob, tenant
 from spark_support import session  # noqa: F401 (fixture)
 from spark_support import CONDITION, counting, filter, frame, read, reader, returned, sort, source
 from test_extract import plain
@@ -149,3 +149,58 @@ def test_another_component_on_an_executor_is_an_error(extract, monkeypatch):
             patch.setattr(cprflow, "component_digest", lambda: "2222")
             with pytest.raises(cprflow.ComponentError, match=f"executor has the component 2222, and the driver has {own}"):
                 list(found.read(parts[0]))
+
+
+@pytest.fixture(scope="module")
+def two_agreements(tmp_path_factory):
+    """A tenant that may see two agreements, and an extract in which persons of one of them have moved away."""
+    job = DailyJob(tmp_path_factory.mktemp("two-agreements") / "job")
+    other = DailyJob(job.root / "other")
+    extracts = {}
+    for name, own, seed in [("town", job, 5), ("other", other, 9)]:
+        extracts[name] = own.root / "load"
+        cprflow.generate(extracts[name], persons=400, seed=seed, shape="full", busy=True)
+        own.put(extracts[name], seed)
+    address = cprflow.open(extracts["town"]).table("address")
+    codes = pyarrow.table(address.scan(columns=["municipality_code"])).column(0).to_pylist()
+    municipalities = sorted(set(codes) - {None, "0851"})
+    school = tenant("school", f"persons = {{ municipalities = {municipalities} }}").replace("['town']", "['town', 'other']")
+    job.configure("[agreement.other]\ninbox = 'other/inbox'\n" + school)
+    report = cprflow.sync(job.config)
+    assert report.ok, (report.problems, report.set_aside)
+    at = address.schema["municipality_code"].position - 1
+    lines = extracts["town"].read_bytes().split(b"\n")
+    for number, line in enumerate(lines):
+        if line[:3] == b"002" and number % 3 == 0:
+            lines[number] = line[:at] + b"0851" + line[at + 4 :]
+    moved = job.root / "moved"
+    moved.write_bytes(b"\n".join(lines))
+    return job.config, moved
+
+
+@pytest.mark.parametrize("size", [100_000, 1 << 30])
+def test_an_agreement_of_a_tenant_is_named(session, two_agreements, rows, size):
+    """The persons who left are those of the agreement that is named, on the driver and in each task."""
+    config, moved = two_agreements
+    left = {}
+    for name in ("town", "other"):
+        options = {"config": config, "tenant": "school", "agreement": name}
+        given = ["--tenant", "school", "--agreement", name, "--config", config]
+        for table in ("person", "address", "out_of_scope"):
+            parts = reader(moved, table, partBytes=size, **options)
+            found = read(parts)
+            assert plain(found) == rows(moved, table, *given), (name, table)
+            assert sort(frame(session, moved, table, partBytes=size, **options).toArrow()) == sort(found), (name, table)
+            assert len(parts.partitions()) > 1 or table == "out_of_scope" or size > 100_000
+        left[name] = set(found.column("reason").to_pylist())
+    assert left == {"town": {"moved"}, "other": set()}
+
+
+def test_the_agreement_of_a_tenant_must_be_one_of_its_own(session, two_agreements):
+    config, moved = two_agreements
+    options = {"config": config, "tenant": "school"}
+    for more, text in [({}, "Name the one of this extract with agreement="), ({"agreement": "village"}, "other, town")]:
+        with pytest.raises(cprflow.RequestError, match=text):
+            source(moved, **options, **more).schema()
+        with pytest.raises(Exception, match=text):
+            frame(session, moved, **options, **more).count()
