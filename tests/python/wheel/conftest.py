@@ -167,9 +167,14 @@ def spark(tmp_path_factory):
     session.stop()
 
 
+def is_set(variable):
+    """Returns whether a variable says that something is needed: `0` and the empty text do not, as for the tests in Rust."""
+    return os.environ.get(variable, "0") not in ("", "0")
+
+
 def need_spark():
     """Skips a test, or all tests of a file, without Spark 4.1 or newer, unless CPRFLOW_REQUIRE_SPARK is set."""
-    if os.environ.get("CPRFLOW_REQUIRE_SPARK", "0") in ("", "0"):
+    if not is_set("CPRFLOW_REQUIRE_SPARK"):
         pytest.importorskip("pyspark", minversion="4.1")
         if shutil.which("java") is None:
             pytest.skip("Spark needs Java", allow_module_level=True)

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow
 import pytest
 
-from conftest import EVERYTHING, DailyJob
+from conftest import EVERYTHING, DailyJob, is_set
 
 # Few tables, in the order in which they are exported.
 SOME = ["address", "event", "person"]
@@ -74,7 +74,7 @@ def require(variable, *modules):
 
 
 def missing(variable, reason):
-    if os.environ.get(variable):
+    if is_set(variable):
         pytest.fail(f"{reason}, and {variable} is set", pytrace=False)
     pytest.skip(reason, allow_module_level=True)
 

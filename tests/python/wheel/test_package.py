@@ -15,6 +15,18 @@ PACKAGE = pathlib.Path(cprflow.__file__).parent
 REPOSITORY = pathlib.Path(__file__).parents[3]
 
 
+@pytest.mark.parametrize(("value", "outcome"), [(None, "skipped"), ("", "skipped"), ("0", "skipped"), ("1", "failed")])
+def test_what_is_missing_skips_or_fails_a_test(monkeypatch, value, outcome):
+    import exports
+
+    monkeypatch.delenv("CPRFLOW_REQUIRE_NOTHING", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CPRFLOW_REQUIRE_NOTHING", value)
+    raised = {"skipped": pytest.skip.Exception, "failed": pytest.fail.Exception}[outcome]
+    with pytest.raises(raised, match="nothing is not installed"):
+        exports.missing("CPRFLOW_REQUIRE_NOTHING", "nothing is not installed")
+
+
 def seconds(statement):
     """Returns the shortest of several times that a new Python needs for a statement."""
     script = f"import time\nstart = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
