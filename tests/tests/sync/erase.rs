@@ -674,19 +674,36 @@ fn the_proof_names_exports() {
     );
 }
 
-/// A run that was killed while it wrote a proof can have left a part of a line.
+/// A run of an older version that was killed while it wrote a proof can have left a part of a line.
 #[test]
 fn a_proof_begins_on_its_own_line() {
     let test = three_nights();
-    let path = test.path("state/erasures.jsonl");
-    let part = r#"{"done":"2026-03-0"#;
-    private(&path, part);
     erase(&test, &["--references"]);
+    let path = test.path("state/erasures.jsonl");
+    let whole = fs::read_to_string(&path).unwrap();
+    let before = format!(r#"{whole}{{"done":"2026-03-0"#);
+    private(&path, &before);
+    private(&test.path("persons"), &format!("{CARLA}\n"));
+    erase(&test, &[]);
     let text = fs::read_to_string(&path).unwrap();
-    let (first, rest) = text.split_once('\n').unwrap();
-    assert_eq!(first, part);
+    let rest = text.strip_prefix(&format!("{before}\n")).unwrap();
     let proof: Value = serde_json::from_str(rest).unwrap();
     assert_eq!(proof["subject"], "numbers");
+}
+
+/// Without the list, an extract could bring erased persons back. A proof that cannot be read can be the proof of their
+/// erasure.
+#[test]
+fn a_proof_that_cannot_be_read_needs_the_list() {
+    let test = three_nights();
+    let path = test.path("state/erasures.jsonl");
+    private(&path, "{\"done\":\"2026-03-0\n");
+    let ended = test.sync();
+    assert_eq!(ended.code, 2, "{}", ended.text());
+    let told = "cannot tell who was erased";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    erase(&test, &["--list-lost"]);
+    assert_eq!(test.sync().code, 0);
 }
 
 /// The proof and the status name the targets that have not caught up with an erasure, and no others.

@@ -3,9 +3,8 @@
 //! It is a line of JSON in `<state>/erasures.jsonl`, which is on the disk before the order is removed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -18,7 +17,7 @@ use super::order::{ErasedSubject, Order};
 use crate::config::Store;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::fs::sync_directory;
+use crate::fs::write_private_file;
 use crate::ledger::{Ledger, RewritingKind};
 use crate::tenant::former::former_tenants;
 use crate::unmounted::left_agreements;
@@ -231,6 +230,12 @@ fn read(state: &Path) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// Returns the lines of a text that are not empty.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.trim_ascii().is_empty())
+}
+
 /// What exports must have caught up with, in a line of the log.
 #[derive(Deserialize)]
 struct Ordered {
@@ -245,9 +250,8 @@ struct Ordered {
 /// A line that cannot be read is the proof of an erasure too. It was ordered before the file was changed last.
 pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
     let text = read(state)?;
-    let lines = text.split(|byte| *byte == b'\n');
     let mut all: Option<Erased> = None;
-    for line in lines.filter(|line| !line.trim_ascii().is_empty()) {
+    for line in lines(&text) {
         let line = serde_json::from_slice(line).unwrap_or_else(|_| Ordered {
             ordered: last_change(state),
             generations: BTreeMap::new(),
@@ -273,14 +277,21 @@ fn last_change(state: &Path) -> Timestamp {
     modified.and_then(Result::ok).unwrap_or(Timestamp::MAX)
 }
 
-/// Returns whether a proof of a state directory says that persons were erased.
+/// How many numbers were erased, in a line of the log.
+#[derive(Deserialize)]
+struct Counted {
+    numbers: u64,
+}
+
+/// Returns whether a proof of a state directory says that persons were erased. A line that cannot be read counts as such a
+/// proof.
 pub(super) fn has_numbers(state: &Path) -> Result<bool, Error> {
     let text = read(state)?;
     let has_numbers = |line: &[u8]| {
-        let proof: serde_json::Value = serde_json::from_slice(line).unwrap_or_default();
-        proof.get("numbers").and_then(|numbers| numbers.as_u64()) > Some(0)
+        let read = serde_json::from_slice(line);
+        read.map_or(true, |line: Counted| line.numbers > 0)
     };
-    Ok(text.split(|byte| *byte == b'\n').any(has_numbers))
+    Ok(lines(&text).any(has_numbers))
 }
 
 /// Writes the proof of an order that was carried out in a store.
@@ -352,28 +363,46 @@ pub(super) fn write(
             && other.get("subject").and_then(|subject| subject.as_str()) == Some(line.subject)
             && other.get("digest").and_then(|digest| digest.as_str()) == line.digest.as_deref()
     };
-    if known.split(|byte| *byte == b'\n').any(is_same) {
+    if lines(&known).any(is_same) {
         return Ok(());
     }
-    // A run that was killed, or a full disk, can have left a part of a line.
-    if known.last().is_some_and(|last| *last != b'\n') {
-        text.insert(0, b'\n');
+    let mut all = known;
+    // Older versions could leave a part of a line.
+    if all.last().is_some_and(|last| *last != b'\n') {
+        all.push(b'\n');
     }
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path);
-    let mut file = file.map_err(Error::file(&path))?;
-    file.write_all(&text)
-        .and_then(|()| file.sync_all())
-        .map_err(Error::file(&path))?;
-    sync_directory(Some(&store.state))
+    all.append(&mut text);
+    // Complete or not at all: a part of a line would count as the erasure of persons.
+    write_private_file(&path, &all)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_read_has_numbers() {
+        let state = tempfile::tempdir().unwrap();
+        let has = |text: &[u8]| {
+            fs::write(state.path().join(PROOF_FILE), text).unwrap();
+            has_numbers(state.path()).unwrap()
+        };
+        let none = br#"{"subject":"agreement town","numbers":0}"#;
+        for text in [&b""[..], b"\n \n", none] {
+            assert!(!has(text));
+        }
+        for part in [
+            &br#"{"numbers":2}"#[..],
+            &none[..20],
+            b"{}",
+            b"\xff",
+            br#"{"numbers":"2"}"#,
+        ] {
+            assert!(has(part));
+            assert!(has(&[&none[..], part].join(&b'\n')));
+            assert!(has(&[part, &none[..]].join(&b'\n')));
+        }
+    }
 
     fn erased_by(text: &[u8]) -> Option<Erased> {
         let state = tempfile::tempdir().unwrap();
