@@ -201,6 +201,103 @@ def test_no_file_has_an_erased_person_after_vacuum(sink, run, two_nights, option
     assert sink.rows("person").num_rows == len({*own_persons(job)}) or options
 
 
+def tables_of(job):
+    """Returns what the file of the only target says of its tables."""
+    [listed] = (job.dataset / "_exports").glob("*.json")
+    return json.loads(listed.read_text())["tables"]
+
+
+def as_if_later(path, days):
+    """Changes a table as if its files were replaced by a computer whose clock was ahead."""
+    # A checkpoint has the times too. Without it, the logs are read.
+    for checkpoint in [*path.glob("_delta_log/*.parquet"), path / "_delta_log" / "_last_checkpoint"]:
+        checkpoint.unlink()
+    for log in path.glob("_delta_log/*.json"):
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        for line in lines:
+            if "remove" in line:
+                line["remove"]["deletionTimestamp"] += days * 86_400_000
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("options", [[], ["--since", "0"]])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_files_that_were_replaced_in_the_future_are_removed(sink, run, two_nights, options, scheme):
+    """The clock was wrong when they were replaced. Delta itself keeps them until then."""
+    job = two_nights
+    if options:
+        options = [*options, "--config", job.config]
+    victim = own_persons(job, "child")[0]
+
+    def export(hours):
+        to = f"delta:{scheme}{sink.path}"
+        ended = run("export", job.dataset, "--to", to, "--vacuum", hours, "--format", "json", *options)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)["removed_files"]
+
+    export("48")
+    numbers = job.root / "numbers.txt"
+    numbers.write_text(f"{victim}\n")
+    numbers.chmod(0o600)
+    ended = run("erase", "--numbers", numbers, "--references", "--not-subscribed", "--yes", "--config", job.config)
+    assert ended.returncode == 0, ended.stderr
+    export("48")
+    for table in sink.tables():
+        as_if_later(sink.path / table, 30)
+    # A file that no version has, with a later time.
+    one = next(one for one in sink.path.glob("person/**/part-*.parquet"))
+    orphan = one.with_name("part-00000-00000000-0000-4000-8000-000000000000-c000.snappy.parquet")
+    shutil.copy(one, orphan)
+    os.utime(orphan, (4e9, 4e9))
+    before = {table: normal(sink.rows(table)) for table in sink.tables()}
+    assert export("48") == 0 and orphan.exists()
+    assert any(victim.encode() in text for text in all_bytes(sink.path))
+    assert export("0") > 0 and not orphan.exists()
+    assert not any(victim.encode() in text for text in all_bytes(sink.path))
+    assert {table: normal(sink.rows(table)) for table in sink.tables()} == before
+    for one in tables_of(job).values():
+        assert one["cleaned"] == one.get("generation", one.get("sequences"))
+    assert export("0") == 0
+
+
+def test_a_table_whose_files_cannot_be_compared_is_not_clean(sink, run, two_nights):
+    """A file of the newest version is not in the list, so it is not known which of the others are needed."""
+    job = two_nights
+    command = ["export", job.dataset, "--to", sink.to, "--table", "person"]
+    assert run(*command).returncode == 0
+    job.night(2, persons=60)
+    assert cprflow.sync(job.config).ok
+    assert run(*command).returncode == 0
+    first = tables_of(job)["person"]
+    as_if_later(sink.path / "person", 30)
+    for needed in sink.open("person").file_uris():
+        os.rename(needed, f"{needed}.moved")
+    assert run(*command, "--vacuum", "0").returncode == 0
+    assert tables_of(job)["person"]["cleaned"] == first["cleaned"] < first["generation"]
+    # The replaced file is still there.
+    assert len(list(sink.path.glob("person/*.parquet"))) == 1
+
+
+def test_parts_of_files_that_a_killed_run_was_writing_are_removed(sink, run, two_nights):
+    """Delta does not list them, so its vacuum does not find them."""
+    job = two_nights
+    command = ["export", job.dataset, "--to", sink.to, "--table", "person"]
+    assert run(*command).returncode == 0
+    part = sink.path / "person" / "part-00000-00000000-0000-4000-8000-000000000000-c000.snappy.parquet#1"
+    foreign = part.with_name("notes#1")
+    for one in [part, foreign]:
+        one.write_bytes(b"x")
+    assert run(*command).returncode == 0
+    assert part.exists()
+    hours_ago = part.stat().st_mtime - 49 * 3600
+    os.utime(part, (hours_ago, hours_ago))
+    ended = run(*command, "--format", "json")
+    assert not part.exists() and json.loads(ended.stdout)["removed_files"] == 1
+    part.write_bytes(b"x")
+    assert run(*command, "--vacuum", "0").returncode == 0
+    assert not part.exists() and foreign.exists()
+
+
 def test_a_new_table_has_no_old_files(sink, run, two_nights):
     job = two_nights
 

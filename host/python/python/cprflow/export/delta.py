@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
 
 try:
     import deltalake
-    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+    from deltalake.fs import DeltaStorageHandler
     from deltalake.schema import Field, PrimitiveType
 except ImportError as error:
     raise ImportError("the export to Delta needs deltalake: pip install 'cprflow[export]'") from error
 
 import pyarrow
+from pyarrow import fs
 
 import cprflow
 from cprflow.export import schema
@@ -48,6 +54,16 @@ _PROPERTIES = {
 
 # A delivery is removed and replaced by whole files, because it has files of its own.
 _PARTITIONS = ["agreement", "delivery", "sequence"]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What was removed from a table."""
+
+    # The number of files.
+    removed: int
+    # Whether only the files of the newest version are left.
+    is_complete: bool
 
 
 class Delta:
@@ -123,20 +139,27 @@ class Delta:
                 self._write_number(found, transactions)
             return {"changed": False}
 
-    def clean(self, table: str, hours: int) -> int:
-        """Remove the files that no version of the last hours needs, and old logs. Returns the number of files."""
+    def clean(self, table: str, hours: int) -> Cleaned:
+        """Remove the files that no version of the last hours needs, and old logs."""
         with self._errors(table):
-            if not deltalake.DeltaTable.is_deltatable(self._uri(table)):
-                return 0
-            found = deltalake.DeltaTable(self._uri(table))
+            uri = self._uri(table)
+            if not deltalake.DeltaTable.is_deltatable(uri):
+                return Cleaned(0, is_complete=hours == 0 and not _has_files(uri))
+            found = deltalake.DeltaTable(uri)
             # Without `full`, the files that a killed run left would stay.
-            removed = found.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True)
+            removed = len(found.vacuum(hours, dry_run=False, enforce_retention_duration=False, full=True))
+            removed += _remove_parts(uri, hours)
+            unused = _unused(found, uri) if hours == 0 else None
+            # Delta keeps files that were replaced in the future: the clock was wrong then.
+            for path in unused or ():
+                DeltaStorageHandler(uri).delete_file(path)
+            removed += len(unused or ())
             reached(f"vacuumed:{table}")
-            found = deltalake.DeltaTable(self._uri(table))
+            found = deltalake.DeltaTable(uri)
             # Logs can be removed only if a checkpoint has what they say.
             found.create_checkpoint()
             found.cleanup_metadata()
-            return len(removed)
+            return Cleaned(removed, is_complete=unused is not None)
 
     @contextmanager
     def _errors(self, table: str) -> Iterator[None]:
@@ -186,11 +209,10 @@ class Delta:
         return deltalake.DeltaTable(self._uri(table))
 
     def _create(self, uri: str, table: str, columns: list[Column]) -> None:
-        is_new = True
         if "://" not in uri:
             os.makedirs(uri, mode=0o700, exist_ok=True)
-            # A table of which only the log was removed leaves its files.
-            is_new = not os.listdir(uri)
+        # A table of which only the log was removed leaves its files.
+        is_new = not _has_files(uri)
         deltalake.DeltaTable.create(
             uri,
             schema.arrow(columns),
@@ -236,6 +258,52 @@ class Delta:
             partition_by=_PARTITIONS if self._is_partitioned else None,
             commit_properties=_commit(transactions),
         )
+
+
+def _entries(uri: str, *, recursive: bool) -> list[fs.FileInfo]:
+    """Return the files and directories in a directory or a path of an object store. If it does not exist, it has none."""
+    try:
+        return list(DeltaStorageHandler(uri).get_file_info_selector(fs.FileSelector("", recursive=recursive)))
+    except TableNotFoundError:
+        return []
+
+
+def _has_files(uri: str) -> bool:
+    return bool(_entries(uri, recursive=False)) or any(_parts(uri))
+
+
+def _unused(found: deltalake.DeltaTable, uri: str) -> list[str] | None:
+    """Return the files that the newest version of a table does not need. None if that cannot be known."""
+    needed = {_plain(path) for path in pyarrow.table(found.get_add_actions())["path"].to_pylist()}
+    files = {entry.path: _plain(entry.path) for entry in _entries(uri, recursive=True) if entry.is_file}
+    # A needed file that the list does not have can have another name there, and must not be removed.
+    if not needed <= set(files.values()):
+        return None
+    is_hidden = re.compile(r"(^|/)[_.]").search
+    return [path for path, plain in files.items() if plain not in needed and not is_hidden(path)]
+
+
+def _plain(path: str) -> str:
+    """Return a path without percent-encoding, which the log and the list can have in different ways."""
+    while (decoded := unquote(path)) != path:
+        path = decoded
+    return path
+
+
+def _parts(uri: str) -> Iterator[pathlib.Path]:
+    """Return the parts of files that a killed run was writing to a local directory. No list of Delta has them."""
+    path = unquote(urlsplit(uri).path) if uri.startswith("file://") else uri
+    if "://" not in path:
+        yield from (one for one in pathlib.Path(path).rglob("*.parquet#*") if re.search(r"#\d+$", one.name))
+
+
+def _remove_parts(uri: str, hours: int) -> int:
+    """Remove the parts that were written more than some hours ago. Returns their number."""
+    latest = time.time() - 3600 * hours
+    old = [part for part in _parts(uri) if hours == 0 or part.stat().st_mtime < latest]
+    for part in old:
+        part.unlink(missing_ok=True)
+    return len(old)
 
 
 def _arrow(found: deltalake.DeltaTable) -> pyarrow.Schema:
