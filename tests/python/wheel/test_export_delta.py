@@ -298,6 +298,34 @@ def test_parts_of_files_that_a_killed_run_was_writing_are_removed(sink, run, two
     assert not part.exists() and foreign.exists()
 
 
+@pytest.mark.parametrize("options", [[], ["--since", "0"]])
+def test_a_target_with_a_url_gets_all_its_tables_into_a_new_file(sink, run, two_nights, options):
+    """The file was removed, and the next run exports one table only."""
+    job = two_nights
+    if options:
+        options = [*options, "--config", job.config]
+    # A URL is listed as an object store is.
+    command = ["export", job.dataset, "--to", f"delta:file://{sink.path}", *options]
+    assert run(*command).returncode == 0
+    everything = set(tables_of(job))
+    assert len(everything) > 10
+    # They are not the tables of this export.
+    deltalake.write_deltalake(sink.path / "foreign", pyarrow.table({"pnr": ["x"]}))
+    (sink.path / "empty").mkdir()
+    (sink.path / "file").write_text("")
+    shutil.rmtree(job.dataset / "_exports")
+    assert run(*command, "--table", "person").returncode == 0
+    tables = tables_of(job)
+    assert set(tables) == everything
+    assert {name for name, one in tables.items() if one.get("exported")} == {"person"}
+    # A table of which only the log was removed has old files.
+    shutil.rmtree(sink.path / "person" / "_delta_log")
+    assert run(*command, "--table", "person").returncode == 0
+    assert tables_of(job)["person"]["cleaned"] is None
+    assert run(*command, "--vacuum", "0").returncode == 0
+    assert all(one["exported"] and one["cleaned"] for one in tables_of(job).values())
+
+
 def test_a_new_table_has_no_old_files(sink, run, two_nights):
     job = two_nights
 

@@ -84,10 +84,13 @@ class Delta:
         return self._base
 
     def tables(self) -> set[str]:
-        """Return the tables of this source that a local directory has."""
+        """Return the tables of this source that the target has."""
         if "://" in self._base:
-            return set()
-        names = {log.parent.name for log in pathlib.Path(self._base).glob("*/_delta_log")}
+            with self._errors():
+                entries = _entries(self._base, recursive=False)
+            names = {entry.base_name for entry in entries if entry.type == fs.FileType.Directory}
+        else:
+            names = {log.parent.name for log in pathlib.Path(self._base).glob("*/_delta_log")}
         return {name for name in names if self._is_own(name)}
 
     def _is_own(self, table: str) -> bool:
@@ -162,7 +165,7 @@ class Delta:
             return Cleaned(removed, is_complete=unused is not None)
 
     @contextmanager
-    def _errors(self, table: str) -> Iterator[None]:
+    def _errors(self, table: str | None = None) -> Iterator[None]:
         """Replace the texts of errors, which can have values of rows."""
         try:
             yield
@@ -173,7 +176,8 @@ class Delta:
         except cprflow.Error:
             raise
         except (DeltaError, OSError, pyarrow.ArrowException) as error:
-            raise TargetError(f"cannot use the Delta table {self._name}/{table}{system_error(error)}") from None
+            what = f"list the Delta tables in {self._name}" if table is None else f"use the Delta table {self._name}/{table}"
+            raise TargetError(f"cannot {what}{system_error(error)}") from None
 
     def _uri(self, table: str) -> str:
         return f"{self._base}/{table}"
