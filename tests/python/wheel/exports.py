@@ -1,6 +1,7 @@
 """Tests of `cprflow export` that hold for every target. A module for a target has the fixture `sink` and a class of these."""
 
 import collections
+import datetime
 import fcntl
 import importlib
 import json
@@ -669,6 +670,27 @@ class Exports:
         cleaned = [second["tables"][name]["cleaned_at"] for name in ("person", "event")]
         assert cleaned[0] == (second["started"] if sink.kind == "delta" else None)
         assert cleaned[1] != second["started"]
+
+    @pytest.mark.parametrize("is_current", [True, False])
+    def test_a_run_begins_before_it_reads_the_dataset(self, sink, two_nights, monkeypatch, is_current):
+        """Otherwise an erasure could be complete between the two, and the target would count as exported after it."""
+        job = two_nights
+        read = []
+
+        class Late(cprflow.export.Current if is_current else cprflow.export.Deliveries):
+            def __init__(self, *arguments, **options):
+                read.append(datetime.datetime.now(datetime.timezone.utc))
+                super().__init__(*arguments, **options)
+
+        monkeypatch.setattr(cprflow.export, Late.__base__.__name__, Late)
+        options = {} if is_current else {"since": 0, "config": job.config}
+        cprflow.export.run(job.dataset, sink.to, tables=["person"], **options, **sink.keywords)
+        [listed] = (job.dataset / "_exports").glob("*.json")
+        content = json.loads(listed.read_text())
+        exported = content["tables"]["person"]["exported"]
+        assert content["started"] == (exported if is_current else exported["town"])
+        [time] = read
+        assert datetime.datetime.fromisoformat(content["started"].replace("Z", "+00:00")) <= time
 
     def test_an_export_of_one_agreement_leaves_the_times_of_others(self, sink, export, two_nights):
         """Also if the file was removed: the table still has the rows of the other agreement."""

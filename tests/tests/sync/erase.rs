@@ -9,7 +9,7 @@ use cprflow_tests::search::{compressed_blocks, files_with, has_block};
 use cprflow_tests::test_run::{TestRun, files, tables, transfer};
 use serde_json::Value;
 
-const ALICE: &str = "0101010010";
+pub(crate) const ALICE: &str = "0101010010";
 /// The number of Alice before.
 const ALICE_BEFORE: &str = "0101010045";
 const BERTA: &str = "0101010029";
@@ -18,10 +18,10 @@ const CARLA: &str = "0101010037";
 /// What only Alice has.
 const SURNAME: &str = "Almindelig";
 
-const AGREEMENTS: &str =
+pub(crate) const AGREEMENTS: &str =
     "[agreement.town]\ninbox = \"inbox\"\nfiles.name = \"town.*\"\nunrestricted = \"test\"\n";
 
-const TENANTS: &str = "[tenant.one]\nagreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/one\"\n\
+pub(crate) const TENANTS: &str = "[tenant.one]\nagreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/one\"\n\
                        classes = [\"default\", \"family\", \"identity\"]\n[tenant.nameless]\nagreements = [\"town\"]\n\
                        purpose = \"test\"\ndataset = \"tenants/nameless\"\nnumbers = \"pseudonym\"\nkey = { file = \"key\" }\n\
                        [tenant.children]\nagreements = [\"town\"]\npurpose = \"test\"\ndataset = \"tenants/children\"\n\
@@ -31,7 +31,7 @@ fn night(date: &str) -> Handmade {
     Handmade::new("431101", date)
 }
 
-fn private(path: &Path, text: &str) {
+pub(crate) fn private(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -48,7 +48,7 @@ fn put(test: &TestRun, number: u32, extract: Handmade) {
 }
 
 /// Three nights: Alice under her old number, other persons, and Alice under her new number with a child.
-fn three_nights() -> TestRun {
+pub(crate) fn three_nights() -> TestRun {
     let test = TestRun::local();
     private(&test.path("key"), &"b".repeat(64));
     private(
@@ -106,7 +106,7 @@ fn found(test: &TestRun, text: &str) -> Vec<PathBuf> {
     places.flat_map(|place| files_with(&place, text)).collect()
 }
 
-fn erase(test: &TestRun, more: &[&str]) -> Value {
+pub(crate) fn erase(test: &TestRun, more: &[&str]) -> Value {
     let persons = test.path("persons").display().to_string();
     let mut arguments = vec![
         "--numbers",
@@ -627,53 +627,6 @@ fn erases_an_agreement_that_has_ended() {
     assert_settled(&test);
 }
 
-/// Databases that were loaded from a dataset keep the persons until they are loaded again, so the proof names them.
-#[test]
-fn the_proof_names_exports() {
-    let test = three_nights();
-    let of = |dataset: &Path, kind: &str, target: &str| {
-        let directory = dataset.join("_exports");
-        fs::create_dir(&directory).unwrap();
-        let text = serde_json::json!({"format": 1, "kind": kind, "target": target, "tables": {}});
-        private(
-            &directory.join(format!("{kind}-0123456789abcdef.json")),
-            &text.to_string(),
-        );
-        private(&directory.join(".lock"), "");
-    };
-    of(&test.dataset(), "delta", "/lake/cpr");
-    of(&test.dataset_of("one"), "postgresql", "db.example/cpr");
-    private(&test.dataset_of("one").join("_exports/damaged.json"), "{");
-    private(&test.path("persons"), &format!("{ALICE}\n"));
-    let persons = test.path("persons").display().to_string();
-    let arguments = ["--numbers", &persons, "--not-subscribed"];
-    let planned = test.run("erase", &[&arguments[..], &["--format", "json"]].concat());
-    let planned: Value = serde_json::from_slice(&planned.stdout).unwrap();
-    let exports = planned["stores"][0]["exports"].as_array().unwrap();
-    let targets: Vec<_> = exports
-        .iter()
-        .map(|export| export["target"].as_str().unwrap())
-        .collect();
-    assert_eq!(targets[0], "/lake/cpr");
-    assert!(
-        targets[1].ends_with("damaged.json") && targets[2] == "db.example/cpr",
-        "{targets:?}"
-    );
-    let ended = test.run("erase", &[&arguments[..], &["--yes"]].concat());
-    assert_eq!(ended.code, 0, "{}", ended.stderr);
-    for line in [
-        "export    delta /lake/cpr: load it again with `cprflow export` --vacuum 0",
-        "export    postgresql db.example/cpr: load it again with `cprflow export`",
-    ] {
-        assert!(ended.text().contains(line), "{}", ended.text());
-    }
-    let proof = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
-    assert!(
-        proof.contains("/lake/cpr") && proof.contains("db.example/cpr"),
-        "{proof}"
-    );
-}
-
 /// A run of an older version that was killed while it wrote a proof can have left a part of a line.
 #[test]
 fn a_proof_begins_on_its_own_line() {
@@ -704,77 +657,4 @@ fn a_proof_that_cannot_be_read_needs_the_list() {
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     erase(&test, &["--list-lost"]);
     assert_eq!(test.sync().code, 0);
-}
-
-/// The proof and the status name the targets that have not caught up with an erasure, and no others.
-#[test]
-fn exports_that_have_caught_up_are_not_named() {
-    let test = three_nights();
-    let generation = || {
-        let target = fs::read_link(test.dataset().join("current")).unwrap();
-        let name = target.file_name().unwrap().to_str().unwrap().to_owned();
-        name.parse::<u64>().unwrap()
-    };
-    let directory = test.dataset().join("_exports");
-    fs::create_dir(&directory).unwrap();
-    let write = |name: &str, started: &str, generation: u64, cleaned: u64| {
-        let text = serde_json::json!({
-            "format": 1,
-            "kind": "delta",
-            "target": format!("/lake/{name}"),
-            "started": started,
-            "finished": started,
-            "tables": {
-                "person": {
-                    "generation": generation,
-                    "exported": started,
-                    "cleaned": cleaned,
-                    "cleaned_at": started,
-                },
-            },
-        });
-        let file = directory.join(format!("delta-{name}.json"));
-        private(&file, &text.to_string());
-    };
-    let (before, after) = ("2026-03-04T09:00:00Z", "2026-03-05T08:00:00.500000Z");
-    let old = generation();
-    write("early", before, old, old);
-    write("files", after, old + 9, old);
-    write("new", after, old + 9, old + 9);
-    let status = test.run("status", &[]);
-    assert!(!status.text().contains("/lake/"), "{}", status.text());
-    erase(&test, &["--references"]);
-    assert!(generation() > old);
-    let proof = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
-    let proof: Value = serde_json::from_str(proof.trim_end()).unwrap();
-    let named: Vec<_> = proof["exports"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|export| {
-            let text = |key: &str| export[key].as_str().unwrap().to_owned();
-            (text("target"), text("lag"))
-        })
-        .collect();
-    let expected = [("/lake/early", "rows"), ("/lake/files", "old-files")];
-    assert_eq!(
-        named,
-        expected.map(|(target, lag)| (target.to_owned(), lag.to_owned()))
-    );
-    assert_eq!(proof["generations"]["unrestricted"], generation());
-    let status = test.run("status", &[]);
-    assert_eq!(status.code, 1, "{}", status.stderr);
-    for text in [
-        "the export to /lake/early has not caught up with an erasure",
-        "the export to /lake/files has new rows, but files of older versions",
-    ] {
-        assert!(status.text().contains(text), "{}", status.text());
-    }
-    assert!(!status.text().contains("/lake/new"), "{}", status.text());
-    write("early", after, generation(), generation());
-    write("files", before, generation(), generation());
-    let status = test.run("status", &[]);
-    assert!(!status.text().contains("/lake/early"), "{}", status.text());
-    let text = "the export to /lake/files has not caught up";
-    assert!(status.text().contains(text), "{}", status.text());
 }

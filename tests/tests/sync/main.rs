@@ -5,6 +5,7 @@ mod backup;
 mod current;
 mod daily_job;
 mod erase;
+mod erase_exports;
 mod faults;
 mod few_threads;
 mod kept_again;

@@ -100,8 +100,8 @@ impl fmt::Display for ExportTarget {
 /// What is known of erasures that are complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Erased {
-    /// The time at which the last of them was ordered.
-    pub(super) ordered: Timestamp,
+    /// The time at which the last of them was complete.
+    pub(super) done: Timestamp,
     /// The first generation of each dataset without the persons. See [`generations`].
     pub(super) generations: BTreeMap<String, u64>,
 }
@@ -133,7 +133,7 @@ pub(super) fn behind(
         let newest = newest.get(&name).copied();
         let known = erased.generations.get(&name).copied().or(newest);
         let needed = Needed {
-            ordered: erased.ordered,
+            done: erased.done,
             // After a loss of the state directory, the numbers can begin again.
             generation: known.map(|number| number.min(newest.unwrap_or(number))),
             sequences: sequences(ledger, listed.tenant)?,
@@ -296,8 +296,8 @@ impl<'a> Listed<'a> {
 
 /// What a target must have, so that it has no rows of erased persons.
 struct Needed {
-    /// The time after which the last run must have begun.
-    ordered: Timestamp,
+    /// The time after which the last run must have begun: an earlier one can have read what was not erased yet.
+    done: Timestamp,
     /// `None` if the dataset never had current tables.
     generation: Option<u64>,
     /// The numbers in the change feed by agreement.
@@ -312,7 +312,7 @@ impl Needed {
             return Some(ExportLag::Unknown);
         };
         // A run that was interrupted can have written rows that the file does not name.
-        if progress.finished.is_none() || progress.started < self.ordered {
+        if progress.finished.is_none() || progress.started < self.done {
             return Some(ExportLag::Rows);
         }
         let mut tables = progress.tables.values();
@@ -326,12 +326,14 @@ impl Needed {
         None
     }
 
-    /// Returns whether a table was exported after the erasure was ordered, and has numbers that are high enough.
+    /// Returns whether a table was exported after the erasure was complete, and has numbers that are high enough.
     ///
-    /// The numbers do not say enough: an erasure makes no new number for a delivery that expired before it, and after a loss of
-    /// the state directory the numbers can begin again. The rows of a table that is not exported any more stay.
+    /// The numbers do not say enough: an erasure makes no new number for a delivery that expires before it is made again, and
+    /// after a loss of the state directory the numbers can begin again. So a run between the order and its end does not count,
+    /// also if it has read tables that were made again already. The time does not say enough either: the clock of the machine
+    /// that exports can be ahead. The rows of a table that is not exported any more stay.
     fn is_met_by_rows(&self, table: &Table) -> bool {
-        let is_late = |at: &Timestamp| *at >= self.ordered;
+        let is_late = |at: &Timestamp| *at >= self.done;
         let is_exported = match (&table.rows, &table.exported) {
             (Number::Generation(_), Some(Times::All(at))) => is_late(at),
             (Number::Sequences(rows), Some(Times::Agreements(times))) => rows
@@ -343,7 +345,7 @@ impl Needed {
     }
 
     fn is_met_by_files(&self, table: &Table) -> bool {
-        let is_late = table.cleaned_at.is_some_and(|at| at >= self.ordered);
+        let is_late = table.cleaned_at.is_some_and(|at| at >= self.done);
         let cleaned = table.cleaned.as_ref();
         is_late && cleaned.is_some_and(|cleaned| self.is_met(&table.rows, cleaned))
     }
@@ -371,7 +373,7 @@ mod tests {
 
     fn lag(kind: &str, file: &Value) -> Option<ExportLag> {
         let needed = Needed {
-            ordered: "2026-03-05T08:00:00.5Z".parse().unwrap(),
+            done: "2026-03-05T08:00:00.5Z".parse().unwrap(),
             generation: Some(4),
             sequences: BTreeMap::from([("town".to_owned(), 9)]),
         };
@@ -433,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn each_table_must_be_exported_after_the_order() {
+    fn each_table_must_be_exported_after_the_erasure() {
         let sequences = json!({"town": 9, "other": 1});
         let cases = [
             (

@@ -238,8 +238,9 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// What exports must have caught up with, in a line of the log.
 #[derive(Deserialize)]
-struct Ordered {
+struct Proved {
     ordered: Timestamp,
+    done: Timestamp,
     /// Older versions did not write it.
     #[serde(default)]
     generations: BTreeMap<String, u64>,
@@ -247,20 +248,23 @@ struct Ordered {
 
 /// Returns what the proofs of a state directory say of all erasures together; `None` if nothing was erased.
 ///
-/// A line that cannot be read is the proof of an erasure too. It was ordered before the file was changed last.
+/// A line that cannot be read is the proof of an erasure too. It was complete before the file was changed last.
 pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
     let text = read(state)?;
     let mut all: Option<Erased> = None;
     for line in lines(&text) {
-        let line = serde_json::from_slice(line).unwrap_or_else(|_| Ordered {
+        let line = serde_json::from_slice(line).unwrap_or_else(|_| Proved {
             ordered: last_change(state),
+            done: last_change(state),
             generations: BTreeMap::new(),
         });
+        // The clock can have been set back in between.
+        let done = line.done.max(line.ordered);
         let known = all.get_or_insert_with(|| Erased {
-            ordered: line.ordered,
+            done,
             generations: BTreeMap::new(),
         });
-        known.ordered = known.ordered.max(line.ordered);
+        known.done = known.done.max(done);
         for (dataset, number) in line.generations {
             let newest = known.generations.entry(dataset).or_insert(number);
             *newest = number.max(*newest);
@@ -329,7 +333,7 @@ pub(super) fn write(
         ("deliveries", deliveries.len()),
     ];
     let erased = Erased {
-        ordered: order.ordered,
+        done: now.max(order.ordered),
         generations: exports::generations(store, ledger)?,
     };
     let line = Line {
@@ -414,16 +418,33 @@ mod tests {
     fn a_line_that_cannot_be_read_is_an_erasure() {
         assert_eq!(erased_by(b""), None);
         assert_eq!(erased_by(b"\n \n"), None);
-        let line = br#"{"ordered": "2020-03-05T08:00:00Z", "generations": {"unrestricted": 4}}"#;
+        let line = br#"{"done": "2020-03-06T08:00:00Z", "ordered": "2020-03-05T08:00:00Z", "generations": {"unrestricted": 4}}"#;
         let known = erased_by(line).unwrap();
-        assert_eq!(known.ordered.to_string(), "2020-03-05T08:00:00Z");
+        assert_eq!(known.done.to_string(), "2020-03-06T08:00:00Z");
         let begun = Timestamp::now() - jiff::SignedDuration::from_secs(60);
-        for part in [&line[..20], &b"\xff"[..], &b"{}"[..]] {
+        let without_done = br#"{"ordered": "2020-03-05T08:00:00Z"}"#;
+        for part in [&line[..20], &b"\xff"[..], &b"{}"[..], without_done] {
             let text = [&line[..], part].join(&b'\n');
             let known = erased_by(&text).unwrap();
-            assert!(known.ordered >= begun, "{known:?}");
+            assert!(known.done >= begun, "{known:?}");
             assert_eq!(known.generations["unrestricted"], 4);
-            assert!(erased_by(part).unwrap().ordered >= begun);
+            assert!(erased_by(part).unwrap().done >= begun);
+        }
+    }
+
+    #[test]
+    fn the_newest_erasure_counts() {
+        let line =
+            |done: &str, ordered: &str| format!(r#"{{"done": "{done}", "ordered": "{ordered}"}}"#);
+        let (first, last) = ("2020-03-05T08:00:00Z", "2020-03-07T08:00:00Z");
+        for lines in [
+            [line(last, first), line(first, first)],
+            [line(first, first), line(last, first)],
+            // The clock was set back.
+            [line(first, last), line(first, first)],
+        ] {
+            let known = erased_by(lines.join("\n").as_bytes()).unwrap();
+            assert_eq!(known.done.to_string(), last, "{lines:?}");
         }
     }
 }

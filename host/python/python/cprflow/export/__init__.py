@@ -21,6 +21,7 @@ except ImportError as error:
     raise ImportError("cprflow.export needs pyarrow: pip install 'cprflow[export]'") from error
 
 import cprflow
+from cprflow.export import listing as _listing
 from cprflow.export import target as _target
 from cprflow.export.errors import TargetError
 from cprflow.export.listing import Listing
@@ -87,6 +88,8 @@ def run(
     Raises RequestError, DatasetError or ConfigurationError if the source cannot be read, and TargetError if the target
     cannot be written. Raises ImportError if the library of the target is not installed.
     """
+    # Before anything is read: an erasure that is completed after this can be missing in what the export has read.
+    started = _listing.now()
     into = _target.parse(to)
     _target.check_apart(into, dataset)
     _check(since, timestamps, vacuum)
@@ -100,7 +103,9 @@ def run(
         source = Deliveries(
             dataset, since=since, timestamps=form, config=config, tenant=tenant, agreement=agreement
         )
-    job = _Job(source, dataset, into, list(tables), vacuum=vacuum, is_listed=listed, progress=progress or _silent)
+    job = _Job(
+        source, dataset, into, list(tables), started=started, vacuum=vacuum, is_listed=listed, progress=progress or _silent
+    )
     return job.to_delta() if into.kind == "delta" else job.to_postgres(schema)
 
 
@@ -123,6 +128,8 @@ class _Job:
     dataset: str | os.PathLike[str]
     target: _target.Target
     only: list[str]
+    # The time at which the run began (UTC).
+    started: str
     vacuum: int
     is_listed: bool
     progress: Progress
@@ -141,9 +148,10 @@ class _Job:
                     done[table] = sink.export_current(self.source, table)
                 else:
                     done[table] = sink.export_deliveries(self.source, table)
-                removed += sink.clean(table, self.vacuum)
+                cleaned = sink.clean(table, self.vacuum)
+                removed += cleaned.removed
                 # Files of older versions are gone for certain only if all of them were removed, or if there were none.
-                self._note(listing, table, sink.agreements, is_clean=self.vacuum == 0 or table in sink.created)
+                self._note(listing, table, sink.agreements, is_clean=cleaned.is_complete or table in sink.created)
             listing.finish()
         return self._exported(done, removed)
 
@@ -170,7 +178,14 @@ class _Job:
         return self._exported(done, 0)
 
     def _listing(self, identity: str, schema: str | None) -> Listing:
-        return Listing(self.dataset, self.target, identity=identity, schema=schema, is_listed=self.is_listed)
+        return Listing(
+            self.dataset,
+            self.target,
+            identity=identity,
+            schema=schema,
+            started=self.started,
+            is_listed=self.is_listed,
+        )
 
     def _begin(self, listing: Listing, found: set[str]) -> list[str]:
         """List the target, which has the tables ``found``. Returns the tables to export."""

@@ -30,14 +30,21 @@ class Listing:
     """The file of one target. Also keeps other exports away from the target while it is open."""
 
     def __init__(
-        self, dataset: str | os.PathLike[str], target: Target, *, identity: str, schema: str | None, is_listed: bool
+        self,
+        dataset: str | os.PathLike[str],
+        target: Target,
+        *,
+        identity: str,
+        schema: str | None,
+        started: str,
+        is_listed: bool,
     ) -> None:
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         self._path = pathlib.Path(dataset) / "_exports" / f"{target.kind}-{digest}.json"
         self._head = {"format": _FORMAT, "kind": target.kind, "target": target.name, "schema": schema}
         self._is_listed = is_listed
         self._lock: int | None = None
-        self._started = _now()
+        self._started = started
         self._before: dict[str, Any] | None = None
         self.tables: dict[str, dict[str, Any]] = {}
 
@@ -132,7 +139,7 @@ class Listing:
     def finish(self) -> None:
         """Record what the target has now."""
         reached("before-listing")
-        self._write(finished=_now())
+        self._write(finished=now())
         reached("finished")
 
     def _write(self, finished: str | None) -> None:
@@ -160,5 +167,6 @@ class Listing:
             os.close(directory)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time (UTC) as the files have it."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
