@@ -249,16 +249,15 @@ fn print(out: &mut impl Write, proof: &Proof, report: Option<&RunReport>) -> io:
             writeln!(out, "left      {left}")?;
         }
         for export in &store.exports {
-            writeln!(
-                out,
-                "export    {} {}: load it again with `cprflow export`{}",
-                export.kind,
-                export.name(),
-                match export.kind.as_str() {
-                    "delta" => " --vacuum 0",
-                    _ => "",
-                }
-            )?;
+            let advice = match (export.is_former, export.kind.as_str()) {
+                (true, _) => format!(
+                    "delete it and {}, because the configuration does not have its dataset any more",
+                    export.file.display()
+                ),
+                (false, "delta") => "load it again with `cprflow export` --vacuum 0".to_owned(),
+                (false, _) => "load it again with `cprflow export`".to_owned(),
+            };
+            writeln!(out, "export    {} {}: {advice}", export.kind, export.name())?;
         }
         for list in &store.other_lists {
             writeln!(

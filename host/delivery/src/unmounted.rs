@@ -4,6 +4,7 @@
 //! waits for exactly those datasets whose loss a person can accept.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,6 +41,29 @@ pub(crate) struct EmptyDataset {
     /// Whether its disk responded in time. If not, it is not known whether the dataset has tables.
     pub(crate) has_responded: bool,
     pub(crate) deliveries: Vec<LedgerDelivery>,
+}
+
+/// Displays in words that the dataset is not there.
+impl fmt::Display for EmptyDataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the dataset {}", self.path.display())?;
+        if let Some(tenant) = &self.tenant {
+            write!(f, " of tenant {tenant}")?;
+        }
+        if !self.has_responded {
+            return f.write_str(": its disk does not respond");
+        }
+        let only = match (&self.tenant, self.is_configured) {
+            (Some(tenant), false) => format!(" --tenant {tenant}"),
+            _ => String::new(),
+        };
+        write!(
+            f,
+            ": it has no tables, although {} deliveries were published there. Its disk may not be mounted. If the dataset is lost, \
+             accept that with `cprflow set-aside --gone{only} --reason TEXT`",
+            self.deliveries.len()
+        )
+    }
 }
 
 /// Returns the deliveries that must be in a dataset: those that were published there, were not removed, and whose loss no

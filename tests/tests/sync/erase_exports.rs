@@ -7,7 +7,7 @@ use std::path::Path;
 use cprflow_tests::test_run::TestRun;
 use serde_json::{Value, json};
 
-use crate::erase::{ALICE, erase, private, three_nights};
+use crate::erase::{AGREEMENTS, ALICE, TENANTS, erase, private, three_nights};
 
 /// Databases that were loaded from a dataset keep the persons until they are loaded again, so the proof names them.
 #[test]
@@ -188,4 +188,124 @@ fn a_run_before_the_end_of_an_erasure_does_not_count() {
     // The numbers count too: the clock of the machine that exports can be ahead.
     write_target(&test.dataset(), "between", "2026-03-06T08:00:00Z", 1);
     assert!(status().contains(told), "{}", status());
+}
+
+fn status(test: &TestRun) -> String {
+    test.run("status", &[]).text().to_owned()
+}
+
+/// A tenant that is not in the configuration any more, and datasets in directories that are not there any more.
+#[test]
+fn targets_of_former_datasets_are_named() {
+    let test = three_nights();
+    let (one, nameless) = (test.dataset_of("one"), test.dataset_of("nameless"));
+    let early = "2026-03-04T09:00:00Z";
+    write_target(&one, "gone", early, 99);
+    write_target(&nameless, "moved", early, 99);
+    write_target(&test.dataset(), "everything", early, 99);
+    let parts: Vec<&str> = TENANTS.split("[tenant.").collect();
+    let without_one = format!("{}[tenant.{}[tenant.{}", parts[0], parts[2], parts[3]);
+    let moved = without_one.replace("tenants/nameless", "tenants/new");
+    test.configure(&format!("{AGREEMENTS}{moved}"));
+    // The user has moved the deliveries only.
+    fs::create_dir(test.dataset_of("new")).unwrap();
+    for name in ["agreement=town", "generations", "current"] {
+        fs::rename(nameless.join(name), test.dataset_of("new").join(name)).unwrap();
+    }
+    assert!(test.sync().code < 2);
+    assert!(
+        !status(&test).contains("the export to"),
+        "{}",
+        status(&test)
+    );
+    let persons = test.path("persons").display().to_string();
+    let arguments = ["--numbers", &persons, "--not-subscribed"];
+    let planned = test.run("erase", &arguments);
+    let file = one.join("_exports/delta-gone.json");
+    let line = format!(
+        "export    delta /lake/gone: delete it and {}, because the configuration does not have its dataset any more",
+        file.display()
+    );
+    assert!(planned.text().contains(&line), "{}", planned.text());
+    let ended = test.run("erase", &[&arguments[..], &["--yes"]].concat());
+    assert!(ended.code < 2, "{}", ended.stderr);
+    let all = ["/lake/everything", "/lake/moved", "/lake/gone"];
+    assert_eq!(proved(&test), all);
+    let late = "2026-03-05T09:00:00Z";
+    write_target(&test.dataset(), "everything", late, 99);
+    // A run that read a former dataset copied what was not erased there.
+    write_target(&one, "gone", late, 99);
+    let text = status(&test);
+    for name in ["gone", "moved"] {
+        let told = format!("the export to /lake/{name} has not caught up with an erasure");
+        assert!(text.contains(&told), "{text}");
+    }
+    assert!(!text.contains("/lake/everything"), "{text}");
+    let told = format!("does not have its dataset {} any more", one.display());
+    assert!(text.contains(&told), "{text}");
+    // The dataset in the new directory is exported to the same target.
+    write_target(&test.dataset_of("new"), "moved", late, 99);
+    assert!(!status(&test).contains("/lake/moved"), "{}", status(&test));
+    let deleted = test.run("erase", &["--tenant", "one", "--yes"]);
+    assert_eq!(deleted.code, 0, "{}", deleted.stderr);
+    assert!(status(&test).contains("/lake/gone"), "{}", status(&test));
+    fs::write(&file, "{").unwrap();
+    let told = format!(
+        "the file of the export to {} cannot be read",
+        file.display()
+    );
+    assert!(status(&test).contains(&told), "{}", status(&test));
+    fs::remove_file(file).unwrap();
+    let text = status(&test);
+    assert!(
+        !text.contains(&told) && !text.contains("/lake/gone"),
+        "{text}"
+    );
+}
+
+/// The unrestricted dataset was moved in the configuration, and its old directory stayed.
+#[test]
+fn targets_of_an_unrestricted_dataset_that_was_moved_are_named() {
+    let test = three_nights();
+    write_target(&test.dataset(), "old", "2026-03-04T09:00:00Z", 99);
+    let (old, new) = (test.dataset(), test.path("disk/new"));
+    fs::create_dir(&new).unwrap();
+    for name in ["agreement=town", "generations", "current"] {
+        fs::rename(old.join(name), new.join(name)).unwrap();
+    }
+    let configuration = fs::read_to_string(test.path("cprflow.toml")).unwrap();
+    println!("{configuration}");
+    let changed = configuration.replace("disk/dataset", "disk/new");
+    assert_ne!(configuration, changed);
+    fs::write(test.path("cprflow.toml"), changed).unwrap();
+    assert!(test.sync().code < 2);
+    erase(&test, &["--references"]);
+    assert_eq!(proved(&test), ["/lake/old"]);
+    let told = "the export to /lake/old has not caught up with an erasure";
+    assert!(status(&test).contains(told), "{}", status(&test));
+}
+
+/// The disk of a former tenant is not mounted, so its targets are not known.
+#[test]
+fn a_former_dataset_that_is_not_there_is_named() {
+    let test = three_nights();
+    let one = test.dataset_of("one");
+    let parts: Vec<&str> = TENANTS.split("[tenant.").collect();
+    let without_one = format!("{}[tenant.{}[tenant.{}", parts[0], parts[2], parts[3]);
+    test.configure(&format!("{AGREEMENTS}{without_one}"));
+    fs::rename(&one, test.path("away")).unwrap();
+    let persons = test.path("persons").display().to_string();
+    let arguments = ["--numbers", &persons, "--not-subscribed", "--yes"];
+    let ended = test.run("erase", &arguments);
+    assert_eq!(ended.code, 1, "{}{}", ended.stderr, ended.text());
+    let told = format!(
+        "the dataset {} of tenant one: it has no tables",
+        one.display()
+    );
+    let proofs = fs::read_to_string(test.path("state/erasures.jsonl")).unwrap();
+    for text in [ended.text(), &proofs] {
+        assert!(text.contains(&told), "{text}");
+        let end = "Until it is there, the targets of its exports are not named";
+        assert!(text.contains(end), "{text}");
+    }
 }

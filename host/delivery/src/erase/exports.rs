@@ -3,25 +3,21 @@
 //! An erasure cannot reach them. They lose the persons when they are loaded again, so the proof and the status name those that
 //! have not caught up. A target counts as such until its file says the opposite.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::export_files::{
+    DIRECTORY, FORMAT, ListedTarget, Number, Table, Times, datasets, listed,
+};
 use super::proof;
 use crate::config::Store;
 use crate::error::Error;
-use crate::fs::entries;
 use crate::ledger::{AdoptedDataset, Ledger, RewritingKind};
-
-/// The directory of the files in a dataset.
-const DIRECTORY: &str = "_exports";
-
-/// The version of the files' format.
-const FORMAT: u32 = 1;
+use crate::tenant::former::plain_path;
 
 /// The kind of a target that keeps no older versions of its tables.
 const POSTGRESQL: &str = "postgresql";
@@ -39,6 +35,9 @@ pub struct ExportTarget {
     pub schema: Option<String>,
     /// The file of the target.
     pub file: PathBuf,
+    /// Whether the configuration does not have the dataset any more, at least not in this directory.
+    #[serde(rename = "former")]
+    pub is_former: bool,
     /// What is known of it.
     pub lag: ExportLag,
 }
@@ -70,29 +69,52 @@ impl ExportTarget {
 impl fmt::Display for ExportTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            kind, file, lag, ..
+            kind,
+            file,
+            lag,
+            dataset,
+            ..
         } = self;
-        let (target, file) = (self.name(), file.display());
+        let (target, shown, dataset) = (self.name(), file.display(), dataset.display());
         let option = match kind.as_str() {
             "delta" => " with --vacuum 0",
             _ => "",
         };
         match lag {
+            ExportLag::Unknown if file.ends_with(DIRECTORY) => {
+                return write!(
+                    f,
+                    "the export targets in {shown} are not known, because it cannot be read, so they may have rows of erased \
+                     persons. Make it readable, for example mount its disk. Then run `cprflow status`"
+                );
+            }
             ExportLag::Rows => write!(
                 f,
-                "the export to {target} has not caught up with an erasure, so it may have rows of erased persons. Run `cprflow \
-                 export` again{option}. If the target was deleted, remove its file {file}"
-            ),
+                "the export to {target} has not caught up with an erasure, so it may have rows of erased persons. "
+            )?,
             ExportLag::OldFiles => write!(
                 f,
-                "the export to {target} has new rows, but files of older versions may have erased persons. Run `cprflow \
-                 export` again{option}"
-            ),
+                "the export to {target} has new rows, but files of older versions may have erased persons. "
+            )?,
             ExportLag::Unknown => write!(
                 f,
-                "the file of the export to {target} cannot be read, so the target may have rows of erased persons. Remove \
-                 {file}, then run `cprflow export` again{option}"
+                "the file of the export to {target} cannot be read, so the target may have rows of erased persons. "
+            )?,
+        }
+        match (self.is_former, lag) {
+            (true, _) => write!(
+                f,
+                "The configuration does not have its dataset {dataset} any more. Delete the target and its file {shown}. If the \
+                 dataset was moved, you can run `cprflow export` for its new directory instead{option}"
             ),
+            (false, ExportLag::Unknown) => {
+                write!(f, "Remove {shown}, then run `cprflow export` again{option}")
+            }
+            (false, ExportLag::Rows) => write!(
+                f,
+                "Run `cprflow export` again{option}. If the target was deleted, remove its file {shown}"
+            ),
+            (false, ExportLag::OldFiles) => write!(f, "Run `cprflow export` again{option}"),
         }
     }
 }
@@ -102,14 +124,16 @@ impl fmt::Display for ExportTarget {
 pub(super) struct Erased {
     /// The time at which the last of them was complete.
     pub(super) done: Timestamp,
+    /// The directories of the datasets of that erasure. Others can have the persons still.
+    pub(super) datasets: BTreeSet<PathBuf>,
     /// The first generation of each dataset without the persons. See [`generations`].
     pub(super) generations: BTreeMap<String, u64>,
 }
 
 /// Returns all targets of the datasets of a store, because an erasure that is only planned has not reached any.
-pub(super) fn targets(store: &Store) -> Vec<ExportTarget> {
-    let all = listed(store).into_iter();
-    all.map(|listed| listed.target).collect()
+pub(super) fn targets(store: &Store, ledger: &Ledger) -> Result<Vec<ExportTarget>, Error> {
+    let all = listed(store, ledger)?.into_iter();
+    Ok(all.map(|listed| listed.target).collect())
 }
 
 /// Returns the targets that have not caught up with the erasures of a store that are complete.
@@ -128,17 +152,24 @@ pub(super) fn behind(
 ) -> Result<Vec<ExportTarget>, Error> {
     let newest = generations(store, ledger)?;
     let mut found = Vec::new();
-    for listed in listed(store) {
-        let name = key(listed.tenant);
+    for listed in listed(store, ledger)? {
+        let tenant = listed.tenant.as_deref();
+        let name = key(tenant);
         let newest = newest.get(&name).copied();
         let known = erased.generations.get(&name).copied().or(newest);
         let needed = Needed {
             done: erased.done,
             // After a loss of the state directory, the numbers can begin again.
             generation: known.map(|number| number.min(newest.unwrap_or(number))),
-            sequences: sequences(ledger, listed.tenant)?,
+            sequences: sequences(ledger, tenant)?,
         };
-        if let Some(lag) = needed.lag(&listed) {
+        // A run that read a directory which the erasure did not reach has copied the persons again.
+        let is_reached = !listed.target.is_former
+            || erased
+                .datasets
+                .contains(&plain_path(&listed.target.dataset));
+        let lag = needed.lag(&listed);
+        if let Some(lag) = lag.or((!is_reached).then_some(ExportLag::Rows)) {
             found.push(ExportTarget {
                 lag,
                 ..listed.target
@@ -185,115 +216,6 @@ fn key(tenant: Option<&str>) -> String {
     }
 }
 
-/// Returns the datasets of a store, with the names of their tenants.
-fn datasets(store: &Store) -> impl Iterator<Item = (Option<&str>, &Path)> {
-    let tenants = store.tenants.iter();
-    let tenants = tenants.map(|tenant| (Some(tenant.name.as_str()), tenant.dataset.as_path()));
-    std::iter::once((None, store.dataset.as_path())).chain(tenants)
-}
-
-/// A target and its file.
-struct Listed<'a> {
-    tenant: Option<&'a str>,
-    target: ExportTarget,
-    /// `None` if it cannot be read.
-    progress: Option<Progress>,
-}
-
-/// How a file names its target.
-#[derive(Deserialize)]
-struct Description {
-    kind: String,
-    target: String,
-    schema: Option<String>,
-}
-
-/// What a file says of the rows that its target has.
-#[derive(Deserialize)]
-struct Progress {
-    format: u32,
-    /// The time at which the last run began.
-    started: Timestamp,
-    /// The time at which it ended; `None` if it was interrupted.
-    finished: Option<Timestamp>,
-    tables: BTreeMap<String, Table>,
-}
-
-/// What a table of a target has.
-#[derive(Deserialize)]
-struct Table {
-    #[serde(rename = "generation", alias = "sequences")]
-    rows: Number,
-    /// The time at which the last run that exported the table began. Older versions did not write it.
-    exported: Option<Times>,
-    /// The number for which all files of older versions were removed.
-    cleaned: Option<Number>,
-    /// The time at which the run that removed them began. Older versions did not write it.
-    cleaned_at: Option<Timestamp>,
-}
-
-/// A time, or times by agreement for the change feed.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Times {
-    All(Timestamp),
-    Agreements(BTreeMap<String, Timestamp>),
-}
-
-/// The number of a generation, or the numbers in the change feed by agreement.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Generation(u64),
-    Sequences(BTreeMap<String, u64>),
-}
-
-/// Returns the targets of the datasets of a store. Files that cannot be read are targets too.
-fn listed(store: &Store) -> Vec<Listed<'_>> {
-    let mut all = Vec::new();
-    for (tenant, dataset) in datasets(store) {
-        let directory = dataset.join(DIRECTORY);
-        let mut paths = entries(&directory).unwrap_or_else(|_| vec![directory.clone()]);
-        paths.retain(|path| {
-            *path == directory
-                || path
-                    .extension()
-                    .is_some_and(|extension| extension == "json")
-        });
-        let files = paths.iter();
-        all.extend(files.map(|path| Listed::read(tenant, dataset, path)));
-    }
-    all
-}
-
-impl<'a> Listed<'a> {
-    fn read(tenant: Option<&'a str>, dataset: &Path, path: &Path) -> Self {
-        let text = fs::read(path).unwrap_or_default();
-        let unknown = || Description {
-            kind: "unknown".to_owned(),
-            target: path.display().to_string(),
-            schema: None,
-        };
-        let Description {
-            kind,
-            target,
-            schema,
-        } = serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
-        Self {
-            tenant,
-            target: ExportTarget {
-                dataset: dataset.to_owned(),
-                kind,
-                target,
-                schema,
-                file: path.to_owned(),
-                lag: ExportLag::Rows,
-            },
-            progress: serde_json::from_slice(&text).ok(),
-        }
-    }
-}
-
 /// What a target must have, so that it has no rows of erased persons.
 struct Needed {
     /// The time after which the last run must have begun: an earlier one can have read what was not erased yet.
@@ -306,7 +228,7 @@ struct Needed {
 
 impl Needed {
     /// Returns why a target has not caught up; `None` if it has.
-    fn lag(&self, listed: &Listed<'_>) -> Option<ExportLag> {
+    fn lag(&self, listed: &ListedTarget) -> Option<ExportLag> {
         let progress = listed.progress.as_ref();
         let Some(progress) = progress.filter(|progress| progress.format == FORMAT) else {
             return Some(ExportLag::Unknown);
@@ -377,7 +299,7 @@ mod tests {
             generation: Some(4),
             sequences: BTreeMap::from([("town".to_owned(), 9)]),
         };
-        needed.lag(&Listed {
+        needed.lag(&ListedTarget {
             tenant: None,
             target: ExportTarget {
                 dataset: PathBuf::new(),
@@ -385,6 +307,7 @@ mod tests {
                 target: "x".to_owned(),
                 schema: None,
                 file: PathBuf::new(),
+                is_former: false,
                 lag: ExportLag::Rows,
             },
             progress: serde_json::from_value(file.clone()).ok(),
@@ -419,12 +342,13 @@ mod tests {
 
     #[test]
     fn a_text_names_the_schema_and_the_file() {
-        let target = ExportTarget {
+        let mut target = ExportTarget {
             dataset: PathBuf::from("/d"),
             kind: "postgresql".to_owned(),
             target: "postgresql://db.example/cpr".to_owned(),
             schema: Some("cpr".to_owned()),
             file: PathBuf::from("/d/_exports/postgresql-1.json"),
+            is_former: false,
             lag: ExportLag::Rows,
         };
         let text = target.to_string();
@@ -432,6 +356,24 @@ mod tests {
         assert!(text.starts_with(start), "{text}");
         let end = "If the target was deleted, remove its file /d/_exports/postgresql-1.json";
         assert!(text.ends_with(end), "{text}");
+        target.is_former = true;
+        for lag in [ExportLag::Rows, ExportLag::OldFiles, ExportLag::Unknown] {
+            target.lag = lag;
+            let text = target.to_string();
+            let name = "the export to postgresql://db.example/cpr (schema cpr) ";
+            assert!(text.contains(name), "{text}");
+            let advice = "does not have its dataset /d any more. Delete the target and its file /d/_exports/postgresql-1.json. ";
+            assert!(
+                text.contains("erased persons") && text.contains(advice),
+                "{text}"
+            );
+        }
+        target.file.pop();
+        let text = target.to_string();
+        assert!(
+            text.starts_with("the export targets in /d/_exports are not known"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //! | `refusal` | when an erasure is refused |
 //! | `numbers` | all numbers of the persons |
 //! | `extracts` | the kept extracts and the deliveries made from them |
-//! | `exports` | databases that were loaded from the datasets |
+//! | `export_files` | the files of databases that were loaded from the datasets |
+//! | `exports` | whether these databases have caught up |
 //! | `foreign` | directories that were made for somebody else and are not removed |
 //! | `lists` | rosters, lists, extracts in progress, snapshots |
 //! | `waiting` | the datasets that are not there, for which an erasure waits |
@@ -33,6 +34,7 @@
 
 mod again;
 mod error;
+mod export_files;
 mod exports;
 mod extracts;
 mod foreign;
@@ -118,7 +120,7 @@ fn survey(
             ErasedSubject::Tenant(name) => whole::tenant(store, &ledger, name)?,
         };
         found.left = proof::left_after(store, &ledger, &order.subject)?;
-        found.exports = exports::targets(store);
+        found.exports = exports::targets(store, &ledger)?;
         proof.stores.push(found);
     }
     Ok(proof)

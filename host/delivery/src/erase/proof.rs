@@ -2,7 +2,7 @@
 //!
 //! It is a line of JSON in `<state>/erasures.jsonl`, which is on the disk before the order is removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::fs::write_private_file;
 use crate::ledger::{Ledger, RewritingKind};
-use crate::tenant::former::former_tenants;
-use crate::unmounted::left_agreements;
+use crate::tenant::former::{former_tenants, plain_path};
+use crate::unmounted::{empty_datasets, left_agreements};
 
 /// The name of the log in a state directory.
 pub(crate) const PROOF_FILE: &str = "erasures.jsonl";
@@ -159,12 +159,27 @@ pub(super) fn left_after(
     ledger: &Ledger,
     subject: &ErasedSubject,
 ) -> Result<Vec<String>, Error> {
-    match subject {
-        ErasedSubject::Numbers(_) => left(store, ledger),
-        ErasedSubject::Agreement(name) => left_of_agreement(store, ledger, name.as_str()),
+    let agreement = match subject {
+        ErasedSubject::Numbers(_) => None,
+        ErasedSubject::Agreement(name) => Some(name.as_str()),
         // The directories that the tenant had before are searched too.
-        ErasedSubject::Tenant(_) => Ok(Vec::new()),
+        ErasedSubject::Tenant(_) => return Ok(Vec::new()),
+    };
+    let mut left = match agreement {
+        None => left(store, ledger)?,
+        Some(name) => left_of_agreement(store, ledger, name)?,
+    };
+    for empty in empty_datasets(store, ledger)? {
+        let mut deliveries = empty.deliveries.iter();
+        let is_affected = agreement.is_none_or(|name| deliveries.any(|one| one.agreement == name));
+        // An erasure waits for the others, and a disk that does not respond is named already.
+        if !empty.is_configured && empty.has_responded && is_affected {
+            left.push(format!(
+                "{empty}. Until it is there, the targets of its exports are not named"
+            ));
+        }
     }
+    Ok(left)
 }
 
 /// Returns the former tenants and former directories that have, or can have, deliveries of an agreement, and what is left under
@@ -241,6 +256,9 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 struct Proved {
     ordered: Timestamp,
     done: Timestamp,
+    /// The state directory and the unrestricted dataset.
+    places: [PathBuf; 2],
+    tenants: BTreeMap<String, PathBuf>,
     /// Older versions did not write it.
     #[serde(default)]
     generations: BTreeMap<String, u64>,
@@ -253,24 +271,39 @@ pub(super) fn erased(state: &Path) -> Result<Option<Erased>, Error> {
     let text = read(state)?;
     let mut all: Option<Erased> = None;
     for line in lines(&text) {
-        let line = serde_json::from_slice(line).unwrap_or_else(|_| Proved {
-            ordered: last_change(state),
-            done: last_change(state),
-            generations: BTreeMap::new(),
-        });
-        // The clock can have been set back in between.
-        let done = line.done.max(line.ordered);
-        let known = all.get_or_insert_with(|| Erased {
-            done,
-            generations: BTreeMap::new(),
-        });
-        known.done = known.done.max(done);
+        let line = match serde_json::from_slice::<Proved>(line) {
+            Ok(line) => Erased {
+                // The clock can have been set back in between.
+                done: line.done.max(line.ordered),
+                datasets: directories(&line.places[1], &line.tenants),
+                generations: line.generations,
+            },
+            Err(_) => Erased {
+                done: last_change(state),
+                datasets: BTreeSet::new(),
+                generations: BTreeMap::new(),
+            },
+        };
+        let Some(known) = &mut all else {
+            all = Some(line);
+            continue;
+        };
+        if line.done >= known.done {
+            known.done = line.done;
+            known.datasets = line.datasets;
+        }
         for (dataset, number) in line.generations {
             let newest = known.generations.entry(dataset).or_insert(number);
             *newest = number.max(*newest);
         }
     }
     Ok(all)
+}
+
+/// Returns the directories of datasets as the ledger has them.
+fn directories(dataset: &Path, tenants: &BTreeMap<String, PathBuf>) -> BTreeSet<PathBuf> {
+    let tenants = tenants.values().map(|path| plain_path(path));
+    tenants.chain([plain_path(dataset)]).collect()
 }
 
 /// Returns the time at which the proofs were changed last, or the latest time if it cannot be read.
@@ -332,8 +365,10 @@ pub(super) fn write(
         ("extracts", ledger.kept_extracts()?.len()),
         ("deliveries", deliveries.len()),
     ];
+    let tenants = StoreErasure::of(store).tenants;
     let erased = Erased {
         done: now.max(order.ordered),
+        datasets: directories(&store.dataset, &tenants),
         generations: exports::generations(store, ledger)?,
     };
     let line = Line {
@@ -345,7 +380,7 @@ pub(super) fn write(
         reason: order.reason.as_deref(),
         blanks_references: order.blank_references,
         places: [store.state.clone(), store.dataset.clone()],
-        tenants: StoreErasure::of(store).tenants,
+        tenants,
         left: left_after(store, ledger, &order.subject)?,
         exports: exports::behind(store, ledger, &erased)?,
         generations: erased.generations,
@@ -414,19 +449,42 @@ mod tests {
         erased(state.path()).unwrap()
     }
 
+    fn line(done: &str, ordered: &str, dataset: &str) -> String {
+        let line = serde_json::json!({
+            "done": done,
+            "ordered": ordered,
+            "places": ["/state", dataset],
+            "tenants": {"one": "/one"},
+            "generations": {"unrestricted": 4},
+        });
+        line.to_string()
+    }
+
     #[test]
     fn a_line_that_cannot_be_read_is_an_erasure() {
         assert_eq!(erased_by(b""), None);
         assert_eq!(erased_by(b"\n \n"), None);
-        let line = br#"{"done": "2020-03-06T08:00:00Z", "ordered": "2020-03-05T08:00:00Z", "generations": {"unrestricted": 4}}"#;
-        let known = erased_by(line).unwrap();
+        let line = line("2020-03-06T08:00:00Z", "2020-03-05T08:00:00Z", "/dataset");
+        let known = erased_by(line.as_bytes()).unwrap();
         assert_eq!(known.done.to_string(), "2020-03-06T08:00:00Z");
+        assert_eq!(
+            known.datasets,
+            ["/dataset", "/one"].map(PathBuf::from).into()
+        );
         let begun = Timestamp::now() - jiff::SignedDuration::from_secs(60);
-        let without_done = br#"{"ordered": "2020-03-05T08:00:00Z"}"#;
-        for part in [&line[..20], &b"\xff"[..], &b"{}"[..], without_done] {
-            let text = [&line[..], part].join(&b'\n');
+        let without_done = line.replace("\"done\"", "\"x\"");
+        for part in [
+            &line.as_bytes()[..20],
+            b"\xff",
+            b"{}",
+            without_done.as_bytes(),
+        ] {
+            let text = [line.as_bytes(), part].join(&b'\n');
             let known = erased_by(&text).unwrap();
-            assert!(known.done >= begun, "{known:?}");
+            assert!(
+                known.done >= begun && known.datasets.is_empty(),
+                "{known:?}"
+            );
             assert_eq!(known.generations["unrestricted"], 4);
             assert!(erased_by(part).unwrap().done >= begun);
         }
@@ -434,17 +492,17 @@ mod tests {
 
     #[test]
     fn the_newest_erasure_counts() {
-        let line =
-            |done: &str, ordered: &str| format!(r#"{{"done": "{done}", "ordered": "{ordered}"}}"#);
         let (first, last) = ("2020-03-05T08:00:00Z", "2020-03-07T08:00:00Z");
+        let other = line(first, first, "/other");
         for lines in [
-            [line(last, first), line(first, first)],
-            [line(first, first), line(last, first)],
+            [line(last, first, "/dataset"), other.clone()],
+            [other.clone(), line(last, first, "/dataset")],
             // The clock was set back.
-            [line(first, last), line(first, first)],
+            [line(first, last, "/dataset"), other],
         ] {
             let known = erased_by(lines.join("\n").as_bytes()).unwrap();
             assert_eq!(known.done.to_string(), last, "{lines:?}");
+            assert!(known.datasets.contains(Path::new("/dataset")), "{lines:?}");
         }
     }
 }

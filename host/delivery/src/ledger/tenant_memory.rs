@@ -12,7 +12,7 @@ use super::{AdoptedDataset, Ledger, LedgerError};
 
 /// The tables of this module.
 pub(super) const TABLES: &str = "
--- The directories in which data of tenants was published.
+-- The directories in which data of tenants was published. The tenant is empty for the unrestricted dataset.
 CREATE TABLE tenant_dataset (
     tenant TEXT NOT NULL,
     dataset TEXT NOT NULL,
@@ -77,9 +77,23 @@ impl Ledger {
         Ok(())
     }
 
+    /// Records the directory of the unrestricted dataset.
+    pub(crate) fn remember_dataset(&self, dataset: &Path) -> Result<(), LedgerError> {
+        self.change(
+            "INSERT OR IGNORE INTO tenant_dataset (tenant, dataset) VALUES ('', ?1)",
+            [&dataset.to_string_lossy()],
+        )
+    }
+
+    /// Returns the directories that the unrestricted dataset has or had.
+    pub(crate) fn unrestricted_datasets(&self) -> Result<Vec<PathBuf>, LedgerError> {
+        let sql = "SELECT dataset FROM tenant_dataset WHERE tenant = '' ORDER BY dataset";
+        self.rows(sql, [], |row| Ok(PathBuf::from(row.get::<_, String>(0)?)))
+    }
+
     /// Returns the directories in which data of tenants was published: the tenant's name and the directory.
     pub(crate) fn tenant_datasets(&self) -> Result<Vec<(String, PathBuf)>, LedgerError> {
-        let sql = "SELECT tenant, dataset FROM tenant_dataset ORDER BY tenant, dataset";
+        let sql = "SELECT tenant, dataset FROM tenant_dataset WHERE tenant <> '' ORDER BY tenant, dataset";
         self.rows(sql, [], |row| {
             Ok((row.get(0)?, PathBuf::from(row.get::<_, String>(1)?)))
         })
@@ -99,7 +113,7 @@ impl Ledger {
 
     /// Returns the names of all tenants that the ledger knows.
     pub(crate) fn tenants_known(&self) -> Result<Vec<String>, LedgerError> {
-        let sql = "SELECT tenant FROM tenant_dataset UNION SELECT tenant FROM tenant_delivery
+        let sql = "SELECT tenant FROM tenant_dataset WHERE tenant <> '' UNION SELECT tenant FROM tenant_delivery
                    UNION SELECT substr(dataset, 8) FROM generation WHERE dataset LIKE 'tenant=%'";
         self.rows(sql, [], |row| row.get(0))
     }

@@ -21,7 +21,7 @@ use crate::fs::{ask_disks, entries};
 use crate::integrity::{GONE, has_no_tables};
 use crate::ledger::{AdoptedDataset, Ledger, Reason};
 use crate::tenant::Tenant;
-use crate::unmounted::{EmptyDataset, empty_datasets};
+use crate::unmounted::empty_datasets;
 use cprflow::policy::NumberRule;
 use cprflow::{Connector, Pnr};
 
@@ -131,7 +131,7 @@ impl Places {
     /// Names the datasets that are not there although something was published in them.
     fn name_absent(&mut self, store: &Store, ledger: &Ledger) -> Result<(), Error> {
         for empty in empty_datasets(store, ledger)? {
-            self.left.push(told(&empty));
+            self.left.push(empty.to_string());
             self.absent.insert(empty.path);
         }
         // With `publish = ["current"]`, a dataset has no deliveries.
@@ -299,27 +299,6 @@ impl Places {
             ));
         }
     }
-}
-
-/// Returns in words that a dataset is not there.
-fn told(empty: &EmptyDataset) -> String {
-    let path = empty.path.display();
-    let of = match &empty.tenant {
-        Some(tenant) => format!(" of tenant {tenant}"),
-        None => String::new(),
-    };
-    if !empty.has_responded {
-        return format!("the dataset {path}{of}: its disk does not respond");
-    }
-    let only = match (&empty.tenant, empty.is_configured) {
-        (Some(tenant), false) => format!(" --tenant {tenant}"),
-        _ => String::new(),
-    };
-    format!(
-        "the dataset {path}{of}: it has no tables, although {} deliveries were published there. Its disk may not be mounted. If \
-         the dataset is lost, accept that with `cprflow set-aside --gone{only} --reason TEXT`",
-        empty.deliveries.len()
-    )
 }
 
 pub(super) fn delivery_directory(dataset: &Path, agreement: &str, name: &str) -> PathBuf {

@@ -16,13 +16,14 @@ use crate::tenant::former::{left_datasets, plain_path};
 /// The time that the disks have to remove current tables.
 const DISK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Records where the tenants of a store have their data and which agreements they may see. The tenants in `unusable` get
+/// Records where a store and its tenants have their data, and which agreements the tenants may see. The tenants in `unusable` get
 /// nothing in this run, and their directories can have the data of other tenants.
 pub(super) fn remember(
     store: &Store,
     ledger: &Ledger,
     unusable: &BTreeMap<&str, Error>,
 ) -> Result<(), Error> {
+    ledger.remember_dataset(&plain_path(&store.dataset))?;
     let usable = |tenant: &&Tenant| !unusable.contains_key(tenant.name.as_str());
     for tenant in store.tenants.iter().filter(usable) {
         let own = store.agreements.iter().chain(&store.others);

@@ -115,17 +115,33 @@ impl FormerDataset {
 /// Returns the directories in which tenants had data and that are not theirs in the configuration any more. A directory
 /// that another tenant or the unrestricted dataset has now is left out.
 pub(crate) fn left_datasets(store: &Store, ledger: &Ledger) -> Result<Vec<FormerDataset>, Error> {
+    Ok(former_of(store, ledger.tenant_datasets()?))
+}
+
+/// Returns the directories that the unrestricted dataset had before, apart from those that a dataset has now. The name of their
+/// tenant is empty.
+pub(crate) fn left_unrestricted(
+    store: &Store,
+    ledger: &Ledger,
+) -> Result<Vec<FormerDataset>, Error> {
+    let paths = ledger.unrestricted_datasets()?.into_iter();
+    Ok(former_of(
+        store,
+        paths.map(|path| (String::new(), path)).collect(),
+    ))
+}
+
+fn former_of(store: &Store, mut known: Vec<(String, PathBuf)>) -> Vec<FormerDataset> {
     let tenants = store.tenants.iter().map(|own| &own.dataset);
     let datasets = tenants.chain([&store.dataset]);
     let configured: Vec<PathBuf> = datasets.map(|path| plain_path(path)).collect();
-    let mut left = ledger.tenant_datasets()?;
-    left.retain(|(_, path)| !configured.contains(path));
-    let former = left.into_iter().map(|(tenant, path)| FormerDataset {
+    known.retain(|(_, path)| !configured.contains(path));
+    let former = known.into_iter().map(|(tenant, path)| FormerDataset {
         tenant,
         path,
         configured: configured.clone(),
     });
-    Ok(former.collect())
+    former.collect()
 }
 
 /// Returns what is left of tenants that are not configured any more, and in directories that datasets were moved away
