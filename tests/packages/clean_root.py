@@ -40,8 +40,9 @@ class CleanRoot:
     def run(self, *command: str, root: bool = False, directory: str = "/", fails: bool = False) -> str:
         """Runs a program in the system and returns its standard output. `root` runs it as root."""
         user = [] if root else ["--userspec=65534:65534"]
-        # `unshare` leaves it without a network.
-        inside = ["unshare", "--net", "chroot", *user, str(self.directory)]
+        # `unshare` leaves it without a network, and with only its own processes in /proc.
+        proc = f"--mount-proc={self.directory / 'proc'}"
+        inside = ["unshare", "--net", "--pid", "--fork", proc, "chroot", *user, str(self.directory)]
         shell = ["/bin/sh", "-c", 'cd "$0" && exec "$@"', directory, *command]
         ended = subprocess.run(
             [*inside, *shell],
@@ -54,8 +55,8 @@ class CleanRoot:
         return ended.stdout
 
     def work_directory(self) -> str:
-        """Makes a directory in which the user without rights can write, and returns its path in the system."""
+        """Makes the directory in which the user without rights can write, and returns its path in the system."""
         place = self.directory / "trial"
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         os.chown(place, 65534, 65534)
         return "/trial"
