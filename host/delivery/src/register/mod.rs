@@ -4,12 +4,14 @@
 //! ledger has its row, which is the commit point of the delivery. A file without a row is removed by the next run.
 //! The file begins with a frame that zstd skips and that describes it, so that a lost ledger can be made again.
 
+mod ahead;
 mod header;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::error::Error;
 use crate::fs::{
@@ -18,6 +20,7 @@ use crate::fs::{
 use crate::ledger::{KeptExtract, KeptFile};
 use crate::register_state::RegisterStateError;
 
+use ahead::ReadAhead;
 pub(crate) use header::FileHeader;
 
 /// The directory of the register in a state directory.
@@ -31,6 +34,9 @@ const PART: &str = ".part";
 
 /// The level of the compression: zstd's default.
 const LEVEL: i32 = 3;
+
+/// The most threads that compress an extract.
+const MAX_THREADS: usize = 4;
 
 /// The bytes that are read and written at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -160,6 +166,13 @@ impl Register {
         header.write(&mut sink).map_err(Error::file(&part))?;
         let mut encoder = zstd::Encoder::new(&mut sink, LEVEL).map_err(Error::file(&part))?;
         encoder.include_checksum(true).map_err(Error::file(&part))?;
+        // This thread reads the extract meanwhile. With one processor it does both.
+        let threads =
+            thread::available_parallelism().map_or(1, |count| count.get().min(MAX_THREADS));
+        if threads > 1 {
+            let threads = u32::try_from(threads).unwrap_or(1);
+            encoder.multithread(threads).map_err(Error::file(&part))?;
+        }
         let mut counting = Counting {
             inner: encoder,
             size: 0,
@@ -231,7 +244,7 @@ fn changed(kept: &KeptExtract) -> Error {
 pub(crate) fn open_file(path: &Path) -> io::Result<impl Read + Send + use<>> {
     let file = File::open(path)?;
     let decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(BUFFER_BYTES, file))?;
-    Ok(decoder)
+    ReadAhead::start(decoder)
 }
 
 /// A writer that counts what is written.
