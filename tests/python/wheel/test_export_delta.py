@@ -478,6 +478,9 @@ def test_output_that_nobody_reads_is_no_error(two_nights, sink):
         "delta:s3://KEY:SE@CRET@bucket/cpr",
         "delta:s3://KEY:SE[CRET@bucket/cpr",
         "mysql://cprflow:se/cret@db/cpr",
+        "postgresql://cprflow:se-cret/cpr",
+        "postgresql://db:5432,cprflow:se-cret/cpr",
+        "delta:s3://KEY:SE-CRET/bucket/cpr",
     ],
 )
 def test_a_password_that_is_not_encoded_is_refused_and_not_told(two_nights, to):
@@ -488,7 +491,9 @@ def test_a_password_that_is_not_encoded_is_refused_and_not_told(two_nights, to):
         assert ended.returncode == 2
         told = (ended.stdout + ended.stderr).lower()
         assert not [part for part in ("se", "cret", "cprflow:", "key:") if part in re.split(r"\W", told)], told
-        if arguments[1] == to and "[" not in to and "mysql" not in to:
+        if arguments[1] == to and "@" not in to:
+            assert "a port that is not a number" in told
+        elif arguments[1] == to and "[" not in to and "mysql" not in to:
             assert "percent-encode" in told
 
 
@@ -498,6 +503,8 @@ def test_names_of_targets_have_no_password():
     names = {
         "postgresql://cprflow:se%23cret@db/cpr": "postgresql://db/cpr",
         "postgresql://cprflow:x@one:5432,two/cpr": "postgresql://one:5432,two/cpr",
+        "postgresql://[::1]:5432/cpr": "postgresql://[::1]:5432/cpr",
+        "postgresql:///cpr": "postgresql:///cpr",
         "postgres://db/cpr?host=/run&password=x&user=cprflow%40azure#y": "postgresql://db/cpr?host=/run",
         "delta:s3://KEY:SEC%2FRET@bucket/cpr": "s3://bucket/cpr",
         "delta:s3://bucket/cpr?secret=x#y": "s3://bucket/cpr",
@@ -519,6 +526,9 @@ def test_texts_of_the_command_line_are_redacted():
         "a cprflow:se/cret@db b": "a [hidden]",
         "a host=db password='x y'": "a host=db [hidden]",
         "a postgresql://db/cpr b": "a postgresql://db/cpr b",
+        "a postgresql://one:5432,two:1/cpr b": "a postgresql://one:5432,two:1/cpr b",
+        "a postgresql://cprflow:se-cret/cpr b": "a postgresql://[hidden]",
+        "a s3://KEY:7SECRET b": "a s3://[hidden]",
         "a 010203-4567": "a [number]",
     }
     assert {text: redact(text) for text in texts} == texts
