@@ -155,6 +155,9 @@ impl Default for TestDirectory {
     }
 }
 
+/// An example of the workspace. Cargo includes the features of the dependencies of tests only with an example or a test.
+pub const AN_EXAMPLE: &str = "read_extract";
+
 /// Builds a program with Cargo, which does nothing if it is up to date, and returns its path.
 fn build(kind: &str, name: &str) -> PathBuf {
     let directory = profile_directory();
@@ -174,8 +177,10 @@ fn build(kind: &str, name: &str) -> PathBuf {
     }
     let built = command
         .current_dir(crate::root())
-        // The tests are built with the features of the whole workspace. Other features would cause a second build.
+        // The tests are built with the features of the whole workspace and, like every example, with those of the
+        // dependencies of tests. Other features would cause a second build.
         .args(["build", "--workspace", kind, name])
+        .args(["--example", AN_EXAMPLE])
         .args(["--profile", profile, "--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use cprflow_tests::command::profile_directory;
+use cprflow_tests::command::{AN_EXAMPLE, profile_directory};
 use cprflow_tests::{Requirement, require};
 
 /// The package, installed for the Python that has the engines.
@@ -51,8 +51,9 @@ fn install_module(directory: &Path) {
             cargo.env_remove(&variable);
         }
     }
-    // The tests are built with the features of the whole workspace. Other features would cause a second build.
+    // Like `cprflow_tests::command::binary`, with the features with which the tests are built.
     cargo.args(["build", "--workspace", "--lib", "--locked"]);
+    cargo.args(["--example", AN_EXAMPLE]);
     if profile_directory().ends_with("release") {
         cargo.arg("--release");
     }
@@ -119,7 +120,7 @@ fn build(python: &Path) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::iter::once(scripts.to_owned()).chain(std::env::split_paths(&path));
     run(Command::new(python)
-        .args(["-m", "maturin", "build", "--profile", "wheel", "--locked"])
+        .args(["-m", "maturin", "build", "--profile", "small", "--locked"])
         .args(["--zig", "--compatibility", "manylinux_2_28"])
         .arg("--manifest-path")
         .arg(cprflow_tests::root().join("host/python/Cargo.toml"))
