@@ -7,8 +7,8 @@
 //! - writing: writes the batches from memory to disk as Parquet.
 //!
 //! The whole is the command in its own process, from an empty state until the inbox is empty. It also keeps the extract
-//! and makes the current tables, which no part does. Parts and whole alternate, so that changes in the speed of the machine affect all of them. The benchmark
-//! prints the medians, and the whole divided by the slowest part.
+//! and makes the current tables, which no part does. Parts and whole alternate, so that changes in the speed of the
+//! machine affect all of them. The benchmark prints the medians, and the whole divided by the slowest part.
 //!
 //! The inbox is a directory, an OpenSSH server on loopback (which uses the same cores), and the same server behind a
 //! connection of 40 MB/s.

@@ -17,8 +17,8 @@ def redact(text: str) -> str:
     # A password can have any character, for example @ or a space, so the rest of the text is left out too.
     text = re.sub(r"(?is)(?<=://).*(@|password=).*", "[hidden]", text)
     text = re.sub(r"(?is)(\S*:\S*@|password=).*", "[hidden]", text)
-    # Where a port must be, text that is no number can be a password whose @ was forgotten.
-    text = re.sub(r"(?s)(?<=://)(?=[^/?#\s]*:(?!\d*([,/?#\s]|$))).*", "[hidden]", text)
+    # Where a port must be, other text or a longer number can be a password whose @ was forgotten.
+    text = re.sub(r"(?s)(?<=://)(?=[^/?#\s]*:(?!\d{0,5}([,/?#\s]|$))).*", "[hidden]", text)
     return re.sub(r"\d{6}-?\d{4,}", "[number]", text)
 
 

@@ -13,8 +13,8 @@ import cprflow
 # The parts of a PostgreSQL URL that say which database it is. Others, for example `sslcert` and `passfile`, do not.
 _DATABASE_PARAMETERS = ("host", "hostaddr", "port", "dbname", "service")
 
-# A host with or without a port. Text after the colon that is no number can be a password.
-_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
+# A host with or without a port. Other text after the colon, also a longer number, can be a password.
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d{0,5})?")
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,10 @@ def _split(url: str) -> SplitResult:
             "the URL of --to has an @ that does not end the user and password. Percent-encode the characters @ / ? # : "
             "of the user, the password and all other parts: %40 %2F %3F %23 %3A"
         )
-    if not all(_PORT.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")):
+    if not all(_HOST.fullmatch(host) for host in parts.netloc.rpartition("@")[2].split(",")):
         raise cprflow.RequestError(
-            "the URL of --to has a port that is not a number. A user and password must end with an @: USER:PASSWORD@HOST"
+            "the URL of --to has a port that is not a number up to 65535. A user and password must end with an @: "
+            "USER:PASSWORD@HOST"
         )
     return parts
 
