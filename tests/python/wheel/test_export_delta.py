@@ -16,7 +16,10 @@ import pyarrow.parquet
 import pytest
 
 import exports
-from exports import Exports, normal, own_persons
+from export_kills import Kills
+from export_list import List
+from export_rows import Rows
+from exports import normal, own_persons
 
 exports.require("CPRFLOW_REQUIRE_DELTA", "deltalake")
 
@@ -95,7 +98,7 @@ STEPS = exports.steps("delta")
 STEPS.remove(COLUMNS_ADDED.format("event"))
 
 
-class TestDelta(Exports):
+class TestDelta(Rows, Kills, List):
     @pytest.fixture(params=[*STEPS, "committed:person"])
     def current_step(self, request):
         return request.param

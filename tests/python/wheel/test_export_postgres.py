@@ -14,7 +14,11 @@ import pyarrow
 import pytest
 
 import exports
-from exports import Exports, current, normal, own_persons
+from conftest import EVERYTHING
+from export_kills import Kills
+from export_list import List
+from export_rows import Rows
+from exports import current, normal, own_persons
 
 exports.require("CPRFLOW_REQUIRE_POSTGRES", "adbc_driver_postgresql", "adbc_driver_manager")
 
@@ -172,7 +176,7 @@ def sink(server, database):
 STEPS = exports.steps("postgresql")
 
 
-class TestPostgres(Exports):
+class TestPostgres(Rows, Kills, List):
     @pytest.fixture(params=STEPS)
     def current_step(self, request):
         return request.param
@@ -357,7 +361,7 @@ def test_characters_that_postgresql_cannot_store(sink, run, job):
     # The occupation, and the date of birth: it becomes irregular.
     lines[at] = lines[at][:39] + b"19\x00x\\u0000" + lines[at][49:75] + b"A\x00B" + lines[at][78:]
     path.write_bytes(b"\n".join(lines))
-    job.configure(exports.EVERYTHING + "accept = ['control-characters']\n")
+    job.configure(EVERYTHING + "accept = ['control-characters']\n")
     job.put(path, 1)
     report = cprflow.sync(job.config)
     assert report.ok, (report.problems, report.set_aside)
