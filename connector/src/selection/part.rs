@@ -11,10 +11,9 @@ use roaring::RoaringTreemap;
 
 use super::number_links::NumberLinks;
 use super::out_of_scope::{Leavers, PersonStatuses};
+use super::policy_pass::{ExtractFacts, PolicyPass, PolicyScope};
 use super::protection::Protections;
-use super::{
-    ExtractFacts, PolicyPass, PolicyScope, SelectedPersons, Selection, UNFINISHED, no_policy,
-};
+use super::{SelectedPersons, Selection, UNFINISHED, no_policy};
 use crate::error::Error;
 use crate::input::{PartStart, Splitter, SplitterStart};
 use crate::person_records::PersonRecords;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use roaring::RoaringTreemap;
 
+use super::policy_pass::{ExtractFacts, PolicyPass};
 use super::state_scope::{NumberSet, StateExtract, StateScope};
-use super::{ExtractFacts, PolicyPass, Selected, SelectedPersons, Selection, roster};
+use super::{Selected, SelectedPersons, Selection, roster};
 use crate::columns::Origin;
 use crate::error::Error;
 use crate::grammar;

@@ -10,7 +10,7 @@ use arrow::datatypes::Date32Type;
 
 use super::*;
 use crate::columns::schema::{OUT_OF_SCOPE, TableId};
-use crate::policy::{AgeRange, NumberRule};
+use crate::policy::{AgeRange, LeaverRule, NumberRule, ProtectionRule};
 use crate::{Scan, ScanOptions, TableBatch, TableRequest};
 
 const EXTRACT: &str = "00000000000001109012001111720011116\n\

@@ -1,7 +1,6 @@
 //! Tests of persons who are protected by something that the extract does not have, and of lists that change.
 
 use super::*;
-use crate::policy::ProtectionRule;
 
 const A: &str = "0101965058";
 const B: &str = "0101965066";

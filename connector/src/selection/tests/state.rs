@@ -6,7 +6,7 @@ use arrow::array::Array;
 
 use super::*;
 use crate::ExtractPlace;
-use crate::policy::{LeaverRule, ProtectionRule, View};
+use crate::policy::View;
 
 /// An extract of a test: agreement, production date, sequence number and records.
 type Extract = (&'static str, &'static str, u64, String);
