@@ -1,6 +1,6 @@
 //! Bits of rows, for validity and booleans.
 
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 
 /// The number of bits in a word: rows are converted in groups of this size.
 pub(crate) const GROUP: usize = 64;

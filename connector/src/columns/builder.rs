@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Int64Array, TimestampMicrosecondArray};
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, Date32Array, Int64Array, TimestampMicrosecondArray};
+use arrow_schema::ArrowError;
 
 use super::irregular::Irregular;
 use super::numbers::{Flags, Numbers};

@@ -1,8 +1,8 @@
 //! Encodes batches as messages of the Arrow IPC stream format.
 
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
-use arrow::ipc::writer::StreamWriter;
+use arrow_array::RecordBatch;
+use arrow_ipc::writer::StreamWriter;
+use arrow_schema::ArrowError;
 
 /// Encodes the batches of one table, one after the other.
 ///

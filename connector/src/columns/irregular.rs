@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, MapArray, StructArray};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, MapArray, StructArray};
+use arrow_buffer::{OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
 
 use super::bits::Bits;
 use super::schema;
@@ -77,7 +77,7 @@ impl Irregular {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, StringArray};
+    use arrow_array::{Array, StringArray};
 
     #[test]
     fn builds_a_map_with_one_irregular_row() {

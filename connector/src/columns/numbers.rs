@@ -1,8 +1,7 @@
 //! Columns of numbers and booleans.
 
-use arrow::array::BooleanArray;
-use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::datatypes::ArrowNativeType;
+use arrow_array::BooleanArray;
+use arrow_buffer::{ArrowNativeType, NullBuffer, ScalarBuffer};
 
 use super::bits::{Bits, GROUP, each, to_lowest};
 use crate::value::Cell;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, StringArray};
+use arrow_array::{ArrayRef, Date32Array, StringArray};
 
 /// The extract from which rows of a state come.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, SchemaRef};
 
 use super::builder::Builder;
 use super::field::FieldBuilder;
@@ -314,7 +313,7 @@ impl TableBuilder {
                 ColumnId::Agreement => Ok(origins.agreements(self.rows)),
             })
             .collect::<Result<_, _>>()?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let options = arrow_array::RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;
         self.bytes = 0;
         RecordBatch::try_new_with_options(schema, arrays, &options)

@@ -1,8 +1,8 @@
 //! `Utf8` columns.
 
-use arrow::array::StringArray;
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::error::ArrowError;
+use arrow_array::StringArray;
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
 
 use super::bits::{Bits, GROUP, each, first_bits, to_lowest};
 use super::record_block::Fields;
@@ -279,7 +279,7 @@ fn put_text(bytes: &mut [u8], at: usize, field: &[u8], len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::Array;
+    use arrow_array::Array;
     use proptest::prelude::*;
 
     /// Reads a field as Latin-1 without trailing spaces, in the plainest way.

@@ -75,7 +75,7 @@ pub(super) fn catalog_table(table: &TableId, columns: &[ColumnId]) -> catalog::T
 }
 
 fn catalog_column(column: &ColumnId) -> catalog::Column {
-    use arrow::datatypes::DataType;
+    use arrow_schema::DataType;
     catalog::Column {
         name: column.name().to_owned(),
         data_type: match column.data_type() {

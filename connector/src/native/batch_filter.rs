@@ -1,7 +1,9 @@
 //! Filters rows that are Arrow batches already, by the same conditions as a scan.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::columns::schema::{ColumnId, TableId};
 use crate::error::Error;
@@ -66,10 +68,10 @@ impl BatchFilter {
 
 /// The values of a column.
 enum Cells<'a> {
-    Text(&'a arrow::array::StringArray),
-    Days(&'a arrow::array::Date32Array),
-    Micros(&'a arrow::array::TimestampMicrosecondArray),
-    Number(&'a arrow::array::Int64Array),
+    Text(&'a arrow_array::StringArray),
+    Days(&'a arrow_array::Date32Array),
+    Micros(&'a arrow_array::TimestampMicrosecondArray),
+    Number(&'a arrow_array::Int64Array),
     Flag(&'a BooleanArray),
 }
 

@@ -1,10 +1,12 @@
 //! Restores records from the rows of their tables: the inverse of a scan.
 
-use arrow::array::{
-    Array, AsArray, BooleanArray, Date32Array, Int64Array, MapArray, RecordBatch, StringArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{
+    Array, BooleanArray, Date32Array, Int64Array, MapArray, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow_schema::{DataType, TimeUnit};
 
 use crate::columns::schema::{IRREGULAR, LINE, TAIL, TableId};
 use crate::layout::{Blank, Column, Kind, Table};

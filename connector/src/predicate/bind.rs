@@ -1,6 +1,6 @@
 //! Binds a predicate to a table: resolves column names and converts the values to the columns' types.
 
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 
 use super::PredicateError;
 use super::evaluate::{Condition, ValueTest};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use crate::columns::schema::TableId;
 use crate::finding::Finding;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 
 use super::options::TableRequest;
 use super::row_filter::{RowFilter, TableFilter};

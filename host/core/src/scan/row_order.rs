@@ -8,12 +8,12 @@
 //! with the most bytes is sorted and returned.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
-use arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
+use arrow::row::{Row, RowConverter, SortField};
 
 use super::reader::TableBatch;
 use crate::policy::NumberRule;
@@ -151,70 +151,33 @@ impl RowOrder {
     }
 }
 
-/// Returns the rows in their order.
+/// Returns the rows in their order. Rows with equal keys stay in the order of the extract.
 fn sorted(rows: &RecordBatch, order: Order) -> Result<RecordBatch, ArrowError> {
-    let column = |values: ArrayRef| SortColumn {
-        values,
-        options: None,
+    let keys: Vec<ArrayRef> = match order {
+        Order::Extract => Vec::new(),
+        Order::Person(index) => rows.columns().get(index).cloned().into_iter().collect(),
+        Order::Content => rows.columns().to_vec(),
     };
-    let mut keys = Vec::new();
-    match order {
-        Order::Extract => return Ok(rows.clone()),
-        Order::Person(index) => {
-            keys.extend(rows.columns().get(index).cloned().map(column));
-            // The sort is not stable by itself.
-            let places = UInt64Array::from_iter_values(0..rows.num_rows() as u64);
-            keys.push(column(Arc::new(places)));
-        }
-        Order::Content => {
-            for values in rows.columns() {
-                let values = match values.data_type() {
-                    DataType::Map(..) => texts(values)?,
-                    _ => values.clone(),
-                };
-                keys.push(column(values));
-            }
-        }
+    if keys.is_empty() {
+        return Ok(rows.clone());
     }
-    let indices = lexsort_to_indices(&keys, None)?;
-    take_record_batch(rows, &indices)
-}
-
-/// Returns the entries of each map as one text, because maps have no order.
-fn texts(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let maps = values.as_map_opt().ok_or_else(no_texts)?;
-    let text = |row| {
-        if maps.is_null(row) {
-            return Ok(None);
-        }
-        let entries = maps.value(row);
-        let mut text = String::new();
-        let mut parts = Vec::new();
-        for part in entries.columns() {
-            parts.push(part.as_string_opt::<i32>().ok_or_else(no_texts)?);
-        }
-        for entry in 0..entries.len() {
-            for part in parts.iter().filter(|part| part.is_valid(entry)) {
-                text.push_str(part.value(entry));
-                // A shorter text comes before a longer one that begins with it.
-                text.push('\0');
-            }
-        }
-        Ok(Some(text))
-    };
-    let texts: Result<StringArray, ArrowError> = (0..maps.len()).map(text).collect();
-    Ok(Arc::new(texts?))
-}
-
-fn no_texts() -> ArrowError {
-    ArrowError::CastError("a map has other values than texts".to_owned())
+    let field = |key: &ArrayRef| SortField::new(key.data_type().clone());
+    let converter = RowConverter::new(keys.iter().map(field).collect())?;
+    let encoded = converter.convert_columns(&keys)?;
+    let mut places: Vec<(Row<'_>, u64)> = encoded.iter().zip(0..).collect();
+    places.sort_by_key(|(row, _)| *row);
+    let places = UInt64Array::from_iter_values(places.into_iter().map(|(_, place)| place));
+    drop(encoded);
+    take_record_batch(rows, &places)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use arrow::array::Int64Array;
-    use arrow::datatypes::{Field, Int64Type};
+    use arrow::array::{AsArray, Int64Array, RecordBatchOptions, StringArray};
+    use arrow::datatypes::{DataType, Field, Int64Type};
 
     fn batch(numbers: &[Option<&str>], values: &[i64]) -> RecordBatch {
         RecordBatch::try_from_iter_with_nullable([
@@ -327,22 +290,21 @@ mod tests {
             }
             map.append(text.is_some()).unwrap();
         }
-        let map: ArrayRef = Arc::new(map.finish());
-        let places: ArrayRef = Arc::new(Int64Array::from(vec![7; 4]));
+        let map = map.finish();
         let rows = RecordBatch::try_from_iter_with_nullable([
-            ("value", places, true),
-            ("irregular", map.clone(), true),
+            ("irregular", Arc::new(map) as ArrayRef, true),
+            ("value", Arc::new(Int64Array::from(vec![7, 8, 9, 6])), true),
         ])
         .unwrap();
-        let sorted = sorted(&rows, Order::Content).unwrap();
-        let texts = texts(sorted.column(1)).unwrap();
-        let texts: Vec<_> = texts.as_string::<i32>().iter().collect();
-        let expected = [
-            None,
-            Some("column\0a\0"),
-            Some("column\0a}\0"),
-            Some("column\0b\0"),
-        ];
-        assert_eq!(texts, expected);
+        let by_map = sorted(&rows, Order::Content).unwrap();
+        assert_eq!(values(&by_map), [8, 6, 9, 7]);
+    }
+
+    #[test]
+    fn rows_without_columns_have_no_order() {
+        let count = RecordBatchOptions::new().with_row_count(Some(3));
+        let rows = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &count);
+        let rows = rows.unwrap();
+        assert_eq!(sorted(&rows, Order::Content).unwrap(), rows);
     }
 }
